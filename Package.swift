@@ -1,0 +1,113 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// One list for every Swift target, so that no target is checked less strictly than its neighbours.
+let settings: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
+let tracing = Target.Dependency.product(name: "Tracing", package: "swift-distributed-tracing")
+let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+
+/// A library target; the dependencies name only floors below it (Documentation/Architecture.md).
+func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies + ["TestSupport"], swiftSettings: settings)
+}
+
+let package = Package(
+    name: "LXCHypervisor",
+    products: [
+        .library(name: "LXCHypervisor", targets: ["LXCHypervisor"]),
+        .library(name: "HypervisorDriver", targets: ["HypervisorDriver"]),
+        .library(name: "PrimaryStore", targets: ["PrimaryStore"]),
+        .library(name: "TemplateStore", targets: ["TemplateStore"]),
+        .library(name: "VifDriver", targets: ["VifDriver"]),
+        .library(name: "FileTree", targets: ["FileTree", "TarArchive"]),
+        .library(name: "LXCTesting", targets: ["LXCTesting"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.3"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"),
+    ],
+    targets: [
+        // The ground: C.
+        .systemLibrary(name: "CLibvirt", pkgConfig: "libvirt", providers: [.apt(["libvirt-dev"])]),
+        .systemLibrary(name: "CLibXML2", pkgConfig: "libxml-2.0", providers: [.apt(["libxml2-dev"])]),
+        .systemLibrary(name: "CLibArchive", pkgConfig: "libarchive", providers: [.apt(["libarchive-dev"])]),
+        .systemLibrary(name: "CLibNFS", pkgConfig: "libnfs", providers: [.apt(["libnfs-dev"])]),
+        .target(name: "CLinux"),
+
+        // Floor 1: the shared vocabulary.
+        library("LXCCore", ["CLinux", logging]),
+
+        // Floor 2: trees and documents.
+        library("FileTree", ["CLinux", "LXCCore", crypto]),
+        library("DomainXML", ["CLibXML2", "LXCCore"]),
+
+        // Floor 3: the other C libraries.
+        library("TarArchive", ["CLibArchive", "FileTree", "LXCCore", crypto]),
+        library("NFSClient", ["CLibNFS", "FileTree", "LXCCore"]),
+        library("Libvirt", ["CLibvirt", "LXCCore", logging]),
+
+        // Floor 4: the four driver families. They never import each other.
+        library("PrimaryStore", ["CLinux", "FileTree", "LXCCore", "TarArchive", logging]),
+        library("TemplateStore", ["FileTree", "LXCCore", "TarArchive", crypto, logging]),
+        library("VifDriver", ["DomainXML", "LXCCore", crypto, logging]),
+        library("HypervisorDriver", ["CLinux", "DomainXML", "Libvirt", "LXCCore", logging]),
+
+        // Floor 5: the facade, the only place where the families meet.
+        library(
+            "LXCHypervisor",
+            [
+                "DomainXML", "FileTree", "HypervisorDriver", "LXCCore", "NFSClient", "PrimaryStore", "TarArchive",
+                "TemplateStore", "VifDriver", lifecycle, logging, metrics, tracing,
+            ]),
+
+        // In-memory drivers and conformance suites for driver authors.
+        library(
+            "LXCTesting",
+            [
+                "DomainXML", "FileTree", "HypervisorDriver", "LXCCore", "PrimaryStore", "TemplateStore", "VifDriver",
+                logging,
+            ]),
+
+        // Tests, one target per module; HostTests needs root, libvirtd and bridges.
+        library("TestSupport", ["CLibXML2", "CLinux", "FileTree", "LXCCore"]).inTests,
+        tests("LXCCoreTests", ["LXCCore"]),
+        tests("FileTreeTests", ["CLinux", "FileTree", "LXCCore"]),
+        tests("TarArchiveTests", ["CLibArchive", "CLinux", "FileTree", "LXCCore", "TarArchive"]),
+        tests("DomainXMLTests", ["DomainXML", "LXCCore"]),
+        tests("LibvirtTests", ["Libvirt", "LXCCore", logging]),
+        tests("NFSClientTests", ["LXCCore", "NFSClient"]),
+        tests("PrimaryStoreTests", ["FileTree", "LXCCore", "LXCTesting", "PrimaryStore", "TarArchive", logging]),
+        tests("TemplateStoreTests", ["FileTree", "LXCCore", "LXCTesting", "TarArchive", "TemplateStore", logging]),
+        tests("VifDriverTests", ["DomainXML", "LXCCore", "LXCTesting", "VifDriver"]),
+        tests("HypervisorDriverTests", ["DomainXML", "HypervisorDriver", "LXCCore", "LXCTesting", logging]),
+        tests("LXCHypervisorTests", ["LXCHypervisor", "LXCTesting", logging]),
+        tests("HostTests", ["CLinux", "LXCHypervisor", "LXCTesting", logging]),
+    ],
+    swiftLanguageModes: [.v6]
+)
+
+extension Target {
+    /// A helper library for the tests alone: it lives beside them and is in no product.
+    var inTests: Target {
+        path = "Tests/\(name)"
+        return self
+    }
+}

@@ -1,0 +1,27 @@
+public import LXCCore
+
+/// The one copy between any origin and any destination.
+public enum TreeCopy {
+    /// Copies a tree.
+    ///
+    /// Either everything is at the destination when this returns, or nothing is when it throws.
+    ///
+    /// - Throws: ``LXCError`` `corrupt`, `unsafe`, `limitExceeded`, `lossRefused`, `alreadyExists`, `io` and others;
+    ///   `CancellationError` when the calling task is cancelled.
+    public static func run(
+        from origin: any TreeOrigin, to destination: any TreeDestination, options: TreeCopyOptions = TreeCopyOptions(),
+        pool: BlockingPool = .shared, progress: ProgressHandler? = nil
+    ) async throws -> TreeSummary {
+        fatalError("skeleton")
+    }
+
+    /// Reads a tree to its end without writing it: its digest and counts, and the proof that it is whole.
+    ///
+    /// - Throws: as ``run(from:to:options:pool:progress:)``.
+    public static func examine(
+        _ origin: any TreeOrigin, options: TreeCopyOptions = TreeCopyOptions(), pool: BlockingPool = .shared,
+        progress: ProgressHandler? = nil
+    ) async throws -> TreeSummary {
+        fatalError("skeleton")
+    }
+}

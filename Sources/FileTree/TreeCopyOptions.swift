@@ -1,0 +1,35 @@
+public import LXCCore
+
+/// How a copy is done.
+public struct TreeCopyOptions: Hashable, Sendable {
+    /// How the contents of files are brought over on a local store.
+    public enum Strategy: String, CaseIterable, Hashable, Sendable {
+        /// The best the file system offers, found by probing.
+        case auto
+        /// A btrfs subvolume snapshot.
+        case snapshot
+        /// Shared extents (FICLONE).
+        case reflink
+        /// Bytes, by copy_file_range or read and write.
+        case copy
+    }
+
+    /// The map under which the source's owners are host ids; they are brought back to container ids.
+    public var sourceMap: IDMap?
+    /// The map under which container ids become the destination's host ids.
+    public var destinationMap: IDMap?
+    /// What is accepted.
+    public var limits = TreeLimits()
+    /// Whether any loss is an error (`lossRefused`).
+    public var lossless = false
+    /// How contents are brought over.
+    public var strategy = Strategy.auto
+    /// Whether the tree must be a root filesystem a container can be started from: `dev proc sys run etc sbin`, where
+    /// present, are real directories, or symbolic links that stay inside.
+    public var requiresSafeRoot = false
+    /// Whether the result is made durable (one syncfs) before it becomes visible.
+    public var durable = true
+
+    /// The defaults.
+    public init() {}
+}

@@ -1,0 +1,79 @@
+import LXCCore
+
+/// One entry of a root filesystem: what tar(5) and stat(2) know of it, without its contents.
+public struct TreeEntry: Hashable, Sendable {
+    /// What kind of object an entry is.
+    public enum Kind: Hashable, Sendable {
+        /// A directory.
+        case directory
+        /// A regular file of `size` bytes, holes included.
+        case file(size: UInt64)
+        /// A symbolic link; the target is any bytes but NUL and is never resolved by this package.
+        case symbolicLink(target: [UInt8])
+        /// Another name of an entry that came earlier.
+        case hardLink(to: TreePath)
+        /// A character device.
+        case characterDevice(major: UInt32, minor: UInt32)
+        /// A block device.
+        case blockDevice(major: UInt32, minor: UInt32)
+        /// A FIFO.
+        case fifo
+    }
+
+    /// An extended attribute; POSIX ACLs and file capabilities are extended attributes.
+    public struct Attribute: Hashable, Sendable {
+        /// The name with its namespace, such as `security.capability`.
+        public var name: [UInt8]
+        /// The value.
+        public var value: [UInt8]
+
+        /// Takes name and value.
+        public init(name: [UInt8], value: [UInt8]) {
+            self.name = name
+            self.value = value
+        }
+    }
+
+    /// A point in time as the kernel keeps it.
+    public struct Time: Hashable, Sendable {
+        /// Seconds since 1970-01-01T00:00:00Z; may be negative.
+        public var seconds: Int64
+        /// Nanoseconds to add, 0 to 999,999,999.
+        public var nanoseconds: UInt32
+
+        /// Takes seconds and nanoseconds.
+        public init(seconds: Int64, nanoseconds: UInt32 = 0) {
+            self.seconds = seconds
+            self.nanoseconds = nanoseconds
+        }
+    }
+
+    /// Where in the tree the entry is.
+    public var path: TreePath
+    /// What it is.
+    public var kind: Kind
+    /// The mode bits 07777; meaningless for symbolic links.
+    public var mode: UInt16
+    /// The numeric user id.
+    public var user: UInt32
+    /// The numeric group id.
+    public var group: UInt32
+    /// When the contents last changed.
+    public var modified: Time
+    /// The extended attributes, in no particular order.
+    public var attributes: [Attribute]
+
+    /// Takes everything.
+    public init(
+        path: TreePath, kind: Kind, mode: UInt16, user: UInt32 = 0, group: UInt32 = 0,
+        modified: Time = Time(seconds: 0), attributes: [Attribute] = []
+    ) {
+        self.path = path
+        self.kind = kind
+        self.mode = mode
+        self.user = user
+        self.group = group
+        self.modified = modified
+        self.attributes = attributes
+    }
+}

@@ -1,0 +1,54 @@
+import LXCCore
+
+/// How much of a tree is accepted before a copy gives up with `limitExceeded`.
+///
+/// The defaults pass every real distribution image and stop every bomb of SECURITY-minded test suites: an archive is
+/// other people's input.
+public struct TreeLimits: Hashable, Sendable {
+    /// Entries in all.
+    public var entries: UInt64 = 5_000_000
+    /// Sum of the files' sizes, holes included, in bytes.
+    public var logicalBytes: UInt64 = 16 << 40
+    /// Sum of the bytes really present in files, in bytes.
+    public var allocatedBytes: UInt64 = 1 << 40
+    /// Length of a path in bytes.
+    public var pathLength = 16_384
+    /// Components of a path.
+    public var depth = 512
+    /// Length of a symbolic link's target in bytes (Linux's own limit).
+    public var linkTargetLength = 4_095
+    /// Sum of names and values of one entry's extended attributes in bytes.
+    public var attributeBytes = 1 << 20
+    /// Decompressed bytes for each compressed byte, once 64 MiB were produced.
+    public var expansionRatio: UInt64 = 2_000
+    /// How long the copy may take.
+    public var wallTime: Duration = .seconds(6 * 3600)
+
+    /// The defaults.
+    public init() {}
+
+    /// Sets one limit by its name, as `lxcctl --limits KEY=VALUE` does: numbers plain or with a binary unit (`2GiB`),
+    /// `wallTime` in seconds.
+    ///
+    /// - Throws: ``LXCError`` `invalidArgument` for an unknown name or a bad number.
+    public mutating func set(_ name: String, to value: String) throws {
+        let number = try ByteCount(parsing: value).bytes
+        let small = Int(clamping: number)
+        switch name {
+        case "entries": entries = number
+        case "logicalBytes": logicalBytes = number
+        case "allocatedBytes": allocatedBytes = number
+        case "pathLength": pathLength = small
+        case "depth": depth = small
+        case "linkTargetLength": linkTargetLength = small
+        case "attributeBytes": attributeBytes = small
+        case "expansionRatio": expansionRatio = number
+        case "wallTime": wallTime = .seconds(small)
+        default:
+            throw LXCError(
+                .invalidArgument,
+                "there is no limit \"\(name.escapedForDisplay)\"; the limits are entries, logicalBytes, allocatedBytes, "
+                    + "pathLength, depth, linkTargetLength, attributeBytes, expansionRatio, wallTime")
+        }
+    }
+}

@@ -1,0 +1,80 @@
+/// What a copy did.
+public struct TreeSummary: Hashable, Sendable {
+    /// How many entries of each kind.
+    public struct Counts: Hashable, Sendable, Codable {
+        /// Directories, the root among them.
+        public var directories: UInt64 = 0
+        /// Regular files, hard links to them not counted again.
+        public var files: UInt64 = 0
+        /// Symbolic links.
+        public var symbolicLinks: UInt64 = 0
+        /// Further names of files.
+        public var hardLinks: UInt64 = 0
+        /// Character and block devices.
+        public var devices: UInt64 = 0
+        /// FIFOs.
+        public var fifos: UInt64 = 0
+
+        /// All zero.
+        public init() {}
+
+        /// The sum.
+        public var total: UInt64 { directories + files + symbolicLinks + hardLinks + devices + fifos }
+    }
+
+    /// How many entries of each kind.
+    public var counts = Counts()
+    /// Sum of the files' sizes, holes included, in bytes.
+    public var logicalBytes: UInt64 = 0
+    /// Sum of the bytes really present in files, in bytes.
+    public var allocatedBytes: UInt64 = 0
+    /// The digest of the tree as it was read, with owners as they are inside the container.
+    public var digest: TreeDigest?
+    /// What source or destination could not hold.
+    public var losses = TreeLosses()
+    /// How contents were written: `write`, `copy_file_range`, `reflink`, `snapshot`.
+    public var strategy = ""
+    /// How long it took.
+    public var duration: Duration = .zero
+
+    /// All zero.
+    public init() {}
+}
+
+/// What a copy had to leave out, counted by kind, with the first paths of each kind.
+public struct TreeLosses: Hashable, Sendable, Codable {
+    /// One kind of loss.
+    public struct Loss: Hashable, Sendable, Codable {
+        /// How often.
+        public var count: UInt64
+        /// The first paths, at most ``TreeLosses/examples``.
+        public var paths: [String]
+    }
+
+    /// How many paths are kept for each kind.
+    public static let examples = 20
+
+    /// The losses by kind, such as `socket`, `device`, `xattr:security.selinux`, `acl`.
+    public private(set) var kinds: [String: Loss] = [:]
+
+    /// None.
+    public init() {}
+
+    /// Whether nothing was lost.
+    public var isEmpty: Bool { kinds.isEmpty }
+
+    /// Counts one loss.
+    public mutating func add(_ kind: String, _ path: TreePath) {
+        var loss = kinds[kind] ?? Loss(count: 0, paths: [])
+        loss.count += 1
+        if loss.paths.count < Self.examples { loss.paths.append(path.description) }
+        kinds[kind] = loss
+    }
+
+    /// Adds all of another's.
+    public mutating func merge(_ other: TreeLosses) {
+        kinds.merge(other.kinds) { mine, theirs in
+            Loss(count: mine.count + theirs.count, paths: Array((mine.paths + theirs.paths).prefix(Self.examples)))
+        }
+    }
+}

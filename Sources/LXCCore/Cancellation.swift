@@ -1,0 +1,20 @@
+import Synchronization
+
+/// Tells synchronous code, on whatever thread, that the task it works for was cancelled.
+public final class Cancellation: Sendable {
+    private let flag = Atomic<Bool>(false)
+
+    /// A token nobody has cancelled yet.
+    public init() {}
+
+    /// Whether ``cancel()`` was called.
+    public var isCancelled: Bool { flag.load(ordering: .relaxed) }
+
+    /// Asks the work to stop; it sees this at its next ``check()``.
+    public func cancel() { flag.store(true, ordering: .relaxed) }
+
+    /// Throws `CancellationError` once cancelled. Cheap enough for every block and entry.
+    public func check() throws {
+        if isCancelled { throw CancellationError() }
+    }
+}

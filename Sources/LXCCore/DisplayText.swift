@@ -1,0 +1,23 @@
+extension String {
+    /// The string with control characters, quotes and backslashes escaped, and cut at 200 scalars: what came from
+    /// outside may be shown in a log line or an error without forging a second one.
+    public var escapedForDisplay: String { Self.escaping(unicodeScalars) }
+
+    /// Bytes shown as text: valid UTF-8 as it is, the rest and control characters escaped.
+    public init(escapingForDisplay bytes: some Sequence<UInt8>) {
+        self = Self.escaping(String(decoding: Array(bytes), as: UTF8.self).unicodeScalars)
+    }
+
+    private static func escaping(_ scalars: some Collection<Unicode.Scalar>) -> String {
+        var result = ""
+        for scalar in scalars.prefix(200) {
+            switch scalar.properties.generalCategory {
+            case .control, .format, .lineSeparator, .paragraphSeparator:
+                result += "\\u{\(String(scalar.value, radix: 16))}"
+            default:
+                result += scalar == "\\" || scalar == "\"" ? "\\\(scalar)" : String(scalar)
+            }
+        }
+        return scalars.count > 200 ? result + "…" : result
+    }
+}

@@ -1,0 +1,56 @@
+/// How far a long operation has come.
+public struct TransferProgress: Hashable, Sendable {
+    /// Entries of the tree done so far; 0 where the operation moves one file.
+    public var entries: UInt64
+    /// Bytes of contents done so far.
+    public var bytes: UInt64
+    /// Bytes there are in all, where that is known beforehand.
+    public var totalBytes: UInt64?
+
+    /// Takes the counts.
+    public init(entries: UInt64 = 0, bytes: UInt64 = 0, totalBytes: UInt64? = nil) {
+        self.entries = entries
+        self.bytes = bytes
+        self.totalBytes = totalBytes
+    }
+}
+
+/// Receives progress, at most ten times a second and once at the end, on a thread of the operation: return quickly.
+public typealias ProgressHandler = @Sendable (TransferProgress) -> Void
+
+/// Calls a handler at most ten times a second.
+///
+/// Used by one thread at a time. Reading the clock costs more than a small file, so the clock is read at each 64th
+/// report and after each MiB.
+public struct ProgressReporter {
+    private let handler: ProgressHandler?
+    private let clock = ContinuousClock()
+    private var last: ContinuousClock.Instant
+    private var sinceClock = 0
+    private var bytesAtClock: UInt64 = 0
+
+    /// Takes the handler; without one nothing is done.
+    public init(_ handler: ProgressHandler?) {
+        self.handler = handler
+        last = clock.now
+    }
+
+    /// Reports unless the last report is under 100 ms old.
+    public mutating func report(_ progress: @autoclosure () -> TransferProgress) {
+        guard let handler else { return }
+        sinceClock += 1
+        let now = progress()
+        guard sinceClock >= 64 || now.bytes &- bytesAtClock >= 1 << 20 else { return }
+        sinceClock = 0
+        bytesAtClock = now.bytes
+        let instant = clock.now
+        guard instant - last >= .milliseconds(100) else { return }
+        last = instant
+        handler(now)
+    }
+
+    /// Reports the end, always.
+    public func finish(_ progress: TransferProgress) {
+        handler?(progress)
+    }
+}

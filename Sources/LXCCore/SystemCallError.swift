@@ -1,0 +1,61 @@
+import Glibc
+
+/// A failed system call: its name and its errno.
+public struct SystemCallError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// The system call's name, such as `openat2`.
+    public let call: String
+    /// The error number, such as `ENOSPC`.
+    public let errno: CInt
+
+    /// Takes the name and the error number of a call that failed.
+    public init(_ call: String, errno: CInt) {
+        self.call = call
+        self.errno = errno
+    }
+
+    /// The call and the kernel's own words, such as `openat2: No space left on device`.
+    public var description: String { "\(call): \(Self.text(of: errno))" }
+
+    private static func text(of number: CInt) -> String {
+        withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { buffer in
+            guard let base = buffer.baseAddress, strerror_r(number, base, buffer.count) == 0 else {
+                return "errno \(number)"
+            }
+            return String(cString: base)
+        }
+    }
+}
+
+extension LXCError {
+    /// The error for a system call that has just failed: reads `errno`, so it must be made in the same synchronous
+    /// stretch as the call.
+    ///
+    /// - Parameters:
+    ///   - call: the system call's name.
+    ///   - doing: what was being done to which object, as in `create volume …`.
+    public static func lastSystemCall(
+        _ call: String, _ doing: String, fileID: String = #fileID, line: Int = #line
+    ) -> LXCError {
+        systemCall(call, errno: errno, doing, fileID: fileID, line: line)
+    }
+
+    /// The error for a system call that failed with `number`.
+    public static func systemCall(
+        _ call: String, errno number: CInt, _ doing: String, fileID: String = #fileID, line: Int = #line
+    ) -> LXCError {
+        let cause = SystemCallError(call, errno: number)
+        return LXCError(code(for: number), "cannot \(doing)", cause: cause, fileID: fileID, line: line)
+    }
+
+    private static func code(for number: CInt) -> Code {
+        switch number {
+        case ENOENT, ESRCH: .notFound
+        case EEXIST, ENOTEMPTY: .alreadyExists
+        case EPERM, EACCES, EROFS: .permissionDenied
+        case EBUSY: .inUse
+        case ENOSYS, EOPNOTSUPP: .unsupported
+        case ETIMEDOUT: .timedOut
+        default: .io
+        }
+    }
+}

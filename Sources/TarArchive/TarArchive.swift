@@ -1,0 +1,17 @@
+public import FileTree
+import LXCCore
+
+/// A tar archive in a local file, plain or compressed with gzip, bzip2, xz, zstd or lz4, recognised by content.
+public struct TarArchive: TreeOrigin {
+    /// The archive's path.
+    public let path: String
+
+    /// Takes a path; nothing is opened yet.
+    public init(_ path: String) { self.path = path }
+
+    /// The path.
+    public var description: String { path }
+
+    /// Opens the archive for reading.
+    public func open(limits: TreeLimits) throws -> any TreeSource { fatalError("skeleton") }
+}
