@@ -52,20 +52,29 @@ extension XMLFragment {
         if let prefix = name.prefix { try check(part: prefix) }
         if let namespace = name.namespace { try check(namespace) }
         // In no namespace, xmlns would be taken for a declaration.
-        guard name.local != "xmlns", name.prefix != "xmlns" else {
-            throw FieldFault("uses the name xmlns, which is XML's own")
+        let isReserved = name.local == "xmlns" || name.prefix == "xmlns" || name.namespace == declarationNamespace
+        guard !isReserved, (name.prefix == "xml") == (name.namespace == xmlNamespace) else {
+            throw FieldFault("uses a name or namespace that is XML's own")
         }
     }
 
     private static func check(_ declaration: Declaration) throws {
         if let prefix = declaration.prefix {
             try check(part: prefix)
-            guard !declaration.namespace.isEmpty, prefix != "xmlns" else {
+            guard !declaration.namespace.isEmpty, prefix != "xmlns", prefix != "xml" else {
                 throw FieldFault("declares the prefix \"\(prefix.escapedForDisplay)\" as XML does not allow")
             }
         }
+        guard ![xmlNamespace, declarationNamespace].contains(declaration.namespace) else {
+            throw FieldFault("declares a namespace that is XML's own")
+        }
         try check(declaration.namespace)
     }
+
+    /// The namespace of xml:lang and its like. It always has the prefix xml and is never declared.
+    private static let xmlNamespace = "http://www.w3.org/XML/1998/namespace"
+    /// The namespace of declarations.
+    private static let declarationNamespace = "http://www.w3.org/2000/xmlns/"
 
     private static func check(part name: String) throws {
         try check(name)

@@ -1,4 +1,5 @@
 import CLibXML2
+import Glibc
 import Synchronization
 
 /// Why a document is not one that libvirt's schema allows.
@@ -33,7 +34,7 @@ private final class Schema: @unchecked Sendable {
 
     init(named name: String) throws {
         let path = "/usr/share/libvirt/schemas/\(name).rng"
-        guard let parser = xmlRelaxNGNewParserCtxt(path) else {
+        guard access(path, R_OK) == 0, let parser = xmlRelaxNGNewParserCtxt(path) else {
             throw SchemaViolation(description: "cannot open the schema \(path)")
         }
         defer { xmlRelaxNGFreeParserCtxt(parser) }
