@@ -1,6 +1,6 @@
 import Crypto
 import Foundation
-public import LXCCore
+import LXCCore
 
 /// A checksum of an archive as CloudStack writes it: `{SHA-256}hex`, or bare hexadecimal digits for MD5.
 public struct Checksum: Hashable, Sendable, CustomStringConvertible {
