@@ -110,14 +110,15 @@ public final class LXCHypervisor: Sendable {
                 throw LXCError(.alreadyExists, "there is a container \(name) already; destroy it or take another name")
             }
             // The document is made before anything is built, so that a bad value costs nothing.
-            _ = try document(specification, root: "/", interfaces: [])
+            _ = try specification.domain(root: "/", pool: primary.id)
             let interfaces = try await vifs.plug(specification.nics, of: name)
             do {
                 _ = try await primary.createVolume(
                     specification.volume, from: specification.template, idMap: specification.idMap, progress: progress)
                 do {
                     let root = try await primary.hostPath(of: specification.volume)
-                    try await driver.define(document(specification, root: root, interfaces: interfaces))
+                    try await driver.define(
+                        specification.domain(root: root, interfaces: interfaces, pool: primary.id))
                 } catch {
                     try? await Task { [primary] in try await primary.deleteVolume(specification.volume) }.value
                     throw error
@@ -128,24 +129,6 @@ public final class LXCHypervisor: Sendable {
             }
             return Container(name: name, host: self)
         }
-    }
-
-    /// The domain document a container of that specification gets; its volume needs not be there.
-    ///
-    /// - Throws: ``LXCCore/LXCError`` `invalidArgument` naming the value that breaks a rule, `notFound` without a bridge.
-    public func document(_ specification: ContainerSpecification, root: String) async throws -> Domain {
-        let interfaces = try await vifs.plug(specification.nics, of: specification.name)
-        return try document(specification, root: root, interfaces: interfaces)
-    }
-
-    private func document(
-        _ specification: ContainerSpecification, root: String, interfaces: [Interface]
-    ) throws -> Domain {
-        try DomainBuilder.domain(
-            specification, root: root, interfaces: interfaces,
-            metadata: ContainerMetadata(
-                pool: primary.id, volume: specification.volume, template: specification.template,
-                owner: specification.owner))
     }
 
     /// A container by its name.
