@@ -34,9 +34,8 @@ extension ContainerSpecification {
         domain.filesystems = [Filesystem(.mount(root), target: "/")]
         domain.interfaces = interfaces
         domain.consoles = [CharacterDevice(targetType: "lxc", port: 0)]
-        domain.containerMetadata = pool.map {
-            ContainerMetadata(pool: $0, volume: volume, template: template, owner: owner)
-        }
+        try domain.setContainerMetadata(
+            pool.map { ContainerMetadata(pool: $0, volume: volume, template: template, owner: owner) })
         return domain
     }
 

@@ -11,7 +11,7 @@ extension LXCHypervisor {
             guard try await !driver.guest(name).state.isActive else {
                 throw LXCError(.invalidState, "container \(name) is running already")
             }
-            guard let volume = domain.containerMetadata?.volume else {
+            guard let volume = try domain.containerMetadata()?.volume else {
                 try await driver.start(name)  // Defined by another program, which looks after its root.
                 return
             }
@@ -45,7 +45,7 @@ extension LXCHypervisor {
             try await driver.undefine(name)
             try await vifs.unplug(domain.interfaces)
             // Last, so that a container that is known always has its root.
-            if let volume = domain.containerMetadata?.volume { try await primary.deleteVolume(volume) }
+            if let volume = try domain.containerMetadata()?.volume { try await primary.deleteVolume(volume) }
         }
     }
 
@@ -94,7 +94,7 @@ extension LXCHypervisor {
 
     /// Gives the volume of a container that is not running back.
     func releaseLease(of name: ContainerName) async throws {
-        guard let volume = try await driver.definition(of: name).containerMetadata?.volume else { return }
+        guard let volume = try await driver.definition(of: name).containerMetadata()?.volume else { return }
         try await primary.releaseLease(on: volume, by: hostName)
     }
 }

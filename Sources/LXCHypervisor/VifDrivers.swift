@@ -1,4 +1,4 @@
-import DomainXML
+public import DomainXML
 public import LXCCore
 public import VifDriver
 
@@ -16,7 +16,9 @@ public struct VifDrivers: Sendable {
     }
 
     /// The interfaces of a guest in the order of their device ids. Either all are plugged or none is.
-    func plug(_ nics: [NIC], of guest: ContainerName) async throws -> [Interface] {
+    ///
+    /// - Throws: ``LXCCore/LXCError`` as the drivers do: `notFound` for a bridge or device that is not there, and others.
+    public func plug(_ nics: [NIC], of guest: ContainerName) async throws -> [Interface] {
         var interfaces: [Interface] = []
         for nic in nics.sorted(by: { $0.deviceID < $1.deviceID }) {
             do {
