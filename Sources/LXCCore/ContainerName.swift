@@ -14,7 +14,8 @@ public struct ContainerName: Hashable, Sendable, Codable, Comparable, CustomStri
         let fits = (1...63).contains(bytes.count) && bytes.allSatisfy(Self.isAllowed)
         guard fits, bytes.first != UInt8(ascii: "."), bytes.first != UInt8(ascii: "-") else {
             throw LXCError(
-                .invalidArgument, "\"\(text.escapedForDisplay)\" cannot name a container: use 1 to 63 of A-Z a-z 0-9 "
+                .invalidArgument,
+                "\"\(text.escapedForDisplay)\" cannot name a container: use 1 to 63 of A-Z a-z 0-9 "
                     + ". _ - and start with a letter, a digit or _")
         }
         description = text

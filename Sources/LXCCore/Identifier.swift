@@ -19,7 +19,8 @@ public struct Identifier<Subject>: Hashable, Sendable, Codable, CustomStringConv
     public init(parsing text: String) throws {
         guard text.utf8.count == 36, let uuid = UUID(uuidString: text) else {
             throw LXCError(
-                .invalidArgument, "\"\(text.escapedForDisplay)\" is not a UUID; expected the form 8-4-4-4-12, as "
+                .invalidArgument,
+                "\"\(text.escapedForDisplay)\" is not a UUID; expected the form 8-4-4-4-12, as "
                     + "402b0be5-b840-3fef-b292-d330f3bf809a")
         }
         self.uuid = uuid

@@ -1,8 +1,7 @@
 extension JavaProperties {
     /// The file's bytes, as `java.util.Properties.store` writes them: one `key=value` a line, everything outside
     /// printable ASCII as `\uXXXX`.
-    ///
-    /// - Parameter comment: lines put in front, each behind `#`.
+    /// The lines of `comment` come in front, each behind `#`.
     public func serialized(comment: String? = nil) -> [UInt8] {
         var text = ""
         for line in (comment ?? "").split(whereSeparator: \.isNewline) {

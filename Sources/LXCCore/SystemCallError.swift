@@ -27,19 +27,15 @@ public struct SystemCallError: Error, Hashable, Sendable, CustomStringConvertibl
 }
 
 extension LXCError {
-    /// The error for a system call that has just failed: reads `errno`, so it must be made in the same synchronous
-    /// stretch as the call.
-    ///
-    /// - Parameters:
-    ///   - call: the system call's name.
-    ///   - doing: what was being done to which object, as in `create volume …`.
+    /// The error for the system call named `call`, which has just failed while `doing`, as in `create volume …`: reads
+    /// `errno`, so it must be made in the same synchronous stretch as the call.
     public static func lastSystemCall(
         _ call: String, _ doing: String, fileID: String = #fileID, line: Int = #line
     ) -> LXCError {
         systemCall(call, errno: errno, doing, fileID: fileID, line: line)
     }
 
-    /// The error for a system call that failed with `number`.
+    /// The error for the system call named `call`, which failed with `number` while `doing`.
     public static func systemCall(
         _ call: String, errno number: CInt, _ doing: String, fileID: String = #fileID, line: Int = #line
     ) -> LXCError {

@@ -1,1 +1,44 @@
-import LXCCore
+public import FileTree
+public import LXCCore
+
+/// Where templates are kept as tar archives: CloudStack's secondary storage.
+///
+/// Check a conforming type of your own with `TemplateStoreConformance` of the LXCTesting product.
+public protocol TemplateStore: Sendable {
+    /// Stores a template: checks the archive's checksum, unpacks its compression, reads the tree inside to its end, and
+    /// only then makes it visible.
+    ///
+    /// - Parameters:
+    ///   - registration: what to store, and as what.
+    ///   - progress: called while it is stored.
+    /// - Returns: the template.
+    /// - Throws: ``LXCCore/LXCError`` `alreadyExists` where that key is taken, `notFound` without the archive, `corrupt`
+    ///   for a damaged archive or another checksum, `unsafe`, `limitExceeded`, `io`; `CancellationError`. Nothing is left
+    ///   in the store then.
+    func register(_ registration: TemplateRegistration, progress: ProgressHandler?) async throws -> Template
+
+    /// All templates. One that is broken does not hide its neighbours.
+    ///
+    /// - Throws: ``LXCCore/LXCError`` `unavailable`, `io`.
+    func list() async throws -> TemplateListing
+
+    /// One template.
+    ///
+    /// - Throws: ``LXCCore/LXCError`` `notFound`, or `corrupt` when it is there and broken.
+    func template(_ key: TemplateKey) async throws -> Template
+
+    /// The tree inside, to be unpacked by a primary store.
+    ///
+    /// - Throws: as ``template(_:)``.
+    func contents(of key: TemplateKey) async throws -> any TreeOrigin
+
+    /// Reads a template to its end and compares it with what was registered.
+    ///
+    /// - Throws: ``LXCCore/LXCError`` `corrupt` naming the difference, `notFound`; `CancellationError`.
+    func verify(_ key: TemplateKey, progress: ProgressHandler?) async throws
+
+    /// Removes a template. What is not there is no error.
+    ///
+    /// - Throws: ``LXCCore/LXCError`` `io`.
+    func delete(_ key: TemplateKey) async throws
+}

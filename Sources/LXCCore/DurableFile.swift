@@ -1,0 +1,133 @@
+import CLinux
+package import Glibc
+
+/// Small files and directories that must be either old or new after a crash, never a mixture.
+///
+/// Synchronous: call it on a ``BlockingPool``.
+package enum DurableFile {
+    /// Replaces a file: written beside it under another name, synced, renamed over it, the directory synced.
+    package static func write(_ bytes: some Collection<UInt8>, to path: String, mode: mode_t = 0o600) throws {
+        let temporary = "\(path).\(RandomName.make())"
+        do {
+            try writeNew(bytes, to: temporary, mode: mode)
+            guard rename(temporary, path) == 0 else { throw LXCError.lastSystemCall("rename", "write \(path)") }
+        } catch {
+            unlink(temporary)
+            throw error
+        }
+        try syncDirectory(of: path)
+    }
+
+    /// Makes a file that is not there yet and syncs it; not its directory.
+    package static func writeNew(_ bytes: some Collection<UInt8>, to path: String, mode: mode_t) throws {
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode)
+        guard descriptor >= 0 else { throw LXCError.lastSystemCall("open", "create \(path)") }
+        defer { close(descriptor) }
+        let contents = Array(bytes)
+        var written = 0
+        while written < contents.count {
+            let count = contents[written...].withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            guard count >= 0 else { throw LXCError.lastSystemCall("write", "write \(path)") }
+            written += count
+        }
+        guard fsync(descriptor) == 0 else { throw LXCError.lastSystemCall("fsync", "sync \(path)") }
+    }
+
+    /// The contents of a regular file, or nil where there is none.
+    ///
+    /// - Throws: ``LXCError`` `limitExceeded` beyond `limit` bytes, `corrupt` when it is no regular file, `io`.
+    package static func read(_ path: String, limit: Int = 1 << 20) throws -> [UInt8]? {
+        let descriptor = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            if errno == ENOENT || errno == ENOTDIR { return nil }
+            throw LXCError.lastSystemCall("open", "read \(path)")
+        }
+        defer { close(descriptor) }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw LXCError.lastSystemCall("fstat", "read \(path)") }
+        guard status.st_mode & S_IFMT == S_IFREG else { throw LXCError(.corrupt, "\(path) is not a regular file") }
+        guard status.st_size <= limit else {
+            throw LXCError(.limitExceeded, "\(path) has \(status.st_size) bytes; \(limit) are accepted")
+        }
+        return try readAll(descriptor, path, limit: limit)
+    }
+
+    private static func readAll(_ descriptor: CInt, _ path: String, limit: Int) throws -> [UInt8] {
+        var contents: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 64 << 10)
+        while contents.count <= limit {
+            let count = buffer.withUnsafeMutableBytes { Glibc.read(descriptor, $0.baseAddress, $0.count) }
+            guard count >= 0 else { throw LXCError.lastSystemCall("read", "read \(path)") }
+            if count == 0 { break }
+            contents += buffer[..<count]
+        }
+        return contents
+    }
+
+    /// Renames a finished file or directory to its public name, which must be free, and syncs the directory.
+    ///
+    /// - Throws: ``LXCError`` `alreadyExists` when the name is taken, `io`.
+    package static func publish(_ staged: String, as path: String) throws {
+        var result = clinux_rename_new(staged, path)
+        if result != 0, errno == EINVAL || errno == ENOSYS {
+            // Some network file systems know no RENAME_NOREPLACE. A lock of the caller's keeps others away.
+            guard access(path, F_OK) != 0 else {
+                throw LXCError.systemCall("access", errno: EEXIST, "publish \(path)")
+            }
+            result = rename(staged, path)
+        }
+        guard result == 0 else { throw LXCError.lastSystemCall("renameat2", "publish \(path)") }
+        try syncDirectory(of: path)
+    }
+
+    /// Makes a directory unless it is there; its parent must be there.
+    package static func makeDirectory(_ path: String, mode: mode_t) throws {
+        guard mkdir(path, mode) == 0 || errno == EEXIST else {
+            throw LXCError.lastSystemCall("mkdir", "make the directory \(path)")
+        }
+    }
+
+    /// The names in a directory, sorted; none where there is no such directory.
+    package static func list(_ path: String) throws -> [String] {
+        guard let directory = opendir(path) else {
+            if errno == ENOENT { return [] }
+            throw LXCError.lastSystemCall("opendir", "list \(path)")
+        }
+        defer { closedir(directory) }
+        var names: [String] = []
+        errno = 0
+        while let entry = readdir(directory) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if name != ".", name != ".." { names.append(name) }
+            errno = 0
+        }
+        guard errno == 0 else { throw LXCError.lastSystemCall("readdir", "list \(path)") }
+        return names.sorted()
+    }
+
+    /// Whether there is a directory of that path; a symbolic link to one is none.
+    package static func isDirectory(_ path: String) -> Bool {
+        var status = stat()
+        return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+    }
+
+    /// Makes the directory's entry of `path` durable.
+    package static func syncDirectory(of path: String) throws {
+        let parent = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
+        let descriptor = open(parent.isEmpty ? "/" : parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw LXCError.lastSystemCall("open", "sync \(parent)") }
+        defer { close(descriptor) }
+        guard fsync(descriptor) == 0 else { throw LXCError.lastSystemCall("fsync", "sync \(parent)") }
+    }
+}
+
+/// Names for things under construction.
+package enum RandomName {
+    /// 16 hexadecimal digits from the system's random numbers.
+    package static func make() -> String {
+        let digits = String(UInt64.random(in: .min ... .max), radix: 16)
+        return String(repeating: "0", count: 16 - digits.count) + digits
+    }
+}

@@ -1,0 +1,64 @@
+import CLinux
+import Glibc
+
+/// A lock named by a file, held by one task of one process on one host at a time.
+///
+/// It is an open-file-description lock, so it ends with its holder however that ends, and two tasks of one process
+/// exclude each other as two processes do. The lock file is removed when the lock is let go.
+package enum FileLock {
+    /// Runs `body` holding the lock, waiting for it as long as it takes.
+    ///
+    /// - Throws: what `body` throws; `CancellationError` when cancelled while waiting; ``LXCError`` `io`.
+    package static func hold<Value>(
+        _ path: String, pool: BlockingPool, _ body: () async throws -> Value
+    ) async throws -> Value {
+        while true {
+            if let value = try await tryHold(path, pool: pool, body) { return value }
+            try await Task.sleep(for: .milliseconds(50))
+        }
+    }
+
+    /// Runs `body` holding the lock, or returns nil at once while another holds it.
+    package static func tryHold<Value>(
+        _ path: String, pool: BlockingPool, _ body: () async throws -> Value
+    ) async throws -> Value? {
+        guard let held = try await pool.run({ _ in try HeldLock(trying: path) }) else { return nil }
+        let result: Result<Value, any Error>
+        do { result = .success(try await body()) } catch { result = .failure(error) }
+        try await pool.run { _ in held.release() }
+        return try result.get()
+    }
+}
+
+/// The open file of a lock that is held.
+private struct HeldLock: Sendable {
+    private let path: String
+    private let descriptor: CInt
+
+    init?(trying path: String) throws {
+        let descriptor = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw LXCError.lastSystemCall("open", "open the lock \(path)") }
+        guard clinux_try_lock(descriptor) == 0 else {
+            let number = errno
+            close(descriptor)
+            if number == EAGAIN || number == EACCES { return nil }
+            throw LXCError.systemCall("fcntl", errno: number, "take the lock \(path)")
+        }
+        // The holder before us removes the file: what we locked may no longer be the file of that name.
+        var mine = stat()
+        var named = stat()
+        guard fstat(descriptor, &mine) == 0, lstat(path, &named) == 0, mine.st_ino == named.st_ino,
+            mine.st_dev == named.st_dev
+        else {
+            close(descriptor)
+            return nil
+        }
+        self.path = path
+        self.descriptor = descriptor
+    }
+
+    func release() {
+        unlink(path)
+        close(descriptor)
+    }
+}

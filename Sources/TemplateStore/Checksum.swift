@@ -1,0 +1,115 @@
+import Crypto
+import Foundation
+import LXCCore
+
+/// A checksum of an archive as CloudStack writes it: `{SHA-256}hex`, or bare hexadecimal digits for MD5.
+public struct Checksum: Hashable, Sendable, CustomStringConvertible {
+    /// The algorithms, by Java's names.
+    public enum Algorithm: String, CaseIterable, Hashable, Sendable {
+        /// MD5: proves nothing against an attacker, and is what CloudStack's templates have.
+        case md5 = "MD5"
+        /// SHA-1, with the same reserve.
+        case sha1 = "SHA-1"
+        /// SHA-256.
+        case sha256 = "SHA-256"
+        /// SHA-384.
+        case sha384 = "SHA-384"
+        /// SHA-512.
+        case sha512 = "SHA-512"
+
+        /// How many hexadecimal digits a checksum has.
+        public var digits: Int {
+            switch self {
+            case .md5: 32
+            case .sha1: 40
+            case .sha256: 64
+            case .sha384: 96
+            case .sha512: 128
+            }
+        }
+    }
+
+    /// The algorithm.
+    public let algorithm: Algorithm
+    /// The hexadecimal digits in lower case.
+    public let digits: String
+
+    /// Reads `{ALGORITHM}hex`, or bare digits for MD5.
+    ///
+    /// - Throws: ``LXCCore/LXCError`` `invalidArgument` for an unknown algorithm or a wrong number of digits.
+    public init(parsing text: String) throws {
+        var algorithm = Algorithm.md5
+        var digits = text[...]
+        if text.hasPrefix("{"), let end = text.firstIndex(of: "}") {
+            let name = text[text.index(after: text.startIndex)..<end].uppercased()
+            guard let known = Algorithm.allCases.first(where: { [$0.rawValue, "\($0)".uppercased()].contains(name) })
+            else {
+                throw LXCError(
+                    .invalidArgument,
+                    "\"\(name.escapedForDisplay)\" is not a checksum algorithm; use one of "
+                        + Algorithm.allCases.map(\.rawValue).joined(separator: ", "))
+            }
+            algorithm = known
+            digits = text[text.index(after: end)...]
+        }
+        guard digits.utf8.count == algorithm.digits, digits.allSatisfy(\.isHexDigit) else {
+            throw LXCError(
+                .invalidArgument,
+                "\"\(text.escapedForDisplay)\" is not a checksum: \(algorithm.rawValue) has \(algorithm.digits) "
+                    + "hexadecimal digits")
+        }
+        self.algorithm = algorithm
+        self.digits = digits.lowercased()
+    }
+
+    init(_ algorithm: Algorithm, digest: some Sequence<UInt8>) {
+        self.algorithm = algorithm
+        digits = digest.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    }
+
+    /// `{ALGORITHM}hex`.
+    public var description: String { "{\(algorithm.rawValue)}\(digits)" }
+
+    /// The checksum of a file's bytes. Blocks.
+    static func compute(_ algorithm: Algorithm, ofFile path: String, _ cancellation: Cancellation) throws -> Checksum {
+        switch algorithm {
+        case .md5: try hash(path, with: Insecure.MD5(), algorithm, cancellation)
+        case .sha1: try hash(path, with: Insecure.SHA1(), algorithm, cancellation)
+        case .sha256: try hash(path, with: SHA256(), algorithm, cancellation)
+        case .sha384: try hash(path, with: SHA384(), algorithm, cancellation)
+        case .sha512: try hash(path, with: SHA512(), algorithm, cancellation)
+        }
+    }
+
+    private static func hash(
+        _ path: String, with function: some HashFunction, _ algorithm: Algorithm, _ cancellation: Cancellation
+    ) throws -> Checksum {
+        var function = function
+        let file: FileHandle
+        do {
+            file = try FileHandle(forReadingFrom: URL(filePath: path))
+        } catch {
+            throw LXCError(.notFound, "cannot open \(path.escapedForDisplay)", cause: error)
+        }
+        defer { try? file.close() }
+        do {
+            while let block = try file.read(upToCount: 1 << 20), !block.isEmpty {
+                try cancellation.check()
+                function.update(data: block)
+            }
+        } catch let error as CocoaError {
+            throw LXCError(.io, "cannot read \(path.escapedForDisplay)", cause: error)
+        }
+        return Checksum(algorithm, digest: function.finalize())
+    }
+}
+
+extension UUID {
+    /// The name-based UUID (version 3) that Java's `UUID.nameUUIDFromBytes` makes.
+    init(javaNameBytes name: some Sequence<UInt8>) {
+        var bytes = Array(Insecure.MD5.hash(data: Array(name)))
+        bytes[6] = bytes[6] & 0x0F | 0x30
+        bytes[8] = bytes[8] & 0x3F | 0x80
+        self = bytes.withUnsafeBytes { UUID(uuid: $0.loadUnaligned(as: uuid_t.self)) }
+    }
+}

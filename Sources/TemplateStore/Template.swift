@@ -1,0 +1,128 @@
+public import FileTree
+public import LXCCore
+
+/// Where a template is on secondary storage: CloudStack's account and template ids, written `1/10`.
+public struct TemplateKey: Hashable, Sendable, Codable, Comparable, CustomStringConvertible {
+    /// The account's id.
+    public var account: UInt64
+    /// The template's id.
+    public var id: UInt64
+
+    /// Takes both ids.
+    public init(account: UInt64, id: UInt64) {
+        self.account = account
+        self.id = id
+    }
+
+    /// Reads `ACCOUNT/ID`.
+    ///
+    /// - Throws: ``LXCCore/LXCError`` `invalidArgument` for anything else.
+    public init(parsing text: String) throws {
+        let numbers = text.split(separator: "/", omittingEmptySubsequences: false).map { UInt64($0) }
+        guard numbers.count == 2, let account = numbers[0], let id = numbers[1] else {
+            throw LXCError(
+                .invalidArgument, "\"\(text.escapedForDisplay)\" is not a template; expected ACCOUNT/ID, as 1/10")
+        }
+        self.init(account: account, id: id)
+    }
+
+    /// `ACCOUNT/ID`.
+    public var description: String { "\(account)/\(id)" }
+
+    /// Orders by account, then by id.
+    public static func < (left: Self, right: Self) -> Bool { (left.account, left.id) < (right.account, right.id) }
+}
+
+/// A template on secondary storage: a plain tar and what `template.properties` says of it.
+public struct Template: Hashable, Sendable, Codable {
+    /// Where it is.
+    public var key: TemplateKey
+    /// CloudStack's unique name.
+    public var name: String
+    /// CloudStack's display text.
+    public var description: String
+    /// The tar's file name, `<uuid>.tar`.
+    public var fileName: String
+    /// The tar's size.
+    public var size: ByteCount
+    /// Whether every account may use it.
+    public var isPublic: Bool
+    /// The digest of the tree inside; nil for a template this package did not register.
+    public var digest: TreeDigest?
+
+    /// Takes everything.
+    public init(
+        key: TemplateKey, name: String, description: String, fileName: String, size: ByteCount, isPublic: Bool,
+        digest: TreeDigest?
+    ) {
+        self.key = key
+        self.name = name
+        self.description = description
+        self.fileName = fileName
+        self.size = size
+        self.isPublic = isPublic
+        self.digest = digest
+    }
+}
+
+/// A request to put a template on secondary storage.
+public struct TemplateRegistration: Hashable, Sendable {
+    /// Where it is to be.
+    public var key: TemplateKey
+    /// CloudStack's unique name.
+    public var name: String
+    /// CloudStack's display text; the name where empty.
+    public var description: String
+    /// The archive: the path of a tar, plain or compressed with gzip, bzip2, xz, zstd or lz4, recognised by content.
+    public var source: String
+    /// What the archive's bytes must hash to.
+    public var checksum: Checksum?
+    /// How large the plain tar may be; CloudStack's default of 50 GiB.
+    public var maximumSize: ByteCount
+    /// Whether every account may use it.
+    public var isPublic: Bool
+    /// What is accepted of the tree inside.
+    public var limits = TreeLimits()
+
+    /// Takes what describes the template.
+    public init(
+        key: TemplateKey, name: String, description: String = "", source: String, checksum: Checksum? = nil,
+        maximumSize: ByteCount = .gibibytes(50), isPublic: Bool = true
+    ) {
+        self.key = key
+        self.name = name
+        self.description = description
+        self.source = source
+        self.checksum = checksum
+        self.maximumSize = maximumSize
+        self.isPublic = isPublic
+    }
+}
+
+/// What is on secondary storage.
+public struct TemplateListing: Hashable, Sendable, Codable {
+    /// A directory that should hold a template and does not.
+    public struct Broken: Hashable, Sendable, Codable {
+        /// Where it is.
+        public var key: TemplateKey
+        /// What is wrong with it.
+        public var reason: String
+
+        /// Takes both.
+        public init(key: TemplateKey, reason: String) {
+            self.key = key
+            self.reason = reason
+        }
+    }
+
+    /// The templates, ordered by key.
+    public var templates: [Template]
+    /// What could not be read, ordered by key.
+    public var broken: [Broken]
+
+    /// Takes both lists.
+    public init(templates: [Template] = [], broken: [Broken] = []) {
+        self.templates = templates
+        self.broken = broken
+    }
+}

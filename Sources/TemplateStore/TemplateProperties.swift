@@ -1,0 +1,67 @@
+import FileTree
+import LXCCore
+
+/// `template.properties` as CloudStack's secondary storage writes and reads it, with this package's keys beside
+/// CloudStack's (which keeps keys it does not know).
+struct TemplateProperties {
+    static let fileName = "template.properties"
+
+    /// The key of this package: the digest of the tree inside.
+    private static let digestKey = "lxc.tree.digest"
+
+    private(set) var properties: JavaProperties
+
+    /// Reads a file's bytes.
+    init(parsing bytes: [UInt8]) throws { properties = try JavaProperties(parsing: bytes) }
+
+    /// The properties of a template registered here, with every key CloudStack needs.
+    init(_ template: Template, checksum: Checksum?) {
+        let size = String(template.size.bytes)
+        let values = [
+            ("filename", template.fileName), ("id", String(template.key.id)), ("public", String(template.isPublic)),
+            ("uniquename", template.name), ("description", template.description),
+            ("checksum", checksum?.description ?? ""), ("hvm", "false"), ("size", size), ("virtualsize", size),
+            ("tar", "true"), ("tar.filename", template.fileName), ("tar.size", size), ("tar.virtualsize", size),
+        ]
+        properties = JavaProperties()
+        for (key, value) in values { properties[key] = value }
+        properties[Self.digestKey] = template.digest?.description
+    }
+
+    /// The file's bytes.
+    var bytes: [UInt8] { properties.serialized() }
+
+    /// The template, by CloudStack's rules of what a valid one has.
+    ///
+    /// - Throws: ``LXCError`` `corrupt` naming the key that is missing or wrong.
+    func template(_ key: TemplateKey) throws -> Template {
+        guard properties["tar"] == "true" else {
+            throw LXCError(.corrupt, "template \(key) has no tar=true: it is not in tar format")
+        }
+        let fileName = try required("tar.filename", of: key)
+        guard !fileName.contains("/"), !fileName.hasPrefix("."), !fileName.contains("\0") else {
+            throw LXCError(.corrupt, "template \(key) names the file \"\(fileName.escapedForDisplay)\"")
+        }
+        _ = try positive("virtualsize", of: key)
+        _ = try positive("tar.virtualsize", of: key)
+        return Template(
+            key: key, name: try required("uniquename", of: key), description: properties["description"] ?? "",
+            fileName: fileName, size: ByteCount(try positive("tar.size", of: key)),
+            isPublic: properties["public"] == "true",
+            digest: try properties[Self.digestKey].map { try TreeDigest(parsing: $0) })
+    }
+
+    private func required(_ name: String, of key: TemplateKey) throws -> String {
+        guard let value = properties[name], !value.isEmpty else {
+            throw LXCError(.corrupt, "template \(key) has no \(name) in its \(Self.fileName)")
+        }
+        return value
+    }
+
+    private func positive(_ name: String, of key: TemplateKey) throws -> UInt64 {
+        guard let value = UInt64(try required(name, of: key)), value > 0 else {
+            throw LXCError(.corrupt, "template \(key) has a bad \(name) in its \(Self.fileName)")
+        }
+        return value
+    }
+}
