@@ -14,6 +14,7 @@ let hypervisor = Target.Dependency.product(name: "LXCHypervisor", package: "LXCH
 let package = Package(
     name: "Examples",
     products: [
+        .executable(name: "embedding", targets: ["Embedding"]),
         .executable(name: "quickstart", targets: ["Quickstart"]),
         .executable(name: "lxcctl", targets: ["lxcctl"]),
     ],
@@ -23,6 +24,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     ],
     targets: [
+        .executableTarget(name: "Embedding", dependencies: [hypervisor], swiftSettings: settings),
         .executableTarget(name: "Quickstart", dependencies: [hypervisor], swiftSettings: settings),
         .executableTarget(
             name: "lxcctl",
