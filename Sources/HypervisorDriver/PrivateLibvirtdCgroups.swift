@@ -1,13 +1,13 @@
 /// Where this host has its control groups, read from `/proc/self/mountinfo`.
-struct PrivateLibvirtdCgroups: Hashable, Sendable {
+package struct PrivateLibvirtdCgroups: Hashable, Sendable {
     /// Mount points of a version 2 hierarchy beside version 1 controllers. libvirt takes such a mount for one it can
     /// place containers in, and fails every start: a private daemon must not see it.
-    private(set) var hidden: [String] = []
+    package private(set) var hidden: [String] = []
     /// Mount points of the hierarchies where containers are placed.
-    private(set) var used: [String] = []
+    package private(set) var used: [String] = []
 
     /// Reads the lines of proc_pid_mountinfo(5).
-    init(mountinfo: String) {
+    package init(mountinfo: String) {
         var unified: [String] = []
         var hasControllers = false
         for line in mountinfo.split(separator: "\n") {
