@@ -174,6 +174,6 @@ public struct LibvirtDriver: HypervisorDriver {
 
     /// Opens the domain's first console.
     public func openConsole(of guest: ContainerName) async throws -> any GuestConsole {
-        try await LibvirtConsole(connection.openConsole(of: guest.description))
+        try await LibvirtConsole(stream: connection.openConsole(of: guest.description))
     }
 }

@@ -75,12 +75,12 @@ struct HostOptions: ParsableArguments {
     }
 
     func connection(_ settings: Settings) -> Configuration.Connection {
-        (connect ?? settings[.connect]).map { .uri($0) } ?? .automatic(Self.sharedDaemon)
-    }
-
-    /// One daemon for all commands that find no system daemon: it ends by itself some time after the last container.
-    private static var sharedDaemon: PrivateLibvirtd.Configuration {
-        .init(directory: "/run/lxc-hypervisor/lxcctl", lifetime: .lingering(idleTimeout: 10))
+        if let uri = connect ?? settings[.connect] { return .uri(uri) }
+        // One daemon for all commands that find no system daemon: it ends by itself some time after the last container.
+        return .automatic(
+            .init(
+                directory: settings[.daemon] ?? "/run/lxc-hypervisor/lxcctl",
+                lifetime: .lingering(idleTimeout: .seconds(10))))
     }
 }
 

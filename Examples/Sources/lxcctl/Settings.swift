@@ -2,12 +2,13 @@ import Foundation
 import LXCHypervisor
 
 /// Defaults from a properties file, so that nobody repeats `--primary` and `--secondary`: CloudStack's
-/// `agent.properties`, with one key of this tool's beside CloudStack's.
+/// `agent.properties`, with keys of this tool's beside CloudStack's.
 struct Settings {
     enum Key: String {
         case primary = "local.storage.path"
         case secondary = "lxcctl.secondary.storage"
         case connect = "hypervisor.uri"
+        case daemon = "lxcctl.libvirtd.directory"
     }
 
     static let defaultFile = "/etc/lxc-hypervisor/agent.properties"
