@@ -15,6 +15,7 @@ public protocol VifDriver: Sendable {
     /// - Parameters:
     ///   - nic: what the guest is to have.
     ///   - guest: the guest's name; names on the host are derived from it.
+    /// - Returns: how libvirt is to connect the guest.
     /// - Throws: ``LXCCore/LXCError`` with code `notFound` when a device of the host is not there, `invalidArgument`
     ///   when it cannot serve or a value of the NIC breaks a rule, `unsupported` when this way of connecting guests
     ///   cannot give what the NIC asks for; `CancellationError`.
