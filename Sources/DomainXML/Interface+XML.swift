@@ -18,6 +18,9 @@ extension Interface {
         try FieldFault.reported { try written().printed() }
     }
 
+    /// Whether a network device of the host or of a container can have the name: 1 to 15 of `A-Z a-z 0-9 . _ -`.
+    package static func isDeviceName(_ name: String) -> Bool { TextRule.isDeviceName(name) }
+
     /// Reads an `<interface>`.
     init(reading element: XMLFragment) throws {
         var rest = element

@@ -34,8 +34,11 @@ struct TextRule: Sendable {
         isLine($0) && $0.utf8.first == UInt8(ascii: "/") && $0.utf8.count > 1
     }
     /// The name of a network device: what the kernel takes, less what libvirt's schema does not.
-    static let deviceName = Self("a network device's name, 1 to 15 of A-Z a-z 0-9 . _ -") {
-        (1...15).contains($0.utf8.count) && consists($0, of: ".-_") && $0 != "." && $0 != ".."
+    static let deviceName = Self("a network device's name, 1 to 15 of A-Z a-z 0-9 . _ -", isDeviceName)
+
+    /// Whether a network device can have the name.
+    static func isDeviceName(_ text: String) -> Bool {
+        (1...15).contains(text.utf8.count) && consists(text, of: ".-_") && text != "." && text != ".."
     }
     /// The name of a variable in a program's environment.
     static let environmentName = Self("a letter or underscore, then letters, digits and underscores") {
