@@ -80,12 +80,13 @@ func eventually(_ condition: () async throws -> Bool) async rethrows -> Bool {
 
 /// The control groups that belong to a container of that name, in every hierarchy.
 func controlGroups(of container: String) -> [String] {
-    let files = FileManager.default.enumerator(atPath: "/sys/fs/cgroup")
-    var found: [String] = []
-    while let path = files?.nextObject() as? String {
-        if path.contains("-\(container).libvirt-lxc") { found.append(path) }
+    // libvirt makes them three levels down at most: hierarchy, partition, group.
+    func search(_ folder: String, depth: Int) -> [String] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+        let found = names.filter { $0.contains(container) }.map { "\(folder)/\($0)" }
+        return depth == 0 ? found : found + names.flatMap { search("\(folder)/\($0)", depth: depth - 1) }
     }
-    return found
+    return search("/sys/fs/cgroup", depth: 2)
 }
 
 func hostMounts() throws -> String { try String(contentsOfFile: "/proc/self/mountinfo", encoding: .utf8) }

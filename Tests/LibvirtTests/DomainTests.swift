@@ -116,7 +116,7 @@ import Testing
         let connection = try await host.connect()
         try await connection.create(xml: document("plain"))
         let error = await #expect(throws: LXCError.self) {
-            try await connection.setBlockIOParameters(["weight": .unsigned(500)], of: "plain", affecting: .live)
+            try await connection.updateDevice(xml: "<input type='mouse'/>", of: "plain", affecting: .live)
         }
         #expect(error?.code == .unsupported)
         await connection.close()
