@@ -37,6 +37,10 @@ public struct MACAddress: Hashable, Sendable, Codable, CustomStringConvertible {
         }
     }
 
+    /// An address of our own making, from 40 bits. Its first byte, 02, says that it is locally administered; it is also
+    /// not the FE that libvirt keeps for the host's end of a cable.
+    package init(locallyAdministered bits: UInt64) { value = 0x02 << 40 | bits & 0xff_ffff_ffff }
+
     /// The address in lower case, separated by colons.
     public var description: String { Self.text(of: value) }
 

@@ -1,0 +1,85 @@
+import LXCCore
+
+extension ContainerMetadata {
+    /// Reads the element, as libvirt returns it for this package's namespace.
+    ///
+    /// - Throws: ``LXCError`` with code `corrupt` when it is another element, or has no pool or no volume, or one that
+    ///   is no UUID; what reading a document throws.
+    public init(xml text: String) throws {
+        try self.init(XMLFragment(xml: text))
+    }
+
+    /// Reads the element.
+    ///
+    /// - Throws: ``LXCError`` with code `corrupt` when it is another element, or has no pool or no volume, or one that
+    ///   is no UUID.
+    public init(_ fragment: XMLFragment) throws {
+        try fragment.expect(Self.name("container"))
+        var rest = fragment
+        try self.init(taking: &rest)
+    }
+
+    /// The element as a document of its own, as libvirt takes it for this package's namespace.
+    ///
+    /// - Throws: ``LXCError`` with code `invalidArgument` when ``owner`` holds a character that XML 1.0 cannot hold.
+    public func xml() throws -> String {
+        try FieldFault.reported { try written(XMLFragment(Self.name("container"))).printed() }
+    }
+
+    fileprivate init(taking rest: inout XMLFragment) throws {
+        let pool = try rest.read(Self.name("pool")) { try $0.takeUUID() }
+        let volume = try rest.read(Self.name("volume")) { try $0.takeUUID() }
+        let template = try rest.read(Self.name("template")) { try $0.takeUUID() }
+        self.init(
+            pool: PoolID(try rest.required(pool, "pool")), volume: VolumeID(try rest.required(volume, "volume")),
+            template: template.map { TemplateID($0) }, owner: try rest.readText(Self.name("owner")))
+    }
+
+    /// Puts the values into the element.
+    fileprivate func written(_ rest: XMLFragment) throws -> XMLFragment {
+        var element = rest
+        if !element.declarations.contains(where: { $0.prefix == Self.prefix }) {
+            element.declarations.append(XMLFragment.Declaration(prefix: Self.prefix, namespace: Self.namespace))
+        }
+        try element.writeText(Self.name("pool"), pool.description)
+        try element.writeText(Self.name("volume"), volume.description)
+        try element.writeText(Self.name("template"), template?.description)
+        try element.writeText(Self.name("owner"), owner)
+        return element
+    }
+
+    fileprivate static func name(_ local: String) -> XMLName {
+        XMLName(local, namespace: namespace, prefix: prefix)
+    }
+}
+
+extension Domain {
+    /// What this package keeps with the domain; nil when the domain is none of this package's.
+    ///
+    /// - Throws: ``LXCError`` with code `corrupt` when the element is there and cannot be read.
+    public func containerMetadata() throws -> ContainerMetadata? {
+        try metadataIndex.map { try ContainerMetadata(metadata[$0]) }
+    }
+
+    /// Sets what this package keeps with the domain, or removes it.
+    ///
+    /// Parts of the element that a newer version of this package has written stay.
+    ///
+    /// - Throws: ``LXCError`` with code `corrupt` when the element is there and cannot be read.
+    public mutating func setContainerMetadata(_ value: ContainerMetadata?) throws {
+        let index = metadataIndex
+        guard let value else {
+            if let index { metadata.remove(at: index) }
+            return
+        }
+        guard let index else {
+            try metadata.append(value.written(XMLFragment(ContainerMetadata.name("container"))))
+            return
+        }
+        var rest = metadata[index]
+        _ = try ContainerMetadata(taking: &rest)
+        metadata[index] = try value.written(rest)
+    }
+
+    private var metadataIndex: Int? { metadata.firstIndex { $0.name.namespace == ContainerMetadata.namespace } }
+}

@@ -1,0 +1,61 @@
+public import DomainXML
+
+/// A network interface a guest is to have.
+public struct NIC: Hashable, Sendable {
+    /// The interface's number, from 0 to 65535: a container sees number 0 as eth0.
+    public var deviceID: Int
+    /// The hardware address the guest sees; nil lets libvirt choose one.
+    public var mac: MACAddress?
+    /// What the network is for.
+    public var trafficType: TrafficType
+    /// The host's bridge, CloudStack's traffic label; nil takes the driver's own for the type of traffic.
+    public var bridge: String?
+    /// The largest packet in bytes, 68 to 65535; nil takes the bridge's.
+    public var mtu: Int?
+    /// The most the guest can send, and the most it can receive, in megabits (10⁶ bits) a second; nil is no limit.
+    public var megabitsPerSecond: Int?
+    /// The hardware a virtual machine sees, such as `virtio`; of no account in a container.
+    public var model: String?
+    /// A network filter of libvirt's, such as `clean-traffic`.
+    public var filter: String?
+    /// The values of the filter's variables, such as `["IP": ["10.1.2.3"]]`.
+    public var filterParameters: [String: [String]]
+
+    /// A NIC; without arguments the guest's first one, on the driver's own bridge.
+    public init(
+        deviceID: Int = 0, mac: MACAddress? = nil, trafficType: TrafficType = .guest, bridge: String? = nil,
+        mtu: Int? = nil, megabitsPerSecond: Int? = nil, model: String? = nil, filter: String? = nil,
+        filterParameters: [String: [String]] = [:]
+    ) {
+        self.deviceID = deviceID
+        self.mac = mac
+        self.trafficType = trafficType
+        self.bridge = bridge
+        self.mtu = mtu
+        self.megabitsPerSecond = megabitsPerSecond
+        self.model = model
+        self.filter = filter
+        self.filterParameters = filterParameters
+    }
+}
+
+extension NIC: Codable {
+    private enum CodingKeys: String, CodingKey {
+        case deviceID, mac, trafficType, bridge, mtu, megabitsPerSecond, model, filter, filterParameters
+    }
+
+    /// Reads a NIC; a key that is missing has the value it has in `NIC()`.
+    public init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        try self.init(
+            deviceID: values.decodeIfPresent(Int.self, forKey: .deviceID) ?? 0,
+            mac: values.decodeIfPresent(MACAddress.self, forKey: .mac),
+            trafficType: values.decodeIfPresent(TrafficType.self, forKey: .trafficType) ?? .guest,
+            bridge: values.decodeIfPresent(String.self, forKey: .bridge),
+            mtu: values.decodeIfPresent(Int.self, forKey: .mtu),
+            megabitsPerSecond: values.decodeIfPresent(Int.self, forKey: .megabitsPerSecond),
+            model: values.decodeIfPresent(String.self, forKey: .model),
+            filter: values.decodeIfPresent(String.self, forKey: .filter),
+            filterParameters: values.decodeIfPresent([String: [String]].self, forKey: .filterParameters) ?? [:])
+    }
+}

@@ -1,0 +1,43 @@
+import DomainXML
+import Foundation
+import LXCCore
+import Testing
+import VifDriver
+
+@Suite(.timeLimit(.minutes(1))) struct NICTests {
+    @Test func jsonSurvives() throws {
+        let nic = NIC(
+            deviceID: 3, mac: .random(), trafficType: .public, bridge: "br0", mtu: 9000, megabitsPerSecond: 100,
+            model: "virtio", filter: "f", filterParameters: ["IP": ["10.0.0.1"]])
+        #expect(try JSONDecoder().decode(NIC.self, from: JSONEncoder().encode(nic)) == nic)
+        #expect(try JSONDecoder().decode(NIC.self, from: JSONEncoder().encode(NIC())) == NIC())
+    }
+
+    @Test func missingKeysHaveTheirDefaults() throws {
+        let nic = try JSONDecoder().decode(NIC.self, from: Data(#"{"bridge": "br0", "trafficType": "Vpn"}"#.utf8))
+        #expect(nic == NIC(trafficType: .vpn, bridge: "br0"))
+    }
+
+    @Test(arguments: [#"{"mac": "01:00:5e:00:00:01"}"#, #"{"trafficType": "guest "}"#, #"{"deviceID": "0"}"#])
+    func wrongValuesAreRefused(_ json: String) throws {
+        #expect(throws: (any Error).self) { try JSONDecoder().decode(NIC.self, from: Data(json.utf8)) }
+    }
+
+    @Test func addressesOfOurOwnAreValid() throws {
+        var seen: Set<MACAddress> = []
+        for number in 0..<2000 {
+            for address in [MACAddress.random(), .stable(from: "guest:\(number)")] {
+                #expect(try MACAddress(address.description) == address)
+                #expect(address.description.hasPrefix("02:"))
+                seen.insert(address)
+            }
+        }
+        #expect(seen.count == 4000)
+    }
+
+    /// Guests keep their addresses over versions of this package.
+    @Test func theAddressOfASeedNeverChanges() throws {
+        #expect(MACAddress.stable(from: "i-2-3-VM:0").description == "02:04:ed:34:7e:f7")
+        #expect(MACAddress.stable(from: "i-2-3-VM:0") == .stable(from: "i-2-3-VM:0"))
+    }
+}
