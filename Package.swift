@@ -99,7 +99,16 @@ let package = Package(
         tests("VifDriverTests", ["DomainXML", "LXCCore", "LXCTesting", "VifDriver"]),
         tests("HypervisorDriverTests", ["DomainXML", "HypervisorDriver", "LXCCore", "LXCTesting", logging]),
         tests("LXCHypervisorTests", ["LXCHypervisor", "LXCTesting", logging]),
-        tests("HostTests", ["CLinux", "LXCHypervisor", "LXCTesting", logging]),
+        tests(
+            "HostTests",
+            [
+                "CLinux", "HypervisorDriver", "LXCCore", "LXCHypervisor", "LXCTesting", "Libvirt",
+                "PrivateLibvirtdOwner", logging,
+            ]),
+        // A process that owns a private libvirtd, for the tests that kill it.
+        .executableTarget(
+            name: "PrivateLibvirtdOwner", dependencies: ["HypervisorDriver", "Libvirt", logging],
+            path: "Tests/PrivateLibvirtdOwner", swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -100,7 +100,7 @@ public struct HypervisorCapabilities: OptionSet, Hashable, Sendable {
 public protocol GuestConsole: Sendable {
     /// What the guest writes, from the opening on and what the console still held. Ends when the guest ends or the
     /// console is closed. Meant for one reader.
-    var output: AsyncThrowingStream<[UInt8], any Error> { get }
+    var output: any AsyncSequence<[UInt8], any Error> & Sendable { get }
 
     /// Gives bytes to the guest, as if typed.
     ///

@@ -1,12 +1,12 @@
 import CLinux
-package import Glibc
+import Glibc
 
 /// Small files and directories that must be either old or new after a crash, never a mixture.
 ///
 /// Synchronous: call it on a ``BlockingPool``.
 package enum DurableFile {
     /// Replaces a file: written beside it under another name, synced, renamed over it, the directory synced.
-    package static func write(_ bytes: some Collection<UInt8>, to path: String, mode: mode_t = 0o600) throws {
+    package static func write(_ bytes: some Collection<UInt8>, to path: String, mode: UInt32 = 0o600) throws {
         let temporary = "\(path).\(RandomName.make())"
         do {
             try writeNew(bytes, to: temporary, mode: mode)
@@ -19,7 +19,7 @@ package enum DurableFile {
     }
 
     /// Makes a file that is not there yet and syncs it; not its directory.
-    package static func writeNew(_ bytes: some Collection<UInt8>, to path: String, mode: mode_t) throws {
+    package static func writeNew(_ bytes: some Collection<UInt8>, to path: String, mode: UInt32) throws {
         let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode)
         guard descriptor >= 0 else { throw LXCError.lastSystemCall("open", "create \(path)") }
         defer { close(descriptor) }
@@ -82,7 +82,7 @@ package enum DurableFile {
     }
 
     /// Makes a directory unless it is there; its parent must be there.
-    package static func makeDirectory(_ path: String, mode: mode_t) throws {
+    package static func makeDirectory(_ path: String, mode: UInt32) throws {
         guard mkdir(path, mode) == 0 || errno == EEXIST else {
             throw LXCError.lastSystemCall("mkdir", "make the directory \(path)")
         }

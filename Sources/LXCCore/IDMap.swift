@@ -50,6 +50,14 @@ public struct IDMap: Hashable, Sendable, Codable {
         self.groups = groups
     }
 
+    /// 65,536 ids from host id 100,000 on: what Debian gives its first subordinate user (useradd(8), SUB_UID_MIN).
+    public static let standard = IDMap(unchecked: [Range(container: 0, host: 100_000, count: 65_536)])
+
+    private init(unchecked ranges: [Range]) {
+        users = ranges
+        groups = ranges
+    }
+
     /// One range for users and groups alike.
     public init(container: UInt32 = 0, host: UInt32, count: UInt32) throws {
         let range = Range(container: container, host: host, count: count)

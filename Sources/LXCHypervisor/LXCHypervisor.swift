@@ -1,1 +1,164 @@
-import LXCCore
+public import FileTree
+public import HypervisorDriver
+public import LXCCore
+public import Logging
+public import PrimaryStore
+public import TemplateStore
+public import VifDriver
+
+/// One host's containers: a hypervisor driver, primary stores, secondary storage and network drivers working together.
+///
+/// ```swift
+/// let host = try await LXCHypervisor.open(Configuration(primary: "/srv/primary", secondary: "/srv/secondary"))
+/// let template = try await host.installTemplate(TemplateKey(account: 1, id: 10))
+/// let container = try await host.createContainer(.init(name: ContainerName("web1"), template: template.id))
+/// try await container.start()
+/// ```
+///
+/// What it knows of its containers it keeps in libvirt and in the stores; a program that was restarted finds them again.
+public final class LXCHypervisor: Sendable {
+    /// Runs the containers.
+    public let driver: any HypervisorDriver
+    /// Holds the unpacked templates and the root volumes.
+    public let primary: any PrimaryStore
+    /// Holds the templates as archives.
+    public let templates: any TemplateStore
+    /// Connects the containers.
+    public let vifs: VifDrivers
+    /// How this host is called in leases.
+    public let hostName: String
+
+    let logger: Logger
+    private let locks = KeyedLock<ContainerName>()
+    private let shutDownHost: @Sendable () async -> Void
+
+    /// Composes drivers and stores, this package's or your own.
+    ///
+    /// - Parameters:
+    ///   - driver: runs the containers.
+    ///   - primary: holds the unpacked templates and the root volumes.
+    ///   - templates: holds the templates as archives.
+    ///   - vifs: connect the containers.
+    ///   - hostName: how this host is called in leases; must differ between hosts that share a store.
+    ///   - logger: hears of every operation.
+    ///   - onClose: is run by ``close()``.
+    public init(
+        driver: any HypervisorDriver, primary: any PrimaryStore, templates: any TemplateStore,
+        vifs: VifDrivers = VifDrivers(), hostName: String,
+        logger: Logger = Logger(label: "lxc-hypervisor"), onClose: @escaping @Sendable () async -> Void = {}
+    ) {
+        self.driver = driver
+        self.primary = primary
+        self.templates = templates
+        self.vifs = vifs
+        self.hostName = hostName
+        self.logger = logger
+        shutDownHost = onClose
+    }
+
+    /// Closes what ``open(_:)`` opened. Containers go on, except where a private libvirtd was started for this process
+    /// alone.
+    public func close() async { await shutDownHost() }
+
+    // MARK: Storage
+
+    /// Unpacks a template of secondary storage on primary storage, once (PrimaryStorageDownload).
+    ///
+    /// - Parameters:
+    ///   - key: the template on secondary storage.
+    ///   - id: its name on primary storage; nil takes the UUID its archive is named by.
+    ///   - progress: called while it is unpacked.
+    /// - Returns: the template on primary storage.
+    /// - Throws: ``LXCCore/LXCError`` `notFound`, `corrupt`, `unsafe`, `io`; `CancellationError`.
+    public func installTemplate(
+        _ key: TemplateKey, as id: TemplateID? = nil, progress: ProgressHandler? = nil
+    ) async throws -> StoredTemplate {
+        try await Operation.run("template.install", "\(key)", logger) {
+            let template = try await templates.template(key)
+            return try await primary.installTemplate(
+                id ?? Self.identifier(of: template), from: templates.contents(of: key), expecting: template.digest,
+                limits: TreeLimits(), progress: progress)
+        }
+    }
+
+    private static func identifier(of template: Template) throws -> TemplateID {
+        let stem = template.fileName.split(separator: ".").first.map(String.init) ?? ""
+        guard let id = try? TemplateID(parsing: stem) else {
+            throw LXCError(
+                .invalidArgument,
+                "the archive \(template.fileName.escapedForDisplay) of template \(template.key) is not named by a UUID; "
+                    + "say which UUID the template gets on primary storage")
+        }
+        return id
+    }
+
+    // MARK: Containers
+
+    /// Clones the root volume and makes the container known to libvirt, stopped. Either all of it is done or nothing.
+    ///
+    /// - Parameters:
+    ///   - specification: what the container is to be.
+    ///   - progress: called while the volume is cloned.
+    /// - Returns: the container.
+    /// - Throws: ``LXCCore/LXCError`` `alreadyExists`, `notFound` without the template or a bridge, `invalidArgument`.
+    public func createContainer(
+        _ specification: ContainerSpecification, progress: ProgressHandler? = nil
+    ) async throws -> Container {
+        let name = specification.name
+        return try await operation("container.create", on: name) {
+            guard try await guest(name) == nil else {
+                throw LXCError(.alreadyExists, "there is a container \(name) already; destroy it or take another name")
+            }
+            // The document is made before anything is built, so that a bad value costs nothing.
+            _ = try specification.domain(root: "/", pool: primary.id)
+            let interfaces = try await vifs.plug(specification.nics, of: name)
+            do {
+                _ = try await primary.createVolume(
+                    specification.volume, from: specification.template, idMap: specification.idMap, progress: progress)
+                do {
+                    let root = try await primary.hostPath(of: specification.volume)
+                    try await driver.define(
+                        specification.domain(root: root, interfaces: interfaces, pool: primary.id))
+                } catch {
+                    try? await Task { [primary] in try await primary.deleteVolume(specification.volume) }.value
+                    throw error
+                }
+            } catch {
+                try? await Task { [vifs] in try await vifs.unplug(interfaces) }.value
+                throw error
+            }
+            return Container(name: name, host: self)
+        }
+    }
+
+    /// A container by its name.
+    ///
+    /// - Throws: ``LXCCore/LXCError`` `notFound`.
+    public func container(_ name: ContainerName) async throws -> Container {
+        _ = try await driver.guest(name)
+        return Container(name: name, host: self)
+    }
+
+    /// All containers libvirt knows, ordered by name.
+    ///
+    /// - Throws: ``LXCCore/LXCError`` `unavailable`.
+    public func containers() async throws -> [Container] {
+        try await driver.guests().map { Container(name: $0.name, host: self) }
+    }
+
+    /// The guest of that name, or nil.
+    func guest(_ name: ContainerName) async throws -> Guest? {
+        do {
+            return try await driver.guest(name)
+        } catch let error as LXCError where error.code == .notFound {
+            return nil
+        }
+    }
+
+    /// Runs an operation on a container: observed from outside, and alone on that container.
+    func operation<Value>(
+        _ operation: String, on name: ContainerName, _ body: () async throws -> Value
+    ) async throws -> Value {
+        try await Operation.run(operation, name.description, logger) { try await locks.hold(name, body) }
+    }
+}

@@ -1,0 +1,67 @@
+import Foundation
+import LXCHypervisor
+
+/// From a tar template to a running container and back, in one program:
+///
+///     quickstart ARCHIVE DIRECTORY [BRIDGE]
+///
+/// ARCHIVE is a root filesystem as tar or tar.gz with a `/sbin/init`; DIRECTORY, which must exist, takes the stores.
+@main
+enum Quickstart {
+    static func main() async throws {
+        let arguments = CommandLine.arguments
+        guard arguments.count >= 3 else {
+            print("usage: quickstart ARCHIVE DIRECTORY [BRIDGE]")
+            exit(64)
+        }
+        let (archive, directory) = (arguments[1], arguments[2])
+        for store in ["primary", "secondary"] {
+            try FileManager.default.createDirectory(atPath: "\(directory)/\(store)", withIntermediateDirectories: true)
+        }
+        let host = try await LXCHypervisor.open(
+            Configuration(primary: "\(directory)/primary", secondary: "\(directory)/secondary"))
+        do {
+            try await run(on: host, archive: archive, bridge: arguments.dropFirst(3).first)
+        } catch {
+            await host.close()
+            throw error
+        }
+        await host.close()
+    }
+
+    static func run(on host: LXCHypervisor, archive: String, bridge: String?) async throws {
+        // Secondary storage: the archive, checked, as a plain tar.
+        let key = TemplateKey(account: 1, id: 10)
+        if try await !host.templates.list().templates.contains(where: { $0.key == key }) {
+            let registration = TemplateRegistration(key: key, name: "quickstart", source: archive)
+            _ = try await host.templates.register(registration, progress: nil)
+        }
+        // Primary storage: unpacked once, then cloned for the container.
+        let template = try await host.installTemplate(key)
+        var specification = ContainerSpecification(name: try ContainerName("quickstart"), template: template.id)
+        specification.memory = .mebibytes(256)
+        if let bridge { specification.nics = [NIC(bridge: bridge)] }
+        let container = try await host.createContainer(specification)
+        do {
+            try await show(container)
+        } catch {
+            try? await container.destroy()
+            throw error
+        }
+        try await container.destroy()
+    }
+
+    static func show(_ container: Container) async throws {
+        try await container.start()
+        let console = try await container.openConsole()
+        let timer = Task {
+            try await Task.sleep(for: .seconds(3))
+            await console.close()
+        }
+        for try await bytes in console.output { FileHandle.standardOutput.write(Data(bytes)) }
+        timer.cancel()
+        let statistics = try await container.statistics()
+        print("memory: \(statistics.memoryUsed), cpu: \(Double(statistics.cpuNanoseconds) / 1e9) s")
+        print("stopped: \(try await container.stop(within: .seconds(10)).rawValue)")
+    }
+}

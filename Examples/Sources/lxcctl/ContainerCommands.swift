@@ -1,0 +1,300 @@
+import ArgumentParser
+import Foundation
+import LXCHypervisor
+
+struct ContainerCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "container", abstract: "Containers, from creation to destruction.",
+        subcommands: [
+            CreateContainer.self, StartContainer.self, StopContainer.self, DestroyContainer.self, ListContainers.self,
+            ShowContainer.self, ContainerStatistics.self, ContainerConsole.self,
+        ])
+}
+
+struct CreateContainer: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "create", abstract: "Clones a root volume and defines a container, stopped.",
+        discussion: "Give either a NAME and options, or --spec with a JSON file.")
+
+    @Argument(help: "The container's name.")
+    var name: String?
+    @Option(help: "A JSON file with the whole specification.")
+    var spec: String?
+    @OptionGroup var description: SpecificationOptions
+    @OptionGroup var host: HostOptions
+    @OptionGroup var primary: PrimaryOptions
+    @OptionGroup var common: CommonOptions
+
+    func validate() throws {
+        guard (name == nil) != (spec == nil) else { throw ValidationError("give either a NAME or --spec FILE") }
+        guard spec != nil || description.template != nil else { throw ValidationError("--template is missing") }
+    }
+
+    func run() async throws {
+        let specification = try spec.map { try SpecificationFile.read($0) } ?? description.specification(name ?? "")
+        let container = try await host.withHost(common, primary: primary) { host in
+            _ = try await withProgress("cloning") { try await host.createContainer(specification, progress: $0) }
+            return specification
+        }
+        if common.json { try Output.json(container) } else { print(container.name) }
+    }
+}
+
+/// Reads a specification from a JSON file.
+enum SpecificationFile {
+    static func read(_ path: String) throws -> ContainerSpecification {
+        let data: Data
+        do {
+            data = try Data(contentsOf: URL(filePath: path))
+        } catch {
+            throw LXCError(.notFound, "cannot read the specification \(path.escapedForDisplay)", cause: error)
+        }
+        return try JSONDecoder().decode(ContainerSpecification.self, from: data)
+    }
+}
+
+/// A specification in options, for those who want no file.
+struct SpecificationOptions: ParsableArguments {
+    @Option(help: "The template's UUID on primary storage.")
+    var template: String?
+    @Option(help: "The root volume's UUID; by default a random one.")
+    var volume: String?
+    @Flag(help: "Container root is the host's root.")
+    var privileged = false
+    @OptionGroup var map: IDMapOptions
+    @Option(help: "Such as 512MiB.")
+    var memory: String?
+    @Option(help: "Number of processors.")
+    var cpus: Int?
+    @Option(help: "A bridge to connect to; may be repeated: eth0, eth1, …")
+    var bridge: [String] = []
+    @Option(name: .customLong("init"), help: "The program run as process 1.")
+    var initializer: String?
+    @Option(name: .customLong("arg"), help: "An argument of process 1; may be repeated.")
+    var arguments: [String] = []
+    @Option(name: .customLong("env"), help: "NAME=VALUE for process 1; may be repeated.")
+    var environment: [String] = []
+    @Option(help: "For whom it runs.")
+    var owner: String?
+
+    func validate() throws {
+        guard !privileged || map.idMap.isEmpty else { throw ValidationError("--privileged and --id-map exclude each other") }
+    }
+
+    func specification(_ name: String) throws -> ContainerSpecification {
+        var specification = ContainerSpecification(
+            name: try ContainerName(name), template: try TemplateID(parsing: template ?? ""),
+            privilege: privileged ? .privileged : .unprivileged(try map.map() ?? .standard))
+        specification.volume = try volume.map { try VolumeID(parsing: $0) } ?? specification.volume
+        specification.memory = try memory.map { try ByteCount(parsing: $0) } ?? specification.memory
+        specification.cpu.count = cpus ?? specification.cpu.count
+        specification.nics = bridge.enumerated().map { NIC(deviceID: $0.offset, bridge: $0.element) }
+        specification.initializer.path = initializer ?? specification.initializer.path
+        specification.initializer.arguments = arguments
+        specification.initializer.environment = try environmentValues()
+        specification.owner = owner
+        return specification
+    }
+
+    private func environmentValues() throws -> [String: String] {
+        try environment.reduce(into: [:]) { values, entry in
+            let parts = entry.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            guard parts.count == 2, !parts[0].isEmpty else {
+                throw LXCError(.invalidArgument, "--env takes NAME=VALUE, not \"\(entry.escapedForDisplay)\"")
+            }
+            values[String(parts[0])] = String(parts[1])
+        }
+    }
+}
+
+/// Names one container that is there.
+struct ContainerArgument: ParsableArguments {
+    @Argument(help: "The container's name.")
+    var name: String
+    @OptionGroup var host: HostOptions
+    @OptionGroup var primary: PrimaryOptions
+    @OptionGroup var common: CommonOptions
+
+    /// Runs `body` with the container. Where no primary store is named, it is the one the container's root is in.
+    func withContainer<Value>(_ body: (Container) async throws -> Value) async throws -> Value {
+        let name = try ContainerName(name)
+        let settings = try common.settings()
+        let connection = try await HostConnection.open(host.connection(settings), logger: common.logger())
+        do {
+            let store = try await store(of: name, connection.driver, settings)
+            let hypervisor = LXCHypervisor(
+                driver: connection.driver, primary: store,
+                templates: LocalSecondaryStorage(path: settings[.secondary] ?? store.path),
+                hostName: HostFacts.current().hostName, logger: common.logger())
+            let value = try await body(hypervisor.container(name))
+            await connection.close()
+            return value
+        } catch {
+            await connection.close()
+            throw error
+        }
+    }
+
+    private func store(
+        of name: ContainerName, _ driver: LibvirtDriver, _ settings: Settings
+    ) async throws -> SharedMountPointStore {
+        let root = try await driver.definition(of: name).filesystems.first { $0.target == "/" }
+        var path = primary.primary ?? settings[.primary]
+        if path == nil, case .mount(let directory)? = root?.source {
+            path = URL(filePath: directory).deletingLastPathComponent().path(percentEncoded: false)
+        }
+        guard let path else {
+            throw LXCError(.invalidArgument, "the root of \(name) is in no store that can be told from it; give --primary")
+        }
+        return try await SharedMountPointStore(path: try localPath(path), logger: common.logger())
+    }
+
+    /// What a verb prints when it succeeded.
+    func report(_ state: String) throws {
+        if common.json { try Output.json(["container": name, "state": state]) } else { print("\(name) \(state)") }
+    }
+}
+
+struct StartContainer: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "start", abstract: "Starts a container.")
+
+    @OptionGroup var argument: ContainerArgument
+
+    func run() async throws {
+        try await argument.withContainer { try await $0.start() }
+        try argument.report("running")
+    }
+}
+
+struct StopContainer: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "stop", abstract: "Asks a container to end, and kills it when it does not.")
+
+    @OptionGroup var argument: ContainerArgument
+    @Option(help: "Seconds it has to end by itself.")
+    var timeout: Double = 30
+
+    private struct Report: Encodable {
+        var container: String
+        var state: String
+        var outcome: Container.StopOutcome
+    }
+
+    func run() async throws {
+        let outcome = try await argument.withContainer { try await $0.stop(within: .seconds(timeout)) }
+        if argument.common.json {
+            return try Output.json(Report(container: argument.name, state: "shutOff", outcome: outcome))
+        }
+        print("\(argument.name) shutOff (\(outcome.rawValue))")
+    }
+}
+
+struct DestroyContainer: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "destroy", abstract: "Kills a container, forgets it and deletes its volume.")
+
+    @OptionGroup var argument: ContainerArgument
+
+    func run() async throws {
+        try await argument.withContainer { try await $0.destroy() }
+        try argument.report("destroyed")
+    }
+}
+
+struct ListContainers: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "list", abstract: "Lists the containers.")
+
+    @OptionGroup var host: HostOptions
+    @OptionGroup var common: CommonOptions
+
+    func run() async throws {
+        let connection = try await HostConnection.open(host.connection(common.settings()), logger: common.logger())
+        let guests: [Guest]
+        do {
+            guests = try await connection.driver.guests()
+        } catch {
+            await connection.close()
+            throw error
+        }
+        await connection.close()
+        if common.json { return try Output.json(guests) }
+        Output.table(
+            ["NAME", "STATE", "ID", "UUID"],
+            guests.map {
+                [$0.name.description, $0.state.rawValue, $0.id.map(String.init) ?? "-", $0.uuid.uuidString.lowercased()]
+            })
+    }
+}
+
+struct ShowContainer: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "show", abstract: "Shows one container.")
+
+    @OptionGroup var argument: ContainerArgument
+
+    private struct Report: Encodable {
+        var guest: Guest
+        var root: String?
+        var template: TemplateID?
+        var volume: VolumeID?
+        var pool: PoolID?
+        var owner: String?
+        var privileged: Bool
+        var memory: ByteCount?
+        var interfaces: [Interface]
+
+        struct Interface: Encodable {
+            var device: String?
+            var mac: String?
+            var guestDevice: String?
+        }
+
+        init(_ guest: Guest, _ document: Domain) throws {
+            self.guest = guest
+            let metadata = try document.containerMetadata()
+            template = metadata?.template
+            volume = metadata?.volume
+            pool = metadata?.pool
+            owner = metadata?.owner
+            privileged = document.idMap == nil
+            memory = document.memory
+            interfaces = document.interfaces.map {
+                Interface(device: $0.targetDevice, mac: $0.mac?.description, guestDevice: $0.guestDevice)
+            }
+            if case .mount(let path)? = document.filesystems.first(where: { $0.target == "/" })?.source { root = path }
+        }
+    }
+
+    func run() async throws {
+        let report = try await argument.withContainer { try await Report($0.status(), $0.document()) }
+        if argument.common.json { return try Output.json(report) }
+        Output.facts([
+            ("name", report.guest.name.description), ("state", report.guest.state.rawValue),
+            ("id", report.guest.id.map(String.init)), ("uuid", report.guest.uuid.uuidString.lowercased()),
+            ("root", report.root), ("template", report.template?.description), ("owner", report.owner),
+            ("privileged", "\(report.privileged)"), ("memory", report.memory?.description),
+        ])
+        for (index, interface) in report.interfaces.enumerated() {
+            Output.facts([("eth\(index)", "\(interface.mac ?? "-") on \(interface.device ?? "-")")])
+        }
+    }
+}
+
+struct ContainerStatistics: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "stats", abstract: "Shows what a container uses.")
+
+    @OptionGroup var argument: ContainerArgument
+
+    func run() async throws {
+        let statistics = try await argument.withContainer { try await $0.statistics() }
+        if argument.common.json { return try Output.json(statistics) }
+        let cpu = Double(statistics.cpuNanoseconds) / 1e9
+        Output.facts([
+            ("cpu time", String(format: "%.3f s", cpu)), ("processors", "\(statistics.virtualCPUs)"),
+            ("memory", "\(statistics.memoryUsed) of \(statistics.memoryLimit)"),
+        ])
+        for interface in statistics.interfaces {
+            let received = ByteCount(interface.receivedBytes)
+            Output.facts([(interface.device, "\(received) received, \(ByteCount(interface.sentBytes)) sent")])
+        }
+    }
+}

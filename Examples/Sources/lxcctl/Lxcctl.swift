@@ -1,0 +1,79 @@
+import ArgumentParser
+import Dispatch
+import Foundation
+import LXCHypervisor
+
+/// The operator's tool: every command is one call of the library, its JSON and exit codes are a public contract
+/// (Documentation/lxcctl.md).
+struct Lxcctl: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "lxcctl",
+        abstract: "Runs LXC system containers from tar templates.",
+        version: "0.1.0",
+        subcommands: [
+            TreeCommand.self, TemplateCommand.self, PoolCommand.self, VolumeCommand.self, ContainerCommand.self,
+            XMLCommand.self, HostCommand.self,
+        ])
+}
+
+@main
+enum Main {
+    static func main() async {
+        let command = parse()
+        let work = Task { () -> CInt in
+            do {
+                var command = command
+                if var asynchronous = command as? any AsyncParsableCommand {
+                    try await asynchronous.run()
+                } else {
+                    try command.run()
+                }
+                return EXIT_SUCCESS
+            } catch {
+                return Failure.report(error)
+            }
+        }
+        // An interrupted command takes back what it had half made, then ends as a failure.
+        let signals = [SIGINT, SIGTERM].map { number in
+            signal(number, SIG_IGN)
+            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+            source.setEventHandler { work.cancel() }
+            source.resume()
+            return source
+        }
+        let status = await work.value
+        signals.forEach { $0.cancel() }
+        exit(status)
+    }
+
+    private static func parse() -> any ParsableCommand {
+        do {
+            return try Lxcctl.parseAsRoot()
+        } catch {
+            Lxcctl.exit(withError: error)  // 0 for help and version, 64 for usage.
+        }
+    }
+}
+
+/// The one clear line a failed command leaves on stderr.
+enum Failure {
+    static func report(_ error: any Error) -> CInt {
+        if let code = error as? ExitCode { return code.rawValue }
+        if error is ValidationError || error is CleanExit { Lxcctl.exit(withError: error) }
+        let line = text(of: error).split(whereSeparator: \.isNewline).joined(separator: " ")
+        FileHandle.standardError.write(Data("lxcctl: \(line)\n".utf8))
+        return EXIT_FAILURE
+    }
+
+    private static func text(of error: any Error) -> String {
+        switch error {
+        case is CancellationError: "interrupted"
+        case let error as LXCError: error.description
+        case DecodingError.keyNotFound(let key, _): "the key \"\(key.stringValue)\" is missing"
+        case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context),
+            DecodingError.dataCorrupted(let context):
+            "\(context.codingPath.map(\.stringValue).joined(separator: ".")): \(context.debugDescription)"
+        default: error.localizedDescription
+        }
+    }
+}

@@ -1,0 +1,93 @@
+import ArgumentParser
+import Foundation
+import LXCHypervisor
+import Logging
+
+/// Understood by every command.
+struct CommonOptions: ParsableArguments {
+    @Flag(name: .long, help: "Print JSON.")
+    var json = false
+
+    @Option(name: .long, help: "A properties file with defaults (agent.properties).")
+    var config: String?
+
+    @Option(name: .long, help: "trace, debug, info, notice, warning or error; logs go to stderr.")
+    var logLevel: Logger.Level = .warning
+
+    func logger() -> Logger {
+        var logger = Logger(label: "lxcctl", factory: { StreamLogHandler.standardError(label: $0) })
+        logger.logLevel = logLevel
+        return logger
+    }
+
+    func settings() throws -> Settings { try Settings(file: config) }
+}
+
+extension Logger.Level: @retroactive ExpressibleByArgument {}
+
+/// Names the primary store.
+struct PrimaryOptions: ParsableArguments {
+    @Option(name: .long, help: "The primary store: a directory.")
+    var primary: String?
+
+    func open(_ common: CommonOptions) async throws -> SharedMountPointStore {
+        let location = try common.settings().location(primary, option: "--primary", key: .primary)
+        return try await SharedMountPointStore(path: location, logger: common.logger())
+    }
+}
+
+/// Names the secondary storage.
+struct SecondaryOptions: ParsableArguments {
+    @Option(name: .long, help: "The secondary storage: a directory.")
+    var secondary: String?
+
+    func open(_ common: CommonOptions) throws -> LocalSecondaryStorage {
+        let location = try common.settings().location(secondary, option: "--secondary", key: .secondary)
+        return LocalSecondaryStorage(path: location, logger: common.logger())
+    }
+}
+
+/// Reaches the hypervisor.
+struct HostOptions: ParsableArguments {
+    @Option(name: .long, help: "A libvirt URI; by default the system libvirtd, else a private one.")
+    var connect: String?
+
+    /// Opens libvirt and a primary store, runs `body`, and closes. Without `primary` the store is what the settings
+    /// name, or one that refuses everything that needs one.
+    func withHost<Value>(
+        _ common: CommonOptions, primary: PrimaryOptions, _ body: (LXCHypervisor) async throws -> Value
+    ) async throws -> Value {
+        let settings = try common.settings()
+        var configuration = Configuration(
+            primary: try settings.location(primary.primary, option: "--primary", key: .primary),
+            secondary: settings[.secondary] ?? "/var/lib/lxc-hypervisor/secondary")
+        configuration.connection = connection(settings)
+        configuration.logger = common.logger()
+        let host = try await LXCHypervisor.open(configuration)
+        do {
+            let value = try await body(host)
+            await host.close()
+            return value
+        } catch {
+            await host.close()
+            throw error
+        }
+    }
+
+    func connection(_ settings: Settings) -> Configuration.Connection {
+        if let uri = connect ?? settings[.connect] { return .uri(uri) }
+        // One daemon for all commands that find no system daemon: it ends by itself some time after the last container.
+        return .automatic(
+            .init(
+                directory: settings[.daemon] ?? "/run/lxc-hypervisor/lxcctl",
+                lifetime: .lingering(idleTimeout: .seconds(10))))
+    }
+}
+
+/// Maps container ids to host ids.
+struct IDMapOptions: ParsableArguments {
+    @Option(name: .customLong("id-map"), help: "CONTAINER:HOST:COUNT, for users and groups; may be repeated.")
+    var idMap: [String] = []
+
+    func map() throws -> IDMap? { idMap.isEmpty ? nil : try IDMap(parsing: idMap) }
+}

@@ -1,0 +1,72 @@
+import Foundation
+import LXCHypervisor
+
+/// What a command prints on stdout.
+enum Output {
+    /// One JSON document with sorted keys.
+    static func json(_ value: some Encodable) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        encoder.dateEncodingStrategy = .iso8601
+        print(String(decoding: try encoder.encode(value), as: UTF8.self))
+    }
+
+    /// Columns as wide as their widest cell, the last as long as it is.
+    static func table(_ header: [String], _ rows: [[String]]) {
+        let lines = [header] + rows
+        let widths = header.indices.map { column in lines.map { $0[column].count }.max() ?? 0 }
+        for line in lines {
+            let cells = zip(line, widths).map { $0.padding(toLength: max($1, $0.count), withPad: " ", startingAt: 0) }
+            print(trimmingEnd(cells.joined(separator: "  ")))
+        }
+    }
+
+    /// `key: value` lines with the values below each other.
+    static func facts(_ facts: [(String, String?)]) {
+        let width = facts.map(\.0.count).max() ?? 0
+        for (name, value) in facts {
+            guard let value else { continue }
+            print((name + ":").padding(toLength: width + 2, withPad: " ", startingAt: 0) + value)
+        }
+    }
+
+    private static func trimmingEnd(_ line: String) -> Substring {
+        line[..<(line.lastIndex { $0 != " " }.map { line.index(after: $0) } ?? line.startIndex)]
+    }
+}
+
+extension Duration {
+    /// Seconds with milliseconds.
+    var seconds: Double { Double(components.seconds) + Double(components.attoseconds / 1_000_000_000_000_000) / 1000 }
+}
+
+/// The JSON of a copy's summary.
+struct SummaryReport: Encodable {
+    var counts: TreeSummary.Counts
+    var logicalBytes: UInt64
+    var allocatedBytes: UInt64
+    var digest: TreeDigest?
+    var losses: [String: TreeLosses.Loss]
+    var strategy: String?
+    var seconds: Double
+
+    init(_ summary: TreeSummary) {
+        counts = summary.counts
+        logicalBytes = summary.logicalBytes
+        allocatedBytes = summary.allocatedBytes
+        digest = summary.digest
+        losses = summary.losses.kinds
+        strategy = summary.strategy.isEmpty ? nil : summary.strategy
+        seconds = summary.duration.seconds
+    }
+
+    func printFacts() {
+        Output.facts([
+            ("entries", "\(counts.total)"), ("size", ByteCount(logicalBytes).description),
+            ("digest", digest?.description), ("strategy", strategy), ("seconds", String(format: "%.2f", seconds)),
+        ])
+        for (kind, loss) in losses.sorted(by: { $0.key < $1.key }) {
+            print("lost: \(loss.count) × \(kind), such as \(loss.paths.first ?? "?")")
+        }
+    }
+}

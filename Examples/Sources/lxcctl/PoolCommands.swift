@@ -1,0 +1,70 @@
+import ArgumentParser
+import LXCHypervisor
+
+struct PoolCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "pool", abstract: "Primary stores.",
+        subcommands: [PoolInfo.self, PoolList.self, PoolCollect.self])
+}
+
+struct PoolInfo: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "info", abstract: "Shows a store's size and contents.")
+
+    @OptionGroup var primary: PrimaryOptions
+    @OptionGroup var common: CommonOptions
+
+    private struct Report: Encodable {
+        var pool: PoolID
+        var path: String
+        var capacity: StoreCapacity
+        var templates: Int
+        var volumes: Int
+    }
+
+    func run() async throws {
+        let store = try await primary.open(common)
+        let contents = try await store.contents()
+        let report = Report(
+            pool: store.id, path: store.path, capacity: try await store.capacity(),
+            templates: contents.templates.count, volumes: contents.volumes.count)
+        if common.json { return try Output.json(report) }
+        Output.facts([
+            ("pool", report.pool.description), ("path", report.path), ("total", report.capacity.total.description),
+            ("available", report.capacity.available.description), ("templates", "\(report.templates)"),
+            ("volumes", "\(report.volumes)"),
+        ])
+    }
+}
+
+struct PoolList: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "list", abstract: "Lists a store's templates and volumes.")
+
+    @OptionGroup var primary: PrimaryOptions
+    @OptionGroup var common: CommonOptions
+
+    func run() async throws {
+        let contents = try await primary.open(common).contents()
+        if common.json { return try Output.json(contents) }
+        let templates = contents.templates.map {
+            [$0.id.description, "template", $0.logicalSize?.description ?? "-", "-"]
+        }
+        let volumes = contents.volumes.map {
+            [$0.id.description, "volume", $0.logicalSize?.description ?? "-", $0.template?.description ?? "-"]
+        }
+        Output.table(["UUID", "KIND", "SIZE", "TEMPLATE"], templates + volumes)
+    }
+}
+
+struct PoolCollect: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "gc", abstract: "Removes what crashed operations left behind.")
+
+    @OptionGroup var primary: PrimaryOptions
+    @OptionGroup var common: CommonOptions
+
+    func run() async throws {
+        let removed = try await primary.open(common).collectGarbage()
+        if common.json { try Output.json(["removed": removed]) } else { print("removed \(removed) leftovers") }
+    }
+}

@@ -1,0 +1,51 @@
+import Foundation
+import LXCHypervisor
+import Synchronization
+
+/// A bar on stderr for what takes longer than a second; nothing when stderr is no terminal.
+final class ProgressBar: Sendable {
+    private let label: String
+    private let isShown: Bool
+    private let start = ContinuousClock().now
+    private let hasDrawn = Mutex(false)
+
+    init(_ label: String) {
+        self.label = label
+        isShown = isatty(STDERR_FILENO) == 1
+    }
+
+    /// Give this to the operation.
+    var handler: ProgressHandler? {
+        isShown ? { [self] in draw($0) } : nil
+    }
+
+    /// Takes the bar away.
+    func finish() {
+        hasDrawn.withLock { if $0 { write("\r\u{1B}[K") } }
+    }
+
+    private func draw(_ progress: TransferProgress) {
+        guard ContinuousClock().now - start > .seconds(1) else { return }
+        var text = "\(label): \(ByteCount(progress.bytes))"
+        if let total = progress.totalBytes, total > 0 {
+            let share = min(1, Double(progress.bytes) / Double(total))
+            let filled = Int(share * 30)
+            let bar = String(repeating: "#", count: filled) + String(repeating: "-", count: 30 - filled)
+            text = "\(label): [\(bar)] \(Int(share * 100)) % of \(ByteCount(total))"
+        }
+        if progress.entries > 0 { text += ", \(progress.entries) entries" }
+        hasDrawn.withLock {
+            $0 = true
+            write("\r\u{1B}[K" + text)
+        }
+    }
+
+    private func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
+}
+
+/// Runs an operation with a bar.
+func withProgress<Value>(_ label: String, _ body: (ProgressHandler?) async throws -> Value) async throws -> Value {
+    let bar = ProgressBar(label)
+    defer { bar.finish() }
+    return try await body(bar.handler)
+}

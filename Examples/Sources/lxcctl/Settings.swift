@@ -1,0 +1,59 @@
+import Foundation
+import LXCHypervisor
+
+/// Defaults from a properties file, so that nobody repeats `--primary` and `--secondary`: CloudStack's
+/// `agent.properties`, with keys of this tool's beside CloudStack's.
+struct Settings {
+    enum Key: String {
+        case primary = "local.storage.path"
+        case secondary = "lxcctl.secondary.storage"
+        case connect = "hypervisor.uri"
+        case daemon = "lxcctl.libvirtd.directory"
+    }
+
+    static let defaultFile = "/etc/lxc-hypervisor/agent.properties"
+
+    private var properties = JavaProperties()
+
+    /// Reads the file named, or the default file where there is one.
+    init(file: String?) throws {
+        guard let text = try Self.read(file ?? Self.defaultFile) else {
+            guard let file else { return }
+            throw LXCError(.notFound, "there is no configuration file \(file.escapedForDisplay)")
+        }
+        properties = try JavaProperties(parsing: text)
+    }
+
+    private static func read(_ path: String) throws -> [UInt8]? {
+        guard access(path, F_OK) == 0 else { return nil }
+        do {
+            return Array(try Data(contentsOf: URL(filePath: path)))
+        } catch {
+            throw LXCError(.io, "cannot read \(path.escapedForDisplay)", cause: error)
+        }
+    }
+
+    subscript(key: Key) -> String? { properties[key.rawValue].flatMap { $0.isEmpty ? nil : $0 } }
+
+    /// A store's location from the command line or the file.
+    func location(_ given: String?, option: String, key: Key) throws -> String {
+        guard let location = given ?? self[key] else {
+            throw LXCError(
+                .invalidArgument, "give \(option), or set \(key.rawValue) in \(Self.defaultFile)")
+        }
+        return try localPath(location)
+    }
+}
+
+/// A directory's path; an NFS URL is refused by name until this version can serve it.
+func localPath(_ location: String) throws -> String {
+    guard !location.hasPrefix("nfs://") else {
+        throw LXCError(
+            .unsupported, "\(location.escapedForDisplay): nfs:// locations are not offered by this version; mount the "
+                + "export and give the directory")
+    }
+    guard !location.isEmpty, !location.contains("\0") else {
+        throw LXCError(.invalidArgument, "a location must not be empty")
+    }
+    return location
+}

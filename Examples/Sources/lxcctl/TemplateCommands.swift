@@ -1,0 +1,136 @@
+import ArgumentParser
+import LXCHypervisor
+
+struct TemplateCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "template", abstract: "Templates on secondary storage.",
+        subcommands: [
+            RegisterTemplate.self, ListTemplates.self, ShowTemplate.self, VerifyTemplate.self, DeleteTemplate.self,
+            InstallTemplate.self,
+        ])
+}
+
+private func printFacts(of template: Template) {
+    Output.facts([
+        ("template", template.key.description), ("name", template.name), ("description", template.description),
+        ("file", template.fileName), ("size", template.size.description), ("public", "\(template.isPublic)"),
+        ("digest", template.digest?.description),
+    ])
+}
+
+struct RegisterTemplate: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "register", abstract: "Stores an archive as a template, checked and unpacked to a plain tar.")
+
+    @Argument(help: "A tar archive, plain or compressed.")
+    var source: String
+    @OptionGroup var secondary: SecondaryOptions
+    @Option(help: "The account's number.")
+    var account: UInt64
+    @Option(help: "The template's number.")
+    var id: UInt64
+    @Option(help: "The template's unique name.")
+    var name: String
+    @Option(help: "A text for people.")
+    var description = ""
+    @Option(help: "{ALGORITHM}hex, or bare hex for MD5, of the archive as it is.")
+    var checksum: String?
+    @OptionGroup var common: CommonOptions
+
+    func run() async throws {
+        let store = try secondary.open(common)
+        let registration = TemplateRegistration(
+            key: TemplateKey(account: account, id: id), name: name, description: description,
+            source: try localPath(source), checksum: try checksum.map { try Checksum(parsing: $0) })
+        let template = try await withProgress("registering") { try await store.register(registration, progress: $0) }
+        if common.json { try Output.json(template) } else { printFacts(of: template) }
+    }
+}
+
+struct ListTemplates: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "list", abstract: "Lists the templates.")
+
+    @OptionGroup var secondary: SecondaryOptions
+    @OptionGroup var common: CommonOptions
+
+    func run() async throws {
+        let listing = try await secondary.open(common).list()
+        if common.json { return try Output.json(listing) }
+        Output.table(
+            ["TEMPLATE", "NAME", "SIZE", "DIGEST"],
+            listing.templates.map {
+                [$0.key.description, $0.name.escapedForDisplay, $0.size.description,
+                    $0.digest.map { String($0.description.prefix(12)) } ?? "-"]
+            })
+        for broken in listing.broken { print("broken: \(broken.reason)") }
+    }
+}
+
+/// Names one template on secondary storage.
+struct TemplateArgument: ParsableArguments {
+    @Argument(help: "ACCOUNT/ID, as 1/10.")
+    var template: String
+    @OptionGroup var secondary: SecondaryOptions
+    @OptionGroup var common: CommonOptions
+
+    func key() throws -> TemplateKey { try TemplateKey(parsing: template) }
+}
+
+struct ShowTemplate: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "show", abstract: "Shows one template.")
+
+    @OptionGroup var argument: TemplateArgument
+
+    func run() async throws {
+        let template = try await argument.secondary.open(argument.common).template(argument.key())
+        if argument.common.json { try Output.json(template) } else { printFacts(of: template) }
+    }
+}
+
+struct VerifyTemplate: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "verify", abstract: "Reads a template to its end and compares it with what was registered.")
+
+    @OptionGroup var argument: TemplateArgument
+
+    func run() async throws {
+        let store = try argument.secondary.open(argument.common)
+        let key = try argument.key()
+        try await withProgress("verifying") { try await store.verify(key, progress: $0) }
+        if argument.common.json { try Output.json(["verified": key.description]) } else { print("\(key) is whole") }
+    }
+}
+
+struct DeleteTemplate: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "delete", abstract: "Deletes a template.")
+
+    @OptionGroup var argument: TemplateArgument
+
+    func run() async throws {
+        let key = try argument.key()
+        try await argument.secondary.open(argument.common).delete(key)
+        if argument.common.json { try Output.json(["deleted": key.description]) }
+    }
+}
+
+struct InstallTemplate: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "install", abstract: "Unpacks a template on primary storage, once.")
+
+    @OptionGroup var argument: TemplateArgument
+    @OptionGroup var primary: PrimaryOptions
+    @Option(help: "Its name on primary storage; by default the UUID its archive is named by.")
+    var uuid: String?
+
+    func run() async throws {
+        let key = try argument.key()
+        let host = LXCHypervisor(
+            driver: LibvirtDriver(kind: .lxc), primary: try await primary.open(argument.common),
+            templates: try argument.secondary.open(argument.common), hostName: "", logger: argument.common.logger())
+        let id = try uuid.map { try TemplateID(parsing: $0) }
+        let template = try await withProgress("installing") {
+            try await host.installTemplate(key, as: id, progress: $0)
+        }
+        if argument.common.json { try Output.json(template) } else { print(template.id) }
+    }
+}

@@ -1,0 +1,23 @@
+import ArgumentParser
+import Foundation
+import LXCHypervisor
+
+struct XMLCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "xml", abstract: "Prints the domain document a container would get; nothing is made.")
+
+    @Argument(help: "A JSON file with a container's specification.")
+    var specification: String
+    @Option(help: "The primary store's directory on the host, which need not be there.")
+    var primary: String = "/mnt/primary"
+    @OptionGroup var common: CommonOptions
+
+    func run() async throws {
+        let specification = try SpecificationFile.read(specification)
+        let interfaces = try await VifDrivers().plug(specification.nics, of: specification.name)
+        let document = try specification.domain(
+            root: "\(localPath(primary))/\(specification.volume)", interfaces: interfaces)
+        let xml = try document.xml()
+        if common.json { try Output.json(["xml": xml]) } else { print(xml.trimmingCharacters(in: .newlines)) }
+    }
+}

@@ -1,0 +1,50 @@
+import LXCCore
+import Libvirt
+
+extension GuestState {
+    init(_ state: DomainState) {
+        self =
+            switch state {
+            case .noState, .other: .noState
+            case .running: .running
+            case .blocked: .blocked
+            case .paused, .powerManagementSuspended: .paused
+            case .shuttingDown: .shuttingDown
+            case .shutOff: .shutOff
+            case .crashed: .crashed
+            }
+    }
+}
+
+extension Guest {
+    /// Nil for a domain whose name this package would not have given.
+    init?(_ summary: DomainSummary) {
+        guard let name = try? ContainerName(summary.identity.name) else { return nil }
+        self.init(
+            name: name, uuid: summary.identity.uuid, state: GuestState(summary.state), id: summary.identity.id)
+    }
+}
+
+extension GuestEvent {
+    /// Nil for an event of another's domain, and for kinds of events this package has no word for.
+    init?(_ event: DomainEvent) {
+        guard let name = try? ContainerName(event.name), let kind = Kind(event.kind) else { return nil }
+        self.init(guest: name, kind: kind)
+    }
+}
+
+extension GuestEvent.Kind {
+    fileprivate init?(_ kind: DomainEvent.Kind) {
+        switch kind {
+        case .defined: self = .defined
+        case .undefined: self = .undefined
+        case .started: self = .started
+        case .suspended, .powerManagementSuspended: self = .suspended
+        case .resumed: self = .resumed
+        case .stopped: self = .stopped
+        case .shutdown: self = .shutdown
+        case .crashed: self = .crashed
+        case .other: return nil
+        }
+    }
+}

@@ -1,0 +1,179 @@
+public import DomainXML
+public import LXCCore
+import Libvirt
+public import Logging
+
+/// Runs guests through libvirt: containers by its LXC driver, system VMs by its QEMU driver.
+///
+/// The connection opens with the first call and again after the daemon was restarted.
+public struct LibvirtDriver: HypervisorDriver {
+    /// Which of libvirt's drivers is used.
+    public enum Kind: String, Hashable, Sendable, CaseIterable {
+        /// Containers.
+        case lxc
+        /// Virtual machines.
+        case kvm
+
+        /// The system daemon's URI: CloudStack's defaults.
+        public var systemURI: String {
+            switch self {
+            case .lxc: "lxc:///"
+            case .kvm: "qemu:///system"
+            }
+        }
+    }
+
+    /// Which of libvirt's drivers is used.
+    public let kind: Kind
+    private let connection: LibvirtConnection
+
+    /// Makes a driver that connects on first use.
+    ///
+    /// - Parameters:
+    ///   - kind: containers or virtual machines.
+    ///   - uri: a libvirt URI, local or remote (`lxc+ssh://host/`); nil is the system daemon's.
+    ///   - logger: hears of the connection's opening, loss and closing.
+    public init(
+        kind: Kind, uri: String? = nil, logger: Logger = Logger(label: "lxc-hypervisor.libvirt")
+    ) {
+        self.kind = kind
+        connection = LibvirtConnection(uri: uri ?? kind.systemURI, logger: logger)
+    }
+
+    /// Connects now, not with the first call.
+    ///
+    /// - Throws: ``LXCCore/LXCError`` `unavailable` naming the URI, `permissionDenied`.
+    public func open() async throws { try await connection.open() }
+
+    /// The version of libvirt on the other side, such as `9.0.0`.
+    ///
+    /// - Throws: ``LXCCore/LXCError`` `unavailable`.
+    public func version() async throws -> String { try await connection.libraryVersion().description }
+
+    /// Closes the connection for good; guests go on.
+    public func close() async { await connection.close() }
+
+    /// `libvirt-lxc` or `libvirt-kvm`.
+    public var name: String { "libvirt-\(kind.rawValue)" }
+
+    /// What libvirt 9 offers for the kind.
+    public var capabilities: HypervisorCapabilities {
+        switch kind {
+        case .lxc: [.suspend, .console, .shutdown, .idMap]
+        case .kvm: [.suspend, .console, .shutdown]
+        }
+    }
+
+    /// `lxc`; for virtual machines `kvm` where the host offers it, `qemu` elsewhere.
+    public func domainType() async throws -> DomainType {
+        switch kind {
+        case .lxc: .lxc
+        case .kvm:
+            // The capabilities name `kvm` as a domain type of a guest only where /dev/kvm works.
+            try await connection.capabilitiesXML().contains("<domain type='kvm'") ? .kvm : .qemu
+        }
+    }
+
+    // MARK: Lifecycle
+
+    /// Defines the domain; libvirt checks the document against its schema.
+    public func define(_ domain: Domain) async throws {
+        _ = try await connection.define(xml: domain.xml(), validating: true)
+    }
+
+    /// Undefines the domain.
+    public func undefine(_ guest: ContainerName) async throws {
+        try await connection.undefine(guest.description)
+    }
+
+    /// Creates the defined domain.
+    public func start(_ guest: ContainerName) async throws {
+        try await connection.start(guest.description)
+    }
+
+    /// Signals the container's init, or presses the virtual machine's power button. `/dev/initctl` inside the
+    /// container is never used: a container could make it a link (CVE-2013-6456).
+    public func shutdown(_ guest: ContainerName) async throws {
+        try await connection.shutDown(guest.description, by: kind == .lxc ? .signal : .powerButton)
+    }
+
+    /// Destroys the domain.
+    public func destroy(_ guest: ContainerName) async throws {
+        try await connection.destroy(guest.description)
+    }
+
+    /// Freezes the domain.
+    public func suspend(_ guest: ContainerName) async throws {
+        try await connection.suspend(guest.description)
+    }
+
+    /// Thaws the domain.
+    public func resume(_ guest: ContainerName) async throws {
+        try await connection.resume(guest.description)
+    }
+
+    // MARK: Reading
+
+    /// Lists active and inactive domains.
+    public func guests() async throws -> [Guest] {
+        try await connection.domains().compactMap(Guest.init).sorted { $0.name < $1.name }
+    }
+
+    /// Looks the domain up.
+    public func guest(_ name: ContainerName) async throws -> Guest {
+        let summary = try await connection.summary(of: name.description)
+        guard let guest = Guest(summary) else {
+            throw LXCError(.hypervisor, "libvirt answers for \(name) with another domain's name")
+        }
+        return guest
+    }
+
+    /// Reads the domain's document.
+    public func definition(of guest: ContainerName) async throws -> Domain {
+        try await Domain(xml: connection.xml(of: guest.description))
+    }
+
+    /// Reads the domain's counters.
+    public func statistics(of guest: ContainerName) async throws -> GuestStatistics {
+        let name = guest.description
+        let info = try await connection.info(of: name)
+        guard GuestState(info.state).isActive else {
+            throw LXCError(.invalidState, "\(guest) is not running, so it has no statistics")
+        }
+        var statistics = GuestStatistics(
+            cpuNanoseconds: info.cpuTime, virtualCPUs: info.virtualCPUs, memoryUsed: info.memory,
+            memoryLimit: info.maximumMemory)
+        for interface in try await definition(of: guest).interfaces {
+            guard let device = interface.targetDevice else { continue }
+            let counters = try await connection.interfaceStatistics(of: name, device: device)
+            statistics.interfaces.append(
+                .init(
+                    device: device, receivedBytes: counters.receivedBytes, receivedPackets: counters.receivedPackets,
+                    sentBytes: counters.sentBytes, sentPackets: counters.sentPackets))
+        }
+        return statistics
+    }
+
+    /// Passes libvirt's lifecycle events on.
+    public func events() async throws -> AsyncThrowingStream<GuestEvent, any Error> {
+        let source = try await connection.lifecycleEvents()
+        return AsyncThrowingStream { continuation in
+            let task = Task {
+                do {
+                    for try await event in source {
+                        if let event = GuestEvent(event) { continuation.yield(event) }
+                    }
+                    continuation.finish()
+                } catch {
+                    continuation.finish(throwing: error)
+                }
+            }
+            continuation.onTermination = { _ in task.cancel() }
+        }
+    }
+
+    /// Opens the domain's first console.
+    public func openConsole(of guest: ContainerName) async throws -> any GuestConsole {
+        try await LibvirtConsole(stream: connection.openConsole(of: guest.description))
+    }
+}

@@ -1,0 +1,62 @@
+import Glibc
+import LXCCore
+
+extension PrivateLibvirtd {
+    /// A kind of domain a private daemon runs.
+    public enum Driver: String, Hashable, Sendable, CaseIterable {
+        /// Containers.
+        case lxc
+        /// Virtual machines; their consoles need virtlogd, which is started too.
+        case kvm
+    }
+
+    /// How long the daemon and its domains last.
+    public enum Lifetime: Hashable, Sendable {
+        /// As long as this process: however it ends, be it by SIGKILL, the daemon and every container go with it.
+        case owner
+        /// Longer than this process. Several processes share the daemon of a directory; it ends by itself after
+        /// `idleTimeout` without a client and without a running domain, and a later start finds the domains again.
+        case lingering(idleTimeout: Duration)
+    }
+
+    /// What daemon to start, and where.
+    public struct Configuration: Hashable, Sendable {
+        /// The directory for everything of the daemon: sockets, definitions, logs. nil makes one below
+        /// `/run/lxc-hypervisor`: a fresh one for a daemon of this process alone, `shared` for a lingering one.
+        ///
+        /// It must be root's alone, and must not lie below the directories that the daemon sees as its own:
+        /// `/run/libvirt`, `/etc/libvirt`, `/var/lib/libvirt`, `/var/log/libvirt`, `/var/cache/libvirt`. For the same
+        /// reason a container's files must not lie there either.
+        public var directory: String?
+        /// The kinds of domains that must work before the start counts as done.
+        public var drivers: Set<Driver>
+        /// How long the daemon and its domains last.
+        public var lifetime: Lifetime
+        /// How long the daemon may take until it answers.
+        public var startTimeout: Duration
+
+        /// Takes the settings; by default a daemon for containers that ends with this process.
+        public init(
+            directory: String? = nil, drivers: Set<Driver> = [.lxc], lifetime: Lifetime = .owner,
+            startTimeout: Duration = .seconds(15)
+        ) {
+            self.directory = directory
+            self.drivers = drivers
+            self.lifetime = lifetime
+            self.startTimeout = startTimeout
+        }
+
+        /// Checks what can be checked before anything is done.
+        func validate() throws(LXCError) {
+            guard !drivers.isEmpty else {
+                throw LXCError(.invalidArgument, "a private libvirtd needs at least one driver")
+            }
+            if case .lingering(let idle) = lifetime, idle < .seconds(1) {
+                throw LXCError(.invalidArgument, "the idle timeout of a private libvirtd must be at least 1 s")
+            }
+            if geteuid() != 0 {
+                throw LXCError(.permissionDenied, "a private libvirtd can only be started by root")
+            }
+        }
+    }
+}

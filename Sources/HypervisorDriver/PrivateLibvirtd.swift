@@ -1,0 +1,111 @@
+import CLinux
+import Foundation
+import Glibc
+import LXCCore
+import Libvirt
+public import Logging
+import Synchronization
+
+/// A libvirtd started for this program alone: own sockets, own definitions, own view of the host's control groups.
+///
+/// It runs beside a system daemon and beside others of its kind without touching their state: in a mount namespace of
+/// its own, in which its directories lie over libvirt's usual ones. What the host mounts later is visible to it where
+/// the host's mounts propagate, as they do under systemd; what it mounts is not visible to the host.
+///
+/// By default it ends with this process, and so do its containers: see ``Lifetime``. Starting one forks this process,
+/// so start it early, while the process is small.
+public final class PrivateLibvirtd: Sendable {
+    /// The directory of everything that is the daemon's.
+    public var directory: String { paths.path }
+    /// The process id of the daemon's supervisor; of the daemon itself when it lingers and was started here.
+    package let process: Int32?
+
+    private let paths: PrivateLibvirtdDirectory
+    private let logger: Logger
+    private let lifeline: Mutex<CInt?>
+    /// Held open while a lingering daemon is in use here, because one without clients may end.
+    private let client: LibvirtConnection?
+
+    private init(
+        paths: PrivateLibvirtdDirectory, running: PrivateLibvirtdLauncher.Running?, client: LibvirtConnection?,
+        logger: Logger
+    ) {
+        self.paths = paths
+        self.process = running?.process
+        self.lifeline = Mutex(running?.lifeline)
+        self.client = client
+        self.logger = logger
+    }
+
+    deinit {
+        guard let end = lifeline.withLock({ $0.take() }), let process else { return }
+        close(end)
+        // Nobody waits for the supervisor any more, but its exit status must be collected.
+        Thread.detachNewThread { _ = clinux_await_child(process, 0) }
+    }
+
+    /// Starts a daemon and returns when it answers, or finds the lingering one of the directory.
+    ///
+    /// - Throws: ``LXCCore/LXCError`` `permissionDenied` for a user other than root or where the kernel refuses a mount
+    ///   namespace, `unavailable` when libvirtd is not installed or ends at once, `timedOut` when it does not answer in
+    ///   time, `invalidArgument` or `unsafe` for a directory that cannot be used.
+    public static func start(_ configuration: Configuration = Configuration(), logger: Logger) async throws
+        -> PrivateLibvirtd
+    {
+        try configuration.validate()
+        let paths = try await BlockingPool.shared.run { _ in
+            try PrivateLibvirtdDirectory(configuration.directory ?? defaultDirectory(configuration.lifetime))
+        }
+        let launcher = PrivateLibvirtdLauncher(
+            directory: paths, drivers: configuration.drivers, lifetime: configuration.lifetime)
+        let start = PrivateLibvirtdStart(launcher: launcher, timeout: configuration.startTimeout, logger: logger)
+        switch configuration.lifetime {
+        case .owner:
+            let running = try await start.supervised()
+            logger.info("private libvirtd started", metadata: ["libvirt.directory": "\(paths.path)"])
+            return PrivateLibvirtd(paths: paths, running: running, client: nil, logger: logger)
+        case .lingering:
+            let (client, running) = try await start.shared()
+            return PrivateLibvirtd(paths: paths, running: running, client: client, logger: logger)
+        }
+    }
+
+    private static func defaultDirectory(_ lifetime: Lifetime) -> String {
+        let name = lifetime == .owner ? String(UInt64.random(in: 0 ... .max), radix: 36) : "shared"
+        return "/run/lxc-hypervisor/\(name)"
+    }
+
+    /// The URI to connect to for one kind of domain.
+    public func uri(for driver: Driver) -> String { paths.uri(for: driver) }
+
+    /// Ends the daemon and everything it runs, and returns when all of it is gone, which takes at most half a minute.
+    /// It completes although the task is cancelled, and may be called again.
+    ///
+    /// A lingering daemon is only left alone: its domains run on.
+    public func stop() async {
+        await client?.close()
+        if let end = lifeline.withLock({ $0.take() }) {
+            close(end)
+            logger.info("private libvirtd stopping", metadata: ["libvirt.directory": "\(paths.path)"])
+        } else if client != nil {
+            return
+        }
+        guard let process else { return }
+        await Task { try? await BlockingPool.shared.run { _ in _ = clinux_await_child(process, 0) } }.value
+    }
+}
+
+extension PrivateLibvirtdDirectory {
+    /// The URI of the daemon in this directory.
+    func uri(for driver: PrivateLibvirtd.Driver) -> String {
+        let scheme = driver == .lxc ? "lxc" : "qemu"
+        let path = socket.addingPercentEncoding(withAllowedCharacters: .pathOfSocket) ?? socket
+        return "\(scheme):///system?socket=\(path)"
+    }
+}
+
+extension CharacterSet {
+    fileprivate static let pathOfSocket = CharacterSet.alphanumerics.intersection(
+        CharacterSet(charactersIn: UnicodeScalar(0x20)...UnicodeScalar(0x7E))
+    ).union(CharacterSet(charactersIn: "/-._~"))
+}

@@ -1,0 +1,45 @@
+import LXCCore
+import Libvirt
+public import Logging
+
+/// A libvirt to connect to: the system's, or one started for this program.
+public struct LibvirtEndpoint: Sendable {
+    /// The URI to connect to.
+    public let uri: String
+    /// The daemon behind the URI where it was started for this program: stop it when done.
+    public let privateDaemon: PrivateLibvirtd?
+
+    /// The URI of the system's daemon.
+    public static func systemURI(for driver: PrivateLibvirtd.Driver) -> String {
+        driver == .lxc ? "lxc:///system" : "qemu:///system"
+    }
+
+    /// Whether the system's daemon answers for a kind of domain.
+    ///
+    /// - Throws: ``LXCCore/LXCError`` `permissionDenied` when it does but refuses this user.
+    public static func systemDaemonAnswers(for driver: PrivateLibvirtd.Driver, logger: Logger) async throws -> Bool {
+        do {
+            let connection = try await LibvirtConnection.open(systemURI(for: driver), logger: logger)
+            await connection.close()
+            return true
+        } catch let error as LXCError where error.code == .unavailable {
+            return false
+        }
+    }
+
+    /// The system's daemon where it answers for every kind of domain asked for; otherwise a private one.
+    ///
+    /// - Throws: what ``PrivateLibvirtd/start(_:logger:)`` throws, and `permissionDenied` when the system's daemon refuses
+    ///   this user.
+    public static func resolve(
+        for driver: PrivateLibvirtd.Driver, otherwise configuration: PrivateLibvirtd.Configuration, logger: Logger
+    ) async throws -> LibvirtEndpoint {
+        if try await systemDaemonAnswers(for: driver, logger: logger) {
+            return LibvirtEndpoint(uri: systemURI(for: driver), privateDaemon: nil)
+        }
+        var configuration = configuration
+        configuration.drivers.insert(driver)
+        let daemon = try await PrivateLibvirtd.start(configuration, logger: logger)
+        return LibvirtEndpoint(uri: daemon.uri(for: driver), privateDaemon: daemon)
+    }
+}

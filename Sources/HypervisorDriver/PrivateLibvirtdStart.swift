@@ -1,0 +1,113 @@
+import CLinux
+import Foundation
+import Glibc
+import LXCCore
+import Libvirt
+import Logging
+
+/// The start of a private daemon, from nothing to an answer.
+struct PrivateLibvirtdStart: Sendable {
+    let launcher: PrivateLibvirtdLauncher
+    let timeout: Duration
+    let logger: Logger
+
+    private var paths: PrivateLibvirtdDirectory { launcher.directory }
+
+    /// Starts a daemon that ends with this process; what was started is gone again after a failure.
+    func supervised() async throws -> PrivateLibvirtdLauncher.Running {
+        let (log, running) = try await launchWithLog()
+        defer { close(log) }
+        do {
+            try await awaitAnswers { clinux_await_child(running.process, 1) == 0 ? lastLine(of: log) : nil }
+            return running
+        } catch {
+            // Closing the lifeline ends the supervisor and all below it, also when the task was cancelled.
+            if let lifeline = running.lifeline { close(lifeline) }
+            await Task {
+                try? await BlockingPool.shared.run { _ in _ = clinux_await_child(running.process, 0) }
+            }.value
+            throw error
+        }
+    }
+
+    /// Connects to the directory's daemon, started first if there is none: by one process at a time.
+    func shared() async throws -> (LibvirtConnection, PrivateLibvirtdLauncher.Running?) {
+        if let client = try? await connect() { return (client, nil) }
+        let lock = try await BlockingPool.shared.run { _ in try takeLock() }
+        defer { close(lock) }
+        if let client = try? await connect() { return (client, nil) }
+        let (log, running) = try await launchWithLog()
+        defer { close(log) }
+        try await awaitAnswers { kill(running.process, 0) != 0 ? lastLine(of: log) : nil }
+        logger.info("lingering libvirtd started", metadata: ["libvirt.directory": "\(paths.path)"])
+        return (try await connect(), running)
+    }
+
+    private func connect() async throws -> LibvirtConnection {
+        let driver: PrivateLibvirtd.Driver = launcher.drivers.contains(.lxc) ? .lxc : .kvm
+        return try await LibvirtConnection.open(paths.uri(for: driver), logger: logger)
+    }
+
+    private func takeLock() throws -> CInt {
+        let lock = open(paths.lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard lock >= 0 else { throw LXCError.lastSystemCall("open", "lock the directory of a private libvirtd") }
+        while flock(lock, LOCK_EX) != 0 {
+            if errno == EINTR { continue }
+            defer { close(lock) }
+            throw LXCError.lastSystemCall("flock", "lock the directory of a private libvirtd")
+        }
+        return lock
+    }
+
+    /// Launches with the log open for reading: a supervisor that gives up removes the file.
+    private func launchWithLog() async throws -> (log: CInt, running: PrivateLibvirtdLauncher.Running) {
+        try await BlockingPool.shared.run { _ in
+            let log = open(paths.log, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+            guard log >= 0 else { throw LXCError.lastSystemCall("open", "open the log of a private libvirtd") }
+            lseek(log, 0, SEEK_END)
+            do {
+                return (log, try launcher.launch())
+            } catch {
+                close(log)
+                throw error
+            }
+        }
+    }
+
+    /// Waits until every driver answers; `ended` gives the daemon's last words once it has ended.
+    private func awaitAnswers(_ ended: () -> String?) async throws {
+        let deadline = ContinuousClock.now + timeout
+        for driver in launcher.drivers {
+            while true {
+                let connection = LibvirtConnection(uri: paths.uri(for: driver), logger: logger)
+                do {
+                    try await connection.open()
+                    await connection.close()
+                    break
+                } catch let error as LXCError {
+                    if let words = ended() {
+                        throw LXCError(
+                            .unavailable,
+                            "the private libvirtd in \(paths.path.escapedForDisplay) ended at its start: "
+                                + "\(words.escapedForDisplay)", cause: error)
+                    }
+                    if ContinuousClock.now > deadline {
+                        throw LXCError(
+                            .timedOut,
+                            "the private libvirtd in \(paths.path.escapedForDisplay) did not answer in "
+                                + "\(timeout) for \(driver)", cause: error)
+                    }
+                    try await Task.sleep(for: .milliseconds(10))
+                }
+            }
+        }
+    }
+
+    /// The last line the daemon has written since its start.
+    private func lastLine(of log: CInt) -> String {
+        var bytes = [UInt8](repeating: 0, count: 1 << 16)
+        let count = read(log, &bytes, bytes.count)
+        let text = String(decoding: bytes.prefix(max(0, count)), as: UTF8.self)
+        return text.split(separator: "\n").last.map(String.init) ?? "it wrote nothing to its log"
+    }
+}

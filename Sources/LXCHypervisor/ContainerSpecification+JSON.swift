@@ -1,0 +1,100 @@
+public import Foundation
+import LXCCore
+import VifDriver
+
+extension ContainerSpecification: Codable {
+    private enum CodingKeys: String, CodingKey, CaseIterable {
+        case name, uuid, template, volume, privileged, idMap, `init`, arguments, environment, memory, cpus, cpuShares,
+            cpuPeriod, cpuQuota, nics, owner, title
+    }
+
+    /// Reads a specification; only `name` and `template` are needed.
+    ///
+    /// `idMap` is a list of `CONTAINER:HOST:COUNT`, `memory` a number of bytes or a text as `512MiB`.
+    ///
+    /// - Throws: ``LXCCore/LXCError`` `invalidArgument` for values that break a rule, also for `idMap` beside
+    ///   `"privileged": true`; `DecodingError` for values of a wrong type.
+    public init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        try Self.refuseUnknownKeys(decoder)
+        try self.init(
+            name: values.decode(ContainerName.self, forKey: .name),
+            template: values.decode(TemplateID.self, forKey: .template),
+            privilege: Self.privilege(values))
+        uuid = try values.decodeIfPresent(UUID.self, forKey: .uuid) ?? uuid
+        volume = try values.decodeIfPresent(VolumeID.self, forKey: .volume) ?? volume
+        initializer = Initializer(
+            path: try values.decodeIfPresent(String.self, forKey: .`init`) ?? initializer.path,
+            arguments: try values.decodeIfPresent([String].self, forKey: .arguments) ?? [],
+            environment: try values.decodeIfPresent([String: String].self, forKey: .environment) ?? [:])
+        memory = try Self.memory(values) ?? memory
+        cpu = CPU(
+            count: try values.decodeIfPresent(Int.self, forKey: .cpus) ?? cpu.count,
+            shares: try values.decodeIfPresent(UInt32.self, forKey: .cpuShares),
+            period: try values.decodeIfPresent(UInt64.self, forKey: .cpuPeriod),
+            quota: try values.decodeIfPresent(Int64.self, forKey: .cpuQuota))
+        nics = try values.decodeIfPresent([NIC].self, forKey: .nics) ?? []
+        owner = try values.decodeIfPresent(String.self, forKey: .owner)
+        title = try values.decodeIfPresent(String.self, forKey: .title)
+    }
+
+    private static func privilege(_ values: KeyedDecodingContainer<CodingKeys>) throws -> Privilege {
+        let isPrivileged = try values.decodeIfPresent(Bool.self, forKey: .privileged) ?? false
+        guard let ranges = try values.decodeIfPresent([String].self, forKey: .idMap) else {
+            return isPrivileged ? .privileged : .unprivileged(.standard)
+        }
+        guard !isPrivileged else {
+            throw LXCError(.invalidArgument, "a container is either privileged or has an idMap; leave one of them out")
+        }
+        return .unprivileged(try IDMap(parsing: ranges))
+    }
+
+    private static func memory(_ values: KeyedDecodingContainer<CodingKeys>) throws -> ByteCount? {
+        if let bytes = try? values.decodeIfPresent(UInt64.self, forKey: .memory) { return ByteCount(bytes) }
+        return try values.decodeIfPresent(String.self, forKey: .memory).map { try ByteCount(parsing: $0) }
+    }
+
+    /// A misspelt key would otherwise be a limit silently not set.
+    private static func refuseUnknownKeys(_ decoder: any Decoder) throws {
+        let known = Set(CodingKeys.allCases.map(\.rawValue))
+        let unknown = try decoder.container(keyedBy: AnyKey.self).allKeys.map(\.stringValue)
+            .filter { !known.contains($0) }.sorted()
+        guard let first = unknown.first else { return }
+        throw LXCError(.invalidArgument, "a container specification has no key \"\(first.escapedForDisplay)\"")
+    }
+
+    private struct AnyKey: CodingKey {
+        let stringValue: String
+        var intValue: Int? { nil }
+        init(stringValue: String) { self.stringValue = stringValue }
+        init?(intValue: Int) { nil }
+    }
+
+    /// Writes every key that has a value.
+    public func encode(to encoder: any Encoder) throws {
+        var values = encoder.container(keyedBy: CodingKeys.self)
+        try values.encode(name, forKey: .name)
+        try values.encode(uuid, forKey: .uuid)
+        try values.encode(template, forKey: .template)
+        try values.encode(volume, forKey: .volume)
+        switch privilege {
+        case .privileged: try values.encode(true, forKey: .privileged)
+        case .unprivileged(let map):
+            guard map.users == map.groups else {
+                throw LXCError(.unsupported, "an id map with other ranges for groups than for users has no JSON form")
+            }
+            try values.encode(map.users.map(\.description), forKey: .idMap)
+        }
+        try values.encode(initializer.path, forKey: .`init`)
+        if !initializer.arguments.isEmpty { try values.encode(initializer.arguments, forKey: .arguments) }
+        if !initializer.environment.isEmpty { try values.encode(initializer.environment, forKey: .environment) }
+        try values.encode(memory, forKey: .memory)
+        try values.encode(cpu.count, forKey: .cpus)
+        try values.encodeIfPresent(cpu.shares, forKey: .cpuShares)
+        try values.encodeIfPresent(cpu.period, forKey: .cpuPeriod)
+        try values.encodeIfPresent(cpu.quota, forKey: .cpuQuota)
+        if !nics.isEmpty { try values.encode(nics, forKey: .nics) }
+        try values.encodeIfPresent(owner, forKey: .owner)
+        try values.encodeIfPresent(title, forKey: .title)
+    }
+}

@@ -1,0 +1,95 @@
+public import Foundation
+public import LXCCore
+public import VifDriver
+
+/// What a container is to be: the one value from which its volume, its network interfaces and its domain document are
+/// made.
+///
+/// As JSON every key but `name` and `template` may be left out; `Documentation/lxcctl.md` lists the keys.
+public struct ContainerSpecification: Hashable, Sendable {
+    /// Whether the container's root is the host's root.
+    public enum Privilege: Hashable, Sendable {
+        /// Container ids are other, powerless ids on the host.
+        case unprivileged(IDMap)
+        /// Container ids are host ids: the container's root is the host's root, held by capabilities alone. CloudStack's
+        /// containers are so.
+        case privileged
+    }
+
+    /// What is run as process 1.
+    public struct Initializer: Hashable, Sendable {
+        /// The program's path inside the container.
+        public var path: String
+        /// Its arguments, its name not among them.
+        public var arguments: [String]
+        /// Its environment.
+        public var environment: [String: String]
+
+        /// Takes the program; by default the specification's `/sbin/init`.
+        public init(path: String = "/sbin/init", arguments: [String] = [], environment: [String: String] = [:]) {
+            self.path = path
+            self.arguments = arguments
+            self.environment = environment
+        }
+    }
+
+    /// The share of processors.
+    public struct CPU: Hashable, Sendable {
+        /// How many processors it has.
+        public var count: Int
+        /// Its weight against other containers, 2 to 262144; nil leaves the kernel's 1024.
+        public var shares: UInt32?
+        /// The length of an accounting period in microseconds.
+        public var period: UInt64?
+        /// Processor time in microseconds it may use in one period.
+        public var quota: Int64?
+
+        /// Takes everything.
+        public init(count: Int = 1, shares: UInt32? = nil, period: UInt64? = nil, quota: Int64? = nil) {
+            self.count = count
+            self.shares = shares
+            self.period = period
+            self.quota = quota
+        }
+    }
+
+    /// The container's name.
+    public var name: ContainerName
+    /// Its UUID.
+    public var uuid: UUID
+    /// The template, installed on the primary store, that its root volume is cloned from.
+    public var template: TemplateID
+    /// The name its root volume gets.
+    public var volume: VolumeID
+    /// Whether the container's root is the host's root.
+    public var privilege: Privilege
+    /// What is run as process 1.
+    public var initializer = Initializer()
+    /// The memory it may use.
+    public var memory = ByteCount.mebibytes(512)
+    /// The share of processors.
+    public var cpu = CPU()
+    /// The network interfaces: eth0, eth1, … in the order of their device ids.
+    public var nics: [NIC] = []
+    /// For whom it runs, kept with it.
+    public var owner: String?
+    /// A line about it, kept with it.
+    public var title: String?
+
+    /// An unprivileged container of 512 MiB and one processor without network.
+    public init(name: ContainerName, template: TemplateID, privilege: Privilege = .unprivileged(.standard)) {
+        self.name = name
+        self.template = template
+        self.privilege = privilege
+        uuid = UUID()
+        volume = .random()
+    }
+
+    /// The id map its owners are cloned through; nil when it is privileged.
+    public var idMap: IDMap? {
+        switch privilege {
+        case .unprivileged(let map): map
+        case .privileged: nil
+        }
+    }
+}

@@ -1,0 +1,9 @@
+// What an embedder needs beside the facade, so that one import serves.
+@_exported public import DomainXML
+@_exported public import FileTree
+@_exported public import HypervisorDriver
+@_exported public import LXCCore
+@_exported public import PrimaryStore
+@_exported public import TarArchive
+@_exported public import TemplateStore
+@_exported public import VifDriver

@@ -1,0 +1,58 @@
+import Foundation
+import Glibc
+public import LXCCore
+
+/// What a host is, from its kernel.
+public struct HostFacts: Hashable, Sendable, Codable {
+    /// How the kernel's control groups are mounted.
+    public enum ControlGroups: String, Hashable, Sendable, Codable {
+        /// Version 1 controllers alone.
+        case v1
+        /// Version 2 alone.
+        case v2
+        /// Version 1 controllers with a version 2 tree beside them.
+        case hybrid
+        /// None.
+        case none
+    }
+
+    /// The kernel's host name.
+    public var hostName: String
+    /// The kernel's release.
+    public var kernel: String
+    /// The machine's architecture, such as `x86_64`.
+    public var architecture: String
+    /// Processors online.
+    public var cpus: Int
+    /// Memory in all.
+    public var memory: ByteCount
+    /// How control groups are mounted.
+    public var controlGroups: ControlGroups
+
+    /// Reads them now.
+    public static func current() -> HostFacts {
+        var names = utsname()
+        uname(&names)
+        return HostFacts(
+            hostName: text(of: names.nodename), kernel: text(of: names.release), architecture: text(of: names.machine),
+            cpus: ProcessInfo.processInfo.activeProcessorCount, memory: ByteCount(ProcessInfo.processInfo.physicalMemory),
+            controlGroups: controlGroups())
+    }
+
+    private static func text(of field: some Any) -> String {
+        withUnsafeBytes(of: field) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+    }
+
+    /// The types of file system mounted on and below /sys/fs/cgroup tell the layouts apart (cgroups(7)).
+    private static func controlGroups() -> ControlGroups {
+        let mounts = (try? DurableFile.read("/proc/self/mounts")).flatMap { $0 } ?? []
+        let types = String(decoding: mounts, as: UTF8.self).split(separator: "\n").map { $0.split(separator: " ") }
+            .filter { $0.count > 2 && ($0[1] == "/sys/fs/cgroup" || $0[1].hasPrefix("/sys/fs/cgroup/")) }.map { $0[2] }
+        switch (types.contains("cgroup"), types.contains("cgroup2")) {
+        case (true, true): return .hybrid
+        case (true, false): return .v1
+        case (false, true): return .v2
+        case (false, false): return .none
+        }
+    }
+}

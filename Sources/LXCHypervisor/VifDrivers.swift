@@ -1,0 +1,40 @@
+public import DomainXML
+public import LXCCore
+public import VifDriver
+
+/// Which network driver serves which kind of traffic: CloudStack's `libvirt.vif.driver[.<TrafficType>]`.
+public struct VifDrivers: Sendable {
+    /// Serves traffic no other driver is named for.
+    public var standard: any VifDriver
+    /// Serves one kind of traffic each.
+    public var byTraffic: [TrafficType: any VifDriver]
+
+    /// Takes the drivers; by default bridges for everything.
+    public init(standard: any VifDriver = BridgeVifDriver(), byTraffic: [TrafficType: any VifDriver] = [:]) {
+        self.standard = standard
+        self.byTraffic = byTraffic
+    }
+
+    /// The interfaces of a guest in the order of their device ids. Either all are plugged or none is.
+    ///
+    /// - Throws: ``LXCCore/LXCError`` as the drivers do: `notFound` for a bridge or device that is not there, and others.
+    public func plug(_ nics: [NIC], of guest: ContainerName) async throws -> [Interface] {
+        var interfaces: [Interface] = []
+        for nic in nics.sorted(by: { $0.deviceID < $1.deviceID }) {
+            do {
+                interfaces.append(try await (byTraffic[nic.trafficType] ?? standard).plug(nic, of: guest))
+            } catch {
+                try? await unplug(interfaces)
+                throw error
+            }
+        }
+        return interfaces
+    }
+
+    /// Takes interfaces back. Each driver knows its own.
+    func unplug(_ interfaces: [Interface]) async throws {
+        for interface in interfaces {
+            for driver in [standard] + byTraffic.values { try await driver.unplug(interface) }
+        }
+    }
+}

@@ -1,0 +1,96 @@
+import CLibvirt
+import Foundation
+import LXCCore
+import Synchronization
+
+/// Hands one connection's lifecycle events to every stream that wants them.
+///
+/// libvirt takes a C callback only once per connection, so there is one registration, made for the first stream and
+/// kept until the connection ends.
+final class LifecycleEventHub: Sendable {
+    typealias Continuation = AsyncThrowingStream<DomainEvent, any Error>.Continuation
+
+    /// How many events may wait for a slow reader.
+    static let backlog = 4096
+
+    private struct State {
+        var registration: Int32?
+        var next = 0
+        var readers: [Int: Continuation] = [:]
+    }
+
+    private let state = Mutex(State())
+
+    /// Adds a stream.
+    func subscribe(on handle: ConnectionHandle) throws -> AsyncThrowingStream<DomainEvent, any Error> {
+        let (stream, continuation) = AsyncThrowingStream<DomainEvent, any Error>.makeStream(
+            bufferingPolicy: .bufferingOldest(Self.backlog))
+        let id = try state.withLock { state in
+            if state.registration == nil { state.registration = try handle.run(register) }
+            state.next += 1
+            state.readers[state.next] = continuation
+            return state.next
+        }
+        let notice = handle.end.notify { continuation.finish(throwing: $0) }
+        let end = handle.end
+        continuation.onTermination = { [weak self] _ in
+            end.forget(notice)
+            self?.drop(id)
+        }
+        return stream
+    }
+
+    /// Takes the registration back, because it holds the connection open; blocks while the daemon answers.
+    func unregister(from connection: virConnectPtr) {
+        let registration = state.withLock { state in
+            defer { state.registration = nil }
+            return state.registration
+        }
+        guard let registration else { return }
+        virConnectDomainEventDeregisterAny(connection, registration)
+        virResetLastError()
+    }
+
+    private func register(_ connection: virConnectPtr) throws(LXCError) -> Int32 {
+        let hub = Unmanaged.passRetained(self)
+        let id = clibvirt_on_lifecycle(connection, onLifecycleEvent, hub.toOpaque()) { opaque in
+            if let opaque { Unmanaged<LifecycleEventHub>.fromOpaque(opaque).release() }
+        }
+        if id < 0 {
+            hub.release()
+            throw .lastLibvirt("subscribe to lifecycle events")
+        }
+        return id
+    }
+
+    private func drop(_ id: Int) {
+        // The continuation goes outside the lock: its end may run code of others.
+        let dropped = state.withLock { $0.readers.removeValue(forKey: id) }
+        withExtendedLifetime(dropped) {}
+    }
+
+    fileprivate func deliver(_ event: DomainEvent) {
+        for reader in state.withLock({ Array($0.readers.values) }) {
+            guard case .dropped = reader.yield(event) else { continue }
+            reader.finish(
+                throwing: LXCError(
+                    .limitExceeded,
+                    "the reader of the lifecycle events is \(Self.backlog) events behind; list the "
+                        + "domains and subscribe again"))
+        }
+    }
+}
+
+private func onLifecycleEvent(
+    _: virConnectPtr?, domain: virDomainPtr?, event: Int32, detail: Int32, opaque: UnsafeMutableRawPointer?
+) -> Int32 {
+    guard let opaque, let domain, let name = virDomainGetName(domain) else { return 0 }
+    var bytes: uuid_t = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    withUnsafeMutableBytes(of: &bytes) { buffer in
+        buffer.withMemoryRebound(to: UInt8.self) { _ = virDomainGetUUID(domain, $0.baseAddress) }
+    }
+    Unmanaged<LifecycleEventHub>.fromOpaque(opaque).takeUnretainedValue().deliver(
+        DomainEvent(
+            name: String(cString: name), uuid: UUID(uuid: bytes), kind: DomainEvent.Kind(event), detail: detail))
+    return 0
+}

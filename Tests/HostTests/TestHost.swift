@@ -1,0 +1,114 @@
+import Foundation
+import LXCHypervisor
+import Logging
+
+/// A host for one test: stores in a temporary directory, a private libvirtd, a busybox template; all of it goes with
+/// ``remove()``.
+struct TestHost: Sendable {
+    let directory: String
+    let archive: String
+    let lxc: LXCHypervisor
+
+    static let key = TemplateKey(account: 1, id: 10)
+
+    /// Runs `body` on a new host and takes everything away, also when it fails.
+    static func run(_ initializer: String = Self.echo, _ body: (TestHost) async throws -> Void) async throws {
+        let host = try await TestHost(initializer)
+        do {
+            try await body(host)
+        } catch {
+            await host.remove()
+            throw error
+        }
+        await host.remove()
+    }
+
+    private init(_ initializer: String) async throws {
+        directory = "/var/tmp/lxc-test-\(UUID().uuidString.prefix(8))"
+        archive = "\(directory)/template.tar.gz"
+        for folder in ["primary", "secondary", "root"] {
+            try FileManager.default.createDirectory(
+                atPath: "\(directory)/\(folder)", withIntermediateDirectories: true)
+        }
+        try Self.makeRoot("\(directory)/root", initializer)
+        try HostTests.run("/bin/tar", "-czf", archive, "-C", "\(directory)/root", ".")
+        lxc = try await Self.open(directory, hostName: "host-1", .privateDaemon())
+    }
+
+    /// Another program's view of the same stores.
+    func reopened(hostName: String) async throws -> LXCHypervisor {
+        let primary = try await SharedMountPointStore(path: "\(directory)/primary", logger: logger)
+        return LXCHypervisor(
+            driver: lxc.driver, primary: primary, templates: lxc.templates, hostName: hostName, logger: logger)
+    }
+
+    private static func open(
+        _ directory: String, hostName: String, _ connection: Configuration.Connection
+    ) async throws -> LXCHypervisor {
+        var configuration = Configuration(primary: "\(directory)/primary", secondary: "\(directory)/secondary")
+        configuration.connection = connection
+        configuration.hostName = hostName
+        configuration.logger = logger
+        return try await LXCHypervisor.open(configuration)
+    }
+
+    /// Says who it is, then answers each line of its console; ends when asked.
+    static let echo = """
+        #!/bin/busybox sh
+        trap 'echo asked to end; exit 0' TERM
+        echo "hello from $(/bin/busybox cat /proc/1/comm), map $(/bin/busybox tr -s ' ' </proc/self/uid_map)"
+        /bin/busybox ip address add 192.0.2.2/24 dev eth0 2>/dev/null && /bin/busybox ip link set eth0 up
+        while true; do if read -t 1 line; then echo "got $line"; fi; done
+        """
+
+    private static func makeRoot(_ root: String, _ initializer: String) throws {
+        for folder in ["bin", "dev", "etc", "proc", "run", "sbin", "sys", "tmp"] {
+            try FileManager.default.createDirectory(atPath: "\(root)/\(folder)", withIntermediateDirectories: true)
+        }
+        try FileManager.default.copyItem(atPath: "/bin/busybox", toPath: "\(root)/bin/busybox")
+        try initializer.write(toFile: "\(root)/sbin/init", atomically: true, encoding: .utf8)
+        try HostTests.run("/bin/chmod", "755", "\(root)/sbin/init", "\(root)/bin/busybox")
+    }
+
+    /// Registers and installs the template.
+    func install() async throws -> StoredTemplate {
+        let registration = TemplateRegistration(key: Self.key, name: "busybox", source: archive)
+        _ = try await lxc.templates.register(registration, progress: nil)
+        return try await lxc.installTemplate(Self.key)
+    }
+
+    /// What is left in the store beside templates.
+    func leftovers() async throws -> [String] {
+        let control = "\(directory)/primary/.lxc"
+        let working = try ["staging", "trash", "leases", "locks"].flatMap { folder in
+            try FileManager.default.contentsOfDirectory(atPath: "\(control)/\(folder)").map { "\(folder)/\($0)" }
+        }
+        return try await working + lxc.primary.contents().volumes.map(\.id.description)
+    }
+
+    private func remove() async {
+        for container in (try? await lxc.containers()) ?? [] { try? await container.destroy() }
+        await lxc.close()
+        try? await LocalTree(directory).remove()
+    }
+}
+
+/// A bridge of one test alone.
+struct TestBridge: Sendable {
+    let name = "lxct\(UInt32.random(in: 0 ... .max))"
+    let address = "192.0.2.1/24"
+
+    /// Makes the bridge, runs `body`, and takes the bridge away, also when `body` fails.
+    static func run(_ body: (TestBridge) async throws -> Void) async throws {
+        let bridge = TestBridge()
+        try HostTests.run("/sbin/ip", "link", "add", bridge.name, "type", "bridge")
+        defer { try? HostTests.run("/sbin/ip", "link", "delete", bridge.name) }
+        try HostTests.run("/sbin/ip", "address", "add", bridge.address, "dev", bridge.name)
+        try HostTests.run("/sbin/ip", "link", "set", bridge.name, "up")
+        try await body(bridge)
+    }
+
+    var ports: [String] {
+        (try? FileManager.default.contentsOfDirectory(atPath: "/sys/class/net/\(name)/brif")) ?? []
+    }
+}
