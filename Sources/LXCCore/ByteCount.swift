@@ -9,12 +9,18 @@ public struct ByteCount: Hashable, Sendable, Codable, Comparable, CustomStringCo
     /// Takes a number of bytes.
     public init(_ bytes: UInt64) { self.bytes = bytes }
 
-    /// `count` × 1024 bytes.
-    public static func kibibytes(_ count: UInt64) -> Self { Self(count << 10) }
-    /// `count` × 1024² bytes.
-    public static func mebibytes(_ count: UInt64) -> Self { Self(count << 20) }
-    /// `count` × 1024³ bytes.
-    public static func gibibytes(_ count: UInt64) -> Self { Self(count << 30) }
+    /// `count` × 1024 bytes, or the most a value holds where that is more: a document's number must neither wrap to a
+    /// small limit nor trap.
+    public static func kibibytes(_ count: UInt64) -> Self { saturating(count, 1 << 10) }
+    /// `count` × 1024² bytes, or the most a value holds.
+    public static func mebibytes(_ count: UInt64) -> Self { saturating(count, 1 << 20) }
+    /// `count` × 1024³ bytes, or the most a value holds.
+    public static func gibibytes(_ count: UInt64) -> Self { saturating(count, 1 << 30) }
+
+    private static func saturating(_ count: UInt64, _ unit: UInt64) -> Self {
+        let (bytes, overflow) = count.multipliedReportingOverflow(by: unit)
+        return Self(overflow ? .max : bytes)
+    }
 
     /// Whole KiB, rounded up: the unit of libvirt's `<memory>`.
     public var kibibytes: UInt64 { bytes / 1024 + (bytes % 1024 == 0 ? 0 : 1) }
@@ -44,11 +50,13 @@ public struct ByteCount: Hashable, Sendable, Codable, Comparable, CustomStringCo
         var units = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"][...]
         guard bytes >= 1024, var unit = units.popFirst() else { return "\(bytes) B" }
         var value = Double(bytes) / 1024
-        while value >= 1024, let next = units.popFirst() {
+        var tenths = Int((value * 10).rounded())
+        // What rounds to 1024.0 of a unit is 1.0 of the next.
+        while tenths >= 10240, let next = units.popFirst() {
             value /= 1024
+            tenths = Int((value * 10).rounded())
             unit = next
         }
-        let tenths = Int((value * 10).rounded())
         return "\(tenths / 10).\(tenths % 10) \(unit)"
     }
 

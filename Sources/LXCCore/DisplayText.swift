@@ -3,7 +3,7 @@ extension String {
     /// outside may be shown in a log line or an error without forging a second one.
     public var escapedForDisplay: String { Self.escaping(unicodeScalars) }
 
-    /// Bytes shown as text: valid UTF-8 as it is, the rest and control characters escaped.
+    /// Bytes shown as text: control characters escaped as above, what is not valid UTF-8 as U+FFFD.
     public init(escapingForDisplay bytes: some Sequence<UInt8>) {
         self = Self.escaping(String(decoding: Array(bytes), as: UTF8.self).unicodeScalars)
     }

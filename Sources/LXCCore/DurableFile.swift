@@ -58,10 +58,10 @@ package enum DurableFile {
         while contents.count <= limit {
             let count = buffer.withUnsafeMutableBytes { Glibc.read(descriptor, $0.baseAddress, $0.count) }
             guard count >= 0 else { throw LXCError.lastSystemCall("read", "read \(path)") }
-            if count == 0 { break }
+            if count == 0 { return contents }
             contents += buffer[..<count]
         }
-        return contents
+        throw LXCError(.limitExceeded, "\(path) has more than the \(limit) bytes that are accepted")
     }
 
     /// Renames a finished file or directory to its public name, which must be free, and syncs the directory.
@@ -71,8 +71,9 @@ package enum DurableFile {
         var result = clinux_rename_new(staged, path)
         if result != 0, errno == EINVAL || errno == ENOSYS {
             // Some network file systems know no RENAME_NOREPLACE. A lock of the caller's keeps others away.
-            guard access(path, F_OK) != 0 else {
-                throw LXCError.systemCall("access", errno: EEXIST, "publish \(path)")
+            var status = stat()
+            guard lstat(path, &status) != 0 else {
+                throw LXCError.systemCall("lstat", errno: EEXIST, "publish \(path)")
             }
             result = rename(staged, path)
         }

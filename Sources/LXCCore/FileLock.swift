@@ -1,28 +1,36 @@
 import CLinux
 import Glibc
 
-/// A lock named by a file, held by one task of one process on one host at a time.
+/// A lock named by a file, held by one task of one process on one host at a time, or shared by several.
 ///
 /// It is an open-file-description lock, so it ends with its holder however that ends, and two tasks of one process
-/// exclude each other as two processes do. The lock file is removed when the lock is let go.
+/// exclude each other as two processes do. The lock file is removed when the last holder lets go.
 package enum FileLock {
+    /// Whom a holder keeps out.
+    package enum Mode: Sendable {
+        /// Everyone.
+        case exclusive
+        /// Those who want it for themselves.
+        case shared
+    }
+
     /// Runs `body` holding the lock, waiting for it as long as it takes.
     ///
     /// - Throws: what `body` throws; `CancellationError` when cancelled while waiting; ``LXCError`` `io`.
     package static func hold<Value>(
-        _ path: String, pool: BlockingPool, _ body: () async throws -> Value
+        _ path: String, _ mode: Mode = .exclusive, pool: BlockingPool, _ body: () async throws -> Value
     ) async throws -> Value {
         while true {
-            if let value = try await tryHold(path, pool: pool, body) { return value }
+            if let value = try await tryHold(path, mode, pool: pool, body) { return value }
             try await Task.sleep(for: .milliseconds(50))
         }
     }
 
-    /// Runs `body` holding the lock, or returns nil at once while another holds it.
+    /// Runs `body` holding the lock, or returns nil at once while another keeps us out.
     package static func tryHold<Value>(
-        _ path: String, pool: BlockingPool, _ body: () async throws -> Value
+        _ path: String, _ mode: Mode = .exclusive, pool: BlockingPool, _ body: () async throws -> Value
     ) async throws -> Value? {
-        guard let held = try await pool.run({ _ in try HeldLock(trying: path) }) else { return nil }
+        guard let held = try await pool.run({ _ in try HeldLock(trying: path, mode) }) else { return nil }
         let result: Result<Value, any Error>
         do { result = .success(try await body()) } catch { result = .failure(error) }
         try await pool.run { _ in held.release() }
@@ -35,10 +43,10 @@ private struct HeldLock: Sendable {
     private let path: String
     private let descriptor: CInt
 
-    init?(trying path: String) throws {
+    init?(trying path: String, _ mode: FileLock.Mode) throws {
         let descriptor = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw LXCError.lastSystemCall("open", "open the lock \(path)") }
-        guard clinux_try_lock(descriptor) == 0 else {
+        guard Self.lock(descriptor, mode) == 0 else {
             let number = errno
             close(descriptor)
             if number == EAGAIN || number == EACCES { return nil }
@@ -57,8 +65,16 @@ private struct HeldLock: Sendable {
         self.descriptor = descriptor
     }
 
+    private static func lock(_ descriptor: CInt, _ mode: FileLock.Mode) -> CInt {
+        switch mode {
+        case .exclusive: clinux_try_lock(descriptor)
+        case .shared: clinux_try_lock_shared(descriptor)
+        }
+    }
+
     func release() {
-        unlink(path)
+        // While others share the lock, the file is theirs as well. (Who holds it alone has it exclusively already.)
+        if clinux_try_lock(descriptor) == 0 { unlink(path) }
         close(descriptor)
     }
 }

@@ -17,7 +17,9 @@ public struct Identifier<Subject>: Hashable, Sendable, Codable, CustomStringConv
     ///
     /// - Throws: ``LXCError`` with code `invalidArgument` when `text` is not 8-4-4-4-12 hexadecimal digits.
     public init(parsing text: String) throws {
-        guard text.utf8.count == 36, let uuid = UUID(uuidString: text) else {
+        // Foundation takes blanks, signs and `0x` for digits, so the text is compared with what was read.
+        guard let uuid = UUID(uuidString: text), uuid.uuidString.lowercased().utf8.elementsEqual(text.lowercased().utf8)
+        else {
             throw LXCError(
                 .invalidArgument,
                 "\"\(text.escapedForDisplay)\" is not a UUID; expected the form 8-4-4-4-12, as "

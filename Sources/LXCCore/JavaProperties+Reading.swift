@@ -83,19 +83,23 @@ private struct LogicalLines {
 
     init(_ bytes: [UInt8]) { self.bytes = bytes }
 
+    /// The next logical line and the number of its first line in the file.
+    ///
+    /// As in Java, a line of nothing but a continuation starts nothing: what follows it is a first line again, and a
+    /// comment if it looks like one.
     mutating func next() -> (text: ArraySlice<UInt8>, number: Int)? {
-        while let first = natural() {
-            guard let mark = first.first, mark != UInt8(ascii: "#"), mark != UInt8(ascii: "!") else { continue }
-            let start = number
-            var joined = first
-            while Self.isContinued(joined) {
-                joined.removeLast()
-                guard let more = natural() else { break }
-                joined += more
+        var joined: ArraySlice<UInt8> = []
+        var start = 0
+        while let line = natural() {
+            if joined.isEmpty {
+                guard let mark = line.first, mark != UInt8(ascii: "#"), mark != UInt8(ascii: "!") else { continue }
+                start = number
             }
-            return (joined, start)
+            joined += line
+            guard Self.isContinued(line) else { return (joined, start) }
+            joined.removeLast()
         }
-        return nil
+        return joined.isEmpty ? nil : (joined, start)
     }
 
     /// One line of the file without its leading white space; `\r`, `\n` and `\r\n` all end it.

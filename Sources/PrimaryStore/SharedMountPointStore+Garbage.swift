@@ -20,7 +20,17 @@ extension SharedMountPointStore {
             }
             if done != nil { removed += 1 }
         }
-        return try await removed + collectRecords()
+        removed += try await collectRecords()
+        try await collectLocks()
+        return removed
+    }
+
+    /// Removes the files of locks nobody holds, which is what taking a lock and letting it go does. Not counted: the
+    /// file of a lock that was in use a moment ago looks the same.
+    private func collectLocks() async throws {
+        for name in try await pool.run({ [layout] _ in try DurableFile.list(layout.locks) }) {
+            _ = try await FileLock.tryHold("\(layout.locks)/\(name)", pool: pool) {}
+        }
     }
 
     /// Removes records and leases of directories that are not there, and such files half written.

@@ -13,10 +13,13 @@ extension SharedMountPointStore {
 
     /// Removes the lease file if it is the holder's.
     public func releaseLease(on volume: VolumeID, by holder: String) async throws {
-        try await pool.run { [layout] _ in
-            guard try ControlFile.read(VolumeLease.self, layout.lease(volume))?.holder == holder else { return }
-            guard unlink(layout.lease(volume)) == 0 || errno == ENOENT else {
-                throw LXCError.lastSystemCall("unlink", "release the lease of volume \(volume)")
+        // Under the lock: between reading and removing the lease, it must not become another holder's.
+        try await FileLock.hold(layout.lock(volume), pool: pool) {
+            try await pool.run { [layout] _ in
+                guard try ControlFile.read(VolumeLease.self, layout.lease(volume))?.holder == holder else { return }
+                guard unlink(layout.lease(volume)) == 0 || errno == ENOENT else {
+                    throw LXCError.lastSystemCall("unlink", "release the lease of volume \(volume)")
+                }
             }
         }
     }

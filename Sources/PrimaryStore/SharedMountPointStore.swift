@@ -51,11 +51,12 @@ public struct SharedMountPointStore: PrimaryStore {
         if try ControlFile.read(PoolRecord.self, layout.pool) == nil {
             let staged = layout.pool + "." + RandomName.make()
             let record = try ControlFile.encode(PoolRecord(id: id ?? .random()))
+            defer { unlink(staged) }
             try DurableFile.writeNew(record, to: staged, mode: 0o600)
             do {
                 try DurableFile.publish(staged, as: layout.pool)
             } catch let error as LXCError where error.code == .alreadyExists {
-                unlink(staged)  // Another process gave the pool its identity first.
+                // Another process gave the pool its identity first.
             }
         }
         guard let found = try ControlFile.read(PoolRecord.self, layout.pool)?.id else {
@@ -168,19 +169,27 @@ public struct SharedMountPointStore: PrimaryStore {
             guard try await !isThere(id) else {
                 throw LXCError(.alreadyExists, "there is a directory \(id) in pool \(layout.root) already")
             }
-            guard try await installed(template) != nil else {
-                throw LXCError(.notFound, "template \(template) is not installed in pool \(layout.root)")
-            }
-            var options = TreeCopyOptions()
-            options.destinationMap = idMap
-            options.requiresSafeRoot = true
-            let base = try await base(of: template)
-            let record = try await build(id, from: base, options: options, progress: progress) { summary in
-                ObjectRecord(.volume, summary, template: template, idMap: idMap)
+            try await requireInstalled(template)
+            // Shared with other clones; who deletes the template waits for all of them, and then sees their volumes.
+            let record = try await FileLock.hold(layout.lock(template), .shared, pool: pool) {
+                try await requireInstalled(template)
+                var options = TreeCopyOptions()
+                options.destinationMap = idMap
+                options.requiresSafeRoot = true
+                let base = try await base(of: template)
+                return try await build(id, from: base, options: options, progress: progress) { summary in
+                    ObjectRecord(.volume, summary, template: template, idMap: idMap)
+                }
             }
             logger.info(
                 "created volume", metadata: ["pool": "\(self.id)", "volume": "\(id)", "template": "\(template)"])
             return record.volume(id)
+        }
+    }
+
+    private func requireInstalled(_ template: TemplateID) async throws {
+        guard try await installed(template) != nil else {
+            throw LXCError(.notFound, "template \(template) is not installed in pool \(layout.root)")
         }
     }
 
@@ -245,7 +254,13 @@ public struct SharedMountPointStore: PrimaryStore {
             try await pool.run { [layout] cancellation in
                 try cancellation.check()
                 try DurableFile.write(ControlFile.encode(record), to: layout.record(id))
-                try DurableFile.publish(staged.path, as: layout.object(id))
+                do {
+                    try DurableFile.publish(staged.path, as: layout.object(id))
+                } catch {
+                    // What has the name instead is not what the record says.
+                    unlink(layout.record(id))
+                    throw error
+                }
             }
             return record
         } catch {

@@ -52,7 +52,7 @@ public struct Checksum: Hashable, Sendable, CustomStringConvertible {
             algorithm = known
             digits = text[text.index(after: end)...]
         }
-        guard digits.utf8.count == algorithm.digits, digits.allSatisfy(\.isHexDigit) else {
+        guard digits.utf8.count == algorithm.digits, digits.allSatisfy({ $0.isASCII && $0.isHexDigit }) else {
             throw LXCError(
                 .invalidArgument,
                 "\"\(text.escapedForDisplay)\" is not a checksum: \(algorithm.rawValue) has \(algorithm.digits) "

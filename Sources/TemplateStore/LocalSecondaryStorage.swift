@@ -129,8 +129,8 @@ public struct LocalSecondaryStorage: TemplateStore {
     public func list() async throws -> TemplateListing {
         try await pool.run { [self] _ in
             var listing = TemplateListing()
-            for account in try DurableFile.list(root).compactMap(UInt64.init) {
-                for id in try DurableFile.list("\(root)/\(account)").compactMap(UInt64.init) {
+            for account in try Self.numbers(in: root) {
+                for id in try Self.numbers(in: "\(root)/\(account)") {
                     let key = TemplateKey(account: account, id: id)
                     do {
                         listing.templates.append(try read(key))
@@ -142,6 +142,16 @@ public struct LocalSecondaryStorage: TemplateStore {
             listing.templates.sort { $0.key < $1.key }
             listing.broken.sort { $0.key < $1.key }
             return listing
+        }
+    }
+
+    /// The directories whose names are ids as CloudStack writes them; anything else is not ours.
+    private static func numbers(in directory: String) throws -> [UInt64] {
+        try DurableFile.list(directory).compactMap { name in
+            guard let number = UInt64(name), String(number) == name,
+                DurableFile.isDirectory("\(directory)/\(name)")
+            else { return nil }
+            return number
         }
     }
 
@@ -161,7 +171,9 @@ public struct LocalSecondaryStorage: TemplateStore {
             let isThere = DurableFile.isDirectory(directory(key))
             throw LXCError(
                 isThere ? .corrupt : .notFound,
-                isThere ? "template \(key) has no \(TemplateProperties.fileName)" : "there is no template \(key) in \(path)")
+                isThere
+                    ? "template \(key) has no \(TemplateProperties.fileName)" : "there is no template \(key) in \(path)"
+            )
         }
         let template = try TemplateProperties(parsing: bytes).template(key)
         var status = stat()

@@ -48,7 +48,17 @@ struct TemplateProperties {
             key: key, name: try required("uniquename", of: key), description: properties["description"] ?? "",
             fileName: fileName, size: ByteCount(try positive("tar.size", of: key)),
             isPublic: properties["public"] == "true",
-            digest: try properties[Self.digestKey].map { try TreeDigest(parsing: $0) })
+            digest: try digest(of: key))
+    }
+
+    private func digest(of key: TemplateKey) throws -> TreeDigest? {
+        guard let text = properties[Self.digestKey] else { return nil }
+        do {
+            return try TreeDigest(parsing: text)
+        } catch {
+            throw LXCError(
+                .corrupt, "template \(key) has a bad \(Self.digestKey) in its \(Self.fileName)", cause: error)
+        }
     }
 
     private func required(_ name: String, of key: TemplateKey) throws -> String {

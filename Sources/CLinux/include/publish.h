@@ -9,3 +9,6 @@ int clinux_rename_new(const char *from, const char *to);
 /// or EACCES while another description holds it. Ends with the descriptor; cluster file systems and NFS carry it to the
 /// other hosts.
 int clinux_try_lock(int fd);
+
+/// The same, but shared with all who take it by this function; an exclusive holder keeps them out, and they it.
+int clinux_try_lock_shared(int fd);

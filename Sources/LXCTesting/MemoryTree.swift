@@ -1,0 +1,140 @@
+public import FileTree
+import LXCCore
+import Synchronization
+
+/// A root filesystem in memory: something to install templates from without an archive, and what the in-memory stores
+/// keep.
+///
+/// ```swift
+/// var tree = MemoryTree.smallRoot()
+/// try tree.addFile("etc/hostname", "box\n")
+/// let template = try await store.installTemplate(.random(), from: tree)
+/// ```
+public struct MemoryTree: TreeOrigin {
+    /// An entry and, for a regular file, its contents.
+    public struct Node: Hashable, Sendable {
+        /// What it is.
+        public var entry: TreeEntry
+        /// The bytes of a regular file.
+        public var contents: [UInt8]
+
+        /// Takes both.
+        public init(_ entry: TreeEntry, contents: [UInt8] = []) {
+            self.entry = entry
+            self.contents = contents
+        }
+    }
+
+    /// The entries, in the order in which they are read.
+    public var nodes: [Node] = []
+    /// Shown in errors.
+    public var description: String
+    /// Called with its index before an entry is read, on the thread of the copy: throw to make the reading fail there,
+    /// or wait to hold it up.
+    public var beforeEntry: (@Sendable (Int) throws -> Void)?
+    /// The owner of what is added from now on.
+    public var owner: (user: UInt32, group: UInt32) = (0, 0)
+
+    private let openings = Counter()
+
+    /// An empty tree.
+    public init(_ description: String = "a tree in memory") { self.description = description }
+
+    /// A root with a few directories, files and links, owned as given: enough for a store, not for a container.
+    public static func smallRoot(user: UInt32 = 0, group: UInt32 = 0) -> MemoryTree {
+        var tree = MemoryTree("a small root in memory")
+        tree.owner = (user, group)
+        let paths: [(String, TreeEntry.Kind, UInt16, String)] = [
+            ("./", .directory, 0o755, ""), ("bin", .directory, 0o755, ""),
+            ("bin/busybox", .file(size: 6), 0o755, "binary"),
+            ("bin/sh", .symbolicLink(target: Array("busybox".utf8)), 0o777, ""),
+            ("etc", .directory, 0o755, ""), ("etc/hostname", .file(size: 4), 0o644, "box\n"),
+            ("etc/empty", .file(size: 0), 0o600, ""), ("tmp", .directory, 0o1777, ""),
+        ]
+        for (path, kind, mode, contents) in paths {
+            guard let path = try? TreePath(path) else { continue }
+            tree.nodes.append(tree.node(path, kind, mode, Array(contents.utf8)))
+        }
+        return tree
+    }
+
+    /// How often this tree, or a copy of this value, was opened for reading.
+    public var timesOpened: Int { openings.value }
+
+    /// Adds a directory.
+    ///
+    /// - Throws: ``LXCCore/LXCError`` `unsafe` for a path that leaves the tree.
+    public mutating func addDirectory(_ path: String, mode: UInt16 = 0o755) throws {
+        nodes.append(node(try TreePath(path), .directory, mode))
+    }
+
+    /// Adds a regular file.
+    ///
+    /// - Throws: ``LXCCore/LXCError`` `unsafe` for a path that leaves the tree.
+    public mutating func addFile(_ path: String, _ contents: String = "", mode: UInt16 = 0o644) throws {
+        let bytes = Array(contents.utf8)
+        nodes.append(node(try TreePath(path), .file(size: UInt64(bytes.count)), mode, bytes))
+    }
+
+    /// Adds a symbolic link.
+    ///
+    /// - Throws: ``LXCCore/LXCError`` `unsafe` for a path that leaves the tree.
+    public mutating func addSymbolicLink(_ path: String, to target: String) throws {
+        nodes.append(node(try TreePath(path), .symbolicLink(target: Array(target.utf8)), 0o777))
+    }
+
+    /// The entry of that path, or nil.
+    public subscript(path: String) -> Node? {
+        guard let path = try? TreePath(path) else { return nil }
+        return nodes.last { $0.entry.path == path }
+    }
+
+    private func node(
+        _ path: TreePath, _ kind: TreeEntry.Kind, _ mode: UInt16, _ contents: [UInt8] = []
+    ) -> Node {
+        let entry = TreeEntry(path: path, kind: kind, mode: mode, user: owner.user, group: owner.group)
+        return Node(entry, contents: contents)
+    }
+
+    /// Starts a reading.
+    public func open(limits: TreeLimits) throws -> any TreeSource {
+        openings.increment()
+        return Reading(self)
+    }
+
+    private final class Counter: Sendable {
+        private let count = Atomic(0)
+        var value: Int { count.load(ordering: .relaxed) }
+        func increment() { count.add(1, ordering: .relaxed) }
+    }
+
+    private final class Reading: TreeSource {
+        private let tree: MemoryTree
+        private var index = 0
+        private var unread: [UInt8] = []
+        private var bytesRead: UInt64 = 0
+
+        init(_ tree: MemoryTree) { self.tree = tree }
+
+        var position: (read: UInt64, total: UInt64?) { (bytesRead, nil) }
+        var losses: TreeLosses { TreeLosses() }
+
+        func next() throws -> TreeEntry? {
+            guard index < tree.nodes.count else { return nil }
+            try tree.beforeEntry?(index)
+            let node = tree.nodes[index]
+            index += 1
+            unread = node.contents
+            return node.entry
+        }
+
+        func readPiece(_ body: (UInt64, UnsafeRawBufferPointer) throws -> Void) throws -> Bool {
+            guard !unread.isEmpty else { return false }
+            let piece = unread
+            unread = []
+            bytesRead += UInt64(piece.count)
+            try piece.withUnsafeBytes { try body(0, $0) }
+            return true
+        }
+    }
+}

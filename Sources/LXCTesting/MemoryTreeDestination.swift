@@ -1,0 +1,66 @@
+public import FileTree
+import LXCCore
+import Synchronization
+
+/// A destination that keeps the tree copied to it in memory.
+public final class MemoryTreeDestination: TreeDestination {
+    /// Shown in errors.
+    public let description: String
+
+    private let finished = Mutex<MemoryTree?>(nil)
+
+    /// An empty destination for one copy.
+    public init(_ description: String = "memory") { self.description = description }
+
+    /// What was copied, once the copy is complete.
+    public var tree: MemoryTree? { finished.withLock { $0 } }
+
+    /// Starts the copy.
+    ///
+    /// - Throws: ``LXCCore/LXCError`` `alreadyExists` when there is a tree already.
+    public func open(options: TreeCopyOptions) throws -> any TreeSink {
+        guard tree == nil else { throw LXCError(.alreadyExists, "there is a tree in \(description) already") }
+        return Writing(self)
+    }
+
+    private final class Writing: TreeSink {
+        private let destination: MemoryTreeDestination
+        private var order: [TreePath] = []
+        private var nodes: [TreePath: MemoryTree.Node] = [:]
+        private var current: TreePath?
+
+        init(_ destination: MemoryTreeDestination) { self.destination = destination }
+
+        var losses: TreeLosses { TreeLosses() }
+        var strategy: String { "write" }
+
+        func begin(_ entry: TreeEntry) throws {
+            if let parent = entry.path.parent, nodes[parent] == nil {
+                try begin(TreeEntry(path: parent, kind: .directory, mode: 0o755))
+            }
+            var contents: [UInt8] = []
+            if case .file(let size) = entry.kind { contents = [UInt8](repeating: 0, count: Int(size)) }
+            if nodes.updateValue(MemoryTree.Node(entry, contents: contents), forKey: entry.path) == nil {
+                order.append(entry.path)
+            }
+            current = entry.path
+        }
+
+        func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws {
+            guard let current, let size = nodes[current]?.contents.count,
+                offset <= size, bytes.count <= size - Int(offset)
+            else { throw LXCError(.corrupt, "the contents of \(current?.description ?? "-") pass its size") }
+            nodes[current]?.contents.replaceSubrange(Int(offset)..<(Int(offset) + bytes.count), with: bytes)
+        }
+
+        func end() throws { current = nil }
+
+        func finish() throws {
+            var tree = MemoryTree(destination.description)
+            tree.nodes = order.compactMap { nodes[$0] }
+            destination.finished.withLock { $0 = tree }
+        }
+
+        func abandon() { nodes = [:] }
+    }
+}

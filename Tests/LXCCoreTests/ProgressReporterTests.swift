@@ -1,0 +1,71 @@
+import LXCCore
+import Synchronization
+import Testing
+
+@Suite(.timeLimit(.minutes(1)))
+struct ProgressReporterTests {
+    private final class Reports: Sendable {
+        private let list = Mutex<[TransferProgress]>([])
+        var all: [TransferProgress] { list.withLock { $0 } }
+        func add(_ progress: TransferProgress) { list.withLock { $0.append(progress) } }
+    }
+
+    @Test func reportsAtMostTenTimesASecond() {
+        let reports = Reports()
+        let clock = ContinuousClock()
+        let start = clock.now
+        var reporter = ProgressReporter { reports.add($0) }
+        var bytes: UInt64 = 0
+        while clock.now - start < .milliseconds(450) {
+            bytes += 1 << 20
+            reporter.report(TransferProgress(entries: 1, bytes: bytes))
+        }
+        let tenths = Int((clock.now - start) / .milliseconds(100))
+        #expect((1...tenths).contains(reports.all.count))
+        #expect(reports.all.map(\.bytes) == reports.all.map(\.bytes).sorted())
+    }
+
+    @Test func theEndIsAlwaysReported() {
+        let reports = Reports()
+        let reporter = ProgressReporter { reports.add($0) }
+        reporter.finish(TransferProgress(entries: 3, bytes: 7, totalBytes: 7))
+        #expect(reports.all == [TransferProgress(entries: 3, bytes: 7, totalBytes: 7)])
+    }
+
+    @Test func manySmallEntriesAreReportedToo() {
+        let reports = Reports()
+        let clock = ContinuousClock()
+        let start = clock.now
+        var reporter = ProgressReporter { reports.add($0) }
+        var entries: UInt64 = 0
+        while clock.now - start < .milliseconds(250) {
+            entries += 1
+            reporter.report(TransferProgress(entries: entries))
+        }
+        #expect(!reports.all.isEmpty)
+    }
+
+    @Test func withoutAHandlerNothingIsEvaluated() {
+        var reporter = ProgressReporter(nil)
+        var evaluated = false
+        reporter.report(
+            {
+                evaluated = true
+                return TransferProgress()
+            }())
+        #expect(!evaluated)
+    }
+}
+
+@Suite(.timeLimit(.minutes(1)))
+struct CancellationTests {
+    @Test func staysCancelled() throws {
+        let cancellation = Cancellation()
+        try cancellation.check()
+        #expect(!cancellation.isCancelled)
+        cancellation.cancel()
+        cancellation.cancel()
+        #expect(cancellation.isCancelled)
+        #expect(throws: CancellationError.self) { try cancellation.check() }
+    }
+}
