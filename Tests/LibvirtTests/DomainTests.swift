@@ -122,6 +122,13 @@ import Testing
         await connection.close()
     }
 
+    @Test func aDriverWithoutConsolesSaysSo() async throws {
+        let connection = try await LibvirtConnection.open("test:///default", logger: Logger(label: "test"))
+        let error = await #expect(throws: LXCError.self) { _ = try await connection.openConsole(of: "test") }
+        #expect(error?.code == .unsupported)
+        await connection.close()
+    }
+
     @Test(arguments: [
         "", "<domain", "<domain type='test'/>", "<domain type='nonsense'><name>x</name></domain>",
         "<!DOCTYPE d [<!ENTITY e SYSTEM 'file:///etc/passwd'>]><domain type='test'><name>&e;</name></domain>",
@@ -199,6 +206,26 @@ import Testing
         await connection.close()
         let error = await #expect(throws: LXCError.self) { for try await _ in events {} }
         #expect(error?.code == .unavailable)
+    }
+
+    @Test func droppingTheConnectionEndsTheStream() async throws {
+        let host = try TestHost()
+        var connection: LibvirtConnection? = try await host.connect()
+        let events = try #require(try await connection?.lifecycleEvents())
+        connection = nil
+        let error = await #expect(throws: LXCError.self) { for try await _ in events {} }
+        #expect(error?.code == .unavailable)
+    }
+
+    @Test func aReaderThatLeavesDisturbsNobody() async throws {
+        let host = try TestHost()
+        let connection = try await host.connect()
+        let stays = try await connection.lifecycleEvents()
+        for _ in 0..<10 { _ = try await connection.lifecycleEvents() }
+        try await connection.define(xml: document("seen"))
+        var iterator = stays.makeAsyncIterator()
+        #expect(try await iterator.next()?.name == "seen")
+        await connection.close()
     }
 
     @Test func aReaderLeftBehindIsToldInsteadOfLosingEvents() async throws {
