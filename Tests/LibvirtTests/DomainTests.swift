@@ -76,6 +76,28 @@ import Testing
         await connection.close()
     }
 
+    @Test func metadataIsKeptReplacedAndRemoved() async throws {
+        let host = try TestHost()
+        let connection = try await host.connect()
+        try await connection.define(xml: document("labelled"))
+        let namespace = "urn:example:labels"
+        #expect(try await connection.metadata(of: "labelled", namespace: namespace) == nil)
+        for owner in ["first", "second"] {
+            try await connection.setMetadata(
+                "<owner name='\(owner)'/>", of: "labelled", namespace: namespace, prefix: "label", affecting: .config)
+            #expect(try await connection.metadata(of: "labelled", namespace: namespace)?.contains(owner) == true)
+        }
+        let error = await #expect(throws: LXCError.self) {
+            try await connection.setMetadata(
+                "<a/><b", of: "labelled", namespace: namespace, prefix: "label", affecting: .config)
+        }
+        #expect(error?.code == .invalidArgument)
+        try await connection.setMetadata(
+            nil, of: "labelled", namespace: namespace, prefix: "label", affecting: .config)
+        #expect(try await connection.metadata(of: "labelled", namespace: namespace) == nil)
+        await connection.close()
+    }
+
     @Test func autostartIsKept() async throws {
         let host = try TestHost()
         let connection = try await host.connect()
