@@ -43,11 +43,8 @@ struct CreateContainer: AsyncParsableCommand {
 /// Reads a specification from a JSON file.
 enum SpecificationFile {
     static func read(_ path: String) throws -> ContainerSpecification {
-        let data: Data
-        do {
-            data = try Data(contentsOf: URL(filePath: path))
-        } catch {
-            throw LXCError(.notFound, "cannot read the specification \(path.escapedForDisplay)", cause: error)
+        guard let data = FileManager.default.contents(atPath: path) else {
+            throw LXCError(.notFound, "cannot read the specification \(path.escapedForDisplay)")
         }
         return try JSONDecoder().decode(ContainerSpecification.self, from: data)
     }
