@@ -55,10 +55,14 @@ extension OperatingSystem {
             throw FieldFault("has one of inituser and initgroup; libvirt takes both or none")
         }
         try element.writeText("init", initPath, .absoluteFilePath)
-        try element.writeEach("initarg", initArguments) { XMLFragment("initarg", text: $0) }
+        try element.writeEach("initarg", initArguments) { argument in
+            try TextRule.argument.check(argument)
+            return XMLFragment("initarg", text: argument)
+        }
         try element.writeEach("initenv", initEnvironment) { variable in
             var child = XMLFragment("initenv", text: variable.value)
             try child.set("name", variable.name, .environmentName)
+            try TextRule.environmentValue.check(variable.value)
             return child
         }
         try element.writeText("initdir", initDirectory, .absoluteFilePath)

@@ -24,7 +24,8 @@ public struct OperatingSystem: Hashable, Sendable {
     public struct EnvironmentVariable: Hashable, Sendable, Codable {
         /// The name: a letter or underscore, then letters, digits and underscores.
         public var name: String
-        /// The value, any text.
+        /// The value. It cannot be empty or hold a carriage return, `<`, `&` or `]]>`: libvirt does not escape it when it
+        /// writes its own documents.
         public var value: String
 
         /// Takes name and value.
@@ -42,7 +43,8 @@ public struct OperatingSystem: Hashable, Sendable {
     public var machine: String?
     /// The path of a container's first program.
     public var initPath: String?
-    /// The arguments of a container's first program, without its own name.
+    /// The arguments of a container's first program, without its own name. None can be empty or hold a carriage
+    /// return: libvirt would not pass it on as it is.
     public var initArguments: [String] = []
     /// The environment of a container's first program.
     public var initEnvironment: [EnvironmentVariable] = []

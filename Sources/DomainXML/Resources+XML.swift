@@ -29,7 +29,7 @@ extension CPUTuning {
 
     /// Puts the values into `<cputune>`. The ranges are libvirt's.
     func write(_ element: inout XMLFragment) throws {
-        try element.writeNumber("shares", shares)
+        try element.writeNumber("shares", shares, in: 1...262_144)
         try element.writeNumber("period", period, in: 1000...1_000_000)
         try element.writeNumber("quota", quota, in: -1...17_592_186_044_415)
         element.sort(["shares", "period", "quota"])

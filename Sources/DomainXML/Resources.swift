@@ -33,7 +33,7 @@ public struct VirtualCPUs: Hashable, Sendable {
 
 /// A guest's share of processor time: libvirt's `<cputune>`.
 public struct CPUTuning: Hashable, Sendable {
-    /// The guest's weight against other guests.
+    /// The guest's weight against other guests: 2 to 262144 with control groups of version 1, 1 to 10000 with version 2.
     public var shares: UInt32?
     /// The length of an accounting period in microseconds, 1000 to 1000000.
     public var period: UInt64?

@@ -19,19 +19,27 @@ struct TextRule: Sendable {
 
     /// Any text.
     static let any = Self("text") { _ in true }
+    /// An argument of a program. libvirt writes a carriage return without escaping it, and reads back a line feed.
+    static let argument = Self("text that is not empty and has no carriage return") { isArgument($0) }
+    /// The value of a variable in a program's environment. libvirt 9 writes it into the document it hands to the
+    /// container's controller, and keeps on disk, as it is: what looks like an element would become one.
+    static let environmentValue = Self("text that is not empty and has no carriage return and no <, & or ]]>") {
+        isArgument($0) && !$0.utf8.contains(UInt8(ascii: "<")) && !$0.utf8.contains(UInt8(ascii: "&"))
+            && !$0.contains("]]>")
+    }
     /// One line of text that is not empty.
     static let line = Self("one line of text that is not empty", isLine)
     /// The name of a domain or network. libvirt makes file names of it.
-    static let objectName = Self("a name that is not empty, \".\" or \"..\" and has no slash and no line break") {
-        isLine($0) && !$0.utf8.contains(UInt8(ascii: "/")) && $0 != "." && $0 != ".."
+    static let objectName = Self("a name that is not empty, \".\" or \"..\" and has no slash, line break or tab") {
+        isPlainLine($0) && !$0.utf8.contains(UInt8(ascii: "/")) && $0 != "." && $0 != ".."
     }
     /// An absolute path.
-    static let absolutePath = Self("an absolute path without line breaks") {
-        isLine($0) && $0.utf8.first == UInt8(ascii: "/")
+    static let absolutePath = Self("an absolute path without line breaks and tabs") {
+        isPlainLine($0) && $0.utf8.first == UInt8(ascii: "/")
     }
     /// The absolute path of something below the root directory.
-    static let absoluteFilePath = Self("the absolute path of a file, without line breaks") {
-        isLine($0) && $0.utf8.first == UInt8(ascii: "/") && $0.utf8.count > 1
+    static let absoluteFilePath = Self("the absolute path of a file, without line breaks and tabs") {
+        isPlainLine($0) && $0.utf8.first == UInt8(ascii: "/") && $0.utf8.count > 1
     }
     /// The name of a network device: what the kernel takes, less what libvirt's schema does not.
     static let deviceName = Self("a network device's name, 1 to 15 of A-Z a-z 0-9 . _ -", isDeviceName)
@@ -77,6 +85,11 @@ struct TextRule: Sendable {
     private static func isLine(_ text: String) -> Bool {
         !text.isEmpty && !text.utf8.contains { $0 == 0x0a || $0 == 0x0d }
     }
+
+    /// libvirt writes tabs in attributes without escaping them, and reads back spaces: another path.
+    private static func isPlainLine(_ text: String) -> Bool { isLine(text) && !text.utf8.contains(0x09) }
+
+    private static func isArgument(_ text: String) -> Bool { !text.isEmpty && !text.utf8.contains(0x0d) }
 
     private static func consists(_ text: String, of others: String) -> Bool {
         !text.isEmpty

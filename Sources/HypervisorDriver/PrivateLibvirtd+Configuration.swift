@@ -2,14 +2,6 @@ import Glibc
 import LXCCore
 
 extension PrivateLibvirtd {
-    /// A kind of domain a private daemon runs.
-    public enum Driver: String, Hashable, Sendable, CaseIterable {
-        /// Containers.
-        case lxc
-        /// Virtual machines; their consoles need virtlogd, which is started too.
-        case kvm
-    }
-
     /// How long the daemon and its domains last.
     public enum Lifetime: Hashable, Sendable {
         /// As long as this process: however it ends, be it by SIGKILL, the daemon and every container go with it.
@@ -28,8 +20,9 @@ extension PrivateLibvirtd {
         /// `/run/libvirt`, `/etc/libvirt`, `/var/lib/libvirt`, `/var/log/libvirt`, `/var/cache/libvirt`. For the same
         /// reason a container's files must not lie there either.
         public var directory: String?
-        /// The kinds of domains that must work before the start counts as done.
-        public var drivers: Set<Driver>
+        /// The kinds of domains that must work before the start counts as done; virtual machines need virtlogd for their
+        /// consoles, which is started too.
+        public var drivers: Set<LibvirtDriver.Kind>
         /// How long the daemon and its domains last.
         public var lifetime: Lifetime
         /// How long the daemon may take until it answers.
@@ -37,7 +30,7 @@ extension PrivateLibvirtd {
 
         /// Takes the settings; by default a daemon for containers that ends with this process.
         public init(
-            directory: String? = nil, drivers: Set<Driver> = [.lxc], lifetime: Lifetime = .owner,
+            directory: String? = nil, drivers: Set<LibvirtDriver.Kind> = [.lxc], lifetime: Lifetime = .owner,
             startTimeout: Duration = .seconds(15)
         ) {
             self.directory = directory

@@ -76,7 +76,7 @@ public final class PrivateLibvirtd: Sendable {
     }
 
     /// The URI to connect to for one kind of domain.
-    public func uri(for driver: Driver) -> String { paths.uri(for: driver) }
+    public func uri(for driver: LibvirtDriver.Kind) -> String { paths.uri(for: driver) }
 
     /// Ends the daemon and everything it runs, and returns when all of it is gone, which takes at most half a minute.
     /// It completes although the task is cancelled, and may be called again.
@@ -97,7 +97,7 @@ public final class PrivateLibvirtd: Sendable {
 
 extension PrivateLibvirtdDirectory {
     /// The URI of the daemon in this directory.
-    func uri(for driver: PrivateLibvirtd.Driver) -> String {
+    func uri(for driver: LibvirtDriver.Kind) -> String {
         let scheme = driver == .lxc ? "lxc" : "qemu"
         let path = socket.addingPercentEncoding(withAllowedCharacters: .pathOfSocket) ?? socket
         return "\(scheme):///system?socket=\(path)"

@@ -6,7 +6,7 @@ import LXCCore
 /// Starts the processes of a private daemon. Everything here blocks.
 struct PrivateLibvirtdLauncher: Sendable {
     let directory: PrivateLibvirtdDirectory
-    let drivers: Set<PrivateLibvirtd.Driver>
+    let drivers: Set<LibvirtDriver.Kind>
     let lifetime: PrivateLibvirtd.Lifetime
 
     /// What runs after a start.

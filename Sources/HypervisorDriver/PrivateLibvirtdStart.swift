@@ -44,7 +44,7 @@ struct PrivateLibvirtdStart: Sendable {
     }
 
     private func connect() async throws -> LibvirtConnection {
-        let driver: PrivateLibvirtd.Driver = launcher.drivers.contains(.lxc) ? .lxc : .kvm
+        let driver: LibvirtDriver.Kind = launcher.drivers.contains(.lxc) ? .lxc : .kvm
         return try await LibvirtConnection.open(paths.uri(for: driver), logger: logger)
     }
 

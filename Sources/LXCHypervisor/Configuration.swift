@@ -58,12 +58,8 @@ public struct HostConnection: Sendable {
             let daemon = try await PrivateLibvirtd.start(configuration, logger: logger)
             return try await connect(daemon.uri(for: .lxc), daemon, logger)
         case .automatic(let configuration):
-            do {
-                return try await connect(LibvirtDriver.Kind.lxc.systemURI, nil, logger)
-            } catch let error as LXCError where error.code == .unavailable {
-                logger.debug("no system libvirtd answers", metadata: ["error": "\(error)"])
-                return try await open(.privateDaemon(configuration), logger: logger)
-            }
+            let endpoint = try await LibvirtEndpoint.resolve(for: .lxc, otherwise: configuration, logger: logger)
+            return try await connect(endpoint.uri, endpoint.privateDaemon, logger)
         }
     }
 

@@ -1,4 +1,4 @@
-public import Foundation
+import Foundation
 import LXCCore
 import VifDriver
 
@@ -33,7 +33,7 @@ extension ContainerSpecification: Codable {
             shares: try values.decodeIfPresent(UInt32.self, forKey: .cpuShares),
             period: try values.decodeIfPresent(UInt64.self, forKey: .cpuPeriod),
             quota: try values.decodeIfPresent(Int64.self, forKey: .cpuQuota))
-        nics = try values.decodeIfPresent([NIC].self, forKey: .nics) ?? []
+        nics = try Self.numbered(values.decodeIfPresent([NIC].self, forKey: .nics) ?? [])
         owner = try values.decodeIfPresent(String.self, forKey: .owner)
         title = try values.decodeIfPresent(String.self, forKey: .title)
     }
@@ -52,6 +52,16 @@ extension ContainerSpecification: Codable {
     private static func memory(_ values: KeyedDecodingContainer<CodingKeys>) throws -> ByteCount? {
         if let bytes = try? values.decodeIfPresent(UInt64.self, forKey: .memory) { return ByteCount(bytes) }
         return try values.decodeIfPresent(String.self, forKey: .memory).map { try ByteCount(parsing: $0) }
+    }
+
+    /// NICs without device ids are numbered as they are listed.
+    private static func numbered(_ nics: [NIC]) -> [NIC] {
+        guard nics.allSatisfy({ $0.deviceID == 0 }) else { return nics }
+        return nics.enumerated().map { index, nic in
+            var nic = nic
+            nic.deviceID = index
+            return nic
+        }
     }
 
     /// A misspelt key would otherwise be a limit silently not set.

@@ -45,9 +45,13 @@ public struct HostFacts: Hashable, Sendable, Codable {
 
     /// The types of file system mounted on and below /sys/fs/cgroup tell the layouts apart (cgroups(7)).
     private static func controlGroups() -> ControlGroups {
-        let mounts = (try? DurableFile.read("/proc/self/mounts")).flatMap { $0 } ?? []
-        let types = String(decoding: mounts, as: UTF8.self).split(separator: "\n").map { $0.split(separator: " ") }
-            .filter { $0.count > 2 && ($0[1] == "/sys/fs/cgroup" || $0[1].hasPrefix("/sys/fs/cgroup/")) }.map { $0[2] }
+        guard let mounts = try? DurableFile.read("/proc/self/mounts") else { return .none }
+        var types: Set<Substring> = []
+        for line in String(decoding: mounts, as: UTF8.self).split(separator: "\n") {
+            let fields = line.split(separator: " ")
+            guard fields.count > 2, "\(fields[1])/".hasPrefix("/sys/fs/cgroup/") else { continue }
+            types.insert(fields[2])
+        }
         switch (types.contains("cgroup"), types.contains("cgroup2")) {
         case (true, true): return .hybrid
         case (true, false): return .v1

@@ -1,10 +1,10 @@
-public import FileTree
+import FileTree
 public import HypervisorDriver
 public import LXCCore
 public import Logging
 public import PrimaryStore
 public import TemplateStore
-public import VifDriver
+import VifDriver
 
 /// One host's containers: a hypervisor driver, primary stores, secondary storage and network drivers working together.
 ///

@@ -64,7 +64,8 @@ public protocol PrimaryStore: Sendable {
 
     /// The directory on this host in which the volume's root is, for a container to be started from.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `notFound`, `unavailable`.
+    /// - Throws: ``LXCCore/LXCError`` `notFound`, `unavailable`; `unsafe` when the container put links in the place of
+    ///   directories the host mounts on (`dev`, `proc`, `sys`, `run`).
     func hostPath(of volume: VolumeID) async throws -> String
 
     /// Takes a volume for a host. A host that has it already gets its lease again.

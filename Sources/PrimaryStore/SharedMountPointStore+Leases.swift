@@ -6,7 +6,7 @@ extension SharedMountPointStore {
     /// Makes the lease file, which appears whole and for one holder only.
     public func acquireLease(on volume: VolumeID, for holder: String) async throws -> VolumeLease {
         try await FileLock.hold(layout.lock(volume), pool: pool) {
-            _ = try await hostPath(of: volume)
+            try await requireVolume(volume)
             return try await pool.run { [layout] _ in try layout.acquireLease(on: volume, for: holder) }
         }
     }

@@ -230,12 +230,18 @@ public struct SharedMountPointStore: PrimaryStore {
         }
     }
 
-    /// The volume's directory itself.
+    /// The volume's directory itself, checked to be one a container can be started from.
     public func hostPath(of volume: VolumeID) async throws -> String {
+        try await requireVolume(volume)
+        let path = layout.object(volume)
+        try await LocalTree(path).requireSafeRoot(pool: pool)
+        return path
+    }
+
+    func requireVolume(_ volume: VolumeID) async throws {
         guard try await isThere(volume) else {
             throw LXCError(.notFound, "there is no volume \(volume) in pool \(layout.root)")
         }
-        return layout.object(volume)
     }
 
     // MARK: Building and discarding, under the object's lock

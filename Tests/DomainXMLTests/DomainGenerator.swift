@@ -11,7 +11,7 @@ struct DomainGenerator {
     mutating func domain() throws -> Domain {
         let isContainer = chance()
         var domain = Domain(
-            type: isContainer ? .lxc : pick([.kvm, .qemu, .test]), name: line().replacing("/", with: "|"),
+            type: isContainer ? .lxc : pick([.kvm, .qemu, .test]), name: line().without("/", "\t"),
             os: isContainer ? containerSystem() : machineSystem())
         domain.uuid = maybe { $0.uuid() }
         domain.title = maybe { $0.line() }
@@ -27,7 +27,7 @@ struct DomainGenerator {
             VirtualCPUs(count: $0.number(1...65535), cpuSet: $0.maybe { $0.pick(["0", "0-3,^2,8", "1,2,3"]) })
         }
         domain.cpuTuning = CPUTuning(
-            shares: maybe { $0.number(0...UInt32.max) }, period: maybe { $0.number(1000...1_000_000) },
+            shares: maybe { $0.number(1...262_144) }, period: maybe { $0.number(1000...1_000_000) },
             quota: maybe { $0.number(-1...17_592_186_044_415) })
         domain.idMap = try maybe { try IDMap(host: $0.number(1...100_000), count: $0.number(1...65536)) }
         domain.features = features()
@@ -63,8 +63,11 @@ struct DomainGenerator {
     private mutating func containerSystem() -> OperatingSystem {
         var os = OperatingSystem(kind: .executable, architecture: maybe { $0.pick(["x86_64", "aarch64", "i686"]) })
         os.initPath = maybe { $0.path() }
-        os.initArguments = several { $0.text() }
-        os.initEnvironment = several { OperatingSystem.EnvironmentVariable($0.pick(["PATH", "_", "a1"]), $0.text()) }
+        os.initArguments = several { "-" + $0.text().without("\r") }
+        os.initEnvironment = several {
+            OperatingSystem.EnvironmentVariable(
+                $0.pick(["PATH", "_", "a1"]), " " + $0.text().without("\r", "<", "&", ">"))
+        }
         os.initDirectory = maybe { $0.path() }
         if chance() { (os.initUser, os.initGroup) = (pick(["root", "1000", "+0"]), pick(["wheel", "0"])) }
         return os
@@ -133,7 +136,7 @@ struct DomainGenerator {
     private mutating func interface() throws -> Interface {
         var interface = Interface(
             pick([
-                .bridge(device()), .network(line().replacing("/", with: "|")), .ethernet,
+                .bridge(device()), .network(line().without("/", "\t")), .ethernet,
                 .direct(device: device(), mode: maybe { $0.pick(Interface.DirectMode.allCases) }),
             ]), mac: try maybe { try MACAddress(value: $0.number(0x2_0000_0000...0xff_ffff_ffff)) })
         interface.model = maybe { $0.pick(["virtio", "e1000"]) }
@@ -223,11 +226,9 @@ extension DomainGenerator {
 
     private mutating func device() -> String { pick(["eth0", "br-lan", "cloudbr0.100", "a", "x23456789012345"]) }
 
-    private mutating func path() -> String { "/" + line() }
+    private mutating func path() -> String { "/" + line().without("\t") }
 
-    private mutating func line() -> String {
-        text().unicodeScalars.filter { $0 != "\n" && $0 != "\r" }.reduce(into: "x") { $0.unicodeScalars.append($1) }
-    }
+    private mutating func line() -> String { "x" + text().without("\n", "\r") }
 
     /// Text of all that XML treats in a special way.
     private mutating func text() -> String {
@@ -236,5 +237,11 @@ extension DomainGenerator {
             "é", "e\u{301}", "😀", "\u{85}", "\u{2028}", "\u{fffd}", "\u{10ffff}", "\u{feff}", "a", "/", "%s", "\\",
         ]
         return (0..<number(0...6)).map { _ in pick(parts) }.joined()
+    }
+}
+
+extension String {
+    fileprivate func without(_ scalars: Unicode.Scalar...) -> String {
+        String(String.UnicodeScalarView(unicodeScalars.filter { !scalars.contains($0) }))
     }
 }

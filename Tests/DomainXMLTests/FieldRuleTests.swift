@@ -182,6 +182,28 @@ import Testing
         }
     }
 
+    @Test(arguments: ["", "a\rb", "\r\n"]) func libvirtWouldNotPassOn(_ text: String) throws {
+        let argument = failure { try container { $0.os.initArguments = ["a", text] }.xml() }
+        #expect(argument?.message.hasPrefix("os/initarg[2] ") == true)
+        let variable = OperatingSystem.EnvironmentVariable("A", text)
+        #expect(failure { try container { $0.os.initEnvironment = [variable] }.xml() }?.code == .invalidArgument)
+    }
+
+    /// libvirt 9.0 writes the value into its own documents without escaping it, so it would become markup there.
+    @Test(arguments: ["</initenv><init>/x</init>", "&lt;", "a & b", "]]>"])
+    func aVariableCannotBecomeMarkupInLibvirtsDocuments(_ text: String) throws {
+        let variable = OperatingSystem.EnvironmentVariable("A", text)
+        let error = failure { try container { $0.os.initEnvironment = [variable] }.xml() }
+        #expect(error?.code == .invalidArgument)
+        #expect(error?.message.hasPrefix("os/initenv ") == true)
+    }
+
+    /// libvirt would read a tab in an attribute back as a space, and mount another directory.
+    @Test func pathsHaveNoTabs() throws {
+        let mounted = container { $0.filesystems = [Filesystem(.mount("/a\tb"), target: "/")] }
+        #expect(failure { try mounted.xml() }?.code == .invalidArgument)
+    }
+
     @Test func aUserNeedsAGroupBesideIt() throws {
         #expect(failure { try container { $0.os.initUser = "u" }.xml() }?.message.hasPrefix("os ") == true)
         #expect(failure { try container { $0.os.initGroup = "g" }.xml() }?.message.hasPrefix("os ") == true)

@@ -52,6 +52,21 @@ import Testing
         }
     }
 
+    @Test func theLastWordsOfAContainerAreHeard() async throws {
+        let container = try BusyboxContainer("read x; seq 1 20000; echo the end; sleep 1; exit 0")
+        try await withDaemon { connection, _ in
+            try await connection.create(xml: container.document)
+            let console = try await connection.openConsole(of: container.name)
+            try await console.write("\n".utf8)
+            var output = ""
+            for try await chunk in console { output += String(decoding: chunk, as: UTF8.self) }
+            let lines = output.split(whereSeparator: \.isNewline).map(String.init)
+            #expect(lines.suffix(20001) == (1...20000).map(String.init) + ["the end"])
+            #expect(console.droppedByteCount == 0)
+            await console.close()
+        }
+    }
+
     @Test func closingAConsoleEndsItsOutput() async throws {
         let container = try BusyboxContainer("while true; do sleep 100; done")
         try await withDaemon { connection, _ in
@@ -144,6 +159,23 @@ import Testing
             }
             #expect(kinds.first == .started)
             await console.close()
+        }
+    }
+
+    @Test func aFrozenDaemonCountsAsLost() async throws {
+        try await withDaemon { _, daemon in
+            let connection = try await LibvirtConnection.open(
+                daemon.uri(for: .lxc), keepAlive: LibvirtConnection.KeepAlive(interval: 1, count: 1), logger: logger)
+            let events = try await connection.lifecycleEvents()
+            let pid = try #require(pidOfDaemon(in: daemon.directory))
+            kill(pid, SIGSTOP)
+            let call = await #expect(throws: LXCError.self) { _ = try await connection.domains() }
+            #expect(call?.code == .unavailable)
+            let stream = await #expect(throws: LXCError.self) { for try await _ in events {} }
+            #expect(stream?.code == .unavailable)
+            kill(pid, SIGCONT)
+            #expect(try await connection.domains().isEmpty)
+            await connection.close()
         }
     }
 

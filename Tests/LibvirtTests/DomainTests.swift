@@ -76,6 +76,28 @@ import Testing
         await connection.close()
     }
 
+    @Test func metadataIsKeptReplacedAndRemoved() async throws {
+        let host = try TestHost()
+        let connection = try await host.connect()
+        try await connection.define(xml: document("labelled"))
+        let namespace = "urn:example:labels"
+        #expect(try await connection.metadata(of: "labelled", namespace: namespace) == nil)
+        for owner in ["first", "second"] {
+            try await connection.setMetadata(
+                "<owner name='\(owner)'/>", of: "labelled", namespace: namespace, prefix: "label", affecting: .config)
+            #expect(try await connection.metadata(of: "labelled", namespace: namespace)?.contains(owner) == true)
+        }
+        let error = await #expect(throws: LXCError.self) {
+            try await connection.setMetadata(
+                "<a/><b", of: "labelled", namespace: namespace, prefix: "label", affecting: .config)
+        }
+        #expect(error?.code == .invalidArgument)
+        try await connection.setMetadata(
+            nil, of: "labelled", namespace: namespace, prefix: "label", affecting: .config)
+        #expect(try await connection.metadata(of: "labelled", namespace: namespace) == nil)
+        await connection.close()
+    }
+
     @Test func autostartIsKept() async throws {
         let host = try TestHost()
         let connection = try await host.connect()
@@ -118,6 +140,13 @@ import Testing
         let error = await #expect(throws: LXCError.self) {
             try await connection.updateDevice(xml: "<input type='mouse'/>", of: "plain", affecting: .live)
         }
+        #expect(error?.code == .unsupported)
+        await connection.close()
+    }
+
+    @Test func aDriverWithoutConsolesSaysSo() async throws {
+        let connection = try await LibvirtConnection.open("test:///default", logger: Logger(label: "test"))
+        let error = await #expect(throws: LXCError.self) { _ = try await connection.openConsole(of: "test") }
         #expect(error?.code == .unsupported)
         await connection.close()
     }
@@ -199,6 +228,26 @@ import Testing
         await connection.close()
         let error = await #expect(throws: LXCError.self) { for try await _ in events {} }
         #expect(error?.code == .unavailable)
+    }
+
+    @Test func droppingTheConnectionEndsTheStream() async throws {
+        let host = try TestHost()
+        var connection: LibvirtConnection? = try await host.connect()
+        let events = try #require(try await connection?.lifecycleEvents())
+        connection = nil
+        let error = await #expect(throws: LXCError.self) { for try await _ in events {} }
+        #expect(error?.code == .unavailable)
+    }
+
+    @Test func aReaderThatLeavesDisturbsNobody() async throws {
+        let host = try TestHost()
+        let connection = try await host.connect()
+        let stays = try await connection.lifecycleEvents()
+        for _ in 0..<10 { _ = try await connection.lifecycleEvents() }
+        try await connection.define(xml: document("seen"))
+        var iterator = stays.makeAsyncIterator()
+        #expect(try await iterator.next()?.name == "seen")
+        await connection.close()
     }
 
     @Test func aReaderLeftBehindIsToldInsteadOfLosingEvents() async throws {

@@ -1,7 +1,7 @@
-import ArgumentParser
+public import ArgumentParser
 import Foundation
 import LXCHypervisor
-import Logging
+public import Logging
 
 /// Understood by every command.
 struct CommonOptions: ParsableArguments {

@@ -16,7 +16,8 @@ final class ProgressBar: Sendable {
 
     /// Give this to the operation.
     var handler: ProgressHandler? {
-        isShown ? { [self] in draw($0) } : nil
+        guard isShown else { return nil }
+        return { [self] in draw($0) }
     }
 
     /// Takes the bar away.

@@ -1,6 +1,6 @@
-import ArgumentParser
+public import ArgumentParser
 import Foundation
-import LXCHypervisor
+public import LXCHypervisor
 
 struct TreeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -9,17 +9,12 @@ public struct LibvirtEndpoint: Sendable {
     /// The daemon behind the URI where it was started for this program: stop it when done.
     public let privateDaemon: PrivateLibvirtd?
 
-    /// The URI of the system's daemon.
-    public static func systemURI(for driver: PrivateLibvirtd.Driver) -> String {
-        driver == .lxc ? "lxc:///system" : "qemu:///system"
-    }
-
     /// Whether the system's daemon answers for a kind of domain.
     ///
     /// - Throws: ``LXCCore/LXCError`` `permissionDenied` when it does but refuses this user.
-    public static func systemDaemonAnswers(for driver: PrivateLibvirtd.Driver, logger: Logger) async throws -> Bool {
+    public static func systemDaemonAnswers(for driver: LibvirtDriver.Kind, logger: Logger) async throws -> Bool {
         do {
-            let connection = try await LibvirtConnection.open(systemURI(for: driver), logger: logger)
+            let connection = try await LibvirtConnection.open(driver.systemURI, logger: logger)
             await connection.close()
             return true
         } catch let error as LXCError where error.code == .unavailable {
@@ -32,10 +27,10 @@ public struct LibvirtEndpoint: Sendable {
     /// - Throws: what ``PrivateLibvirtd/start(_:logger:)`` throws, and `permissionDenied` when the system's daemon refuses
     ///   this user.
     public static func resolve(
-        for driver: PrivateLibvirtd.Driver, otherwise configuration: PrivateLibvirtd.Configuration, logger: Logger
+        for driver: LibvirtDriver.Kind, otherwise configuration: PrivateLibvirtd.Configuration, logger: Logger
     ) async throws -> LibvirtEndpoint {
         if try await systemDaemonAnswers(for: driver, logger: logger) {
-            return LibvirtEndpoint(uri: systemURI(for: driver), privateDaemon: nil)
+            return LibvirtEndpoint(uri: driver.systemURI, privateDaemon: nil)
         }
         var configuration = configuration
         configuration.drivers.insert(driver)

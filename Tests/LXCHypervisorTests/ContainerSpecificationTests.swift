@@ -1,0 +1,98 @@
+import Foundation
+import LXCHypervisor
+import TestSupport
+import Testing
+
+@Suite struct ContainerSpecificationTests {
+    private func decode(_ json: String) throws -> ContainerSpecification {
+        try JSONDecoder().decode(ContainerSpecification.self, from: Data(json.utf8))
+    }
+
+    private let template = "402b0be5-b840-3fef-b292-d330f3bf809a"
+
+    @Test func nameAndTemplateAreEnough() throws {
+        let specification = try decode(#"{"name": "web1", "template": "\#(template)"}"#)
+        #expect(specification.privilege == .unprivileged(.standard))
+        #expect(specification.memory == .mebibytes(512))
+        #expect(specification.initializer.path == "/sbin/init")
+        #expect(specification.nics.isEmpty)
+    }
+
+    @Test func everyKeyIsRead() throws {
+        let specification = try decode(
+            #"""
+            {"name": "web1", "template": "\#(template)", "uuid": "8D0BBB0A-9A4C-4A6E-8A55-0C4F0C9F8E11",
+             "volume": "edb596f6-42fb-499d-8ded-8834aff52d75", "idMap": ["0:200000:1000", "1000:300000:64536"],
+             "init": "/bin/x", "arguments": ["a"], "environment": {"K": "v"}, "memory": "2GiB", "cpus": 3,
+             "cpuShares": 512, "cpuPeriod": 10000, "cpuQuota": 5000, "nics": [{"bridge": "br0"}, {"bridge": "br1"}],
+             "owner": "alice", "title": "a title"}
+            """#)
+        #expect(specification.idMap?.hostUser(1000) == 300_000)
+        #expect(specification.memory == .gibibytes(2))
+        #expect(specification.cpu == .init(count: 3, shares: 512, period: 10_000, quota: 5_000))
+        #expect(specification.nics.map(\.deviceID) == [0, 1])
+        let again = try JSONDecoder().decode(
+            ContainerSpecification.self, from: JSONEncoder().encode(specification))
+        #expect(again == specification)
+    }
+
+    @Test(arguments: [
+        #"{"name": "a/b", "template": "402b0be5-b840-3fef-b292-d330f3bf809a"}"#,
+        #"{"name": "a", "template": "nonsense"}"#,
+        #"{"name": "a", "template": "402b0be5-b840-3fef-b292-d330f3bf809a", "memroy": 1}"#,
+        #"{"name": "a", "template": "402b0be5-b840-3fef-b292-d330f3bf809a", "privileged": true, "idMap": ["0:1:1"]}"#,
+        #"{"name": "a", "template": "402b0be5-b840-3fef-b292-d330f3bf809a", "memory": "lots"}"#,
+    ])
+    func whatBreaksARuleIsRefused(_ json: String) {
+        let error = #expect(throws: LXCError.self) { try decode(json) }
+        #expect(error?.code == .invalidArgument)
+    }
+
+    /// The elements of the specification's sample document.
+    @Test func theDocumentHasTheSpecificationsElements() throws {
+        var specification = try decode(#"{"name": "i-2-3-VM", "template": "\#(template)", "privileged": true}"#)
+        specification.volume = try VolumeID(parsing: "edb596f6-42fb-499d-8ded-8834aff52d75")
+        let xml = try specification.domain(root: "/mnt/primary/edb596f6-42fb-499d-8ded-8834aff52d75").xml()
+        for element in [
+            #"<domain type="lxc""#, ">exe</type>", "<init>/sbin/init</init>", #"<filesystem type="mount""#,
+            #"<source dir="/mnt/primary/edb596f6-42fb-499d-8ded-8834aff52d75"/>"#, #"<target dir="/"/>"#,
+        ] {
+            #expect(xml.contains(element) || xml.contains(element.replacing("\"", with: "'")), "\(element) in \(xml)")
+        }
+        #expect(!xml.contains("<idmap>"))
+        try validateAgainstLibvirtSchema(xml)
+    }
+
+    @Test(arguments: ["<&>'\"", "]]>", "a\nb\tc", "\u{7F}é漢🙂"])
+    func textOfEveryFieldSurvivesTheDocument(_ text: String) throws {
+        var specification = ContainerSpecification(
+            name: try ContainerName("web1"), template: try TemplateID(parsing: template))
+        specification.title = text.replacing("\n", with: " ")
+        specification.owner = text
+        specification.initializer = .init(path: "/\(text)", arguments: [text], environment: ["K": text])
+        let xml = try specification.domain(root: "/srv/\(text)", pool: .random()).xml()
+        let read = try Domain(xml: xml)
+        #expect(read.title == specification.title)
+        #expect(try read.containerMetadata()?.owner == text)
+        #expect(read.os.initPath == "/\(text)" && read.os.initArguments == [text])
+        #expect(read.os.initEnvironment.map(\.value) == [text])
+        #expect(read.filesystems.first?.source == .mount("/srv/\(text)"))
+        try validateAgainstLibvirtSchema(xml)
+    }
+
+    @Test func ruleBreakingValuesAreNamed() throws {
+        let base = ContainerSpecification(name: try ContainerName("web1"), template: .random())
+        var specification = base
+        specification.initializer.path = "sbin/init"
+        #expect(throws: LXCError.self) { try specification.domain(root: "/r") }
+        specification = base
+        specification.memory = ByteCount(1000)
+        #expect(throws: LXCError.self) { try specification.domain(root: "/r") }
+        specification = base
+        specification.cpu.count = 0
+        #expect(throws: LXCError.self) { try specification.domain(root: "/r") }
+        specification = base
+        specification.nics = [NIC(), NIC()]
+        #expect(throws: LXCError.self) { try specification.domain(root: "/r") }
+    }
+}
