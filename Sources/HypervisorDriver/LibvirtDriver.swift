@@ -78,7 +78,18 @@ public struct LibvirtDriver: HypervisorDriver {
 
     /// Defines the domain; libvirt checks the document against its schema.
     public func define(_ domain: Domain) async throws {
-        _ = try await connection.define(xml: domain.xml(), validating: true)
+        do {
+            _ = try await connection.define(xml: domain.xml(), validating: true)
+        } catch let error as LXCError where error.code == .hypervisor {
+            // libvirt has no error number of its own for this, so the guests are asked.
+            let other = try await guests().first { ($0.name.description == domain.name) != ($0.uuid == domain.uuid) }
+            guard let other else { throw error }
+            throw LXCError(
+                .alreadyExists,
+                "cannot define \(domain.name.escapedForDisplay): there is the guest \(other.name) with the UUID "
+                    + "\(other.uuid.uuidString.lowercased()); give both its name and its UUID, or neither",
+                cause: error)
+        }
     }
 
     /// Undefines the domain.

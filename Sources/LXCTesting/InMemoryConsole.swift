@@ -4,7 +4,7 @@ import Synchronization
 
 /// A console of ``InMemoryHypervisorDriver``.
 final class InMemoryConsole: GuestConsole {
-    let output: AsyncThrowingStream<[UInt8], any Error>
+    let output: any AsyncSequence<[UInt8], any Error> & Sendable
 
     private struct State {
         var typed: [UInt8] = []
@@ -14,7 +14,11 @@ final class InMemoryConsole: GuestConsole {
     private let continuation: AsyncThrowingStream<[UInt8], any Error>.Continuation
     private let state = Mutex(State())
 
-    init() { (output, continuation) = AsyncThrowingStream.makeStream() }
+    init() {
+        let (stream, continuation) = AsyncThrowingStream<[UInt8], any Error>.makeStream()
+        output = stream
+        self.continuation = continuation
+    }
 
     /// What was written to the guest so far.
     var typed: [UInt8] { state.withLock { $0.typed } }

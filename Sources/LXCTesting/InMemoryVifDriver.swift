@@ -1,0 +1,86 @@
+public import DomainXML
+public import LXCCore
+public import VifDriver
+
+/// A VIF driver that touches no network, for unit tests of programs that use one.
+public actor InMemoryVifDriver: VifDriver {
+    /// A NIC that is plugged in.
+    public struct Plugged: Hashable, Sendable {
+        /// Whose it is.
+        public var guest: ContainerName
+        /// What was asked for.
+        public var nic: NIC
+        /// What was given.
+        public var interface: Interface
+    }
+
+    /// `in-memory`.
+    public nonisolated let name = "in-memory"
+
+    /// What is plugged in, in the order in which it was.
+    public private(set) var plugged: [Plugged] = []
+
+    private let bridges: [String]
+    private var made = 0
+    private var faults = FaultQueue()
+
+    /// A driver of a host with the given bridges, of which the first serves NICs that name none.
+    public init(bridges: [String] = ["cloudbr0"]) { self.bridges = bridges }
+
+    /// Makes the next call throw `error`. Called several times, as many calls do.
+    public func failNext(with error: any Error) { faults.add(error) }
+
+    /// Notes the NIC. One that is plugged in already has its interface again.
+    public func plug(_ nic: NIC, of guest: ContainerName) throws -> Interface {
+        try faults.check()
+        guard (0...65535).contains(nic.deviceID) else {
+            throw LXCError(.invalidArgument, "a NIC's device id cannot be \(nic.deviceID); use 0 to 65535")
+        }
+        guard let bridge = nic.bridge ?? bridges.first, bridges.contains(bridge) else {
+            throw LXCError(.notFound, "there is no bridge \(nic.bridge?.escapedForDisplay ?? "at all") on this host")
+        }
+        let place = plugged.firstIndex { $0.guest == guest && $0.nic.deviceID == nic.deviceID }
+        var interface = interface(nic, bridge)
+        if let place {
+            interface.targetDevice = plugged[place].interface.targetDevice
+            plugged[place] = Plugged(guest: guest, nic: nic, interface: interface)
+        } else {
+            interface.targetDevice = "mem\(made)"
+            made += 1
+            plugged.append(Plugged(guest: guest, nic: nic, interface: interface))
+        }
+        return interface
+    }
+
+    /// Forgets the NIC.
+    public func unplug(_ interface: Interface) throws {
+        try faults.check()
+        plugged.removeAll { $0.interface.targetDevice == interface.targetDevice }
+    }
+
+    private func interface(_ nic: NIC, _ bridge: String) -> Interface {
+        var interface = Interface(.bridge(bridge), mac: nic.mac)
+        interface.model = nic.model
+        interface.guestDevice = "eth\(nic.deviceID)"
+        interface.mtu = nic.mtu
+        interface.filter = nic.filter.map { filter in
+            let parameters = nic.filterParameters.sorted { $0.key < $1.key }.flatMap { name, values in
+                values.map { Interface.FilterReference.Parameter(name, $0) }
+            }
+            return Interface.FilterReference(filter, parameters: parameters)
+        }
+        interface.bandwidth = nic.megabitsPerSecond.map { megabits in
+            // As CloudStack reckons: 128 units of 1024 bytes a second for each megabit.
+            let rate = Interface.Rate(average: UInt32(clamping: UInt64(max(0, megabits)).multipliedSaturating(by: 128)))
+            return Interface.Bandwidth(inbound: rate, outbound: rate)
+        }
+        return interface
+    }
+}
+
+extension UInt64 {
+    fileprivate func multipliedSaturating(by factor: UInt64) -> UInt64 {
+        let (product, overflow) = multipliedReportingOverflow(by: factor)
+        return overflow ? .max : product
+    }
+}

@@ -1,0 +1,108 @@
+import DomainXML
+import Foundation
+import HypervisorDriver
+import LXCCore
+import LXCTesting
+import TestSupport
+import Testing
+
+@Suite(.timeLimit(.minutes(1)))
+struct InMemoryHypervisorDriverTests {
+    private let driver = InMemoryHypervisorDriver()
+    private let name: ContainerName
+
+    init() throws { name = try ContainerName("i-2-3-VM") }
+
+    private func start() async throws {
+        try await driver.define(Domain(type: .lxc, name: "\(name)", os: .container(initPath: "/sbin/init")))
+        try await driver.start(name)
+    }
+
+    @Test func faultsAreThrownInOrderAndOnce() async throws {
+        await driver.failNext(with: LXCError(.unavailable, "first"))
+        await driver.failNext(with: LXCError(.timedOut, "second"))
+        #expect(await codeThrown { try await driver.guests() } == .unavailable)
+        #expect(await codeThrown { try await start() } == .timedOut)
+        #expect(try await driver.guests().isEmpty)
+    }
+
+    @Test func documentsOfAnotherTypeAreRefused() async throws {
+        let error = await #expect(throws: LXCError.self) {
+            try await driver.define(Domain(type: .kvm, name: "x", os: .machine()))
+        }
+        #expect(error?.code == .invalidArgument)
+    }
+
+    @Test func aChangeOfTheDefinitionWaitsForTheNextStart() async throws {
+        try await start()
+        var changed = try await driver.definition(of: name)
+        changed.description = "changed"
+        try await driver.define(changed)
+        #expect(try await driver.definition(of: name).description == nil)
+        try await driver.destroy(name)
+        #expect(try await driver.definition(of: name).description == "changed")
+    }
+
+    @Test func aGuestThatDoesNotObeyGoesOn() async throws {
+        try await start()
+        await driver.setObeysShutdown(false, name)
+        try await driver.shutdown(name)
+        #expect(try await driver.guest(name).state == .running)
+        await driver.setObeysShutdown(true, name)
+        try await driver.shutdown(name)
+        #expect(try await driver.guest(name).state == .shutOff)
+    }
+
+    @Test func endsOfItsOwnAreToldApart() async throws {
+        try await start()
+        var events = try await driver.events().makeAsyncIterator()
+        await driver.crash(name)
+        #expect(try await driver.guest(name).state == .crashed)
+        #expect(try await events.next() == GuestEvent(guest: name, kind: .crashed))
+        try await driver.start(name)
+        await driver.exit(name)
+        #expect(try await driver.guest(name).state == .shutOff)
+        #expect(try await events.next()?.kind == .started)
+        #expect(try await events.next()?.kind == .stopped)
+    }
+
+    @Test func aLostHypervisorEndsTheStreams() async throws {
+        try await start()
+        let events = try await driver.events()
+        await driver.disconnect()
+        let error = await #expect(throws: LXCError.self) { for try await _ in events {} }
+        #expect(error?.code == .unavailable)
+        #expect(await codeThrown { try await driver.guest(name) } == .unavailable)
+        await driver.reconnect()
+        #expect(try await driver.guest(name).state == .running)
+    }
+
+    @Test func consolesCarryBytesBothWays() async throws {
+        try await start()
+        let console = try await driver.openConsole(of: name)
+        try await console.write(Array("ls\n".utf8))
+        #expect(await driver.typed(atConsoleOf: name) == Array("ls\n".utf8))
+        await driver.write(Array("bin".utf8), onConsoleOf: name)
+        await driver.write(Array(" etc".utf8), onConsoleOf: name)
+        try await driver.destroy(name)
+        var output: [UInt8] = []
+        for try await bytes in console.output { output += bytes }
+        #expect(String(decoding: output, as: UTF8.self) == "bin etc")
+    }
+
+    @Test func statisticsAreTheTestsToSay() async throws {
+        try await start()
+        let statistics = GuestStatistics(
+            cpuNanoseconds: 7, virtualCPUs: 2, memoryUsed: .mebibytes(1), memoryLimit: .mebibytes(2))
+        await driver.setStatistics(statistics, of: name)
+        #expect(try await driver.statistics(of: name) == statistics)
+    }
+
+    @Test func idMapsNeedTheCapability() async throws {
+        let driver = InMemoryHypervisorDriver(capabilities: [])
+        var domain = Domain(type: .lxc, name: "x", os: .container(initPath: "/sbin/init"))
+        domain.idMap = try IDMap(host: 100_000, count: 65_536)
+        let mapped = domain
+        #expect(await codeThrown { try await driver.define(mapped) } == .unsupported)
+    }
+}

@@ -1,0 +1,74 @@
+import FileTree
+import LXCCore
+import LXCTesting
+import PrimaryStore
+import TestSupport
+import Testing
+
+@Suite(.timeLimit(.minutes(2)))
+struct ConformanceTests {
+    private static let inMemory = PrimaryStoreConformance(options: withoutHostPaths) { check in
+        try await check(InMemoryPrimaryStore())
+    }
+
+    private static let sharedMountPoint = PrimaryStoreConformance(options: Fixture.options) { check in
+        let directory = try TemporaryDirectory()
+        try await check(SharedMountPointStore(path: directory.path))
+        withExtendedLifetime(directory) {}
+    }
+
+    private static var withoutHostPaths: PrimaryStoreConformance.Options {
+        var options = PrimaryStoreConformance.Options()
+        options.hasHostPaths = false
+        return options
+    }
+
+    @Test(arguments: inMemory.checks)
+    func inMemoryStore(_ check: ConformanceCheck) async throws { try await check.run() }
+
+    @Test(arguments: sharedMountPoint.checks)
+    func sharedMountPointStore(_ check: ConformanceCheck) async throws { try await check.run() }
+
+    @Test func theSuiteFindsAStoreThatReadsItsOriginTwice() async {
+        let broken = PrimaryStoreConformance(options: Self.withoutHostPaths) { check in
+            try await check(EagerStore())
+        }
+        let rule = "installing a template again returns the first without reading the origin"
+        let error = await #expect(throws: ConformanceFailure.self) {
+            for check in broken.checks where check.rule == rule { try await check.run() }
+        }
+        #expect(error?.rule == rule)
+    }
+}
+
+/// A store that reads an origin before it looks whether it must.
+private struct EagerStore: PrimaryStore {
+    private let store = InMemoryPrimaryStore()
+    var id: PoolID { store.id }
+
+    func capacity() async throws -> StoreCapacity { try await store.capacity() }
+    func contents() async throws -> StoreContents { try await store.contents() }
+    func installTemplate(
+        _ id: TemplateID, from origin: any TreeOrigin, expecting expected: TreeDigest?, limits: TreeLimits,
+        progress: ProgressHandler?
+    ) async throws -> StoredTemplate {
+        _ = try origin.open(limits: limits)
+        return try await store.installTemplate(
+            id, from: origin, expecting: expected, limits: limits, progress: progress)
+    }
+    func deleteTemplate(_ id: TemplateID) async throws { try await store.deleteTemplate(id) }
+    func createVolume(
+        _ id: VolumeID, from template: TemplateID, idMap: IDMap?, progress: ProgressHandler?
+    ) async throws -> StoredVolume {
+        try await store.createVolume(id, from: template, idMap: idMap, progress: progress)
+    }
+    func deleteVolume(_ id: VolumeID) async throws { try await store.deleteVolume(id) }
+    func hostPath(of volume: VolumeID) async throws -> String { try await store.hostPath(of: volume) }
+    func acquireLease(on volume: VolumeID, for holder: String) async throws -> VolumeLease {
+        try await store.acquireLease(on: volume, for: holder)
+    }
+    func releaseLease(on volume: VolumeID, by holder: String) async throws {
+        try await store.releaseLease(on: volume, by: holder)
+    }
+    func collectGarbage() async throws -> Int { try await store.collectGarbage() }
+}

@@ -1,0 +1,50 @@
+import FileTree
+import Foundation
+import Glibc
+import LXCCore
+import LXCTesting
+import PrimaryStore
+import TestSupport
+
+/// A store in a directory of its own, and what the tests do to it behind its back.
+struct Fixture {
+    let directory: TemporaryDirectory
+    let store: SharedMountPointStore
+
+    init() async throws {
+        directory = try TemporaryDirectory()
+        store = try await SharedMountPointStore(path: directory.path)
+    }
+
+    /// A small root the process may own.
+    static var tree: MemoryTree { MemoryTree.smallRoot(user: geteuid(), group: getegid()) }
+
+    static var options: PrimaryStoreConformance.Options {
+        var options = PrimaryStoreConformance.Options()
+        options.tree = tree
+        options.mapsOwners = geteuid() == 0
+        return options
+    }
+
+    func template() async throws -> TemplateID {
+        try await store.installTemplate(.random(), from: Self.tree).id
+    }
+
+    func volume() async throws -> VolumeID {
+        try await store.createVolume(.random(), from: template()).id
+    }
+
+    /// Everything below the control directory but the pool's identity, directory after directory.
+    var control: [String] {
+        ["staging", "trash", "objects", "leases", "locks"].flatMap { part in
+            directory.list(".lxc/\(part)").map { "\(part)/\($0)" }
+        }
+    }
+
+    func lock(_ id: Identifier<some Any>) -> String { directory[".lxc/locks/\(id)"] }
+
+    func mode(_ name: String) -> mode_t {
+        var status = stat()
+        return lstat(directory[name], &status) == 0 ? status.st_mode & 0o7777 : 0
+    }
+}

@@ -1,0 +1,224 @@
+import FileTree
+import Foundation
+import LXCCore
+import LXCTesting
+import PrimaryStore
+import TestSupport
+import Testing
+
+/// What is on disk: the specification's directories, and directories somebody else made.
+@Suite(.timeLimit(.minutes(2)))
+struct LayoutTests {
+    // MARK: Identity
+
+    @Test func theIdentityStaysWithTheDirectory() async throws {
+        let directory = try TemporaryDirectory()
+        let first = try await SharedMountPointStore(path: directory.path)
+        let second = try await SharedMountPointStore(path: directory.path + "/")
+        #expect(first.id == second.id)
+        #expect(second.path == directory.path)
+        let named = try await SharedMountPointStore(path: directory.path, id: first.id)
+        #expect(named.id == first.id)
+        #expect(directory.list() == [".lxc"])
+        #expect(directory.list(".lxc") == ["leases", "locks", "objects", "pool.json", "staging", "trash"])
+    }
+
+    @Test func anIdentityThatIsGivenIsKept() async throws {
+        let directory = try TemporaryDirectory()
+        let id = PoolID.random()
+        #expect(try await SharedMountPointStore(path: directory.path, id: id).id == id)
+        #expect(try await SharedMountPointStore(path: directory.path).id == id)
+        let error = await #expect(throws: LXCError.self) {
+            try await SharedMountPointStore(path: directory.path, id: .random())
+        }
+        #expect(error?.code == .invalidArgument)
+        #expect(error?.message.contains(id.description) == true)
+    }
+
+    @Test func openedByManyAtOnceItGetsOneIdentity() async throws {
+        let directory = try TemporaryDirectory()
+        let ids = try await withThrowingTaskGroup(of: PoolID.self) { group in
+            for _ in 0..<8 { group.addTask { try await SharedMountPointStore(path: directory.path).id } }
+            return try await group.reduce(into: Set<PoolID>()) { $0.insert($1) }
+        }
+        #expect(ids.count == 1)
+        #expect(directory.list(".lxc").count { $0.hasPrefix("pool") } == 1)
+    }
+
+    @Test func aMissingDirectoryIsNotMade() async throws {
+        let directory = try TemporaryDirectory()
+        try directory.write("", to: "file")
+        for name in ["missing", "file"] {
+            let error = await #expect(throws: LXCError.self) {
+                try await SharedMountPointStore(path: directory[name])
+            }
+            #expect(error?.code == .notFound)
+            #expect(error?.message.contains(directory[name]) == true)
+        }
+        #expect(directory.list() == ["file"])
+    }
+
+    // MARK: Layout
+
+    @Test func objectsAreDirectoriesNamedByTheirUUID() async throws {
+        let fixture = try await Fixture()
+        let template = try await fixture.template()
+        let volume = try await fixture.store.createVolume(.random(), from: template)
+        #expect(fixture.directory.list() == [".lxc", template.description, volume.id.description].sorted())
+        #expect(fixture.mode(".lxc") == 0o700)
+        #expect(fixture.mode(template.description) == 0o755)
+        #expect(fixture.mode(volume.id.description) == 0o755)
+        #expect(fixture.control == [template.description, volume.id.description].sorted().map { "objects/\($0).json" })
+        #expect(try fixture.directory.read("\(volume.id)/etc/hostname") == Array("box\n".utf8))
+        #expect(fixture.mode("\(volume.id)/tmp") == 0o1777)
+        #expect(try await fixture.store.hostPath(of: volume.id) == fixture.directory[volume.id.description])
+    }
+
+    @Test func recordsSayWhatADirectoryIs() async throws {
+        let fixture = try await Fixture()
+        let template = try await fixture.store.installTemplate(.random(), from: Fixture.tree)
+        let json = try fixture.directory.read(".lxc/objects/\(template.id).json")
+        let record = try #require(try JSONSerialization.jsonObject(with: Data(json)) as? [String: Any])
+        #expect(record["kind"] as? String == "template")
+        #expect(record["formatVersion"] as? Int == 1)
+        #expect(record["digest"] as? String == template.digest?.description)
+        // Another process reads the same.
+        let other = try await SharedMountPointStore(path: fixture.directory.path)
+        #expect(try await other.contents().templates == [template])
+    }
+
+    @Test func aVolumeIsACopy() async throws {
+        let fixture = try await Fixture()
+        let template = try await fixture.template()
+        let volume = try await fixture.store.createVolume(.random(), from: template).id
+        try fixture.directory.write("changed\n", to: "\(volume)/etc/hostname")
+        #expect(try fixture.directory.read("\(template)/etc/hostname") == Array("box\n".utf8))
+    }
+
+    @Test(.host(.root)) func ownersAreMappedOnDisk() async throws {
+        let fixture = try await Fixture()
+        var tree = MemoryTree.smallRoot()
+        tree.owner = (33, 34)
+        try tree.addFile("etc/served", "x")
+        let template = try await fixture.store.installTemplate(.random(), from: tree).id
+        let map = try IDMap(parsing: ["0:300000:1000"])
+        let volume = try await fixture.store.createVolume(.random(), from: template, idMap: map).id
+        #expect(owner(fixture, "\(template)/etc/served") == [33, 34])
+        #expect(owner(fixture, "\(volume)/etc/served") == [300_033, 300_034])
+        #expect(owner(fixture, "\(volume)") == [300_000, 300_000])
+    }
+
+    private func owner(_ fixture: Fixture, _ name: String) -> [UInt32] {
+        let attributes = try? FileManager.default.attributesOfItem(atPath: fixture.directory[name])
+        return [FileAttributeKey.ownerAccountID, .groupOwnerAccountID].compactMap {
+            (attributes?[$0] as? NSNumber)?.uint32Value
+        }
+    }
+
+    // MARK: Directories of others
+
+    @Test func directoriesWithoutARecordAreAdopted() async throws {
+        let fixture = try await Fixture()
+        let adopted = TemplateID.random()
+        try fixture.directory.write("by hand\n", to: "\(adopted)/etc/hostname")
+        #expect(try await fixture.store.contents().volumes.map(\.id.description) == [adopted.description])
+        let unread = MemoryTree("must not be read")
+        #expect(try await fixture.store.installTemplate(adopted, from: unread) == StoredTemplate(id: adopted))
+        #expect(unread.timesOpened == 0)
+        let volume = try await fixture.store.createVolume(.random(), from: adopted)
+        #expect(volume.template == adopted)
+        #expect(try fixture.directory.read("\(volume.id)/etc/hostname") == Array("by hand\n".utf8))
+        try await fixture.store.deleteVolume(volume.id)
+        try await fixture.store.deleteTemplate(adopted)
+        #expect(fixture.directory.list() == [".lxc"])
+    }
+
+    @Test func anAdoptedVolumeIsLeasedAndDeletedAsAnyOther() async throws {
+        let fixture = try await Fixture()
+        let id = VolumeID.random()
+        try fixture.directory.write("x", to: "\(id)/etc/hostname")
+        _ = try await fixture.store.acquireLease(on: id, for: "host-a")
+        await #expect(throws: LXCError.self) { try await fixture.store.deleteVolume(id) }
+        try await fixture.store.releaseLease(on: id, by: "host-a")
+        try await fixture.store.deleteVolume(id)
+        #expect(fixture.directory.list() == [".lxc"])
+        #expect(fixture.control.isEmpty)
+    }
+
+    @Test func aDirectoryWithOneTarIsClonedFromTheTar() async throws {
+        let fixture = try await Fixture()
+        let template = TemplateID.random()
+        try fixture.directory.write("packed\n", to: "content/etc/hostname")
+        try fixture.directory.makeDirectory(template.description)
+        let tar = fixture.directory["\(template)/402b0be5-b840-3fef-b292-d330f3bf809a.tar"]
+        try Process.run(URL(filePath: "/bin/tar"), arguments: ["-C", fixture.directory["content"], "-cf", tar, "."])
+            .waitUntilExit()
+        let volume = try await fixture.store.createVolume(.random(), from: template).id
+        #expect(try fixture.directory.read("\(volume)/etc/hostname") == Array("packed\n".utf8))
+        #expect(!fixture.directory.exists("\(volume)/402b0be5-b840-3fef-b292-d330f3bf809a.tar"))
+    }
+
+    @Test func aDirectoryWithATarAmongOthersIsARoot() async throws {
+        let fixture = try await Fixture()
+        let template = TemplateID.random()
+        try fixture.directory.write("no archive", to: "\(template)/backup.tar")
+        try fixture.directory.write("x", to: "\(template)/etc/hostname")
+        let volume = try await fixture.store.createVolume(.random(), from: template).id
+        #expect(try fixture.directory.read("\(volume)/backup.tar") == Array("no archive".utf8))
+    }
+
+    @Test func otherNamesAreNoneOfOurs() async throws {
+        let fixture = try await Fixture()
+        for name in ["lost+found/x", "KVMHA/hb-10.0.0.1", "402B0BE5-B840-3FEF-B292-D330F3BF809A/x", "notes"] {
+            try fixture.directory.write("x", to: name)
+        }
+        try fixture.directory.write("x", to: VolumeID.random().description)
+        #expect(try await fixture.store.contents() == StoreContents())
+        #expect(try await fixture.store.collectGarbage() == 0)
+        #expect(fixture.directory.list().count == 6)
+    }
+
+    // MARK: Damage
+
+    @Test(arguments: ["", "{", "[]", "{\"kind\":\"elephant\"}", "\u{0}"])
+    func aBrokenRecordIsCorruptAndNamed(_ text: String) async throws {
+        let fixture = try await Fixture()
+        let template = try await fixture.template()
+        try fixture.directory.write(text, to: ".lxc/objects/\(template).json")
+        let errors = [
+            await #expect(throws: LXCError.self) { _ = try await fixture.store.contents() },
+            await #expect(throws: LXCError.self) {
+                _ = try await fixture.store.createVolume(.random(), from: template)
+            },
+            await #expect(throws: LXCError.self) { try await fixture.store.deleteTemplate(template) },
+        ]
+        for error in errors {
+            #expect(error?.code == .corrupt)
+            #expect(error?.message.contains(".lxc/objects/\(template).json") == true)
+        }
+        #expect(fixture.directory.exists(template.description))
+    }
+
+    @Test func aBrokenLeaseIsCorruptAndNamed() async throws {
+        let fixture = try await Fixture()
+        let volume = try await fixture.volume()
+        try fixture.directory.write("{", to: ".lxc/leases/\(volume).json")
+        let error = await #expect(throws: LXCError.self) {
+            try await fixture.store.acquireLease(on: volume, for: "host-a")
+        }
+        #expect(error?.code == .corrupt)
+        #expect(error?.message.contains(".lxc/leases/\(volume).json") == true)
+        await #expect(throws: LXCError.self) { try await fixture.store.deleteVolume(volume) }
+    }
+
+    @Test func aRecordOfALaterVersionIsReadAsFarAsItGoes() async throws {
+        let fixture = try await Fixture()
+        let template = try await fixture.store.installTemplate(.random(), from: Fixture.tree)
+        let name = ".lxc/objects/\(template.id).json"
+        let text = String(decoding: try fixture.directory.read(name), as: UTF8.self)
+            .replacing("\"formatVersion\" : 1", with: "\"formatVersion\" : 2, \"news\" : [1]")
+        #expect(text.contains("news"))
+        try fixture.directory.write(text, to: name)
+        #expect(try await fixture.store.contents().templates == [template])
+    }
+}
