@@ -75,7 +75,9 @@ struct SpecificationOptions: ParsableArguments {
     var owner: String?
 
     func validate() throws {
-        guard !privileged || map.idMap.isEmpty else { throw ValidationError("--privileged and --id-map exclude each other") }
+        guard !privileged || map.idMap.isEmpty else {
+            throw ValidationError("--privileged and --id-map exclude each other")
+        }
     }
 
     func specification(_ name: String) throws -> ContainerSpecification {
@@ -141,7 +143,8 @@ struct ContainerArgument: ParsableArguments {
             path = URL(filePath: directory).deletingLastPathComponent().path(percentEncoded: false)
         }
         guard let path else {
-            throw LXCError(.invalidArgument, "the root of \(name) is in no store that can be told from it; give --primary")
+            throw LXCError(
+                .invalidArgument, "the root of \(name) is in no store that can be told from it; give --primary")
         }
         return try await SharedMountPointStore(path: try localPath(path), logger: common.logger())
     }
@@ -218,7 +221,10 @@ struct ListContainers: AsyncParsableCommand {
         Output.table(
             ["NAME", "STATE", "ID", "UUID"],
             guests.map {
-                [$0.name.description, $0.state.rawValue, $0.id.map(String.init) ?? "-", $0.uuid.uuidString.lowercased()]
+                [
+                    $0.name.description, $0.state.rawValue, $0.id.map(String.init) ?? "-",
+                    $0.uuid.uuidString.lowercased(),
+                ]
             })
     }
 }

@@ -41,7 +41,8 @@ struct Settings {
 func localPath(_ location: String) throws -> String {
     guard !location.hasPrefix("nfs://") else {
         throw LXCError(
-            .unsupported, "\(location.escapedForDisplay): nfs:// locations are not offered by this version; mount the "
+            .unsupported,
+            "\(location.escapedForDisplay): nfs:// locations are not offered by this version; mount the "
                 + "export and give the directory")
     }
     guard !location.isEmpty, !location.contains("\0") else {
