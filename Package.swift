@@ -61,7 +61,7 @@ let package = Package(
         library("DomainXML", ["CLibXML2", "LXCCore"]),
 
         // Floor 3: the other C libraries.
-        library("TarArchive", ["CLibArchive", "CZlib", "FileTree", "LXCCore", crypto]),
+        library("TarArchive", ["CLibArchive", "CZlib", "FileTree", "LXCCore"]),
         library("NFSClient", ["CLibNFS", "FileTree", "LXCCore"]),
         library("Libvirt", ["CLibvirt", "LXCCore", logging]),
 
