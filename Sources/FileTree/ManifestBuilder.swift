@@ -48,7 +48,7 @@ final class ManifestBuilder {
     /// Starts an entry.
     ///
     /// - Returns: the directories above it that had no entry so far, from the top down.
-    /// - Throws: ``LXCError`` `unsafe`, `corrupt`.
+    /// - Throws: `LXCError` `unsafe`, `corrupt`.
     func begin(_ entry: TreeEntry) throws -> [TreePath] {
         var implied: [TreePath] = []
         let node = try place(entry, &implied)

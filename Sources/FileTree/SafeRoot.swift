@@ -13,7 +13,7 @@ enum SafeRoot {
 
     /// Checks the tree whose root is open as `root`.
     ///
-    /// - Throws: ``LXCError`` `unsafe`.
+    /// - Throws: `LXCError` `unsafe`.
     static func check(_ root: CInt) throws {
         for name in mounted {
             if let status = FileStatus(of: name, in: root), status.type != S_IFDIR {

@@ -6,7 +6,7 @@ public enum TreeCopy {
     ///
     /// Either everything is at the destination when this returns, or nothing is when it throws.
     ///
-    /// - Throws: ``LXCError`` `corrupt`, `unsafe`, `limitExceeded`, `lossRefused`, `alreadyExists`, `io` and others;
+    /// - Throws: `LXCError` `corrupt`, `unsafe`, `limitExceeded`, `lossRefused`, `alreadyExists`, `io` and others;
     ///   `CancellationError` when the calling task is cancelled.
     public static func run(
         from origin: any TreeOrigin, to destination: any TreeDestination, options: TreeCopyOptions = TreeCopyOptions(),

@@ -15,7 +15,7 @@ public struct TreeDigest: Hashable, Sendable, Codable, CustomStringConvertible {
 
     /// Reads 64 hexadecimal digits.
     ///
-    /// - Throws: ``LXCError`` `invalidArgument` for anything else.
+    /// - Throws: `LXCError` `invalidArgument` for anything else.
     public init(parsing text: String) throws {
         let digits = Array(text.utf8)
         let bytes = stride(from: 0, to: digits.count - 1, by: 2).compactMap {

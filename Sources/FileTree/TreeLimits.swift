@@ -30,7 +30,7 @@ public struct TreeLimits: Hashable, Sendable {
     /// Sets one limit by its name, as `lxcctl --limits KEY=VALUE` does: numbers plain or with a binary unit (`2GiB`),
     /// `wallTime` in seconds.
     ///
-    /// - Throws: ``LXCError`` `invalidArgument` for an unknown name or a bad number.
+    /// - Throws: `LXCError` `invalidArgument` for an unknown name or a bad number.
     public mutating func set(_ name: String, to value: String) throws {
         let number = try ByteCount(parsing: value).bytes
         let small = Int(clamping: number)

@@ -16,7 +16,7 @@ public struct TreePath: Hashable, Sendable, Comparable, CustomStringConvertible 
     /// Checks and takes the bytes of a path. `./` in front, single `.` components and slashes at the end or doubled,
     /// as archives write them, are dropped.
     ///
-    /// - Throws: ``LXCError`` with code `unsafe` for an empty or absolute path, a `..` component, or a NUL.
+    /// - Throws: `LXCError` with code `unsafe` for an empty or absolute path, a `..` component, or a NUL.
     public init(_ path: some Sequence<UInt8>) throws {
         let raw = Array(path)
         guard !raw.isEmpty else { throw Self.refusal(raw, "is empty") }

@@ -12,7 +12,7 @@ struct TreeRemover {
 
     /// Looks through the tree for mount points, so that a refusal comes before anything is removed.
     ///
-    /// - Throws: ``LXCError`` `inUse` with the mount point's path.
+    /// - Throws: `LXCError` `inUse` with the mount point's path.
     func check(_ name: UnsafePointer<CChar>, in parent: CInt) throws {
         guard let stack = try start(name, in: parent, mayChange: false) else { return }
         while stack.depth > 0 {

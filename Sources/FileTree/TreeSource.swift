@@ -6,7 +6,7 @@ import LXCCore
 public protocol TreeOrigin: Sendable, CustomStringConvertible {
     /// Opens the tree for one reading, on a thread that may block.
     ///
-    /// - Throws: ``LXCError`` `notFound`, `permissionDenied`, `corrupt`.
+    /// - Throws: `LXCError` `notFound`, `permissionDenied`, `corrupt`.
     func open(limits: TreeLimits) throws -> any TreeSource
 }
 
@@ -18,7 +18,7 @@ public protocol TreeOrigin: Sendable, CustomStringConvertible {
 public protocol TreeSource: AnyObject {
     /// The next entry, or nil after the last. Contents of the entry before that were not read are skipped.
     ///
-    /// - Throws: ``LXCError`` `corrupt` for damaged input, also when it ends before its end; `unsafe`; `limitExceeded`.
+    /// - Throws: `LXCError` `corrupt` for damaged input, also when it ends before its end; `unsafe`; `limitExceeded`.
     func next() throws -> TreeEntry?
 
     /// Hands the next piece of the contents of the file ``next()`` last returned to `body`, and says whether there was
@@ -37,7 +37,7 @@ public protocol TreeSource: AnyObject {
 public protocol TreeDestination: Sendable, CustomStringConvertible {
     /// Opens the destination for one writing, on a thread that may block.
     ///
-    /// - Throws: ``LXCError`` `alreadyExists`, `notFound`, `permissionDenied`, `unsupported`.
+    /// - Throws: `LXCError` `alreadyExists`, `notFound`, `permissionDenied`, `unsupported`.
     func open(options: TreeCopyOptions) throws -> any TreeSink
 }
 

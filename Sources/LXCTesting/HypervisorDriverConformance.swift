@@ -3,9 +3,9 @@ import Foundation
 public import HypervisorDriver
 public import LXCCore
 
-/// The rules of ``HypervisorDriver/HypervisorDriver``, for authors of a driver.
+/// The rules of `HypervisorDriver`, for authors of a driver.
 ///
-/// Rules on what ``HypervisorDriver/HypervisorDriver/capabilities`` does not name are left out.
+/// Rules on what `HypervisorDriver/capabilities` does not name are left out.
 ///
 /// ```swift
 /// let conformance = HypervisorDriverConformance(

@@ -6,7 +6,7 @@ public import PrimaryStore
 
 /// A primary store that keeps its trees in memory, for unit tests of programs that use one.
 ///
-/// It does what ``PrimaryStore/PrimaryStore`` documents, with real trees and owners; only ``hostPath(of:)`` names
+/// It does what `PrimaryStore` documents, with real trees and owners; only ``hostPath(of:)`` names
 /// directories that do not exist.
 public actor InMemoryPrimaryStore: PrimaryStore {
     /// Names the pool.

@@ -63,14 +63,14 @@ public struct MemoryTree: TreeOrigin {
 
     /// Adds a directory.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `unsafe` for a path that leaves the tree.
+    /// - Throws: `LXCError` `unsafe` for a path that leaves the tree.
     public mutating func addDirectory(_ path: String, mode: UInt16 = 0o755) throws {
         nodes.append(node(try TreePath(path), .directory, mode))
     }
 
     /// Adds a regular file.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `unsafe` for a path that leaves the tree.
+    /// - Throws: `LXCError` `unsafe` for a path that leaves the tree.
     public mutating func addFile(_ path: String, _ contents: String = "", mode: UInt16 = 0o644) throws {
         let bytes = Array(contents.utf8)
         nodes.append(node(try TreePath(path), .file(size: UInt64(bytes.count)), mode, bytes))
@@ -78,7 +78,7 @@ public struct MemoryTree: TreeOrigin {
 
     /// Adds a symbolic link.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `unsafe` for a path that leaves the tree.
+    /// - Throws: `LXCError` `unsafe` for a path that leaves the tree.
     public mutating func addSymbolicLink(_ path: String, to target: String) throws {
         nodes.append(node(try TreePath(path), .symbolicLink(target: Array(target.utf8)), 0o777))
     }

@@ -17,7 +17,7 @@ public final class MemoryTreeDestination: TreeDestination {
 
     /// Starts the copy.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `alreadyExists` when there is a tree already.
+    /// - Throws: `LXCError` `alreadyExists` when there is a tree already.
     public func open(options: TreeCopyOptions) throws -> any TreeSink {
         guard tree == nil else { throw LXCError(.alreadyExists, "there is a tree in \(description) already") }
         return Writing(self)

@@ -3,7 +3,7 @@ import Foundation
 import LXCCore
 public import PrimaryStore
 
-/// The rules of ``PrimaryStore/PrimaryStore``, for authors of a store.
+/// The rules of `PrimaryStore`, for authors of a store.
 ///
 /// ```swift
 /// let conformance = PrimaryStoreConformance { check in

@@ -2,7 +2,7 @@ import FileTree
 import LXCCore
 public import TemplateStore
 
-/// The rules of ``TemplateStore/TemplateStore``, for authors of a store.
+/// The rules of `TemplateStore`, for authors of a store.
 ///
 /// ```swift
 /// let conformance = TemplateStoreConformance { check in

@@ -2,7 +2,7 @@ import DomainXML
 import LXCCore
 public import VifDriver
 
-/// The rules of ``VifDriver/VifDriver``, for authors of a driver.
+/// The rules of `VifDriver`, for authors of a driver.
 ///
 /// ```swift
 /// let conformance = VifDriverConformance(nic: NIC(bridge: "br0")) { check in try await check(MyVifDriver()) }

@@ -15,7 +15,7 @@ public enum ArchiveDecompression {
     ///   - cancellation: looked at before each block.
     ///   - progress: told how far it is.
     /// - Returns: the size of the result in bytes.
-    /// - Throws: ``LXCError`` `notFound`, `permissionDenied`, `corrupt`, `limitExceeded`, `alreadyExists`, `io`;
+    /// - Throws: `LXCError` `notFound`, `permissionDenied`, `corrupt`, `limitExceeded`, `alreadyExists`, `io`;
     ///   `CancellationError`.
     public static func run(
         from source: String, to destination: String, maximumBytes: UInt64, cancellation: Cancellation,

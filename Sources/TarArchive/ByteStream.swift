@@ -22,7 +22,7 @@ final class FileStream: ByteStream {
 
     /// Opens a regular file.
     ///
-    /// - Throws: ``LXCError`` `notFound`, `permissionDenied`, `corrupt` when it is no regular file, `io`.
+    /// - Throws: `LXCError` `notFound`, `permissionDenied`, `corrupt` when it is no regular file, `io`.
     convenience init(_ path: String) throws {
         let name = path.escapedForDisplay
         // Without O_NONBLOCK a FIFO in the archive's place would keep this thread for ever.

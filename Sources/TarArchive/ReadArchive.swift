@@ -73,7 +73,7 @@ struct ReadArchive: ~Copyable {
 
     /// Whether a call that returned `status` succeeded; false says that the end is reached.
     ///
-    /// - Throws: for every other status what the stream failed with, or ``LXCError`` `corrupt` in libarchive's words.
+    /// - Throws: for every other status what the stream failed with, or `LXCError` `corrupt` in libarchive's words.
     borrowing func succeeded(_ status: CInt) throws -> Bool {
         if let failure = feed.failure { throw failure }
         switch status {

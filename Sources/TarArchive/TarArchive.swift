@@ -14,7 +14,7 @@ public struct TarArchive: TreeOrigin {
 
     /// Opens the archive for reading.
     ///
-    /// - Throws: ``LXCError`` `notFound`, `permissionDenied`, `corrupt` when it is no tar archive, `io`.
+    /// - Throws: `LXCError` `notFound`, `permissionDenied`, `corrupt` when it is no tar archive, `io`.
     public func open(limits: TreeLimits) throws -> any TreeSource {
         try TarSource(FileStream(path), limits: limits)
     }

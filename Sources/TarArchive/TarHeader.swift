@@ -18,7 +18,7 @@ struct TarHeader {
 
     /// The entry, or nil when it is of a kind that cannot be copied, which is then counted in `losses`.
     ///
-    /// - Throws: ``LXCError`` `corrupt`, `unsafe`, `limitExceeded`.
+    /// - Throws: `LXCError` `corrupt`, `unsafe`, `limitExceeded`.
     func entry(limits: TreeLimits, losses: inout TreeLosses) throws -> TreeEntry? {
         let path = try TreePath(name(archive_entry_pathname(raw), limit: limits.pathLength, "a path", "pathLength"))
         guard let kind = try kind(of: path, limits: limits) else {
