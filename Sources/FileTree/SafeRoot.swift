@@ -1,6 +1,6 @@
 import CLinux
 import Glibc
-import LXCCore
+public import LXCCore
 
 /// The check that a container can be started from a tree without a mount ending up outside of it.
 enum SafeRoot {
@@ -69,6 +69,23 @@ enum SafeRoot {
         withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(PATH_MAX)) { buffer in
             let length = readlinkat(link, "", buffer.baseAddress.unsafelyUnwrapped, buffer.count)
             return length < 0 ? nil : buffer[..<length].map { UInt8(bitPattern: $0) }
+        }
+    }
+}
+
+extension LocalTree {
+    /// Checks that a container can be started from the tree without a mount ending up outside of it: `dev`, `proc`,
+    /// `sys` and `run`, where present, are real directories, `etc` and `sbin` directories or links to one inside.
+    ///
+    /// A guest can change its root while it runs, so ask again before each start.
+    ///
+    /// - Throws: `LXCError` `unsafe` naming the entry, `notFound`.
+    public func requireSafeRoot(pool: BlockingPool = .shared) async throws {
+        try await pool.run { _ in
+            guard let root = Descriptor(path, flags: clinux_o_path | clinux_o_directory | clinux_o_nofollow) else {
+                throw LXCError.lastSystemCall("openat", "open the directory \"\(path.escapedForDisplay)\"")
+            }
+            try SafeRoot.check(root.raw)
         }
     }
 }
