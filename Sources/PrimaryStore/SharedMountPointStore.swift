@@ -33,8 +33,9 @@ public struct SharedMountPointStore: PrimaryStore {
         path: String, id: PoolID? = nil, pool: BlockingPool = .shared,
         logger: Logger = Logger(label: "lxc-hypervisor.store")
     ) async throws {
-        let root = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
-        let layout = StoreLayout(root: root)
+        // Absolute: libvirt is told of directories below it, and works in another directory.
+        let root = URL(filePath: path).standardized.path(percentEncoded: false)
+        let layout = StoreLayout(root: root.count > 1 && root.hasSuffix("/") ? String(root.dropLast()) : root)
         self.id = try await pool.run { _ in try Self.prepare(layout, id: id) }
         self.layout = layout
         self.pool = pool
