@@ -47,6 +47,19 @@ public struct Guest: Hashable, Sendable, Codable {
     }
 }
 
+extension Guest {
+    private enum CodingKeys: String, CodingKey { case name, uuid, state, id }
+
+    /// Writes every value; the UUID in lower case, as libvirt and the stores do.
+    public func encode(to encoder: any Encoder) throws {
+        var values = encoder.container(keyedBy: CodingKeys.self)
+        try values.encode(name, forKey: .name)
+        try values.encode(uuid.uuidString.lowercased(), forKey: .uuid)
+        try values.encode(state, forKey: .state)
+        try values.encodeIfPresent(id, forKey: .id)
+    }
+}
+
 /// What a running guest uses.
 public struct GuestStatistics: Hashable, Sendable, Codable {
     /// The counters of one network interface since the guest's start, as the guest sees them.

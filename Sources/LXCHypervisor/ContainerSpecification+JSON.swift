@@ -84,7 +84,7 @@ extension ContainerSpecification: Codable {
     public func encode(to encoder: any Encoder) throws {
         var values = encoder.container(keyedBy: CodingKeys.self)
         try values.encode(name, forKey: .name)
-        try values.encode(uuid, forKey: .uuid)
+        try values.encode(uuid.uuidString.lowercased(), forKey: .uuid)
         try values.encode(template, forKey: .template)
         try values.encode(volume, forKey: .volume)
         switch privilege {

@@ -236,7 +236,28 @@ public struct SharedMountPointStore: PrimaryStore {
         try await requireVolume(volume)
         let path = layout.object(volume)
         try await LocalTree(path).requireSafeRoot(pool: pool)
+        try await pool.run { [layout] _ in
+            let isMapped = try ControlFile.read(ObjectRecord.self, layout.record(volume))?.idMap != nil
+            if isMapped { try Self.requirePassage(to: path) }
+        }
         return path
+    }
+
+    /// The root of an unprivileged container is nobody on the host: it comes to its files only where everybody may pass.
+    private static func requirePassage(to path: String) throws {
+        var directory = path[...]
+        while let slash = directory.lastIndex(of: "/"), slash > directory.startIndex {
+            directory = directory[..<slash]
+            var status = stat()
+            guard stat(String(directory), &status) == 0 else {
+                throw LXCError.lastSystemCall("stat", "look at \(directory)")
+            }
+            guard status.st_mode & 0o001 != 0 else {
+                throw LXCError(
+                    .permissionDenied,
+                    "an unprivileged container cannot come to its root through \(directory); chmod o+x that directory")
+            }
+        }
     }
 
     func requireVolume(_ volume: VolumeID) async throws {
