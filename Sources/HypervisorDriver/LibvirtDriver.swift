@@ -1,4 +1,5 @@
 public import DomainXML
+import Foundation
 public import LXCCore
 import Libvirt
 public import Logging
