@@ -50,6 +50,7 @@ let package = Package(
         .systemLibrary(name: "CLibXML2", pkgConfig: "libxml-2.0", providers: [.apt(["libxml2-dev"])]),
         .systemLibrary(name: "CLibArchive", pkgConfig: "libarchive", providers: [.apt(["libarchive-dev"])]),
         .systemLibrary(name: "CLibNFS", pkgConfig: "libnfs", providers: [.apt(["libnfs-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CLinux"),
 
         // Floor 1: the shared vocabulary.
@@ -60,7 +61,7 @@ let package = Package(
         library("DomainXML", ["CLibXML2", "LXCCore"]),
 
         // Floor 3: the other C libraries.
-        library("TarArchive", ["CLibArchive", "FileTree", "LXCCore", crypto]),
+        library("TarArchive", ["CLibArchive", "CZlib", "FileTree", "LXCCore"]),
         library("NFSClient", ["CLibNFS", "FileTree", "LXCCore"]),
         library("Libvirt", ["CLibvirt", "LXCCore", logging]),
 

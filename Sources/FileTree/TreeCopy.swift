@@ -12,7 +12,15 @@ public enum TreeCopy {
         from origin: any TreeOrigin, to destination: any TreeDestination, options: TreeCopyOptions = TreeCopyOptions(),
         pool: BlockingPool = .shared, progress: ProgressHandler? = nil
     ) async throws -> TreeSummary {
-        fatalError("skeleton")
+        try await pool.run { cancellation in
+            try cancellation.check()
+            if let origin = origin as? LocalTree, let destination = destination as? LocalTree {
+                try destination.refuseInside(origin)
+            }
+            let source = try origin.open(limits: options.limits)
+            let sink = try destination.open(options: options)
+            return try TreeTransfer(source, sink, options, cancellation, progress).run()
+        }
     }
 
     /// Reads a tree to its end without writing it: its digest and counts, and the proof that it is whole.
@@ -22,6 +30,10 @@ public enum TreeCopy {
         _ origin: any TreeOrigin, options: TreeCopyOptions = TreeCopyOptions(), pool: BlockingPool = .shared,
         progress: ProgressHandler? = nil
     ) async throws -> TreeSummary {
-        fatalError("skeleton")
+        try await pool.run { cancellation in
+            try cancellation.check()
+            let source = try origin.open(limits: options.limits)
+            return try TreeTransfer(source, nil, options, cancellation, progress).run()
+        }
     }
 }

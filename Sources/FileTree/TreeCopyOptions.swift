@@ -29,6 +29,8 @@ public struct TreeCopyOptions: Hashable, Sendable {
     public var requiresSafeRoot = false
     /// Whether the result is made durable (one syncfs) before it becomes visible.
     public var durable = true
+    /// Whether the contents are hashed. Without a digest a local copy leaves moving the contents to the kernel.
+    public var computesDigest = true
 
     /// The defaults.
     public init() {}

@@ -1,0 +1,95 @@
+import CLinux
+import Glibc
+import LXCCore
+
+/// An open file descriptor; closed with the value.
+package struct Descriptor: ~Copyable, Sendable {
+    /// The kernel's number, valid as long as this value lives.
+    package let raw: CInt
+
+    /// Takes ownership of a descriptor that is open.
+    package init(adopting raw: CInt) { self.raw = raw }
+
+    deinit { close(raw) }
+
+    /// Opens `path` below `directory` with close-on-exec set; nil with `errno` set when that fails.
+    package init?(_ path: UnsafePointer<CChar>, in directory: CInt = AT_FDCWD, flags: CInt, mode: UInt32 = 0) {
+        let raw = Self.retrying { clinux_open(directory, path, flags | clinux_o_cloexec, mode) }
+        guard raw >= 0 else { return nil }
+        self.raw = raw
+    }
+
+    /// Gives the number away; the taker closes it.
+    package consuming func release() -> CInt {
+        let raw = raw
+        discard self
+        return raw
+    }
+
+    /// Repeats a call that a signal interrupted.
+    @inline(__always)
+    package static func retrying<Result: SignedInteger>(_ call: () -> Result) -> Result {
+        while true {
+            let result = call()
+            if result != -1 || errno != EINTR { return result }
+        }
+    }
+}
+
+/// What statx(2) says of one inode.
+struct FileStatus {
+    private let raw: clinux_stat
+
+    /// The status of an open descriptor; nil with `errno` set.
+    init?(of descriptor: CInt) { self.init(of: "", in: descriptor) }
+
+    /// The status of a name in a directory, no symbolic link followed; nil with `errno` set.
+    init?(of name: UnsafePointer<CChar>, in directory: CInt) {
+        var status = clinux_stat()
+        guard clinux_stat_at(directory, name, &status) == 0 else { return nil }
+        raw = status
+    }
+
+    /// Which inode it is, among all of the host's.
+    struct Identity: Hashable {
+        let device: UInt64
+        let inode: UInt64
+    }
+
+    var identity: Identity { Identity(device: raw.device, inode: raw.inode) }
+    var type: mode_t { raw.mode & S_IFMT }
+    var mode: UInt16 { UInt16(raw.mode & 0o7777) }
+    var user: UInt32 { raw.user }
+    var group: UInt32 { raw.group }
+    var links: UInt32 { raw.links }
+    var size: UInt64 { raw.size }
+    /// Whether fewer bytes are allocated than the size says.
+    var mayHaveHoles: Bool { raw.blocks &* 512 < raw.size }
+    var deviceNumbers: (major: UInt32, minor: UInt32) { (raw.device_major, raw.device_minor) }
+    var modified: TreeEntry.Time {
+        TreeEntry.Time(seconds: raw.modified_seconds, nanoseconds: raw.modified_nanoseconds)
+    }
+
+    /// Whether both are reached through the same mount. A btrfs subvolume has a device number of its own and is no
+    /// mount, so the number decides only where the kernel does not tell the mount.
+    package func isOnSameMount(as other: FileStatus) -> Bool {
+        raw.mount != 0 && other.raw.mount != 0 ? raw.mount == other.raw.mount : raw.device == other.raw.device
+    }
+}
+
+/// Calls `body` with the bytes as a C string. The bytes hold no NUL: names and paths are checked where they enter.
+@inline(__always)
+package func withCString<Result: ~Copyable, Bytes: Collection<UInt8>>(
+    _ bytes: Bytes, _ body: (UnsafePointer<CChar>) throws -> Result
+) rethrows -> Result {
+    try withUnsafeTemporaryAllocation(of: CChar.self, capacity: bytes.count + 1) { buffer in
+        var index = 0
+        for byte in bytes {
+            buffer[index] = CChar(bitPattern: byte)
+            index += 1
+        }
+        buffer[index] = 0
+        // A buffer of at least one element has a base address.
+        return try body(UnsafePointer(buffer.baseAddress.unsafelyUnwrapped))
+    }
+}

@@ -1,0 +1,95 @@
+import CLinux
+import Glibc
+import LXCCore
+
+/// The open directories from a tree's root down to where a walk is.
+///
+/// Every step goes from a descriptor to a name, so a tree deeper or longer than PATH_MAX is walked like any other, and
+/// nothing outside can be reached whatever is renamed meanwhile. Only the deepest directories are kept open: one that
+/// was closed is opened again by `..` from its child and must be the same inode.
+final class DirectoryStack {
+    /// How many directories are kept open at most.
+    static let openDirectories = 64
+
+    /// One directory of the stack.
+    struct Level {
+        /// The name in the directory above; empty for the root.
+        let name: [UInt8]
+        let status: FileStatus
+        var names: DirectoryNames
+        fileprivate var descriptor: CInt
+    }
+
+    private(set) var levels: [Level] = []
+
+    /// Takes the root, open for reading.
+    init(root: consuming Descriptor, status: FileStatus) throws {
+        try push(root, name: [], status: status)
+    }
+
+    deinit {
+        for level in levels where level.descriptor >= 0 { close(level.descriptor) }
+    }
+
+    /// The root's status.
+    var root: FileStatus { levels[0].status }
+    /// The deepest directory's descriptor, open for reading.
+    var top: CInt { levels[levels.count - 1].descriptor }
+    /// How many directories there are, the root counted.
+    var depth: Int { levels.count }
+
+    /// The path of `name` in the deepest directory, for messages.
+    func path(of name: some Sequence<UInt8>) -> TreePath {
+        levels.dropFirst().reduce(TreePath.root) { $0.appending($1.name) }.appending(name)
+    }
+
+    /// Goes down into a directory of the deepest one and reads its names.
+    func push(_ directory: consuming Descriptor, name: [UInt8], status: FileStatus) throws {
+        guard let names = DirectoryNames(reading: directory.raw) else {
+            throw LXCError.lastSystemCall("getdents64", "read the directory \"\(path(of: name))\"")
+        }
+        levels.append(Level(name: name, status: status, names: names, descriptor: directory.release()))
+        let oldest = levels.count - 1 - Self.openDirectories
+        if oldest >= 0, levels[oldest].descriptor >= 0 {
+            close(levels[oldest].descriptor)
+            levels[oldest].descriptor = -1
+        }
+    }
+
+    /// Goes up again and returns the name that was left.
+    func pop() throws -> [UInt8] {
+        let level = levels.removeLast()
+        defer { close(level.descriptor) }
+        if !levels.isEmpty, top < 0 { levels[levels.count - 1].descriptor = try reopen(above: level.descriptor) }
+        return level.name
+    }
+
+    /// Calls `body` with the next name of the deepest directory; nil when it has no more.
+    func withNextName<Result>(_ body: (UnsafePointer<CChar>, ArraySlice<UInt8>) throws -> Result) rethrows -> Result? {
+        let index = levels.count - 1
+        // The names are moved out and back, so that `body` may look at the stack.
+        var names = levels[index].names
+        levels[index].names = DirectoryNames()
+        defer { levels[index].names = names }
+        return try names.withNext(body)
+    }
+
+    /// Reads the deepest directory's names anew, because others may have been added; says whether there are any.
+    func readNamesAgain() throws -> Bool {
+        guard let names = DirectoryNames(reading: top) else {
+            throw LXCError.lastSystemCall("getdents64", "read a directory again")
+        }
+        levels[levels.count - 1].names = names
+        return !names.isEmpty
+    }
+
+    private func reopen(above child: CInt) throws -> CInt {
+        guard let parent = Descriptor("..", in: child, flags: O_RDONLY | clinux_o_directory | clinux_o_nofollow),
+            let status = FileStatus(of: parent.raw)
+        else { throw LXCError.lastSystemCall("openat", "go up from the directory \"\(path(of: []))\"") }
+        guard status.identity == levels[levels.count - 1].status.identity else {
+            throw LXCError(.unsafe, "the directory \"\(path(of: []))\" was moved away while it was walked; refused")
+        }
+        return parent.release()
+    }
+}

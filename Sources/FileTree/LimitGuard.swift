@@ -1,0 +1,72 @@
+import LXCCore
+
+/// Counts what a copy has taken in and stops it at the limits.
+struct LimitGuard {
+    /// From where on the expansion ratio counts: small archives of zeros are common and harmless.
+    private static let expansionFloor: UInt64 = 64 << 20
+
+    private let limits: TreeLimits
+    private let deadline: ContinuousClock.Instant
+    private var untilClock = 0
+    private(set) var entries: UInt64 = 0
+    private(set) var logicalBytes: UInt64 = 0
+    private(set) var allocatedBytes: UInt64 = 0
+
+    /// Starts the clock.
+    init(_ limits: TreeLimits) {
+        self.limits = limits
+        deadline = ContinuousClock.now + limits.wallTime
+    }
+
+    /// Takes an entry.
+    mutating func count(_ entry: TreeEntry) throws {
+        entries += 1
+        try check(entries, limits.entries, "entries", "there are more than", entry.path)
+        try check(entry.path.bytes.count, limits.pathLength, "pathLength", "bytes of path, more than", entry.path)
+        try check(entry.path.depth, limits.depth, "depth", "a depth of more than", entry.path)
+        let attributes = entry.attributes.reduce(0) { $0 + $1.name.count + $1.value.count }
+        try check(attributes, limits.attributeBytes, "attributeBytes", "bytes of attributes, more than", entry.path)
+        switch entry.kind {
+        case .file(let size):
+            let (sum, overflows) = logicalBytes.addingReportingOverflow(size)
+            guard size <= UInt64(Int64.max), !overflows else {
+                throw LXCError(.limitExceeded, "\"\(entry.path)\" has a size no file can have")
+            }
+            logicalBytes = sum
+            try check(logicalBytes, limits.logicalBytes, "logicalBytes", "files add up to more than", entry.path)
+        case .symbolicLink(let target):
+            try check(
+                target.count, limits.linkTargetLength, "linkTargetLength", "a link target of more than", entry.path)
+        default: break
+        }
+        try checkTime(entry.path)
+    }
+
+    /// Takes a piece of contents; `read` is how much of the medium was read for all there is so far.
+    mutating func count(_ bytes: UInt64, of path: TreePath, read: UInt64) throws {
+        allocatedBytes += bytes
+        try check(allocatedBytes, limits.allocatedBytes, "allocatedBytes", "contents are more than", path)
+        if allocatedBytes > Self.expansionFloor, allocatedBytes / max(read, 1) > limits.expansionRatio {
+            throw LXCError(
+                .limitExceeded,
+                "\"\(path)\": the archive expands to more than \(limits.expansionRatio) times its size (expansionRatio)")
+        }
+        try checkTime(path)
+    }
+
+    private mutating func checkTime(_ path: TreePath) throws {
+        untilClock -= 1
+        guard untilClock < 0 else { return }
+        untilClock = 16
+        guard ContinuousClock.now < deadline else {
+            throw LXCError(.limitExceeded, "\"\(path)\": the time allowed is over (wallTime)")
+        }
+    }
+
+    private func check<Number: Comparable>(
+        _ number: Number, _ limit: Number, _ name: String, _ what: String, _ path: TreePath
+    ) throws {
+        guard number > limit else { return }
+        throw LXCError(.limitExceeded, "\"\(path)\": \(what) \(limit) (limit \(name)); raise the limit if this is right")
+    }
+}

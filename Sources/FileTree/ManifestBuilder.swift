@@ -1,0 +1,247 @@
+import Crypto
+import LXCCore
+
+/// Follows what a sequence of entries makes of a tree, and computes the tree's digest (Documentation/TreeDigest.md).
+///
+/// It judges the sequence as well: a name below something that is no directory, or a hard link to anything but a file
+/// that came before, is refused here whatever the destination is, also when there is none. Names are kept as hashes
+/// only, so memory does not grow with their length.
+final class ManifestBuilder {
+    /// Something with attributes and contents; several names may lead to it.
+    private struct Inode {
+        var hash: Hash
+        var kind: Kind
+    }
+
+    private enum Kind { case directory, file, symbolicLink, device, fifo }
+
+    /// A name. It counts as long as the directory it was made in is the one that is there now.
+    private struct Node {
+        let nameHash: Hash
+        let parent: Int
+        var parentSerial: Int
+        /// Tells one directory of this name from the next; 0 when it is none.
+        var serial: Int
+        var inode: Int
+    }
+
+    private var nodes: [Node] = []
+    private var inodes: [Inode] = []
+    private var indices: [Hash: Int] = [:]
+    private var lastSerial = 0
+    private var parentCache: (path: TreePath, index: Int)?
+    /// The names of inodes that have more than one, by node.
+    private var linkedNames: [Int: TreePath] = [:]
+    private var current: (entry: TreeEntry, node: Int)?
+    private let content = ContentHasher()
+    private let hashesContents: Bool
+
+    /// Starts with a root that has the attributes of a directory no entry describes.
+    ///
+    /// - Parameter hashesContents: whether a digest is wanted; without one only the sequence is judged.
+    init(hashesContents: Bool) {
+        self.hashesContents = hashesContents
+        let root = insert(.root, hash: Hash(of: []), parent: -1)
+        fill(root, with: TreeEntry.impliedDirectory(.root))
+    }
+
+    /// Starts an entry.
+    ///
+    /// - Returns: the directories above it that had no entry so far, from the top down.
+    /// - Throws: ``LXCError`` `unsafe`, `corrupt`.
+    func begin(_ entry: TreeEntry) throws -> [TreePath] {
+        var implied: [TreePath] = []
+        let node = try place(entry, &implied)
+        if case .hardLink(let target) = entry.kind {
+            try link(node, entry.path, to: target)
+        } else if case .file(let size) = entry.kind {
+            current = (entry, node)
+            content.begin(size: size)
+            // Until its end the file has a kind already: it may not be a directory.
+            fill(node, with: entry)
+        } else {
+            fill(node, with: entry)
+        }
+        return implied
+    }
+
+    /// Takes a piece of the contents of the file last begun.
+    func update(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) {
+        if hashesContents { content.update(bytes, at: offset) }
+    }
+
+    /// Completes the entry last begun.
+    func end() {
+        guard let (entry, node) = current else { return }
+        current = nil
+        if hashesContents {
+            inodes[nodes[node].inode].hash = EntryRecord(entry, contents: content.finish()).hash
+        }
+    }
+
+    /// The digest (nil when none was wanted) and the number of entries of each kind, of the tree as it is at the end.
+    func finish() -> (digest: TreeDigest?, counts: TreeSummary.Counts) {
+        let present = presentNodes()
+        var names: [Int: [Int]] = [:]
+        for node in present where linkedNames[node] != nil { names[nodes[node].inode, default: []].append(node) }
+        var smallest: [Int: Int] = [:]
+        for (inode, group) in names {
+            smallest[inode] = group.min { linkedNames[$0, default: .root] < linkedNames[$1, default: .root] }
+        }
+        var counts = TreeSummary.Counts()
+        var records: [(name: Hash, record: Hash)] = []
+        records.reserveCapacity(present.count)
+        for node in present {
+            let inode = nodes[node].inode
+            if let first = smallest[inode], first != node {
+                counts.hardLinks += 1
+                records.append((nodes[node].nameHash, EntryRecord.link(to: nodes[first].nameHash)))
+            } else {
+                Self.count(inodes[inode].kind, in: &counts)
+                records.append((nodes[node].nameHash, inodes[inode].hash))
+            }
+        }
+        return (hashesContents ? Self.digest(&records) : nil, counts)
+    }
+
+    private static func digest(_ records: inout [(name: Hash, record: Hash)]) -> TreeDigest {
+        records.sort { $0.name < $1.name }
+        var hash = SHA256()
+        hash.update(data: EntryRecord.version)
+        for (name, record) in records {
+            hash.update(data: name.bytes)
+            hash.update(data: record.bytes)
+        }
+        return TreeDigest(bytes: Array(hash.finalize()))
+    }
+
+    private static func count(_ kind: Kind, in counts: inout TreeSummary.Counts) {
+        switch kind {
+        case .directory: counts.directories += 1
+        case .file: counts.files += 1
+        case .symbolicLink: counts.symbolicLinks += 1
+        case .device: counts.devices += 1
+        case .fifo: counts.fifos += 1
+        }
+    }
+}
+
+// MARK: - The tree of names
+
+extension ManifestBuilder {
+    /// Finds or makes the node of an entry and the directories above it.
+    private func place(_ entry: TreeEntry, _ implied: inout [TreePath]) throws -> Int {
+        guard let parentPath = entry.path.parent else {
+            guard entry.kind == .directory else {
+                throw LXCError(.unsafe, "the root of the tree is not a directory in the source; refused")
+            }
+            return 0
+        }
+        let parent = try directory(parentPath, for: entry.path, &implied)
+        return self.node(entry.path, in: parent)
+    }
+
+    private func directory(_ path: TreePath, for entry: TreePath, _ implied: inout [TreePath]) throws -> Int {
+        guard let above = path.parent else { return 0 }
+        if let parentCache, parentCache.path == path { return parentCache.index }
+        if let index = indices[Hash(of: path.bytes)], isPresent(index) {
+            guard nodes[index].serial != 0 else {
+                throw LXCError(.unsafe, "\"\(entry)\" is below \"\(path)\", which is not a directory; refused")
+            }
+            parentCache = (path, index)
+            return index
+        }
+        let parent = try directory(above, for: entry, &implied)
+        let index = node(path, in: parent)
+        fill(index, with: .impliedDirectory(path))
+        implied.append(path)
+        parentCache = (path, index)
+        return index
+    }
+
+    private func node(_ path: TreePath, in parent: Int) -> Int {
+        let hash = Hash(of: path.bytes)
+        guard let index = indices[hash] else { return insert(path, hash: hash, parent: parent) }
+        if nodes[index].parentSerial != nodes[parent].serial {
+            // What had this name went away with its directory.
+            nodes[index].parentSerial = nodes[parent].serial
+            nodes[index].serial = 0
+            linkedNames[index] = nil
+        }
+        return index
+    }
+
+    private func insert(_ path: TreePath, hash: Hash, parent: Int) -> Int {
+        let serial = parent < 0 ? 0 : nodes[parent].serial
+        nodes.append(Node(nameHash: hash, parent: parent, parentSerial: serial, serial: 0, inode: -1))
+        indices[hash] = nodes.count - 1
+        return nodes.count - 1
+    }
+
+    /// Gives a name a new inode.
+    private func fill(_ node: Int, with entry: TreeEntry) {
+        let kind: Kind
+        switch entry.kind {
+        case .directory: kind = .directory
+        case .file, .hardLink: kind = .file
+        case .symbolicLink: kind = .symbolicLink
+        case .characterDevice, .blockDevice: kind = .device
+        case .fifo: kind = .fifo
+        }
+        setSerial(node, isDirectory: kind == .directory)
+        linkedNames[node] = nil
+        nodes[node].inode = inodes.count
+        inodes.append(Inode(hash: EntryRecord(entry, contents: nil).hash, kind: kind))
+    }
+
+    /// A directory over a directory stays the same one; everything else below the name goes away.
+    private func setSerial(_ node: Int, isDirectory: Bool) {
+        if isDirectory {
+            if nodes[node].serial == 0 {
+                lastSerial += 1
+                nodes[node].serial = lastSerial
+            }
+        } else if nodes[node].serial != 0 {
+            nodes[node].serial = 0
+            parentCache = nil
+        }
+    }
+
+    private func link(_ node: Int, _ path: TreePath, to target: TreePath) throws {
+        let refusal = { (code: LXCError.Code, why: String) in
+            LXCError(code, "\"\(path)\" is a hard link \(why) (\"\(target)\"); refused")
+        }
+        guard path != target else { throw refusal(.unsafe, "to itself") }
+        guard let found = indices[Hash(of: target.bytes)], found != node, isPresent(found) else {
+            throw refusal(.corrupt, "to an entry that did not come before it")
+        }
+        guard nodes[found].serial == 0 else { throw refusal(.unsafe, "to a directory") }
+        setSerial(node, isDirectory: false)
+        guard isPresent(found) else { throw refusal(.corrupt, "to an entry that it replaces") }
+        nodes[node].inode = nodes[found].inode
+        linkedNames[node] = path
+        linkedNames[found] = target
+    }
+
+    private func isPresent(_ index: Int) -> Bool {
+        var index = index
+        guard nodes[index].inode >= 0 else { return false }
+        while nodes[index].parent >= 0 {
+            let parent = nodes[index].parent
+            guard nodes[parent].serial != 0, nodes[parent].serial == nodes[index].parentSerial else { return false }
+            index = parent
+        }
+        return true
+    }
+
+    /// The nodes that are there at the end. A parent has the smaller number always.
+    private func presentNodes() -> [Int] {
+        var isPresent = [Bool](repeating: false, count: nodes.count)
+        for index in nodes.indices {
+            let node = nodes[index]
+            let isBelow = node.parent < 0 || (isPresent[node.parent] && nodes[node.parent].serial == node.parentSerial)
+            isPresent[index] = isBelow && node.inode >= 0 && (node.parent < 0 || nodes[node.parent].serial != 0)
+        }
+        return nodes.indices.filter { isPresent[$0] }
+    }
+}
