@@ -49,8 +49,8 @@ let package = Package(
         .systemLibrary(name: "CLibvirt", pkgConfig: "libvirt", providers: [.apt(["libvirt-dev"])]),
         .systemLibrary(name: "CLibXML2", pkgConfig: "libxml-2.0", providers: [.apt(["libxml2-dev"])]),
         .systemLibrary(name: "CLibArchive", pkgConfig: "libarchive", providers: [.apt(["libarchive-dev"])]),
-        .systemLibrary(name: "CLibNFS", pkgConfig: "libnfs", providers: [.apt(["libnfs-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CLibNFS", pkgConfig: "libnfs", providers: [.apt(["libnfs-dev"])]),
         .target(name: "CLinux"),
 
         // Floor 1: the shared vocabulary.
@@ -61,7 +61,7 @@ let package = Package(
         library("DomainXML", ["CLibXML2", "LXCCore"]),
 
         // Floor 3: the other C libraries.
-        library("TarArchive", ["CLibArchive", "CZlib", "FileTree", "LXCCore"]),
+        library("TarArchive", ["CLibArchive", "CZlib", "FileTree", "LXCCore", crypto]),
         library("NFSClient", ["CLibNFS", "FileTree", "LXCCore"]),
         library("Libvirt", ["CLibvirt", "LXCCore", logging]),
 

@@ -3,7 +3,7 @@ import LXCCore
 extension ContainerMetadata {
     /// Reads the element, as libvirt returns it for this package's namespace.
     ///
-    /// - Throws: ``LXCError`` with code `corrupt` when it is another element, or has no pool or no volume, or one that
+    /// - Throws: `LXCError` with code `corrupt` when it is another element, or has no pool or no volume, or one that
     ///   is no UUID; what reading a document throws.
     public init(xml text: String) throws {
         try self.init(XMLFragment(xml: text))
@@ -11,7 +11,7 @@ extension ContainerMetadata {
 
     /// Reads the element.
     ///
-    /// - Throws: ``LXCError`` with code `corrupt` when it is another element, or has no pool or no volume, or one that
+    /// - Throws: `LXCError` with code `corrupt` when it is another element, or has no pool or no volume, or one that
     ///   is no UUID.
     public init(_ fragment: XMLFragment) throws {
         try fragment.expect(Self.name("container"))
@@ -21,7 +21,7 @@ extension ContainerMetadata {
 
     /// The element as a document of its own, as libvirt takes it for this package's namespace.
     ///
-    /// - Throws: ``LXCError`` with code `invalidArgument` when ``owner`` holds a character that XML 1.0 cannot hold.
+    /// - Throws: `LXCError` with code `invalidArgument` when ``owner`` holds a character that XML 1.0 cannot hold.
     public func xml() throws -> String {
         try FieldFault.reported { try written(XMLFragment(Self.name("container"))).printed() }
     }
@@ -56,7 +56,7 @@ extension ContainerMetadata {
 extension Domain {
     /// What this package keeps with the domain; nil when the domain is none of this package's.
     ///
-    /// - Throws: ``LXCError`` with code `corrupt` when the element is there and cannot be read.
+    /// - Throws: `LXCError` with code `corrupt` when the element is there and cannot be read.
     public func containerMetadata() throws -> ContainerMetadata? {
         try metadataIndex.map { try ContainerMetadata(metadata[$0]) }
     }
@@ -65,7 +65,7 @@ extension Domain {
     ///
     /// Parts of the element that a newer version of this package has written stay.
     ///
-    /// - Throws: ``LXCError`` with code `corrupt` when the element is there and cannot be read.
+    /// - Throws: `LXCError` with code `corrupt` when the element is there and cannot be read.
     public mutating func setContainerMetadata(_ value: ContainerMetadata?) throws {
         let index = metadataIndex
         guard let value else {

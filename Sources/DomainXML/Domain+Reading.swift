@@ -6,7 +6,7 @@ extension Domain {
     /// Comments, processing instructions and layout are not kept; all else is, in ``other`` where no property models
     /// it. A document may have several `<devices>`, as libvirt allows; they become one.
     ///
-    /// - Throws: ``LXCError`` with code `corrupt` when the text is not well-formed XML (the message names the line) or
+    /// - Throws: `LXCError` with code `corrupt` when the text is not well-formed XML (the message names the line) or
     ///   a value in it cannot be what libvirt means by it, `unsafe` when it has a DOCTYPE, `limitExceeded` beyond
     ///   4 MiB or 64 elements inside each other, `unsupported` for a hypervisor other than those of ``DomainType``.
     public init(xml text: String) throws {

@@ -4,7 +4,7 @@ import LXCCore
 extension Domain {
     /// The domain as a document for libvirt: UTF-8, indented, elements in the order libvirt's documentation has them.
     ///
-    /// - Throws: ``LXCError`` with code `invalidArgument` when a value breaks the rule of its field, or holds a
+    /// - Throws: `LXCError` with code `invalidArgument` when a value breaks the rule of its field, or holds a
     ///   character that XML 1.0 cannot hold; the message names the field, as in `os/initarg[2]`. `limitExceeded`
     ///   when the document would be larger than 4 MiB.
     public func xml() throws -> String {

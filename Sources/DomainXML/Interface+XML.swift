@@ -4,7 +4,7 @@ import LXCCore
 extension Interface {
     /// Reads an interface's document, as one gives it to libvirt to attach.
     ///
-    /// - Throws: ``LXCError`` as for a whole domain.
+    /// - Throws: `LXCError` as for a whole domain.
     public init(xml text: String) throws {
         let document = try XMLFragment(xml: text)
         try document.expect("interface")
@@ -13,7 +13,7 @@ extension Interface {
 
     /// The interface as a document of its own.
     ///
-    /// - Throws: ``LXCError`` as for a whole domain.
+    /// - Throws: `LXCError` as for a whole domain.
     public func xml() throws -> String {
         try FieldFault.reported { try written().printed() }
     }

@@ -7,7 +7,7 @@ public struct MACAddress: Hashable, Sendable, Codable, CustomStringConvertible {
 
     /// Reads six bytes in hexadecimal, separated by colons or dashes.
     ///
-    /// - Throws: ``LXCError`` with code `invalidArgument` when `text` is no such address, names a group of interfaces
+    /// - Throws: `LXCError` with code `invalidArgument` when `text` is no such address, names a group of interfaces
     ///   (the lowest bit of the first byte) or is all zeros.
     public init(_ text: String) throws {
         let separator: Character = text.contains("-") ? "-" : ":"
@@ -25,7 +25,7 @@ public struct MACAddress: Hashable, Sendable, Codable, CustomStringConvertible {
 
     /// Checks and takes a number.
     ///
-    /// - Throws: ``LXCError`` with code `invalidArgument` when the number is zero, needs more than 48 bits or names a
+    /// - Throws: `LXCError` with code `invalidArgument` when the number is zero, needs more than 48 bits or names a
     ///   group of interfaces.
     public init(value: UInt64) throws {
         self.value = value

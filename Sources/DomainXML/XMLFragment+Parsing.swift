@@ -7,7 +7,7 @@ extension XMLFragment {
     /// Comments, processing instructions and the white space between elements are left out. Documents are UTF-8,
     /// whatever their XML declaration says.
     ///
-    /// - Throws: ``LXCError`` with code `corrupt` when the text is not well-formed XML (the message names the line),
+    /// - Throws: `LXCError` with code `corrupt` when the text is not well-formed XML (the message names the line),
     ///   `unsafe` when it has a DOCTYPE, `limitExceeded` beyond 4 MiB or 64 elements inside each other.
     public init(xml text: String) throws {
         let document = try XMLDocument(parsing: text)

@@ -6,7 +6,7 @@ public import LXCCore
 /// A driver keeps no state of its own: what it says is what the hypervisor says now. Check a conforming type of your
 /// own with `HypervisorDriverConformance` of the LXCTesting product.
 ///
-/// Every method throws ``LXCCore/LXCError`` `notFound` for a guest that is not defined, `unavailable` when the
+/// Every method throws `LXCError` `notFound` for a guest that is not defined, `unavailable` when the
 /// hypervisor cannot be reached, `unsupported` for an operation ``capabilities`` does not name, and what it documents.
 public protocol HypervisorDriver: Sendable {
     /// A short stable name for log metadata and metric dimensions, such as `libvirt-lxc`.
@@ -17,12 +17,12 @@ public protocol HypervisorDriver: Sendable {
 
     /// What the documents given to ``define(_:)`` have as their type.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `unavailable`.
+    /// - Throws: `LXCError` `unavailable`.
     func domainType() async throws -> DomainType
 
     /// Makes a guest known, or changes one that is: it survives its own stop and the daemon's restart.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `invalidArgument` naming the field, `alreadyExists` when the name and UUID belong
+    /// - Throws: `LXCError` `invalidArgument` naming the field, `alreadyExists` when the name and UUID belong
     ///   to two guests.
     func define(_ domain: Domain) async throws
 
@@ -31,30 +31,30 @@ public protocol HypervisorDriver: Sendable {
 
     /// Starts a guest that is defined.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `invalidState` when it is running already, `hypervisor`.
+    /// - Throws: `LXCError` `invalidState` when it is running already, `hypervisor`.
     func start(_ guest: ContainerName) async throws
 
     /// Asks the guest to end, and returns when it has been asked.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `invalidState` when it is not running.
+    /// - Throws: `LXCError` `invalidState` when it is not running.
     func shutdown(_ guest: ContainerName) async throws
 
     /// Ends the guest at once, and returns when it has ended.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `invalidState` when it is not running.
+    /// - Throws: `LXCError` `invalidState` when it is not running.
     func destroy(_ guest: ContainerName) async throws
 
     /// Stops the guest's processes where they are.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `invalidState` when it is not running.
+    /// - Throws: `LXCError` `invalidState` when it is not running.
     func suspend(_ guest: ContainerName) async throws
 
     /// Lets a suspended guest go on.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `invalidState` when it is not suspended.
+    /// - Throws: `LXCError` `invalidState` when it is not suspended.
     func resume(_ guest: ContainerName) async throws
 
-    /// All guests, ordered by name. Guests whose names break the rules of ``LXCCore/ContainerName`` are not ours and are
+    /// All guests, ordered by name. Guests whose names break the rules of `ContainerName` are not ours and are
     /// left out.
     func guests() async throws -> [Guest]
 
@@ -66,7 +66,7 @@ public protocol HypervisorDriver: Sendable {
 
     /// What a running guest uses.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `invalidState` when it is not running.
+    /// - Throws: `LXCError` `invalidState` when it is not running.
     func statistics(of guest: ContainerName) async throws -> GuestStatistics
 
     /// What happens to guests from now on. The stream ends with an error when the hypervisor is lost.
@@ -74,7 +74,7 @@ public protocol HypervisorDriver: Sendable {
 
     /// Opens the guest's console.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `invalidState` when it is not running.
+    /// - Throws: `LXCError` `invalidState` when it is not running.
     func openConsole(of guest: ContainerName) async throws -> any GuestConsole
 }
 
@@ -104,7 +104,7 @@ public protocol GuestConsole: Sendable {
 
     /// Gives bytes to the guest, as if typed.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `invalidState` after the end.
+    /// - Throws: `LXCError` `invalidState` after the end.
     func write(_ bytes: [UInt8]) async throws
 
     /// Lets go of the console; the guest goes on.

@@ -43,12 +43,12 @@ public struct LibvirtDriver: HypervisorDriver {
 
     /// Connects now, not with the first call.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `unavailable` naming the URI, `permissionDenied`.
+    /// - Throws: `LXCError` `unavailable` naming the URI, `permissionDenied`.
     public func open() async throws { try await connection.open() }
 
     /// The version of libvirt on the other side, such as `9.0.0`.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `unavailable`.
+    /// - Throws: `LXCError` `unavailable`.
     public func version() async throws -> String { try await connection.libraryVersion().description }
 
     /// Closes the connection for good; guests go on.

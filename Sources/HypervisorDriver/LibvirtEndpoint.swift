@@ -11,7 +11,7 @@ public struct LibvirtEndpoint: Sendable {
 
     /// Whether the system's daemon answers for a kind of domain.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `permissionDenied` when it does but refuses this user.
+    /// - Throws: `LXCError` `permissionDenied` when it does but refuses this user.
     public static func systemDaemonAnswers(for driver: LibvirtDriver.Kind, logger: Logger) async throws -> Bool {
         do {
             let connection = try await LibvirtConnection.open(driver.systemURI, logger: logger)

@@ -46,7 +46,7 @@ public final class PrivateLibvirtd: Sendable {
 
     /// Starts a daemon and returns when it answers, or finds the lingering one of the directory.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `permissionDenied` for a user other than root or where the kernel refuses a mount
+    /// - Throws: `LXCError` `permissionDenied` for a user other than root or where the kernel refuses a mount
     ///   namespace, `unavailable` when libvirtd is not installed or ends at once, `timedOut` when it does not answer in
     ///   time, `invalidArgument` or `unsafe` for a directory that cannot be used.
     public static func start(_ configuration: Configuration = Configuration(), logger: Logger) async throws

@@ -1,6 +1,6 @@
 public import HypervisorDriver
-import Libvirt
 public import LXCCore
+import Libvirt
 public import Logging
 import PrimaryStore
 import TemplateStore
@@ -50,7 +50,7 @@ public struct HostConnection: Sendable {
 
     /// Reaches libvirt.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `unavailable` saying who did not answer, or what to install.
+    /// - Throws: `LXCError` `unavailable` saying who did not answer, or what to install.
     public static func open(_ connection: Configuration.Connection, logger: Logger) async throws -> HostConnection {
         switch connection {
         case .uri(let uri): return try await connect(uri, nil, logger)
@@ -86,8 +86,8 @@ public struct HostConnection: Sendable {
 extension LXCHypervisor {
     /// Reaches libvirt, opens the stores, and puts them together with the network drivers.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `unavailable` when libvirt cannot be reached, `notFound` without the primary
-    ///   store's directory, and what ``PrimaryStore/SharedMountPointStore`` names.
+    /// - Throws: `LXCError` `unavailable` when libvirt cannot be reached, `notFound` without the primary
+    ///   store's directory, and what `SharedMountPointStore` names.
     public static func open(_ configuration: Configuration) async throws -> LXCHypervisor {
         let logger = configuration.logger
         let primary = try await SharedMountPointStore(

@@ -5,7 +5,7 @@ public import LXCCore
 /// A container the hypervisor knows. A value to hold: it keeps no state, every answer is asked for anew.
 ///
 /// Operations on one container run one after the other, on different containers side by side. Each throws
-/// ``LXCCore/LXCError`` `notFound` once the container is deleted, `unavailable` while libvirt cannot be reached, and
+/// `LXCError` `notFound` once the container is deleted, `unavailable` while libvirt cannot be reached, and
 /// what it names.
 public struct Container: Sendable {
     /// How a container came to its end.
@@ -34,7 +34,7 @@ public struct Container: Sendable {
 
     /// Leases its volume for this host and starts it.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `invalidState` when it runs already, `inUse` when another host has its volume,
+    /// - Throws: `LXCError` `invalidState` when it runs already, `inUse` when another host has its volume,
     ///   `unsafe` when its root was made dangerous to start from, `hypervisor`.
     public func start() async throws {
         try await host.start(name)
@@ -53,28 +53,28 @@ public struct Container: Sendable {
 
     /// Stops its processes where they are.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `invalidState` when it is not running.
+    /// - Throws: `LXCError` `invalidState` when it is not running.
     public func suspend() async throws {
         try await host.operation("suspend", on: name) { try await host.driver.suspend(name) }
     }
 
     /// Lets it go on.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `invalidState` when it is not suspended.
+    /// - Throws: `LXCError` `invalidState` when it is not suspended.
     public func resume() async throws {
         try await host.operation("resume", on: name) { try await host.driver.resume(name) }
     }
 
     /// What it uses.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `invalidState` when it is not running.
+    /// - Throws: `LXCError` `invalidState` when it is not running.
     public func statistics() async throws -> GuestStatistics {
         try await host.driver.statistics(of: name)
     }
 
     /// Opens its console.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `invalidState` when it is not running.
+    /// - Throws: `LXCError` `invalidState` when it is not running.
     public func openConsole() async throws -> any GuestConsole {
         try await host.driver.openConsole(of: name)
     }

@@ -9,7 +9,7 @@ extension ContainerSpecification {
     ///   - interfaces: what network drivers made of its NICs.
     ///   - pool: the primary store, kept in the document's metadata; nil keeps none.
     /// - Returns: the document.
-    /// - Throws: ``LXCCore/LXCError`` `invalidArgument` naming the value that breaks a rule.
+    /// - Throws: `LXCError` `invalidArgument` naming the value that breaks a rule.
     public func domain(root: String, interfaces: [Interface] = [], pool: PoolID? = nil) throws -> Domain {
         try check()
         var os = OperatingSystem.container(

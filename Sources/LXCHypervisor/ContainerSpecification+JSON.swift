@@ -12,7 +12,7 @@ extension ContainerSpecification: Codable {
     ///
     /// `idMap` is a list of `CONTAINER:HOST:COUNT`, `memory` a number of bytes or a text as `512MiB`.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `invalidArgument` for values that break a rule, also for `idMap` beside
+    /// - Throws: `LXCError` `invalidArgument` for values that break a rule, also for `idMap` beside
     ///   `"privileged": true`; `DecodingError` for values of a wrong type.
     public init(from decoder: any Decoder) throws {
         let values = try decoder.container(keyedBy: CodingKeys.self)

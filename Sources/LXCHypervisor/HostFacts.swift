@@ -35,7 +35,8 @@ public struct HostFacts: Hashable, Sendable, Codable {
         uname(&names)
         return HostFacts(
             hostName: text(of: names.nodename), kernel: text(of: names.release), architecture: text(of: names.machine),
-            cpus: ProcessInfo.processInfo.activeProcessorCount, memory: ByteCount(ProcessInfo.processInfo.physicalMemory),
+            cpus: ProcessInfo.processInfo.activeProcessorCount,
+            memory: ByteCount(ProcessInfo.processInfo.physicalMemory),
             controlGroups: controlGroups())
     }
 

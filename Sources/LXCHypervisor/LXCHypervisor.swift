@@ -69,7 +69,7 @@ public final class LXCHypervisor: Sendable {
     ///   - id: its name on primary storage; nil takes the UUID its archive is named by.
     ///   - progress: called while it is unpacked.
     /// - Returns: the template on primary storage.
-    /// - Throws: ``LXCCore/LXCError`` `notFound`, `corrupt`, `unsafe`, `io`; `CancellationError`.
+    /// - Throws: `LXCError` `notFound`, `corrupt`, `unsafe`, `io`; `CancellationError`.
     public func installTemplate(
         _ key: TemplateKey, as id: TemplateID? = nil, progress: ProgressHandler? = nil
     ) async throws -> StoredTemplate {
@@ -100,7 +100,7 @@ public final class LXCHypervisor: Sendable {
     ///   - specification: what the container is to be.
     ///   - progress: called while the volume is cloned.
     /// - Returns: the container.
-    /// - Throws: ``LXCCore/LXCError`` `alreadyExists`, `notFound` without the template or a bridge, `invalidArgument`.
+    /// - Throws: `LXCError` `alreadyExists`, `notFound` without the template or a bridge, `invalidArgument`.
     public func createContainer(
         _ specification: ContainerSpecification, progress: ProgressHandler? = nil
     ) async throws -> Container {
@@ -133,7 +133,7 @@ public final class LXCHypervisor: Sendable {
 
     /// A container by its name.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `notFound`.
+    /// - Throws: `LXCError` `notFound`.
     public func container(_ name: ContainerName) async throws -> Container {
         _ = try await driver.guest(name)
         return Container(name: name, host: self)
@@ -141,7 +141,7 @@ public final class LXCHypervisor: Sendable {
 
     /// All containers libvirt knows, ordered by name.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `unavailable`.
+    /// - Throws: `LXCError` `unavailable`.
     public func containers() async throws -> [Container] {
         try await driver.guests().map { Container(name: $0.name, host: self) }
     }

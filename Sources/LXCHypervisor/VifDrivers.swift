@@ -17,7 +17,7 @@ public struct VifDrivers: Sendable {
 
     /// The interfaces of a guest in the order of their device ids. Either all are plugged or none is.
     ///
-    /// - Throws: ``LXCCore/LXCError`` as the drivers do: `notFound` for a bridge or device that is not there, and others.
+    /// - Throws: `LXCError` as the drivers do: `notFound` for a bridge or device that is not there, and others.
     public func plug(_ nics: [NIC], of guest: ContainerName) async throws -> [Interface] {
         var interfaces: [Interface] = []
         for nic in nics.sorted(by: { $0.deviceID < $1.deviceID }) {

@@ -5,7 +5,7 @@ import Synchronization
 /// A domain's console: iterate it for its output, write to it for its input.
 ///
 /// - The output is for one reader. It ends when the domain stops or ``close()`` is called, and throws
-///   ``LXCCore/LXCError`` `unavailable` when the connection is lost.
+///   `LXCError` `unavailable` when the connection is lost.
 /// - 1024 chunks of at most 4096 bytes wait for a slow reader; beyond that the oldest are dropped and counted in
 ///   ``droppedByteCount``.
 /// - ``write(_:)`` waits while the daemon takes no more, which it does until the guest reads. A guest that reads nothing
@@ -45,7 +45,7 @@ public final class ConsoleStream: AsyncSequence, Sendable {
 
     /// Sends input; writes of one task arrive in order.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `invalidState` when the console has ended, `unavailable` when its connection was
+    /// - Throws: `LXCError` `invalidState` when the console has ended, `unavailable` when its connection was
     ///   lost. A cancelled task stops between two blocks of 4096 bytes.
     public func write(_ bytes: some Sequence<UInt8>) async throws { try await line.write(Array(bytes)) }
 
@@ -141,7 +141,7 @@ extension LibvirtConnection {
     ///   - device: the alias of the console, such as `console0`; nil for the first.
     ///   - takingOver: whether another reader is cut off; only virtual machines know that.
     /// - Returns: the console, already receiving.
-    /// - Throws: ``LXCCore/LXCError`` `notFound` when there is no such domain or device, `invalidState` when it does not
+    /// - Throws: `LXCError` `notFound` when there is no such domain or device, `invalidState` when it does not
     ///   run.
     public func openConsole(
         of domain: String, device: String? = nil, takingOver: Bool = false

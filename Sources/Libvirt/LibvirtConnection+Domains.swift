@@ -6,7 +6,7 @@ import LXCCore
 extension LibvirtConnection {
     /// Stores a domain's definition, or replaces the stored one of the same name and UUID.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `invalidArgument` for a document libvirt refuses. libvirt has no number of its own
+    /// - Throws: `LXCError` `invalidArgument` for a document libvirt refuses. libvirt has no number of its own
     ///   for "name taken by another UUID", so that is `hypervisor`.
     @discardableResult
     public func define(xml: String, validating: Bool = false) async throws -> DomainIdentity {
@@ -22,7 +22,7 @@ extension LibvirtConnection {
 
     /// Starts a domain that is gone when it stops.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `invalidArgument` for a document libvirt refuses, `invalidState` when one of the
+    /// - Throws: `LXCError` `invalidArgument` for a document libvirt refuses, `invalidState` when one of the
     ///   name runs already.
     @discardableResult
     public func create(xml: String, options: StartOptions = []) async throws -> DomainIdentity {
@@ -37,7 +37,7 @@ extension LibvirtConnection {
 
     /// Starts a defined domain.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `invalidState` when it runs already.
+    /// - Throws: `LXCError` `invalidState` when it runs already.
     public func start(_ domain: String, options: StartOptions = []) async throws {
         try await withDomain(domain) { try $0.check(virDomainCreateWithFlags($0.raw, options.rawValue), "start") }
     }
@@ -55,7 +55,7 @@ extension LibvirtConnection {
 
     /// Stops a domain at once, whatever its guest thinks of it.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `invalidState` when it does not run.
+    /// - Throws: `LXCError` `invalidState` when it does not run.
     public func destroy(_ domain: String) async throws {
         try await withDomain(domain) { try $0.check(virDomainDestroy($0.raw), "destroy") }
     }
@@ -91,7 +91,7 @@ extension LibvirtConnection {
 
     /// Sends a signal, 1 to 31, to a process of the domain. LXC's driver takes only process 1, the container's init.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `invalidArgument` for a process or a signal libvirt does not take.
+    /// - Throws: `LXCError` `invalidArgument` for a process or a signal libvirt does not take.
     public func send(signal: Int32, toProcess process: Int64 = 1, of domain: String) async throws {
         // libvirt's numbers are Linux's x86 numbers for the classic signals, whatever the host is.
         guard (1...31).contains(signal) else {
@@ -143,14 +143,14 @@ extension LibvirtConnection {
 
     /// The domain's document.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `permissionDenied` when secrets are asked for on a read-only connection.
+    /// - Throws: `LXCError` `permissionDenied` when secrets are asked for on a read-only connection.
     public func xml(of domain: String, options: XMLOptions = []) async throws -> String {
         try await withDomain(domain) { try $0.xml(options) }
     }
 
     /// Adds a device, given as its element, to a domain.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `unsupported` or `invalidArgument` where the driver cannot add such a device.
+    /// - Throws: `LXCError` `unsupported` or `invalidArgument` where the driver cannot add such a device.
     public func attachDevice(xml: String, to domain: String, affecting impact: ModificationImpact) async throws {
         try requireNoNUL(xml, "the device document")
         try await withDomain(domain) {
@@ -160,7 +160,7 @@ extension LibvirtConnection {
 
     /// Takes a device from a domain; of its element, libvirt needs for a NIC only the MAC address.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `notFound` or `invalidArgument` when the domain has no such device.
+    /// - Throws: `LXCError` `notFound` or `invalidArgument` when the domain has no such device.
     public func detachDevice(xml: String, from domain: String, affecting impact: ModificationImpact) async throws {
         try requireNoNUL(xml, "the device document")
         try await withDomain(domain) {

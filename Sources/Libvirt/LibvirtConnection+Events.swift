@@ -4,10 +4,10 @@ extension LibvirtConnection {
     /// The turns in the lives of the connection's domains, in order, from now on.
     ///
     /// Every call makes a stream of its own, which already receives when this returns. The stream ends with
-    /// ``LXCCore/LXCError`` `unavailable` when the connection is lost or closed, and `limitExceeded` when its reader is
+    /// `LXCError` `unavailable` when the connection is lost or closed, and `limitExceeded` when its reader is
     /// 4096 events behind: in both cases list the domains again, and ask for a new stream.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `unavailable`, `invalidState` after ``close()``.
+    /// - Throws: `LXCError` `unavailable`, `invalidState` after ``close()``.
     public func lifecycleEvents() async throws -> AsyncThrowingStream<DomainEvent, any Error> {
         try await perform { (handle: ConnectionHandle) in try handle.lifecycle.subscribe(on: handle) }
     }

@@ -69,7 +69,7 @@ extension LibvirtConnection {
     /// What domains of one type (`kvm`, `qemu`; nil for the host's best) and architecture (such as `x86_64`; nil for the
     /// host's own) can have, as libvirt's `<domainCapabilities>` document.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `invalidArgument` when the host does not offer the type, `unsupported` where the
+    /// - Throws: `LXCError` `invalidArgument` when the host does not offer the type, `unsupported` where the
     ///   driver has no such document, as LXC's.
     public func domainCapabilitiesXML(
         virtualizationType: String? = nil, architecture: String? = nil

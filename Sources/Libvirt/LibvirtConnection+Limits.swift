@@ -26,7 +26,7 @@ extension LibvirtConnection {
 
     /// Changes CPU limits.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `invalidArgument` for a parameter the driver does not know or of another type.
+    /// - Throws: `LXCError` `invalidArgument` for a parameter the driver does not know or of another type.
     public func setSchedulerParameters(
         _ parameters: [String: TypedValue], of domain: String, affecting impact: ModificationImpact
     ) async throws {
@@ -50,7 +50,7 @@ extension LibvirtConnection {
 
     /// Changes memory limits, in KiB.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `invalidArgument` for a parameter the driver does not know or of another type.
+    /// - Throws: `LXCError` `invalidArgument` for a parameter the driver does not know or of another type.
     public func setMemoryParameters(
         _ parameters: [String: TypedValue], of domain: String, affecting impact: ModificationImpact
     ) async throws {
@@ -95,7 +95,7 @@ extension LibvirtConnection {
 
     /// Changes disk I/O limits.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `invalidArgument` for a parameter the driver does not know or of another type.
+    /// - Throws: `LXCError` `invalidArgument` for a parameter the driver does not know or of another type.
     public func setBlockIOParameters(
         _ parameters: [String: TypedValue], of domain: String, affecting impact: ModificationImpact
     ) async throws {

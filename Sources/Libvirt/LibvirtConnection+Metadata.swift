@@ -21,7 +21,7 @@ extension LibvirtConnection {
     /// Replaces the element of a namespace in a domain's metadata; nil removes it. `prefix` is what the namespace is
     /// called in the document.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `invalidArgument` for text that is not one XML element.
+    /// - Throws: `LXCError` `invalidArgument` for text that is not one XML element.
     public func setMetadata(
         _ xml: String?, of domain: String, namespace: String, prefix: String, affecting impact: ModificationImpact
     ) async throws {

@@ -85,7 +85,7 @@ extension LibvirtConnection {
 
     /// The domain's CPU time.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `unsupported` where the driver cannot tell.
+    /// - Throws: `LXCError` `unsupported` where the driver cannot tell.
     public func cpuStatistics(of domain: String) async throws -> CPUStatistics {
         try await withDomain(domain) { domain in
             let room = virDomainGetCPUStats(domain.raw, nil, 0, -1, 1, 0)
@@ -106,7 +106,7 @@ extension LibvirtConnection {
 
     /// What one NIC has carried; `device` is the NIC's name on the host, or its MAC address.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `invalidArgument` when the domain has no such NIC.
+    /// - Throws: `LXCError` `invalidArgument` when the domain has no such NIC.
     public func interfaceStatistics(of domain: String, device: String) async throws -> InterfaceStatistics {
         try requireNoNUL(device, "the device name")
         return try await withDomain(domain) {
@@ -120,7 +120,7 @@ extension LibvirtConnection {
 
     /// What the domain has read and written; `device` is a disk's target or source, empty for all of a container's.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `unsupported` or `invalidArgument` where the driver cannot tell.
+    /// - Throws: `LXCError` `unsupported` or `invalidArgument` where the driver cannot tell.
     public func blockStatistics(of domain: String, device: String = "") async throws -> BlockStatistics {
         try requireNoNUL(device, "the device name")
         return try await withDomain(domain) {

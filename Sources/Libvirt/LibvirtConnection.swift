@@ -6,7 +6,7 @@ public import Logging
 ///
 /// It opens on first use, and again on the next use after the daemon went away. Blocking calls run on threads of the
 /// connection, at most five at a time, which is how many libvirtd serves one client at once; calls for different
-/// domains do not wait for each other. Every method throws ``LXCCore/LXCError``: `unavailable` while nobody answers at
+/// domains do not wait for each other. Every method throws `LXCError`: `unavailable` while nobody answers at
 /// the URI, `invalidState` after ``close()``, `invalidArgument` for text with a NUL in it, and what the method names.
 /// The error's cause is the ``LibvirtError``.
 public actor LibvirtConnection {
@@ -54,7 +54,7 @@ public actor LibvirtConnection {
 
     /// Makes a connection and opens it.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `unavailable` naming the URI, `permissionDenied` when the daemon refuses this user.
+    /// - Throws: `LXCError` `unavailable` naming the URI, `permissionDenied` when the daemon refuses this user.
     public static func open(
         _ uri: String, keepAlive: KeepAlive? = KeepAlive(), logger: Logger
     ) async throws -> LibvirtConnection {
@@ -67,7 +67,7 @@ public actor LibvirtConnection {
 
     /// Opens the connection now, if it is not open.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `unavailable` naming the URI, `permissionDenied` when the daemon refuses this user.
+    /// - Throws: `LXCError` `unavailable` naming the URI, `permissionDenied` when the daemon refuses this user.
     public func open() throws {
         _ = try connected()
     }

@@ -1,7 +1,7 @@
 import CLibvirt
 import LXCCore
 
-/// An error as libvirt reported it: the cause of the ``LXCCore/LXCError`` this module throws.
+/// An error as libvirt reported it: the cause of the `LXCError` this module throws.
 public struct LibvirtError: Error, Hashable, Sendable, CustomStringConvertible {
     /// libvirt's error number, a `virErrorNumber` such as 42 for `VIR_ERR_NO_DOMAIN`.
     public let code: Int32

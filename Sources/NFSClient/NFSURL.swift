@@ -15,7 +15,7 @@ public struct NFSURL: Hashable, Sendable, CustomStringConvertible {
 
     /// Reads a URL with libnfs's own parser; no server is asked.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `invalidArgument` when server or path is missing, or it is no `nfs:` URL.
+    /// - Throws: `LXCError` `invalidArgument` when server or path is missing, or it is no `nfs:` URL.
     public init(parsing text: String) throws {
         guard Self.isOne(text), !text.contains("\0"), let parsed = ParsedURL(text), parsed.path != "/" else {
             throw LXCError(

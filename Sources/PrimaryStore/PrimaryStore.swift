@@ -13,12 +13,12 @@ public protocol PrimaryStore: Sendable {
 
     /// How much room there is.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `unavailable` or `io`.
+    /// - Throws: `LXCError` `unavailable` or `io`.
     func capacity() async throws -> StoreCapacity
 
     /// What the store holds.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `unavailable` or `io`.
+    /// - Throws: `LXCError` `unavailable` or `io`.
     func contents() async throws -> StoreContents
 
     /// Unpacks a template once (PrimaryStorageDownload). When it is there already, or another task or host is
@@ -31,7 +31,7 @@ public protocol PrimaryStore: Sendable {
     ///   - limits: what is accepted of the origin.
     ///   - progress: called while it is unpacked.
     /// - Returns: the template.
-    /// - Throws: ``LXCCore/LXCError`` `corrupt` for a damaged archive or another digest, `unsafe`, `limitExceeded`, `io`;
+    /// - Throws: `LXCError` `corrupt` for a damaged archive or another digest, `unsafe`, `limitExceeded`, `io`;
     ///   `CancellationError`. Nothing is left in the store then.
     func installTemplate(
         _ id: TemplateID, from origin: any TreeOrigin, expecting expected: TreeDigest?, limits: TreeLimits,
@@ -40,7 +40,7 @@ public protocol PrimaryStore: Sendable {
 
     /// Removes a template. What is not there is no error.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `inUse` while a volume was cloned from it, `io`.
+    /// - Throws: `LXCError` `inUse` while a volume was cloned from it, `io`.
     func deleteTemplate(_ id: TemplateID) async throws
 
     /// Clones a template into a new root volume (Create).
@@ -51,7 +51,7 @@ public protocol PrimaryStore: Sendable {
     ///   - idMap: owners are mapped through it; nil keeps them.
     ///   - progress: called while it is cloned.
     /// - Returns: the volume.
-    /// - Throws: ``LXCCore/LXCError`` `notFound` without that template, `alreadyExists`, `invalidArgument` for an owner
+    /// - Throws: `LXCError` `notFound` without that template, `alreadyExists`, `invalidArgument` for an owner
     ///   outside the map, `io`; `CancellationError`. Nothing is left in the store then.
     func createVolume(
         _ id: VolumeID, from template: TemplateID, idMap: IDMap?, progress: ProgressHandler?
@@ -59,18 +59,18 @@ public protocol PrimaryStore: Sendable {
 
     /// Removes a volume. What is not there is no error.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `inUse` while it is leased, `io`.
+    /// - Throws: `LXCError` `inUse` while it is leased, `io`.
     func deleteVolume(_ id: VolumeID) async throws
 
     /// The directory on this host in which the volume's root is, for a container to be started from.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `notFound`, `unavailable`; `unsafe` when the container put links in the place of
+    /// - Throws: `LXCError` `notFound`, `unavailable`; `unsafe` when the container put links in the place of
     ///   directories the host mounts on (`dev`, `proc`, `sys`, `run`).
     func hostPath(of volume: VolumeID) async throws -> String
 
     /// Takes a volume for a host. A host that has it already gets its lease again.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `notFound` without that volume, `inUse` naming the holder when it is another.
+    /// - Throws: `LXCError` `notFound` without that volume, `inUse` naming the holder when it is another.
     func acquireLease(on volume: VolumeID, for holder: String) async throws -> VolumeLease
 
     /// Gives a volume back. A lease that is not there, or is another holder's, stays as it is.

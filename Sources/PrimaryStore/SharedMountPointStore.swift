@@ -27,7 +27,7 @@ public struct SharedMountPointStore: PrimaryStore {
     ///   - id: the pool's uuid; nil takes the one the directory has, or a new one.
     ///   - pool: threads for file operations.
     ///   - logger: takes what is done, at `debug` and `info`.
-    /// - Throws: ``LXCCore/LXCError`` `notFound` when the directory is missing, `invalidArgument` when it belongs to a
+    /// - Throws: `LXCError` `notFound` when the directory is missing, `invalidArgument` when it belongs to a
     ///   pool of another id, `permissionDenied`, `io`.
     public init(
         path: String, id: PoolID? = nil, pool: BlockingPool = .shared,

@@ -1,49 +1,83 @@
-import FileTree
 import Glibc
 public import LXCCore
 
-/// Stores a compressed archive as a plain one.
+/// Undoes an archive's compression, gzip, bzip2, xz, zstd or lz4, recognised by content.
 public enum ArchiveDecompression {
-    /// Decompresses the archive at `path` and writes it to a descriptor, from where that stands. Blocks the thread.
+    /// Stores the contents of the archive `source` in the new file `destination`, and syncs it; a plain archive is
+    /// copied. Whether the contents are a tar archive is not looked at.
+    ///
+    /// Blocks its thread. Progress is in bytes read from `source`.
     ///
     /// - Parameters:
-    ///   - path: the archive: plain, gzip, bzip2, xz, zstd or lz4, told by its content.
-    ///   - descriptor: open for writing; stays open.
-    ///   - maximumBytes: how many bytes may come out.
-    /// - Returns: how many bytes were written, and how the archive was compressed.
-    /// - Throws: ``LXCError`` `corrupt` when the compressed data is damaged, cut short or followed by anything but
-    ///   zeros; `limitExceeded`; `notFound`; `io`. `CancellationError`. What was written by then remains.
+    ///   - source: the archive's path.
+    ///   - destination: a path where nothing is yet; nothing is there when this throws.
+    ///   - maximumBytes: how large the result may be, in bytes.
+    ///   - cancellation: looked at before each block.
+    ///   - progress: told how far it is.
+    /// - Returns: the size of the result in bytes.
+    /// - Throws: ``LXCError`` `notFound`, `permissionDenied`, `corrupt`, `limitExceeded`, `alreadyExists`, `io`;
+    ///   `CancellationError`.
     public static func run(
-        from path: String, to descriptor: CInt, maximumBytes: UInt64 = .max,
-        cancellation: Cancellation = Cancellation(), progress: ProgressHandler? = nil
-    ) throws -> (bytes: UInt64, format: CompressionFormat) {
-        let archive = try ArchiveFile(path: path)
-        var reporter = ProgressReporter(progress)
-        var written: UInt64 = 0
-        let position = { TransferProgress(bytes: archive.stream.bytesRead, totalBytes: archive.size) }
-        while true {
-            try cancellation.check()
-            let bytes = try archive.stream.next()
-            if bytes.isEmpty { break }
-            guard UInt64(bytes.count) <= maximumBytes - written else {
-                throw LXCError(
-                    .limitExceeded,
-                    "the archive \"\(path.escapedForDisplay)\" is larger than \(maximumBytes) bytes when decompressed")
+        from source: String, to destination: String, maximumBytes: UInt64, cancellation: Cancellation,
+        progress: ProgressHandler?
+    ) throws -> UInt64 {
+        let file = try FileStream(source)
+        let stream = try file.decompressed()
+        let output = try NewFile(destination)
+        do {
+            var reporter = ProgressReporter(progress)
+            var total: UInt64 = 0
+            while true {
+                try cancellation.check()
+                let block = try stream.next()
+                if block.isEmpty { break }
+                total += UInt64(block.count)
+                guard total <= maximumBytes else {
+                    throw LXCError(
+                        .limitExceeded, "the archive \(file.name) has more than \(maximumBytes) bytes of contents")
+                }
+                try output.write(block)
+                reporter.report(TransferProgress(bytes: file.position, totalBytes: file.size))
             }
-            try write(bytes, to: descriptor)
-            written += UInt64(bytes.count)
-            reporter.report(position())
+            try output.sync()
+            reporter.finish(TransferProgress(bytes: file.position, totalBytes: file.size))
+            return total
+        } catch {
+            output.remove()
+            throw error
         }
-        reporter.finish(position())
-        return (written, archive.format)
+    }
+}
+
+/// Owns the descriptor of a file it has made.
+private struct NewFile: ~Copyable {
+    private let descriptor: CInt
+    private let path: String
+
+    init(_ path: String) throws {
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { throw LXCError.lastSystemCall("open", "create \(path.escapedForDisplay)") }
+        self.descriptor = descriptor
+        self.path = path
     }
 
-    private static func write(_ bytes: UnsafeRawBufferPointer, to descriptor: CInt) throws {
-        var rest = bytes
+    deinit { close(descriptor) }
+
+    borrowing func write(_ block: UnsafeRawBufferPointer) throws {
+        var rest = block[...]
         while !rest.isEmpty {
-            let count = Descriptor.retrying { Glibc.write(descriptor, rest.baseAddress, rest.count) }
-            guard count > 0 else { throw LXCError.lastSystemCall("write", "write the decompressed archive") }
-            rest = UnsafeRawBufferPointer(rebasing: rest[count...])
+            let piece = UnsafeRawBufferPointer(rebasing: rest)
+            let count = Glibc.write(descriptor, piece.baseAddress, piece.count)
+            guard count >= 0 || errno == EINTR else {
+                throw LXCError.lastSystemCall("write", "write \(path.escapedForDisplay)")
+            }
+            rest = rest.dropFirst(max(count, 0))
         }
     }
+
+    borrowing func sync() throws {
+        guard fsync(descriptor) == 0 else { throw LXCError.lastSystemCall("fsync", "sync \(path.escapedForDisplay)") }
+    }
+
+    borrowing func remove() { unlink(path) }
 }

@@ -13,5 +13,9 @@ public struct TarArchive: TreeOrigin {
     public var description: String { path }
 
     /// Opens the archive for reading.
-    public func open(limits: TreeLimits) throws -> any TreeSource { fatalError("skeleton") }
+    ///
+    /// - Throws: ``LXCError`` `notFound`, `permissionDenied`, `corrupt` when it is no tar archive, `io`.
+    public func open(limits: TreeLimits) throws -> any TreeSource {
+        try TarSource(FileStream(path), limits: limits)
+    }
 }

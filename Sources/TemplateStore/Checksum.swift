@@ -36,7 +36,7 @@ public struct Checksum: Hashable, Sendable, CustomStringConvertible {
 
     /// Reads `{ALGORITHM}hex`, or bare digits for MD5.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `invalidArgument` for an unknown algorithm or a wrong number of digits.
+    /// - Throws: `LXCError` `invalidArgument` for an unknown algorithm or a wrong number of digits.
     public init(parsing text: String) throws {
         var algorithm = Algorithm.md5
         var digits = text[...]

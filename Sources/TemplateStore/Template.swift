@@ -16,7 +16,7 @@ public struct TemplateKey: Hashable, Sendable, Codable, Comparable, CustomString
 
     /// Reads `ACCOUNT/ID`.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `invalidArgument` for anything else.
+    /// - Throws: `LXCError` `invalidArgument` for anything else.
     public init(parsing text: String) throws {
         let numbers = text.split(separator: "/", omittingEmptySubsequences: false).map { UInt64($0) }
         guard numbers.count == 2, let account = numbers[0], let id = numbers[1] else {

@@ -33,7 +33,7 @@ struct TemplateProperties {
 
     /// The template, by CloudStack's rules of what a valid one has.
     ///
-    /// - Throws: ``LXCError`` `corrupt` naming the key that is missing or wrong.
+    /// - Throws: `LXCError` `corrupt` naming the key that is missing or wrong.
     func template(_ key: TemplateKey) throws -> Template {
         guard properties["tar"] == "true" else {
             throw LXCError(.corrupt, "template \(key) has no tar=true: it is not in tar format")

@@ -12,19 +12,19 @@ public protocol TemplateStore: Sendable {
     ///   - registration: what to store, and as what.
     ///   - progress: called while it is stored.
     /// - Returns: the template.
-    /// - Throws: ``LXCCore/LXCError`` `alreadyExists` where that key is taken, `notFound` without the archive, `corrupt`
+    /// - Throws: `LXCError` `alreadyExists` where that key is taken, `notFound` without the archive, `corrupt`
     ///   for a damaged archive or another checksum, `unsafe`, `limitExceeded`, `io`; `CancellationError`. Nothing is left
     ///   in the store then.
     func register(_ registration: TemplateRegistration, progress: ProgressHandler?) async throws -> Template
 
     /// All templates. One that is broken does not hide its neighbours.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `unavailable`, `io`.
+    /// - Throws: `LXCError` `unavailable`, `io`.
     func list() async throws -> TemplateListing
 
     /// One template.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `notFound`, or `corrupt` when it is there and broken.
+    /// - Throws: `LXCError` `notFound`, or `corrupt` when it is there and broken.
     func template(_ key: TemplateKey) async throws -> Template
 
     /// The tree inside, to be unpacked by a primary store.
@@ -34,11 +34,11 @@ public protocol TemplateStore: Sendable {
 
     /// Reads a template to its end and compares it with what was registered.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `corrupt` naming the difference, `notFound`; `CancellationError`.
+    /// - Throws: `LXCError` `corrupt` naming the difference, `notFound`; `CancellationError`.
     func verify(_ key: TemplateKey, progress: ProgressHandler?) async throws
 
     /// Removes a template. What is not there is no error.
     ///
-    /// - Throws: ``LXCCore/LXCError`` `io`.
+    /// - Throws: `LXCError` `io`.
     func delete(_ key: TemplateKey) async throws
 }

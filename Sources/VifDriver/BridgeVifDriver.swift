@@ -25,7 +25,7 @@ public struct BridgeVifDriver: VifDriver {
 
     /// Checks the bridge and returns an interface on it.
     ///
-    /// - Throws: ``LXCCore/LXCError`` with code `notFound` when the bridge is not there, `invalidArgument` when the
+    /// - Throws: `LXCError` with code `notFound` when the bridge is not there, `invalidArgument` when the
     ///   device of that name is no bridge, when the NIC names no bridge and there is none for its type of traffic, or
     ///   when a value of the NIC breaks a rule; `CancellationError`.
     public func plug(_ nic: NIC, of guest: ContainerName) async throws -> Interface {

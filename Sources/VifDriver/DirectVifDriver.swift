@@ -28,7 +28,7 @@ public struct DirectVifDriver: VifDriver {
 
     /// Checks the device and returns an interface on it. A bridge the NIC names is of no account.
     ///
-    /// - Throws: ``LXCCore/LXCError`` with code `notFound` when the device is not there, `invalidArgument` when it is a
+    /// - Throws: `LXCError` with code `notFound` when the device is not there, `invalidArgument` when it is a
     ///   bridge's port or a value of the NIC breaks a rule, `unsupported` for traffic other than guest and public, for
     ///   a rate and for a filter; `CancellationError`.
     public func plug(_ nic: NIC, of guest: ContainerName) async throws -> Interface {

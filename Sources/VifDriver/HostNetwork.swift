@@ -14,7 +14,7 @@ struct HostNetwork: Sendable {
 
     /// Checks that a bridge is there.
     ///
-    /// - Throws: ``LXCError`` with code `notFound` when nothing of that name is there, `invalidArgument` when it is no
+    /// - Throws: `LXCError` with code `notFound` when nothing of that name is there, `invalidArgument` when it is no
     ///   bridge, or no device can have that name.
     func requireBridge(_ name: String) async throws {
         try await look(at: name) { path in
@@ -34,7 +34,7 @@ struct HostNetwork: Sendable {
 
     /// Checks that a device is there and free for guests to be put on it.
     ///
-    /// - Throws: ``LXCError`` with code `notFound` when nothing of that name is there, `invalidArgument` when it is a
+    /// - Throws: `LXCError` with code `notFound` when nothing of that name is there, `invalidArgument` when it is a
     ///   port of a bridge, or no device can have that name.
     func requireFreeDevice(_ name: String) async throws {
         try await look(at: name) { path in

@@ -4,7 +4,7 @@ public import LXCCore
 /// Connects guests to networks: one way of doing so.
 ///
 /// A driver checks what the host has, makes what is missing, and says how libvirt is to connect the guest. It does not
-/// talk to libvirt: the ``DomainXML/Interface`` it returns goes into the guest's domain document, or is attached to the
+/// talk to libvirt: the `Interface` it returns goes into the guest's domain document, or is attached to the
 /// running guest.
 public protocol VifDriver: Sendable {
     /// A short stable name for log metadata and metric dimensions.
@@ -16,7 +16,7 @@ public protocol VifDriver: Sendable {
     ///   - nic: what the guest is to have.
     ///   - guest: the guest's name; names on the host are derived from it.
     /// - Returns: how libvirt is to connect the guest.
-    /// - Throws: ``LXCCore/LXCError`` with code `notFound` when a device of the host is not there, `invalidArgument`
+    /// - Throws: `LXCError` with code `notFound` when a device of the host is not there, `invalidArgument`
     ///   when it cannot serve or a value of the NIC breaks a rule, `unsupported` when this way of connecting guests
     ///   cannot give what the NIC asks for; `CancellationError`.
     func plug(_ nic: NIC, of guest: ContainerName) async throws -> Interface
@@ -24,6 +24,6 @@ public protocol VifDriver: Sendable {
     /// Releases what ``plug(_:of:)`` made for an interface. An interface of another driver, and one that was released
     /// before, is none of its business and no error.
     ///
-    /// - Throws: ``LXCCore/LXCError`` when something cannot be released; `CancellationError`.
+    /// - Throws: `LXCError` when something cannot be released; `CancellationError`.
     func unplug(_ interface: Interface) async throws
 }

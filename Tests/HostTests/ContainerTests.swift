@@ -57,7 +57,10 @@ struct ContainerTests {
         }
         await console.close()
         #expect(seen.contains("hello from init"))
-        #expect(seen.split(whereSeparator: \.isNewline).contains { $0.hasSuffix("map \(maps)") || $0.hasSuffix("map  \(maps)") })
+        #expect(
+            seen.split(whereSeparator: \.isNewline).contains {
+                $0.hasSuffix("map \(maps)") || $0.hasSuffix("map  \(maps)")
+            })
         #expect(seen.contains("got knock knock"))
     }
 

@@ -69,13 +69,13 @@ import Testing
             name: try ContainerName("web1"), template: try TemplateID(parsing: template))
         specification.title = text.replacing("\n", with: " ")
         specification.owner = text
-        specification.initializer = .init(path: "/\(text)", arguments: [text], environment: ["K": text])
+        specification.initializer = .init(path: "/\(text)", arguments: [text], environment: ["K": "plain"])
         let xml = try specification.domain(root: "/srv/\(text)", pool: .random()).xml()
         let read = try Domain(xml: xml)
         #expect(read.title == specification.title)
         #expect(try read.containerMetadata()?.owner == text)
         #expect(read.os.initPath == "/\(text)" && read.os.initArguments == [text])
-        #expect(read.os.initEnvironment.map(\.value) == [text])
+        #expect(read.os.initEnvironment.map(\.value) == ["plain"])
         #expect(read.filesystems.first?.source == .mount("/srv/\(text)"))
         try validateAgainstLibvirtSchema(xml)
     }

@@ -43,11 +43,8 @@ struct CreateContainer: AsyncParsableCommand {
 /// Reads a specification from a JSON file.
 enum SpecificationFile {
     static func read(_ path: String) throws -> ContainerSpecification {
-        let data: Data
-        do {
-            data = try Data(contentsOf: URL(filePath: path))
-        } catch {
-            throw LXCError(.notFound, "cannot read the specification \(path.escapedForDisplay)", cause: error)
+        guard let data = FileManager.default.contents(atPath: path) else {
+            throw LXCError(.notFound, "cannot read the specification \(path.escapedForDisplay)")
         }
         return try JSONDecoder().decode(ContainerSpecification.self, from: data)
     }
@@ -78,7 +75,9 @@ struct SpecificationOptions: ParsableArguments {
     var owner: String?
 
     func validate() throws {
-        guard !privileged || map.idMap.isEmpty else { throw ValidationError("--privileged and --id-map exclude each other") }
+        guard !privileged || map.idMap.isEmpty else {
+            throw ValidationError("--privileged and --id-map exclude each other")
+        }
     }
 
     func specification(_ name: String) throws -> ContainerSpecification {
@@ -144,7 +143,8 @@ struct ContainerArgument: ParsableArguments {
             path = URL(filePath: directory).deletingLastPathComponent().path(percentEncoded: false)
         }
         guard let path else {
-            throw LXCError(.invalidArgument, "the root of \(name) is in no store that can be told from it; give --primary")
+            throw LXCError(
+                .invalidArgument, "the root of \(name) is in no store that can be told from it; give --primary")
         }
         return try await SharedMountPointStore(path: try localPath(path), logger: common.logger())
     }
@@ -221,7 +221,10 @@ struct ListContainers: AsyncParsableCommand {
         Output.table(
             ["NAME", "STATE", "ID", "UUID"],
             guests.map {
-                [$0.name.description, $0.state.rawValue, $0.id.map(String.init) ?? "-", $0.uuid.uuidString.lowercased()]
+                [
+                    $0.name.description, $0.state.rawValue, $0.id.map(String.init) ?? "-",
+                    $0.uuid.uuidString.lowercased(),
+                ]
             })
     }
 }

@@ -19,20 +19,7 @@ struct Lxcctl: AsyncParsableCommand {
 @main
 enum Main {
     static func main() async {
-        let command = parse()
-        let work = Task { () -> CInt in
-            do {
-                var command = command
-                if var asynchronous = command as? any AsyncParsableCommand {
-                    try await asynchronous.run()
-                } else {
-                    try command.run()
-                }
-                return EXIT_SUCCESS
-            } catch {
-                return Failure.report(error)
-            }
-        }
+        let work = Task { await execute() }
         // An interrupted command takes back what it had half made, then ends as a failure.
         let signals = [SIGINT, SIGTERM].map { number in
             signal(number, SIG_IGN)
@@ -46,9 +33,19 @@ enum Main {
         exit(status)
     }
 
-    private static func parse() -> any ParsableCommand {
+    private static func execute() async -> CInt {
         do {
-            return try Lxcctl.parseAsRoot()
+            var command = try Lxcctl.parseAsRoot()
+            do {
+                if var asynchronous = command as? any AsyncParsableCommand {
+                    try await asynchronous.run()
+                } else {
+                    try command.run()
+                }
+                return EXIT_SUCCESS
+            } catch {
+                return Failure.report(error)
+            }
         } catch {
             Lxcctl.exit(withError: error)  // 0 for help and version, 64 for usage.
         }

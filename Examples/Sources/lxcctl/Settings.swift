@@ -17,20 +17,12 @@ struct Settings {
 
     /// Reads the file named, or the default file where there is one.
     init(file: String?) throws {
-        guard let text = try Self.read(file ?? Self.defaultFile) else {
+        let path = file ?? Self.defaultFile
+        guard let contents = FileManager.default.contents(atPath: path) else {
             guard let file else { return }
-            throw LXCError(.notFound, "there is no configuration file \(file.escapedForDisplay)")
+            throw LXCError(.notFound, "cannot read the configuration file \(file.escapedForDisplay)")
         }
-        properties = try JavaProperties(parsing: text)
-    }
-
-    private static func read(_ path: String) throws -> [UInt8]? {
-        guard access(path, F_OK) == 0 else { return nil }
-        do {
-            return Array(try Data(contentsOf: URL(filePath: path)))
-        } catch {
-            throw LXCError(.io, "cannot read \(path.escapedForDisplay)", cause: error)
-        }
+        properties = try JavaProperties(parsing: contents)
     }
 
     subscript(key: Key) -> String? { properties[key.rawValue].flatMap { $0.isEmpty ? nil : $0 } }
@@ -49,7 +41,8 @@ struct Settings {
 func localPath(_ location: String) throws -> String {
     guard !location.hasPrefix("nfs://") else {
         throw LXCError(
-            .unsupported, "\(location.escapedForDisplay): nfs:// locations are not offered by this version; mount the "
+            .unsupported,
+            "\(location.escapedForDisplay): nfs:// locations are not offered by this version; mount the "
                 + "export and give the directory")
     }
     guard !location.isEmpty, !location.contains("\0") else {

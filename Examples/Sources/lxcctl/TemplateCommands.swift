@@ -59,8 +59,10 @@ struct ListTemplates: AsyncParsableCommand {
         Output.table(
             ["TEMPLATE", "NAME", "SIZE", "DIGEST"],
             listing.templates.map {
-                [$0.key.description, $0.name.escapedForDisplay, $0.size.description,
-                    $0.digest.map { String($0.description.prefix(12)) } ?? "-"]
+                [
+                    $0.key.description, $0.name.escapedForDisplay, $0.size.description,
+                    $0.digest.map { String($0.description.prefix(12)) } ?? "-",
+                ]
             })
         for broken in listing.broken { print("broken: \(broken.reason)") }
     }

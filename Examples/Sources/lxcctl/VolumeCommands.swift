@@ -43,8 +43,10 @@ struct ListVolumes: AsyncParsableCommand {
         Output.table(
             ["UUID", "TEMPLATE", "SIZE", "ID MAP"],
             volumes.map { volume in
-                [volume.id.description, volume.template?.description ?? "-", volume.logicalSize?.description ?? "-",
-                    volume.idMap?.users.map(\.description).joined(separator: ",") ?? "-"]
+                [
+                    volume.id.description, volume.template?.description ?? "-", volume.logicalSize?.description ?? "-",
+                    volume.idMap?.users.map(\.description).joined(separator: ",") ?? "-",
+                ]
             })
     }
 }
