@@ -192,6 +192,7 @@ public actor InMemoryPrimaryStore: PrimaryStore {
         let destination = MemoryTreeDestination(name)
         let summary = try await TreeCopy.run(
             from: origin, to: destination, options: options, pool: pool, progress: progress)
+        try Task.checkCancellation()
         guard let tree = destination.tree else { throw LXCError(.io, "the copy to \(name) ended without a tree") }
         guard summary.logicalBytes <= available.bytes else {
             throw LXCError.systemCall("write", errno: ENOSPC, "store \(name)")

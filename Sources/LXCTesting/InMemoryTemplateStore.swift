@@ -118,7 +118,7 @@ public actor InMemoryTemplateStore: TemplateStore {
         return Template(
             key: registration.key, name: registration.name,
             description: registration.description.isEmpty ? registration.name : registration.description,
-            fileName: "\(registration.key.id).tar", size: size, isPublic: registration.isPublic,
+            fileName: "\(TemplateID.random()).tar", size: size, isPublic: registration.isPublic,
             digest: summary.digest)
     }
 

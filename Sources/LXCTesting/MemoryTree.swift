@@ -35,7 +35,7 @@ public struct MemoryTree: TreeOrigin {
     /// The owner of what is added from now on.
     public var owner: (user: UInt32, group: UInt32) = (0, 0)
 
-    private let openings = Counter()
+    private var openings = Counter()
 
     /// An empty tree.
     public init(_ description: String = "a tree in memory") { self.description = description }
@@ -60,6 +60,13 @@ public struct MemoryTree: TreeOrigin {
 
     /// How often this tree, or a copy of this value, was opened for reading.
     public var timesOpened: Int { openings.value }
+
+    /// The same tree, whose openings are counted from zero and for itself.
+    func countedAnew() -> MemoryTree {
+        var tree = self
+        tree.openings = Counter()
+        return tree
+    }
 
     /// Adds a directory.
     ///

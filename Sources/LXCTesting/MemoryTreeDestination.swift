@@ -20,16 +20,20 @@ public final class MemoryTreeDestination: TreeDestination {
     /// - Throws: `LXCError` `alreadyExists` when there is a tree already.
     public func open(options: TreeCopyOptions) throws -> any TreeSink {
         guard tree == nil else { throw LXCError(.alreadyExists, "there is a tree in \(description) already") }
-        return Writing(self)
+        return Writing(self, mustBeSafe: options.requiresSafeRoot)
     }
 
     private final class Writing: TreeSink {
         private let destination: MemoryTreeDestination
+        private let mustBeSafe: Bool
         private var order: [TreePath] = []
         private var nodes: [TreePath: MemoryTree.Node] = [:]
         private var current: TreePath?
 
-        init(_ destination: MemoryTreeDestination) { self.destination = destination }
+        init(_ destination: MemoryTreeDestination, mustBeSafe: Bool) {
+            self.destination = destination
+            self.mustBeSafe = mustBeSafe
+        }
 
         var losses: TreeLosses { TreeLosses() }
         var strategy: String { "write" }
@@ -58,9 +62,29 @@ public final class MemoryTreeDestination: TreeDestination {
         func finish() throws {
             var tree = MemoryTree(destination.description)
             tree.nodes = order.compactMap { nodes[$0] }
+            if mustBeSafe { try tree.requireSafeRoot() }
             destination.finished.withLock { $0 = tree }
         }
 
         func abandon() { nodes = [:] }
     }
+}
+
+extension MemoryTree {
+    /// What a container's start mounts over must be a directory; what it only reads may be a link that stays inside.
+    ///
+    /// - Throws: ``LXCCore/LXCError`` `unsafe`.
+    fileprivate func requireSafeRoot() throws {
+        for name in ["dev", "proc", "sys", "run", "etc", "sbin"] {
+            switch self[name]?.entry.kind {
+            case nil, .directory: continue
+            case .symbolicLink(let target) where ["etc", "sbin"].contains(name) && Self.staysInside(target): continue
+            default:
+                throw LXCError(
+                    .unsafe, "\"\(name)\" of the root filesystem leads out of it, or is no directory; refused")
+            }
+        }
+    }
+
+    private static func staysInside(_ target: [UInt8]) -> Bool { (try? TreePath(target)) != nil }
 }

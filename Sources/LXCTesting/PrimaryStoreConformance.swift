@@ -57,7 +57,7 @@ public struct PrimaryStoreConformance: Sendable {
         _ rule: String, _ body: @escaping @Sendable (any PrimaryStore, MemoryTree) async throws -> Void
     ) -> ConformanceCheck {
         ConformanceCheck(rule) { [withStore, tree = options.tree] in
-            try await withStore { store in try await body(store, tree) }
+            try await withStore { store in try await body(store, tree.countedAnew()) }
         }
     }
 

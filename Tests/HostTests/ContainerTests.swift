@@ -16,6 +16,7 @@ struct ContainerTests {
                     privilege: privileged ? .privileged : .unprivileged(.standard))
                 specification.memory = .mebibytes(128)
                 specification.nics = [NIC(bridge: bridge.name)]
+                specification.initializer.environment = ["ADDRESS": bridge.guestAddress]
                 let container = try await host.lxc.createContainer(specification)
                 #expect(try await container.status().state == .shutOff)
                 try await container.start()
@@ -24,7 +25,7 @@ struct ContainerTests {
 
                 try await checkOwners(of: specification, on: host)
                 try await checkConsole(of: container, maps: privileged ? "0 0 4294967295" : "0 100000 65536")
-                try HostTests.run("/bin/busybox", "ping", "-c", "1", "-W", "5", "192.0.2.2")
+                try HostTests.run("/bin/busybox", "ping", "-c", "1", "-W", "5", bridge.guestAddress)
                 try await checkStatistics(of: container)
 
                 #expect(try await container.stop(within: .seconds(20)) == .graceful)

@@ -57,7 +57,7 @@ struct TestHost: Sendable {
         #!/bin/busybox sh
         trap 'echo asked to end; exit 0' TERM
         echo "hello from $(/bin/busybox cat /proc/1/comm), map $(/bin/busybox tr -s ' ' </proc/self/uid_map)"
-        /bin/busybox ip address add 192.0.2.2/24 dev eth0 2>/dev/null && /bin/busybox ip link set eth0 up
+        [ -n "$ADDRESS" ] && /bin/busybox ip address add $ADDRESS/24 dev eth0 && /bin/busybox ip link set eth0 up
         while true; do if read -t 1 line; then echo "got $line"; fi; done
         """
 
@@ -96,14 +96,18 @@ struct TestHost: Sendable {
 /// A bridge of one test alone.
 struct TestBridge: Sendable {
     let name = "lxct\(UInt32.random(in: 0 ... .max))"
-    let address = "192.0.2.1/24"
+    /// A network of its own among those kept for tests (RFC 2544), so that tests of two programs can run side by side.
+    private let network = "198.\(Int.random(in: 18...19)).\(Int.random(in: 0...255))"
+
+    var hostAddress: String { "\(network).1/24" }
+    var guestAddress: String { "\(network).2" }
 
     /// Makes the bridge, runs `body`, and takes the bridge away, also when `body` fails.
     static func run(_ body: (TestBridge) async throws -> Void) async throws {
         let bridge = TestBridge()
         try HostTests.run("/sbin/ip", "link", "add", bridge.name, "type", "bridge")
         defer { try? HostTests.run("/sbin/ip", "link", "delete", bridge.name) }
-        try HostTests.run("/sbin/ip", "address", "add", bridge.address, "dev", bridge.name)
+        try HostTests.run("/sbin/ip", "address", "add", bridge.hostAddress, "dev", bridge.name)
         try HostTests.run("/sbin/ip", "link", "set", bridge.name, "up")
         try await body(bridge)
     }

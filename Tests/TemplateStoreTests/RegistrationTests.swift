@@ -136,7 +136,9 @@ struct RegistrationTests {
         try fixture.directory.write("this is no archive, however long it may be\n", to: "text")
         try fixture.directory.write("", to: "empty")
         let tar = try fixture.directory.read("plain")
-        try fixture.directory.write(Array(tar.prefix(tar.count / 2 + 100)), to: "half")
+        // In the middle of a member's contents.
+        let place = try #require(tar.firstRange(of: Array("box\n".utf8))?.lowerBound)
+        try fixture.directory.write(Array(tar.prefix(place + 2)), to: "half")
         for name in ["text", "empty", "half"] {
             let error = await failure(fixture.registration(fixture.directory[name]))
             #expect(error?.code == .corrupt, "\(name)")
