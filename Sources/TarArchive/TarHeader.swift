@@ -92,7 +92,9 @@ struct TarHeader {
     private func id(_ number: Int64, _ what: String, _ path: TreePath) throws -> UInt32 {
         guard let id = UInt32(exactly: number), id < UInt32.max else {
             throw LXCError(
-                .unsafe, "\"\(path)\" in the archive \(archive) has the \(what) id \(number), which Linux lacks; refused")
+                .unsafe,
+                "\"\(path)\" in the archive \(archive) has the \(what) id \(number), which Linux does not know; refused"
+            )
         }
         return id
     }
