@@ -81,7 +81,7 @@ final class TarSource: TreeSource {
             return nil
         }
         hasEntry = true
-        return TarHeader(entry, archive: file.name, warning: status == ARCHIVE_WARN ? archive.message : nil)
+        return TarHeader(entry, archive: file.name, warning: archive.message)
     }
 
     /// Reads what is left after the last entry: the end-of-archive marker and nothing but zeros.

@@ -57,6 +57,15 @@ struct ReadEntry: Equatable {
         var bytes: [UInt8]
     }
 
+    /// Adds a piece, joined to the one before where it adjoins: how contents are cut is the source's own business.
+    mutating func add(_ bytes: [UInt8], at offset: UInt64) {
+        if let last = pieces.last, last.offset + UInt64(last.bytes.count) == offset {
+            pieces[pieces.count - 1].bytes += bytes
+        } else {
+            pieces.append(Piece(offset: offset, bytes: bytes))
+        }
+    }
+
     var path: String { entry.path.description }
     /// The contents without their holes.
     var bytes: [UInt8] { pieces.flatMap(\.bytes) }
@@ -71,7 +80,7 @@ func readAll(_ path: String, limits: TreeLimits = TreeLimits()) throws -> (entri
     var entries: [ReadEntry] = []
     while let entry = try source.next() {
         var read = ReadEntry(entry: entry)
-        while try source.readPiece({ read.pieces.append(ReadEntry.Piece(offset: $0, bytes: Array($1))) }) {}
+        while try source.readPiece({ read.add(Array($1), at: $0) }) {}
         entries.append(read)
     }
     #expect(try source.next() == nil)

@@ -73,10 +73,11 @@ struct AttributeTests {
     @Test("the kernel's attribute itself has precedence")
     func precedence() throws {
         let (file, losses) = try read([
-            "SCHILY.acl.access": "user::rw-,user:1:r--,group::r--,mask::r--,other::r--",
+            "SCHILY.acl.access": "user::rw-,user:1:r--,group::r--,mask::rwx,other::r--",
             "SCHILY.xattr.system.posix_acl_access": "raw",
         ])
         #expect(file.attributes == [Self.access: Array("raw".utf8)])
+        #expect(file.entry.mode == 0o674)
         #expect(losses.isEmpty)
     }
 
@@ -85,12 +86,19 @@ struct AttributeTests {
         arguments: [
             "user::rw-,user:somebody:rwx,group::r--,mask::rwx,other::r--",
             "user::rw-,user:5:rwx,group::r--,other::r--",
-            "user::rw-,user:5:rwx,user:5:r--,group::r--,mask::rwx,other::r--",
+            "user::rw-,user:5:qqq,group::r--,mask::rwx,other::r--",
             "user::rw-,user:99999999999:rwx,group::r--,mask::rwx,other::r--",
             "nonsense",
         ])
     func incomplete(list: String) throws {
         let (file, losses) = try read(["SCHILY.acl.access": list])
+        #expect(file.attributes.isEmpty)
+        #expect(losses.kinds["acl"]?.paths == ["x"])
+    }
+
+    @Test("an NFSv4 list is a loss")
+    func foreignList() throws {
+        let (file, losses) = try read(["SCHILY.ace": "owner@:rw-p--aARWcCos:-------:allow"])
         #expect(file.attributes.isEmpty)
         #expect(losses.kinds["acl"]?.paths == ["x"])
     }
