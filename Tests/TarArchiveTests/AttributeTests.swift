@@ -98,7 +98,7 @@ struct AttributeTests {
 
     @Test("an NFSv4 list is a loss")
     func foreignList() throws {
-        let (file, losses) = try read(["SCHILY.ace": "owner@:rw-p--aARWcCos:-------:allow"])
+        let (file, losses) = try read(["SCHILY.acl.ace": "owner@:rw-p--aARWcCos:-------:allow"])
         #expect(file.attributes.isEmpty)
         #expect(losses.kinds["acl"]?.paths == ["x"])
     }
