@@ -79,10 +79,10 @@ struct ReadArchive: ~Copyable {
         switch status {
         case ARCHIVE_OK, ARCHIVE_WARN: return true
         case ARCHIVE_EOF: return false
-        default: throw file.corrupt("cannot be read: \(message.escapedForDisplay)")
+        default: throw file.corrupt("cannot be read: \((message ?? "status \(status)").escapedForDisplay)")
         }
     }
 
-    /// What libarchive says of its last failure or warning.
-    var message: String { archive_error_string(raw).map { String(cString: $0) } ?? "error \(archive_errno(raw))" }
+    /// What libarchive says of its last call; nil where it has nothing to say.
+    var message: String? { archive_error_string(raw).map { String(cString: $0) } }
 }

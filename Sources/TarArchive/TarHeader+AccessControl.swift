@@ -5,29 +5,33 @@ import Glibc
 extension TarHeader {
     /// Adds the access control lists the archive has as text, in the form of the extended attributes the kernel keeps
     /// them in, unless it has those attributes themselves.
-    func addAccessControl(to entry: inout TreeEntry, losses: inout TreeLosses) throws {
+    func addAccessControl(to entry: inout TreeEntry, losses: inout TreeLosses) {
+        // Part of a list could allow what the whole forbids, so a list that is not understood is left out altogether.
+        var isComplete = !hasUnreadableAccessControl
         let types = archive_entry_acl_types(raw)
-        let posixTypes = ARCHIVE_ENTRY_ACL_TYPE_ACCESS | ARCHIVE_ENTRY_ACL_TYPE_DEFAULT
-        // The other types are NFSv4's.
-        var isComplete = !hasUnreadableAccessControl && types & ~posixTypes == 0
         for (type, name) in [
             (ARCHIVE_ENTRY_ACL_TYPE_ACCESS, "system.posix_acl_access"),
             (ARCHIVE_ENTRY_ACL_TYPE_DEFAULT, "system.posix_acl_default"),
-        ] where types & type != 0 {
-            let name = Array(name.utf8)
-            guard !entry.attributes.contains(where: { $0.name == name }) else { continue }
+        ] where types & type != 0 && !hasUnreadableAccessControl {
             guard let list = AccessControlList(raw, type: type), list.fits(entry.kind, type: type) else {
                 isComplete = false
                 continue
             }
-            entry.attributes.append(TreeEntry.Attribute(name: name, value: list.bytes))
             // The group bits of a mode stand for the mask; libarchive has put the owning group's there.
             if type == ARCHIVE_ENTRY_ACL_TYPE_ACCESS, let mask = list.mask {
                 entry.mode = entry.mode & ~0o070 | mask << 3
             }
+            let name = Array(name.utf8)
+            guard !entry.attributes.contains(where: { $0.name == name }) else { continue }
+            entry.attributes.append(TreeEntry.Attribute(name: name, value: list.bytes))
         }
-        if !isComplete { losses.add("acl", entry.path) }
+        let posixTypes = ARCHIVE_ENTRY_ACL_TYPE_ACCESS | ARCHIVE_ENTRY_ACL_TYPE_DEFAULT
+        let hasForeignTypes = types & ~posixTypes != 0
+        if !isComplete || hasForeignTypes { losses.add("acl", entry.path) }
     }
+
+    /// Whether libarchive could not read an access control list, which it only mentions.
+    private var hasUnreadableAccessControl: Bool { warning?.hasPrefix("Parse error") ?? false }
 }
 
 /// A POSIX access control list that names everyone by number and has all the entries acl(5) demands.

@@ -7,9 +7,10 @@ import LXCCore
 struct TarHeader {
     let raw: OpaquePointer
     private let archive: String
-    private let warning: String?
+    /// What libarchive mentioned while it read the header.
+    let warning: String?
 
-    /// Takes libarchive's entry, the archive's name for messages, and libarchive's warning about the entry.
+    /// Takes libarchive's entry, the archive's name for messages, and what libarchive mentioned.
     init(_ raw: OpaquePointer, archive: String, warning: String?) {
         self.raw = raw
         self.archive = archive
@@ -32,12 +33,9 @@ struct TarHeader {
             path: path, kind: kind, mode: UInt16(archive_entry_perm(raw) & 0o7777),
             user: try id(archive_entry_uid(raw), "user", path), group: try id(archive_entry_gid(raw), "group", path),
             modified: modified, attributes: try attributes(of: path, limit: limits.attributeBytes))
-        try addAccessControl(to: &entry, losses: &losses)
+        addAccessControl(to: &entry, losses: &losses)
         return entry
     }
-
-    /// Whether libarchive could not read an access control list.
-    var hasUnreadableAccessControl: Bool { warning?.contains("Parse error") ?? false }
 
     private func kind(of path: TreePath, limits: TreeLimits) throws -> TreeEntry.Kind? {
         if let target = archive_entry_hardlink(raw) {
@@ -92,7 +90,9 @@ struct TarHeader {
     private func id(_ number: Int64, _ what: String, _ path: TreePath) throws -> UInt32 {
         guard let id = UInt32(exactly: number), id < UInt32.max else {
             throw LXCError(
-                .unsafe, "\"\(path)\" in the archive \(archive) has the \(what) id \(number), which Linux lacks; refused")
+                .unsafe,
+                "\"\(path)\" in the archive \(archive) has the \(what) id \(number), which Linux does not know; refused"
+            )
         }
         return id
     }

@@ -81,7 +81,7 @@ final class TarSource: TreeSource {
             return nil
         }
         hasEntry = true
-        return TarHeader(entry, archive: file.name, warning: status == ARCHIVE_WARN ? archive.message : nil)
+        return TarHeader(entry, archive: file.name, warning: archive.message)
     }
 
     /// Reads what is left after the last entry: the end-of-archive marker and nothing but zeros.
@@ -103,7 +103,8 @@ final class TarSource: TreeSource {
     private func check(_ count: UInt64) throws {
         if let headerBudget, count > headerBudget {
             throw LXCError(
-                .limitExceeded, "the archive \(file.name) has an entry with more than \(Self.headerBytes) bytes of headers")
+                .limitExceeded,
+                "the archive \(file.name) has an entry with more than \(Self.headerBytes) bytes of headers")
         }
         let allowed = limits.expansionRatio.multipliedReportingOverflow(by: max(file.position, 1))
         guard count <= Self.freeExpansion || allowed.overflow || count <= allowed.partialValue else {

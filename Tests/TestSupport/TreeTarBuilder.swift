@@ -13,6 +13,11 @@ public struct TarBuilder {
     ///   - type: the type flag, such as `0` file, `1` hard link, `2` symbolic link, `3` and `4` devices, `5` directory.
     ///   - data: the contents.
     ///   - size: what the header says of the contents' size; by default the truth.
+    ///   - linkTarget: what a link names.
+    ///   - mode: the mode bits.
+    ///   - user: the owner.
+    ///   - group: the owning group.
+    ///   - modified: seconds since 1970.
     ///   - device: a device's numbers.
     public mutating func add(
         _ path: String, type: Character = "0", data: [UInt8] = [], size: UInt64? = nil, linkTarget: String = "",

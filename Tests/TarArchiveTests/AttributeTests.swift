@@ -1,0 +1,105 @@
+import FileTree
+import LXCCore
+import TarArchive
+import TestSupport
+import Testing
+
+@Suite("Attributes in archives", .timeLimit(.minutes(1)))
+struct AttributeTests {
+    private static let access = "system.posix_acl_access"
+    private static let standard = "system.posix_acl_default"
+
+    private func read(
+        _ records: KeyValuePairs<String, String>, type: Character = "0", mode: UInt64 = 0o644
+    ) throws -> (entry: ReadEntry, losses: TreeLosses) {
+        var tar = TarBuilder()
+        tar.addPax(records)
+        tar.add("x", type: type, linkTarget: type == "2" ? "target" : "", mode: mode)
+        let result = try readAll(tar.finish())
+        return (try #require(result.entries.first), result.losses)
+    }
+
+    @Test("extended attributes keep their bytes")
+    func extendedAttributes() throws {
+        let value: [UInt8] = [1, 0, 0, 2, 0, 0xff, 0x0a, 0x3d]
+        var tar = TarBuilder()
+        tar.addPax([
+            (key: "SCHILY.xattr.security.capability", value: value),
+            (key: "SCHILY.xattr.user.empty", value: []),
+            (key: "LIBARCHIVE.xattr.user.both", value: Array("dHdv".utf8)),
+            (key: "SCHILY.xattr.user.both", value: Array("two".utf8)),
+        ])
+        tar.add("x")
+        let result = try readAll(tar.finish())
+        #expect(
+            result.entries.first?.attributes == [
+                "security.capability": value, "user.empty": [], "user.both": Array("two".utf8),
+            ])
+        #expect(result.losses.isEmpty)
+    }
+
+    @Test("an access control list becomes the kernel's attribute, and its mask the mode's group bits")
+    func accessControl() throws {
+        let (file, losses) = try read(
+            ["SCHILY.acl.access": "user::rw-,group::r--,group:7:r-x,user:70000:rwx,user:5:---,mask::rw-,other::---"],
+            mode: 0o2660)
+        let expected: [UInt8] = [
+            2, 0, 0, 0,
+            1, 0, 6, 0, 255, 255, 255, 255,
+            2, 0, 0, 0, 5, 0, 0, 0,
+            2, 0, 7, 0, 0x70, 0x11, 1, 0,
+            4, 0, 4, 0, 255, 255, 255, 255,
+            8, 0, 5, 0, 7, 0, 0, 0,
+            16, 0, 6, 0, 255, 255, 255, 255,
+            32, 0, 0, 0, 255, 255, 255, 255,
+        ]
+        #expect(file.attributes == [Self.access: expected])
+        #expect(file.entry.mode == 0o2660)
+        #expect(losses.isEmpty)
+    }
+
+    @Test("a default list is kept on directories only")
+    func defaultList() throws {
+        let records: KeyValuePairs = ["SCHILY.acl.default": "user::rwx,group::r-x,other::---"]
+        let directory = try read(records, type: "5", mode: 0o755)
+        #expect(directory.entry.attributes.keys.sorted() == [Self.standard])
+        #expect(directory.entry.attributes[Self.standard]?.count == 28)
+        #expect(directory.losses.isEmpty)
+        let file = try read(records)
+        #expect(file.entry.attributes.isEmpty)
+        #expect(file.losses.kinds["acl"]?.count == 1)
+    }
+
+    @Test("the kernel's attribute itself has precedence")
+    func precedence() throws {
+        let (file, losses) = try read([
+            "SCHILY.acl.access": "user::rw-,user:1:r--,group::r--,mask::rwx,other::r--",
+            "SCHILY.xattr.system.posix_acl_access": "raw",
+        ])
+        #expect(file.attributes == [Self.access: Array("raw".utf8)])
+        #expect(file.entry.mode == 0o674)
+        #expect(losses.isEmpty)
+    }
+
+    @Test(
+        "a list that is incomplete or names someone by name is a loss",
+        arguments: [
+            "user::rw-,user:somebody:rwx,group::r--,mask::rwx,other::r--",
+            "user::rw-,user:5:rwx,group::r--,other::r--",
+            "user::rw-,user:5:qqq,group::r--,mask::rwx,other::r--",
+            "user::rw-,user:99999999999:rwx,group::r--,mask::rwx,other::r--",
+            "nonsense",
+        ])
+    func incomplete(list: String) throws {
+        let (file, losses) = try read(["SCHILY.acl.access": list])
+        #expect(file.attributes.isEmpty)
+        #expect(losses.kinds["acl"]?.paths == ["x"])
+    }
+
+    @Test("an NFSv4 list is a loss")
+    func foreignList() throws {
+        let (file, losses) = try read(["SCHILY.acl.ace": "owner@:rw-p--aARWcCos:-------:allow"])
+        #expect(file.attributes.isEmpty)
+        #expect(losses.kinds["acl"]?.paths == ["x"])
+    }
+}
