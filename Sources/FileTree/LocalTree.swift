@@ -42,16 +42,10 @@ public struct LocalTree: TreeOrigin, TreeDestination {
     /// - Throws: ``LXCError`` `inUse` when a mount point is inside, `io`; `CancellationError`.
     public func remove(pool: BlockingPool = .shared) async throws {
         try await pool.run { cancellation in
-            let location: TreeLocation
             do {
-                location = try TreeLocation(path)
+                try TreeLocation(path).remove(TreeRemover(cancellation: cancellation))
             } catch let error as LXCError where error.code == .notFound {
-                return
-            }
-            let remover = TreeRemover(cancellation: cancellation)
-            try location.name.withCString {
-                try remover.check($0, in: location.parent.raw)
-                try remover.remove($0, in: location.parent.raw)
+                // Not even the directory above is there.
             }
         }
     }
@@ -61,14 +55,16 @@ public struct LocalTree: TreeOrigin, TreeDestination {
         guard let root = Descriptor(origin.path, flags: clinux_o_path | clinux_o_directory),
             let rootStatus = FileStatus(of: root.raw)
         else { return }
-        var directory = try TreeLocation(path).parent
+        let flags = clinux_o_path | clinux_o_directory
+        let location = try TreeLocation(path)
+        guard var directory = Descriptor(".", in: location.parent.raw, flags: flags) else { return }
         while let status = FileStatus(of: directory.raw) {
             guard status.identity != rootStatus.identity else {
                 throw LXCError(
                     .invalidArgument,
                     "\"\(path.escapedForDisplay)\" is inside \"\(origin.path.escapedForDisplay)\"; choose another place")
             }
-            guard let above = Descriptor("..", in: directory.raw, flags: clinux_o_path | clinux_o_directory),
+            guard let above = Descriptor("..", in: directory.raw, flags: flags),
                 let aboveStatus = FileStatus(of: above.raw), aboveStatus.identity != status.identity
             else { return }
             directory = above
@@ -95,5 +91,13 @@ struct TreeLocation: ~Copyable {
         }
         self.parent = parent
         self.name = String(name)
+    }
+
+    /// Removes what has the name.
+    borrowing func remove(_ remover: TreeRemover) throws {
+        try name.withCString {
+            try remover.check($0, in: parent.raw)
+            try remover.remove($0, in: parent.raw)
+        }
     }
 }

@@ -71,7 +71,7 @@ final class LibArchiveStream: ByteStream {
         var offset = archive_filter_bytes(archive, -1)
         try withUnsafeTemporaryAllocation(byteCount: 65_536, alignment: 8) { buffer in
             while true {
-                let count = Descriptor.retrying { pread(file.raw, buffer.baseAddress, buffer.count, offset) }
+                let count = Descriptor.retrying { pread(file.raw, buffer.baseAddress, buffer.count, off_t(offset)) }
                 guard count >= 0 else { throw LXCError.lastSystemCall("pread", "read the archive \(shown)") }
                 if count == 0 { return }
                 guard UnsafeRawBufferPointer(rebasing: buffer[..<count]).isZero else {

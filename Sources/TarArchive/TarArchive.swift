@@ -2,6 +2,10 @@ public import FileTree
 import LXCCore
 
 /// A tar archive in a local file, plain or compressed with gzip, bzip2, xz, zstd or lz4, recognised by content.
+///
+/// Archives are read by this package's own reader, because names have to arrive byte for byte: libarchive converts and
+/// normalizes the names of pax archives. libarchive decompresses what is not gzip; gzip is left to zlib, because
+/// libarchive does not check its CRC.
 public struct TarArchive: TreeOrigin {
     /// The archive's path.
     public let path: String
@@ -13,5 +17,7 @@ public struct TarArchive: TreeOrigin {
     public var description: String { path }
 
     /// Opens the archive for reading.
-    public func open(limits: TreeLimits) throws -> any TreeSource { fatalError("skeleton") }
+    public func open(limits: TreeLimits) throws -> any TreeSource {
+        try TarReader(ArchiveFile(path: path), shown: "\"\(path.escapedForDisplay)\"", limits: limits)
+    }
 }

@@ -1,0 +1,70 @@
+/// Builds tar archives byte by byte, also such as no tar program writes.
+public struct TreeTarBuilder {
+    /// The archive so far.
+    public private(set) var bytes: [UInt8] = []
+
+    /// Starts an empty archive.
+    public init() {}
+
+    /// Adds an entry.
+    ///
+    /// - Parameters:
+    ///   - name: the name, cut to the header's 100 bytes.
+    ///   - type: the type letter.
+    ///   - data: what follows the header, padded to a block.
+    ///   - size: the size the header tells; that of the data where nil.
+    public mutating func add(
+        _ name: String, type: Character = "0", mode: Int = 0o644, user: Int = 0, group: Int = 0, size: Int? = nil,
+        modified: Int = 0, link: String = "", major: Int = 0, minor: Int = 0, data: [UInt8] = []
+    ) {
+        var header = [UInt8](repeating: 0, count: 512)
+        let put = { (text: [UInt8], offset: Int, limit: Int, header: inout [UInt8]) in
+            for (index, byte) in text.prefix(limit).enumerated() { header[offset + index] = byte }
+        }
+        let octal = { (number: Int, digits: Int) in
+            let text = String(number, radix: 8)
+            return Array((String(repeating: "0", count: max(0, digits - text.count)) + text).utf8)
+        }
+        put(Array(name.utf8), 0, 100, &header)
+        put(octal(mode, 7), 100, 7, &header)
+        put(octal(user, 7), 108, 7, &header)
+        put(octal(group, 7), 116, 7, &header)
+        put(octal(size ?? data.count, 11), 124, 11, &header)
+        put(octal(modified, 11), 136, 11, &header)
+        header[156] = type.asciiValue ?? 0
+        put(Array(link.utf8), 157, 100, &header)
+        put(Array("ustar\u{0}00".utf8), 257, 8, &header)
+        put(octal(major, 7), 329, 7, &header)
+        put(octal(minor, 7), 337, 7, &header)
+        put([UInt8](repeating: UInt8(ascii: " "), count: 8), 148, 8, &header)
+        put(octal(header.reduce(0) { $0 + Int($1) }, 6) + [0], 148, 7, &header)
+        bytes += header + Self.padded(data)
+    }
+
+    /// Adds a pax header for the entry after it.
+    public mutating func addPax(_ records: [(String, [UInt8])], type: Character = "x") {
+        add("PaxHeaders/x", type: type, data: records.flatMap { Self.record($0.0, $0.1) })
+    }
+
+    /// Adds a pax header with text values.
+    public mutating func addPax(_ records: KeyValuePairs<String, String>) {
+        addPax(records.map { ($0.key, Array($0.value.utf8)) })
+    }
+
+    /// Adds bytes as they are.
+    public mutating func addRaw(_ raw: [UInt8]) { bytes += raw }
+
+    /// The archive with its end marker.
+    public func finished() -> [UInt8] { bytes + [UInt8](repeating: 0, count: 1024) }
+
+    private static func padded(_ data: [UInt8]) -> [UInt8] {
+        data + [UInt8](repeating: 0, count: (512 - data.count % 512) % 512)
+    }
+
+    private static func record(_ keyword: String, _ value: [UInt8]) -> [UInt8] {
+        let rest = Array(" \(keyword)=".utf8) + value + [UInt8(ascii: "\n")]
+        var length = rest.count + 1
+        while String(length).utf8.count + rest.count != length { length = String(length).utf8.count + rest.count }
+        return Array(String(length).utf8) + rest
+    }
+}
