@@ -3,7 +3,7 @@ import Glibc
 import LXCCore
 
 /// How a path below an open directory is resolved so that nothing leads out of it: no symbolic link is followed.
-package enum PathResolution: Sendable {
+package enum PathResolution: CaseIterable, Sendable {
     /// openat2(2), by the kernel in one step; the walk where the kernel lacks it.
     case automatic
     /// One component after the other with O_NOFOLLOW.
