@@ -110,7 +110,7 @@ public final class LXCHypervisor: Sendable {
                 throw LXCError(.alreadyExists, "there is a container \(name) already; destroy it or take another name")
             }
             // The document is made before anything is built, so that a bad value costs nothing.
-            _ = try specification.domain(root: "/", pool: primary.id)
+            _ = try specification.domain(root: "/", pool: primary.id).xml()
             let interfaces = try await vifs.plug(specification.nics, of: name)
             do {
                 _ = try await primary.createVolume(
