@@ -60,6 +60,7 @@ extension PrimaryStoreConformance {
                 try await requireError(.notFound, by: "its host path") { try await store.hostPath(of: volume.id) }
                 try await store.deleteVolume(volume.id)
                 try await store.deleteVolume(.random())
+                try requireEqual(await store.collectGarbage(), 0, "the number of leftovers")
             },
         ]
     }

@@ -107,6 +107,7 @@ public struct PrimaryStoreConformance: Sendable {
                 try requireEqual(await store.contents(), StoreContents(), "the contents")
                 try await store.deleteTemplate(id)
                 try await store.deleteTemplate(.random())
+                try requireEqual(await store.collectGarbage(), 0, "the number of leftovers")
                 _ = try await store.installTemplate(id, from: tree)
             },
             check("a template stays while a volume was cloned from it") { store, tree in

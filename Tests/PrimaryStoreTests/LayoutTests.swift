@@ -1,5 +1,6 @@
 import FileTree
 import Foundation
+import Glibc
 import LXCCore
 import LXCTesting
 import PrimaryStore
@@ -85,6 +86,29 @@ struct LayoutTests {
         // Another process reads the same.
         let other = try await SharedMountPointStore(path: fixture.directory.path)
         #expect(try await other.contents().templates == [template])
+    }
+
+    @Test func deletionsLeaveNothing() async throws {
+        let fixture = try await Fixture()
+        let template = try await fixture.template()
+        let volume = try await fixture.store.createVolume(.random(), from: template).id
+        try await fixture.store.deleteVolume(volume)
+        #expect(fixture.control == ["objects/\(template).json"])
+        try await fixture.store.deleteTemplate(template)
+        #expect(fixture.control.isEmpty)
+        #expect(fixture.directory.list() == [".lxc"])
+    }
+
+    @Test func aRootThatAContainerTurnedOutwardsHasNoHostPath() async throws {
+        let fixture = try await Fixture()
+        let volume = try await fixture.volume()
+        #expect(symlink("../../../../etc", fixture.directory["\(volume)/dev"]) == 0)
+        let error = await #expect(throws: LXCError.self) { try await fixture.store.hostPath(of: volume) }
+        #expect(error?.code == .unsafe)
+        // It can still be given back and thrown away.
+        _ = try await fixture.store.acquireLease(on: volume, for: "host-a")
+        try await fixture.store.releaseLease(on: volume, by: "host-a")
+        try await fixture.store.deleteVolume(volume)
     }
 
     @Test func aVolumeIsACopy() async throws {
