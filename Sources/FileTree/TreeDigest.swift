@@ -21,7 +21,9 @@ public struct TreeDigest: Hashable, Sendable, Codable, CustomStringConvertible {
         let bytes = stride(from: 0, to: digits.count - 1, by: 2).compactMap {
             UInt8(String(decoding: digits[$0...($0 + 1)], as: UTF8.self), radix: 16)
         }
-        guard digits.count == 64, bytes.count == 32 else {
+        // The number parser takes a sign, which is no digit.
+        let areDigits = digits.allSatisfy { Character(Unicode.Scalar($0)).isHexDigit }
+        guard digits.count == 64, areDigits, bytes.count == 32 else {
             throw LXCError(.invalidArgument, "\"\(text.escapedForDisplay)\" is not a digest of 64 hexadecimal digits")
         }
         self.bytes = bytes

@@ -89,7 +89,11 @@ func controlGroups(of container: String) -> [String] {
     return search("/sys/fs/cgroup", depth: 2)
 }
 
-func hostMounts() throws -> String { try String(contentsOfFile: "/proc/self/mountinfo", encoding: .utf8) }
+/// The host's mounts that a daemon could have made; other tests mount things of their own meanwhile.
+func hostMounts() throws -> [Substring] {
+    let mounts = try String(contentsOfFile: "/proc/self/mountinfo", encoding: .utf8)
+    return mounts.split(separator: "\n").filter { $0.contains("libvirt") || $0.contains("/run/lxc-hypervisor") }
+}
 
 func freshDirectory() -> String { "/run/lxc-hypervisor/test-\(UInt32.random(in: 0 ... .max))" }
 
