@@ -21,13 +21,17 @@ struct PrivateLibvirtdDirectory: Sendable {
 
     /// Checks the path and makes the directory with all that the daemon needs; what is there already stays.
     ///
+    /// - Parameters:
+    ///   - path: the directory.
+    ///   - isRemoved: whether it goes with the daemon; then it must hold nothing else.
     /// - Throws: `invalidArgument` for a path that cannot work, `unsafe` when somebody else could write to it.
-    init(_ path: String) throws {
+    init(_ path: String, isRemoved: Bool) throws {
         self.path = path
         try checkPath()
         try Self.makeDirectories(String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]), mode: 0o755)
         try Self.makeDirectory(path, mode: 0o700)
         try checkOwner()
+        if isRemoved { try checkContents() }
         for mount in Self.mounts {
             try Self.makeDirectory("\(path)/\(mount.name)", mode: 0o755)
             try Self.makeDirectories(mount.target, mode: 0o755)
@@ -60,6 +64,16 @@ struct PrivateLibvirtdDirectory: Sendable {
                 "the directory \(path.escapedForDisplay) of a private libvirtd must not lie in "
                     + "\(hidden.target), which the daemon sees as its own; use another")
         }
+    }
+
+    /// Refuses a directory that holds what is not a daemon's: all of it would be removed with the daemon.
+    private func checkContents() throws {
+        let ours = Self.mounts.map(\.name) + ["libvirtd.conf", "virtlogd.conf", "lock"]
+        guard let other = try DurableFile.list(path).first(where: { !ours.contains($0) }) else { return }
+        throw LXCError(
+            .invalidArgument,
+            "\(path.escapedForDisplay) holds \(other.escapedForDisplay), and a private libvirtd removes its directory when "
+                + "it ends; use a directory that is empty or not there yet")
     }
 
     private func checkOwner() throws(LXCError) {
