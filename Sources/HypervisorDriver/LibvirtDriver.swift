@@ -175,14 +175,21 @@ public struct LibvirtDriver: HypervisorDriver {
         return statistics
     }
 
-    /// Passes libvirt's lifecycle events on.
+    /// How many events may wait for a slow reader.
+    private static let eventBacklog = 4096
+
+    /// Passes libvirt's lifecycle events on. The stream ends with `limitExceeded` when its reader is 4096 events behind.
     public func events() async throws -> AsyncThrowingStream<GuestEvent, any Error> {
         let source = try await connection.lifecycleEvents()
-        return AsyncThrowingStream { continuation in
+        return AsyncThrowingStream(bufferingPolicy: .bufferingOldest(Self.eventBacklog)) { continuation in
             let task = Task {
                 do {
                     for try await event in source {
-                        if let event = GuestEvent(event) { continuation.yield(event) }
+                        guard let event = GuestEvent(event), case .dropped = continuation.yield(event) else { continue }
+                        throw LXCError(
+                            .limitExceeded,
+                            "the reader of the guests' events is \(Self.eventBacklog) events behind; list the guests and "
+                                + "listen again")
                     }
                     continuation.finish()
                 } catch {

@@ -1,0 +1,32 @@
+import DomainXML
+import HypervisorDriver
+import LXCCore
+import Testing
+
+@Suite(.timeLimit(.minutes(1)))
+struct LibvirtDriverEventTests {
+    /// Events that nobody reads must not fill the memory.
+    @Test func aReaderThatFallsBehindIsToldSo() async throws {
+        let driver = LibvirtDriver(kind: .lxc, uri: "test:///default")
+        let name = try ContainerName("event-source")
+        var domain = Domain(type: .test, name: name.description, os: .container(initPath: "/sbin/init"))
+        domain.memory = .mebibytes(64)
+        try await driver.define(domain)
+        let events = try await driver.events()
+        for _ in 0..<2500 {
+            try await driver.start(name)
+            try await driver.destroy(name)
+        }
+        try await driver.undefine(name)
+        var seen = 0
+        let error = await #expect(throws: LXCError.self) {
+            for try await event in events {
+                seen += 1
+                if event.kind == .undefined { break }
+            }
+        }
+        #expect(error?.code == .limitExceeded)
+        #expect(seen == 4096)
+        await driver.close()
+    }
+}
