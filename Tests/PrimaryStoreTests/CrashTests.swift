@@ -79,6 +79,17 @@ struct CrashTests {
         #expect(fixture.control.isEmpty)
     }
 
+    @Test func whatCannotBeRemovedKeepsNothingElse() async throws {
+        let fixture = try await Fixture()
+        let stuck = try VolumeID(parsing: "00000000-0000-4000-8000-000000000000")
+        try fixture.directory.write("half", to: ".lxc/staging/\(stuck).0123456789abcdef/etc/hostname")
+        // A directory in the place of its lock.
+        try fixture.directory.makeDirectory(".lxc/locks/\(stuck)")
+        _ = try leaveEverything(in: fixture)
+        await #expect(throws: LXCError.self) { try await fixture.store.collectGarbage() }
+        #expect(fixture.control == ["staging/\(stuck).0123456789abcdef", "locks/\(stuck)"])
+    }
+
     @Test func leftoversAreNotFollowedOutOfTheStore() async throws {
         let fixture = try await Fixture()
         let outside = try TemporaryDirectory()
