@@ -8,13 +8,26 @@ extension String {
         self = Self.escaping(String(decoding: Array(bytes), as: UTF8.self).unicodeScalars)
     }
 
+    /// The string with nothing but what could break a line, or act on a terminal, escaped.
+    var onOneLine: String {
+        unicodeScalars.map { Self.isHarmful($0) ? Self.number($0) : String($0) }.joined()
+    }
+
+    private static func isHarmful(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.properties.generalCategory {
+        case .control, .format, .lineSeparator, .paragraphSeparator: true
+        default: false
+        }
+    }
+
+    private static func number(_ scalar: Unicode.Scalar) -> String { "\\u{\(String(scalar.value, radix: 16))}" }
+
     private static func escaping(_ scalars: some Collection<Unicode.Scalar>) -> String {
         var result = ""
         for scalar in scalars.prefix(200) {
-            switch scalar.properties.generalCategory {
-            case .control, .format, .lineSeparator, .paragraphSeparator:
-                result += "\\u{\(String(scalar.value, radix: 16))}"
-            default:
+            if isHarmful(scalar) {
+                result += number(scalar)
+            } else {
                 result += scalar == "\\" || scalar == "\"" ? "\\\(scalar)" : String(scalar)
             }
         }

@@ -27,8 +27,8 @@ package enum DurableFile {
         var written = 0
         while written < contents.count {
             let count = contents[written...].withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-            guard count >= 0 else { throw LXCError.lastSystemCall("write", "write \(path)") }
-            written += count
+            guard count >= 0 || errno == EINTR else { throw LXCError.lastSystemCall("write", "write \(path)") }
+            written += max(count, 0)
         }
         guard fsync(descriptor) == 0 else { throw LXCError.lastSystemCall("fsync", "sync \(path)") }
     }
@@ -57,6 +57,7 @@ package enum DurableFile {
         var buffer = [UInt8](repeating: 0, count: 64 << 10)
         while contents.count <= limit {
             let count = buffer.withUnsafeMutableBytes { Glibc.read(descriptor, $0.baseAddress, $0.count) }
+            if count < 0, errno == EINTR { continue }
             guard count >= 0 else { throw LXCError.lastSystemCall("read", "read \(path)") }
             if count == 0 { return contents }
             contents += buffer[..<count]

@@ -61,6 +61,6 @@ public struct LXCError: Error, Sendable, CustomStringConvertible {
         self.location = "\(fileID):\(line)"
     }
 
-    /// The message, followed by the cause in parentheses.
-    public var description: String { cause.map { "\(message) (\($0))" } ?? message }
+    /// The message, followed by the cause in parentheses, on one line: causes of others may bring text from outside.
+    public var description: String { cause.map { "\(message) (\("\($0)".onOneLine))" } ?? message }
 }

@@ -83,4 +83,10 @@ struct DisplayTextTests {
         #expect(String(escapingForDisplay: [0x61, 0xFF, 0x62]) == "a\u{FFFD}b")
         #expect(String(escapingForDisplay: [0x0A] as [UInt8]) == "\\u{a}")
     }
+
+    @Test func theCauseOfAnotherForgesNoSecondLine() {
+        struct Foreign: Error, CustomStringConvertible { let description = "bad\n2026 all is well\u{1B}[2K" }
+        let error = LXCError(.io, "cannot read x", cause: LXCError(.io, "cannot read y", cause: Foreign()))
+        #expect(error.description == "cannot read x (cannot read y (bad\\u{a}2026 all is well\\u{1b}[2K))")
+    }
 }
