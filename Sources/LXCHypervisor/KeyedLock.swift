@@ -1,10 +1,18 @@
 /// Lets one operation at a time work on an object, and operations on different objects side by side.
 actor KeyedLock<Key: Hashable & Sendable> {
-    private var waiting: [Key: [CheckedContinuation<Void, Never>]] = [:]
+    private struct Waiter {
+        let number: UInt64
+        let continuation: CheckedContinuation<Void, any Error>
+    }
+
+    private var waiting: [Key: [Waiter]] = [:]
+    private var lastNumber: UInt64 = 0
 
     /// Runs `body` when nobody else runs one for the key.
+    ///
+    /// - Throws: what `body` throws; `CancellationError` at once when cancelled while waiting.
     nonisolated func hold<Value>(_ key: Key, _ body: () async throws -> Value) async throws -> Value {
-        await acquire(key)
+        try await acquire(key)
         let result: Result<Value, any Error>
         do {
             try Task.checkCancellation()
@@ -16,12 +24,28 @@ actor KeyedLock<Key: Hashable & Sendable> {
         return try result.get()
     }
 
-    private func acquire(_ key: Key) async {
+    private func acquire(_ key: Key) async throws {
         guard waiting[key] != nil else {
             waiting[key] = []
             return
         }
-        await withCheckedContinuation { waiting[key, default: []].append($0) }
+        lastNumber += 1
+        let number = lastNumber
+        try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { continuation in
+                if Task.isCancelled { return continuation.resume(throwing: CancellationError()) }
+                waiting[key, default: []].append(Waiter(number: number, continuation: continuation))
+            }
+        } onCancel: {
+            // Comes to the actor after the waiter has been appended, because nothing suspends before.
+            Task { await self.giveUp(number, key) }
+        }
+    }
+
+    /// Takes a waiter out of the queue, if it is not its turn already.
+    private func giveUp(_ number: UInt64, _ key: Key) {
+        guard let index = waiting[key]?.firstIndex(where: { $0.number == number }) else { return }
+        waiting[key]?.remove(at: index).continuation.resume(throwing: CancellationError())
     }
 
     /// Hands the key to the one that waits longest.
@@ -31,6 +55,6 @@ actor KeyedLock<Key: Hashable & Sendable> {
             return
         }
         waiting[key]?.removeFirst()
-        first.resume()
+        first.continuation.resume()
     }
 }

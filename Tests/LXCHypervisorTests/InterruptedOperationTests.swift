@@ -109,6 +109,28 @@ struct InterruptedOperationTests {
         #expect(await !isLeased(specification.volume))
     }
 
+    @Test func anOperationThatWaitsForAnotherCanBeCancelled() async throws {
+        let (reached, signal) = AsyncStream<Void>.makeStream()
+        let host = host(.beforeStart) { _ in
+            signal.finish()
+            try await Task.sleep(for: .seconds(4))
+        }
+        let container = try await host.createContainer(specification())
+        let start = Task { try await container.start() }
+        for await _ in reached {}
+        let waiting = [Task { try await container.suspend() }, Task { try await container.destroy() }]
+        try await Task.sleep(for: .milliseconds(100))
+        let cancelled = ContinuousClock.now
+        for task in waiting {
+            task.cancel()
+            await #expect(throws: CancellationError.self) { try await task.value }
+        }
+        #expect(ContinuousClock.now - cancelled < .seconds(2))
+        try await start.value
+        #expect(try await container.status().state == .running)
+        try await container.destroy()
+    }
+
     // MARK: Destroying
 
     @Test func destroyingWhatIsGoneSucceeds() async throws {
