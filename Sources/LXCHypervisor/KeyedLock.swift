@@ -32,9 +32,12 @@ actor KeyedLock<Key: Hashable & Sendable> {
         lastNumber += 1
         let number = lastNumber
         try await withTaskCancellationHandler {
-            try await withCheckedThrowingContinuation { continuation in
-                if Task.isCancelled { return continuation.resume(throwing: CancellationError()) }
-                waiting[key, default: []].append(Waiter(number: number, continuation: continuation))
+            try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+                if Task.isCancelled {
+                    continuation.resume(throwing: CancellationError())
+                } else {
+                    waiting[key, default: []].append(Waiter(number: number, continuation: continuation))
+                }
             }
         } onCancel: {
             // Comes to the actor after the waiter has been appended, because nothing suspends before.
