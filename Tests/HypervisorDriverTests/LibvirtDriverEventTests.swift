@@ -3,7 +3,7 @@ import HypervisorDriver
 import LXCCore
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(3)))
 struct LibvirtDriverEventTests {
     /// Events that nobody reads must not fill the memory.
     @Test func aReaderThatFallsBehindIsToldSo() async throws {
@@ -13,7 +13,7 @@ struct LibvirtDriverEventTests {
         domain.memory = .mebibytes(64)
         try await driver.define(domain)
         let events = try await driver.events()
-        for _ in 0..<2500 {
+        for _ in 0..<2100 {
             try await driver.start(name)
             try await driver.destroy(name)
         }
@@ -22,7 +22,8 @@ struct LibvirtDriverEventTests {
         let error = await #expect(throws: LXCError.self) {
             for try await event in events {
                 seen += 1
-                if event.kind == .undefined { break }
+                // Other tests have guests on the same driver.
+                if event.guest == name, event.kind == .undefined { break }
             }
         }
         #expect(error?.code == .limitExceeded)
