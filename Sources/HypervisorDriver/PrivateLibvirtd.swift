@@ -54,7 +54,9 @@ public final class PrivateLibvirtd: Sendable {
     {
         try configuration.validate()
         let paths = try await BlockingPool.shared.run { _ in
-            try PrivateLibvirtdDirectory(configuration.directory ?? defaultDirectory(configuration.lifetime))
+            try PrivateLibvirtdDirectory(
+                configuration.directory ?? defaultDirectory(configuration.lifetime),
+                isRemovedAtEnd: configuration.lifetime == .owner)
         }
         let launcher = PrivateLibvirtdLauncher(
             directory: paths, drivers: configuration.drivers, lifetime: configuration.lifetime)

@@ -21,13 +21,15 @@ struct PrivateLibvirtdDirectory: Sendable {
 
     /// Checks the path and makes the directory with all that the daemon needs; what is there already stays.
     ///
-    /// - Throws: `invalidArgument` for a path that cannot work, `unsafe` when somebody else could write to it.
-    init(_ path: String) throws {
+    /// - Throws: `invalidArgument` for a path that cannot work, `unsafe` when somebody else could write to it,
+    ///   `alreadyExists` when it is removed at the end and holds files of others.
+    init(_ path: String, isRemovedAtEnd: Bool) throws {
         self.path = path
         try checkPath()
         try Self.makeDirectories(String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]), mode: 0o755)
         try Self.makeDirectory(path, mode: 0o700)
         try checkOwner()
+        if isRemovedAtEnd { try checkEmpty() }
         for mount in Self.mounts {
             try Self.makeDirectory("\(path)/\(mount.name)", mode: 0o755)
             try Self.makeDirectories(mount.target, mode: 0o755)
@@ -59,6 +61,16 @@ struct PrivateLibvirtdDirectory: Sendable {
                 .invalidArgument,
                 "the directory \(path.escapedForDisplay) of a private libvirtd must not lie in "
                     + "\(hidden.target), which the daemon sees as its own; use another")
+        }
+    }
+
+    /// A daemon that ends with its owner takes its directory with it: what was there before must not go too.
+    private func checkEmpty() throws {
+        guard try DurableFile.list(path).isEmpty else {
+            throw LXCError(
+                .alreadyExists,
+                "\(path.escapedForDisplay) holds files, and a private libvirtd removes its directory when it ends; "
+                    + "give it an empty directory, or none")
         }
     }
 
