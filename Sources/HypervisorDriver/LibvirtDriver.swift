@@ -106,7 +106,16 @@ public struct LibvirtDriver: HypervisorDriver {
     /// Signals the container's init, or presses the virtual machine's power button. `/dev/initctl` inside the
     /// container is never used: a container could make it a link (CVE-2013-6456).
     public func shutdown(_ guest: ContainerName) async throws {
-        try await connection.shutDown(guest.description, by: kind == .lxc ? .signal : .powerButton)
+        let deadline = ContinuousClock.now + .seconds(5)
+        while true {
+            do {
+                return try await connection.shutDown(guest.description, by: kind == .lxc ? .signal : .powerButton)
+            } catch let error as LXCError where error.code == .invalidState {
+                // libvirt learns a container's init a moment after the start has returned, and refuses until then.
+                guard ContinuousClock.now < deadline, try await self.guest(guest).state.isActive else { throw error }
+                try await Task.sleep(for: .milliseconds(20))
+            }
+        }
     }
 
     /// Destroys the domain.

@@ -16,7 +16,8 @@ extension PrivateLibvirtd {
         /// The directory for everything of the daemon: sockets, definitions, logs. nil makes one below
         /// `/run/lxc-hypervisor`: a fresh one for a daemon of this process alone, `shared` for a lingering one.
         ///
-        /// It must be root's alone, and must not lie below the directories that the daemon sees as its own:
+        /// It must be root's alone. That of a daemon of this process alone is removed with the daemon, so it must be
+        /// empty or not there, or left by such a daemon. It must not lie below the directories that the daemon sees as its own:
         /// `/run/libvirt`, `/etc/libvirt`, `/var/lib/libvirt`, `/var/log/libvirt`, `/var/cache/libvirt`. For the same
         /// reason a container's files must not lie there either.
         public var directory: String?

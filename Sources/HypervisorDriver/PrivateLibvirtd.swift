@@ -48,7 +48,7 @@ public final class PrivateLibvirtd: Sendable {
     ///
     /// - Throws: `LXCError` `permissionDenied` for a user other than root or where the kernel refuses a mount
     ///   namespace, `unavailable` when libvirtd is not installed or ends at once, `timedOut` when it does not answer in
-    ///   time, `invalidArgument` or `unsafe` for a directory that cannot be used.
+    ///   time, `invalidArgument` or `unsafe` for a directory that cannot be used, `inUse` when a daemon runs in it.
     public static func start(_ configuration: Configuration = Configuration(), logger: Logger) async throws
         -> PrivateLibvirtd
     {
@@ -56,7 +56,7 @@ public final class PrivateLibvirtd: Sendable {
         let paths = try await BlockingPool.shared.run { _ in
             try PrivateLibvirtdDirectory(
                 configuration.directory ?? defaultDirectory(configuration.lifetime),
-                isRemovedAtEnd: configuration.lifetime == .owner)
+                isRemoved: configuration.lifetime == .owner)
         }
         let launcher = PrivateLibvirtdLauncher(
             directory: paths, drivers: configuration.drivers, lifetime: configuration.lifetime)

@@ -21,15 +21,17 @@ struct PrivateLibvirtdDirectory: Sendable {
 
     /// Checks the path and makes the directory with all that the daemon needs; what is there already stays.
     ///
-    /// - Throws: `invalidArgument` for a path that cannot work, `unsafe` when somebody else could write to it,
-    ///   `alreadyExists` when it is removed at the end and holds files of others.
-    init(_ path: String, isRemovedAtEnd: Bool) throws {
+    /// - Parameters:
+    ///   - path: the directory.
+    ///   - isRemoved: whether it goes with the daemon; then it must hold nothing else.
+    /// - Throws: `invalidArgument` for a path that cannot work, `unsafe` when somebody else could write to it.
+    init(_ path: String, isRemoved: Bool) throws {
         self.path = path
         try checkPath()
         try Self.makeDirectories(String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]), mode: 0o755)
         try Self.makeDirectory(path, mode: 0o700)
         try checkOwner()
-        if isRemovedAtEnd { try checkEmpty() }
+        if isRemoved { try checkContents() }
         for mount in Self.mounts {
             try Self.makeDirectory("\(path)/\(mount.name)", mode: 0o755)
             try Self.makeDirectories(mount.target, mode: 0o755)
@@ -64,14 +66,14 @@ struct PrivateLibvirtdDirectory: Sendable {
         }
     }
 
-    /// A daemon that ends with its owner takes its directory with it: what was there before must not go too.
-    private func checkEmpty() throws {
-        guard try DurableFile.list(path).isEmpty else {
-            throw LXCError(
-                .alreadyExists,
-                "\(path.escapedForDisplay) holds files, and a private libvirtd removes its directory when it ends; "
-                    + "give it an empty directory, or none")
-        }
+    /// Refuses a directory that holds what is not a daemon's: all of it would be removed with the daemon.
+    private func checkContents() throws {
+        let ours = Self.mounts.map(\.name) + ["libvirtd.conf", "virtlogd.conf", "lock"]
+        guard let other = try DurableFile.list(path).first(where: { !ours.contains($0) }) else { return }
+        throw LXCError(
+            .invalidArgument,
+            "\(path.escapedForDisplay) holds \(other.escapedForDisplay), and a private libvirtd removes its directory when "
+                + "it ends; use a directory that is empty or not there yet")
     }
 
     private func checkOwner() throws(LXCError) {

@@ -66,7 +66,7 @@ struct PrivateLibvirtdLauncher: Sendable {
     }
 
     /// Whether somebody listens at a Unix socket.
-    private static func answers(_ path: String) -> Bool {
+    static func answers(_ path: String) -> Bool {
         let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { return false }
         defer { close(descriptor) }

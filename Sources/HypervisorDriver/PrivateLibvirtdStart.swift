@@ -14,7 +14,22 @@ struct PrivateLibvirtdStart: Sendable {
     private var paths: PrivateLibvirtdDirectory { launcher.directory }
 
     /// Starts a daemon that ends with this process; what was started is gone again after a failure.
+    ///
+    /// - Throws: `inUse` when a daemon runs in the directory already.
     func supervised() async throws -> PrivateLibvirtdLauncher.Running {
+        try await FileLock.hold(paths.lock, pool: .shared) {
+            // The end of one of two in the same directory would take the other's away.
+            guard try await !BlockingPool.shared.run({ _ in PrivateLibvirtdLauncher.answers(paths.socket) }) else {
+                throw LXCError(
+                    .inUse,
+                    "a libvirtd runs in \(paths.path.escapedForDisplay) already; use another directory, or a lingering "
+                        + "daemon, which can be shared")
+            }
+            return try await launchSupervised()
+        }
+    }
+
+    private func launchSupervised() async throws -> PrivateLibvirtdLauncher.Running {
         let (log, running) = try await launchWithLog()
         defer { close(log) }
         do {
@@ -33,30 +48,19 @@ struct PrivateLibvirtdStart: Sendable {
     /// Connects to the directory's daemon, started first if there is none: by one process at a time.
     func shared() async throws -> (LibvirtConnection, PrivateLibvirtdLauncher.Running?) {
         if let client = try? await connect() { return (client, nil) }
-        let lock = try await BlockingPool.shared.run { _ in try takeLock() }
-        defer { close(lock) }
-        if let client = try? await connect() { return (client, nil) }
-        let (log, running) = try await launchWithLog()
-        defer { close(log) }
-        try await awaitAnswers { kill(running.process, 0) != 0 ? lastLine(of: log) : nil }
-        logger.info("lingering libvirtd started", metadata: ["libvirt.directory": "\(paths.path)"])
-        return (try await connect(), running)
+        return try await FileLock.hold(paths.lock, pool: .shared) {
+            if let client = try? await connect() { return (client, nil) }
+            let (log, running) = try await launchWithLog()
+            defer { close(log) }
+            try await awaitAnswers { kill(running.process, 0) != 0 ? lastLine(of: log) : nil }
+            logger.info("lingering libvirtd started", metadata: ["libvirt.directory": "\(paths.path)"])
+            return (try await connect(), running)
+        }
     }
 
     private func connect() async throws -> LibvirtConnection {
         let driver: LibvirtDriver.Kind = launcher.drivers.contains(.lxc) ? .lxc : .kvm
         return try await LibvirtConnection.open(paths.uri(for: driver), logger: logger)
-    }
-
-    private func takeLock() throws -> CInt {
-        let lock = open(paths.lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        guard lock >= 0 else { throw LXCError.lastSystemCall("open", "lock the directory of a private libvirtd") }
-        while flock(lock, LOCK_EX) != 0 {
-            if errno == EINTR { continue }
-            defer { close(lock) }
-            throw LXCError.lastSystemCall("flock", "lock the directory of a private libvirtd")
-        }
-        return lock
     }
 
     /// Launches with the log open for reading: a supervisor that gives up removes the file.

@@ -5,8 +5,9 @@ public import LXCCore
 /// A container the hypervisor knows. A value to hold: it keeps no state, every answer is asked for anew.
 ///
 /// Operations on one container run one after the other, on different containers side by side. Each throws
-/// `LXCError` `notFound` once the container is deleted, `unavailable` while libvirt cannot be reached, and
-/// what it names.
+/// `LXCError` `notFound` once the container is deleted (but ``destroy()``), `unavailable` while libvirt cannot
+/// be reached, `invalidState` from starting, stopping and destroying one whose volume is in another pool, and what it
+/// names.
 public struct Container: Sendable {
     /// How a container came to its end.
     public enum StopOutcome: String, Hashable, Sendable, Codable {
@@ -46,7 +47,10 @@ public struct Container: Sendable {
         try await host.stop(name, within: grace)
     }
 
-    /// Kills it, undefines it and deletes its volume.
+    /// Kills it, deletes its volume and undefines it. A container that is gone is no error, and a destruction that
+    /// failed half-way is finished by the next.
+    ///
+    /// - Throws: `LXCError` `inUse` when another host has its volume; the container stays then.
     public func destroy() async throws {
         try await host.destroy(name)
     }
@@ -55,14 +59,14 @@ public struct Container: Sendable {
     ///
     /// - Throws: `LXCError` `invalidState` when it is not running.
     public func suspend() async throws {
-        try await host.operation("suspend", on: name) { try await host.driver.suspend(name) }
+        try await host.operation("container.suspend", on: name) { try await host.driver.suspend(name) }
     }
 
     /// Lets it go on.
     ///
     /// - Throws: `LXCError` `invalidState` when it is not suspended.
     public func resume() async throws {
-        try await host.operation("resume", on: name) { try await host.driver.resume(name) }
+        try await host.operation("container.resume", on: name) { try await host.driver.resume(name) }
     }
 
     /// What it uses.

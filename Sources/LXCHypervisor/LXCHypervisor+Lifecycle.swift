@@ -1,6 +1,7 @@
 import DomainXML
 import HypervisorDriver
 import LXCCore
+import Logging
 import PrimaryStore
 
 extension LXCHypervisor {
@@ -10,7 +11,7 @@ extension LXCHypervisor {
             guard try await !driver.guest(name).state.isActive else {
                 throw LXCError(.invalidState, "container \(name) is running already")
             }
-            guard let volume = try domain.containerMetadata()?.volume else {
+            guard let volume = try volume(of: domain) else {
                 try await driver.start(name)  // Defined by another program, which looks after its root.
                 return
             }
@@ -20,16 +21,31 @@ extension LXCHypervisor {
                 _ = try await primary.hostPath(of: volume)
                 try await driver.start(name)
             } catch {
-                try? await Task { [primary, hostName] in
-                    try await primary.releaseLease(on: volume, by: hostName)
-                }.value
+                await giveBack(volume, unlessRunning: name)
                 throw error
             }
         }
     }
 
+    /// Gives the volume of a container that could not be started back. Not while the container runs, or may run: another
+    /// program of this host can have started it meanwhile, and libvirt can have done so although its answer was lost.
+    /// In a task of its own, because it must complete in a cancelled one too.
+    private func giveBack(_ volume: VolumeID, unlessRunning name: ContainerName) async {
+        await Task { [driver, primary, hostName, logger] in
+            do {
+                guard try await !driver.guest(name).state.isActive else { return }
+                try await primary.releaseLease(on: volume, by: hostName)
+            } catch {
+                logger.warning(
+                    "cannot give back the volume of a container that did not start",
+                    metadata: ["container": "\(name)", "volume": "\(volume)", "error": "\(error)"])
+            }
+        }.value
+    }
+
     func stop(_ name: ContainerName, within grace: Duration) async throws -> Container.StopOutcome {
         try await operation("container.stop", on: name) {
+            _ = try await volume(of: driver.definition(of: name))
             let outcome = try await end(name, within: grace)
             try await releaseLease(of: name)
             return outcome
@@ -38,13 +54,21 @@ extension LXCHypervisor {
 
     func destroy(_ name: ContainerName) async throws {
         try await operation("container.destroy", on: name) {
+            guard let guest = try await guest(name) else { return }
             let domain = try await driver.definition(of: name)
-            if try await driver.guest(name).state.isActive { try await kill(name) }
-            try await releaseLease(of: name)
-            try await driver.undefine(name)
+            let volume = try volume(of: domain)
+            if guest.state.isActive { try await kill(name) }
+            if let volume {
+                try await primary.releaseLease(on: volume, by: hostName)
+                try await primary.deleteVolume(volume)
+            }
             try await vifs.unplug(domain.interfaces)
-            // Last, so that a container that is known always has its root.
-            if let volume = try domain.containerMetadata()?.volume { try await primary.deleteVolume(volume) }
+            // Last: as long as the container is known, a destruction that failed can be finished by another.
+            do {
+                try await driver.undefine(name)
+            } catch let error as LXCError where error.code == .notFound {
+                // It was one that libvirt forgets when it ends.
+            }
         }
     }
 
@@ -54,7 +78,12 @@ extension LXCHypervisor {
         if driver.capabilities.contains(.shutdown), grace > .zero {
             // Listening begins before asking, so that the end cannot be missed.
             let events = try await driver.events()
-            try await driver.shutdown(name)
+            do {
+                try await driver.shutdown(name)
+            } catch let error as LXCError where error.code == .invalidState {
+                // It may have ended by itself just before; what else it is, killing it shows.
+                return try await kill(name) ? .forced : .graceful
+            }
             if try await Self.ended(name, events, within: grace) { return .graceful }
         }
         return try await kill(name) ? .forced : .graceful
@@ -92,8 +121,22 @@ extension LXCHypervisor {
     }
 
     /// Gives the volume of a container that is not running back.
-    func releaseLease(of name: ContainerName) async throws {
-        guard let volume = try await driver.definition(of: name).containerMetadata()?.volume else { return }
+    private func releaseLease(of name: ContainerName) async throws {
+        guard let volume = try await volume(of: driver.definition(of: name)) else { return }
         try await primary.releaseLease(on: volume, by: hostName)
+    }
+
+    /// The volume of a container; nil for one that another program defined.
+    ///
+    /// - Throws: `LXCError` `invalidState` when it is in another pool: here it would neither be leased nor deleted.
+    private func volume(of domain: Domain) throws -> VolumeID? {
+        guard let metadata = try domain.containerMetadata() else { return nil }
+        guard metadata.pool == primary.id else {
+            throw LXCError(
+                .invalidState,
+                "container \(domain.name.escapedForDisplay) has its volume in the pool \(metadata.pool), and the primary "
+                    + "store here is the pool \(primary.id); open the other one")
+        }
+        return metadata.volume
     }
 }

@@ -1,6 +1,8 @@
+import DomainXML
 import HypervisorDriver
 import LXCCore
 import Logging
+import PrimaryStore
 public import ServiceLifecycle
 
 extension LXCHypervisor: Service {
@@ -31,7 +33,9 @@ extension LXCHypervisor: Service {
         do {
             try await operation("container.settle", on: name) {
                 guard let guest = try await guest(name), !guest.state.isActive else { return }
-                try await releaseLease(of: name)
+                let metadata = try await driver.definition(of: name).containerMetadata()
+                guard let metadata, metadata.pool == primary.id else { return }
+                try await primary.releaseLease(on: metadata.volume, by: hostName)
             }
         } catch {
             logger.warning("cannot settle", metadata: ["container": "\(name)", "error": "\(error)"])

@@ -120,7 +120,7 @@ public final class LXCHypervisor: Sendable {
                     try await driver.define(
                         specification.domain(root: root, interfaces: interfaces, pool: primary.id))
                 } catch {
-                    try? await Task { [primary] in try await primary.deleteVolume(specification.volume) }.value
+                    await takeBack(specification)
                     throw error
                 }
             } catch {
@@ -129,6 +129,25 @@ public final class LXCHypervisor: Sendable {
             }
             return Container(name: name, host: self)
         }
+    }
+
+    /// Takes back a volume whose container could not be defined, and the definition where libvirt has stored it and
+    /// only its answer was lost. In a task of its own, because it must complete in a cancelled one too.
+    private func takeBack(_ specification: ContainerSpecification) async {
+        await Task { [driver, primary, logger] in
+            do {
+                let guest = try? await driver.guest(specification.name)
+                // Another program's guest of that name has another UUID.
+                if guest?.uuid == specification.uuid { try await driver.undefine(specification.name) }
+                try await primary.deleteVolume(specification.volume)
+            } catch {
+                logger.warning(
+                    "cannot take back a container that was not created",
+                    metadata: [
+                        "container": "\(specification.name)", "volume": "\(specification.volume)", "error": "\(error)",
+                    ])
+            }
+        }.value
     }
 
     /// A container by its name.

@@ -24,17 +24,24 @@ public struct VifDrivers: Sendable {
             do {
                 interfaces.append(try await (byTraffic[nic.trafficType] ?? standard).plug(nic, of: guest))
             } catch {
-                try? await unplug(interfaces)
+                // In a task of its own: the caller's cancellation must not keep the others from being taken back.
+                try? await Task { [interfaces] in try await unplug(interfaces) }.value
                 throw error
             }
         }
         return interfaces
     }
 
-    /// Takes interfaces back. Each driver knows its own.
+    /// Takes interfaces back. Each driver knows its own; one that fails keeps no other from being taken back.
+    ///
+    /// - Throws: the first failure.
     func unplug(_ interfaces: [Interface]) async throws {
+        var failure: (any Error)?
         for interface in interfaces {
-            for driver in [standard] + byTraffic.values { try await driver.unplug(interface) }
+            for driver in [standard] + byTraffic.values {
+                do { try await driver.unplug(interface) } catch { failure = failure ?? error }
+            }
         }
+        if let failure { throw failure }
     }
 }

@@ -21,8 +21,19 @@ extension SharedMountPointStore {
             if done != nil { removed += 1 }
         }
         removed += try await collectRecords()
+        removed += try await collectIdentities()
         try await collectLocks()
         return removed
+    }
+
+    /// Removes the pool's identity half written. The pool has one by now, so nobody needs another.
+    private func collectIdentities() async throws -> Int {
+        try await pool.run { [layout] _ in
+            let staged = try DurableFile.list(layout.control).filter {
+                "\(layout.control)/\($0)".hasPrefix(layout.pool + ".")
+            }
+            return staged.count { unlink("\(layout.control)/\($0)") == 0 }
+        }
     }
 
     /// Removes the files of locks nobody holds, which is what taking a lock and letting it go does. Not counted: the

@@ -28,7 +28,7 @@ public struct SharedMountPointStore: PrimaryStore {
     ///   - pool: threads for file operations.
     ///   - logger: takes what is done, at `debug` and `info`.
     /// - Throws: `LXCError` `notFound` when the directory is missing, `invalidArgument` when it belongs to a
-    ///   pool of another id, `permissionDenied`, `io`.
+    ///   pool of another id, `unsafe` when others come to its control directory, `permissionDenied`, `io`.
     public init(
         path: String, id: PoolID? = nil, pool: BlockingPool = .shared,
         logger: Logger = Logger(label: "lxc-hypervisor.store")
@@ -48,7 +48,11 @@ public struct SharedMountPointStore: PrimaryStore {
                 .notFound,
                 "there is no directory \(layout.root.escapedForDisplay) for a primary store; make or mount it")
         }
-        for directory in layout.directories { try DurableFile.makeDirectory(directory, mode: 0o700) }
+        for directory in layout.directories {
+            try DurableFile.makeDirectory(directory, mode: 0o700)
+            try requirePrivate(directory)
+        }
+        try DurableFile.syncDirectory(of: layout.control)
         if try ControlFile.read(PoolRecord.self, layout.pool) == nil {
             let staged = layout.pool + "." + RandomName.make()
             let record = try ControlFile.encode(PoolRecord(id: id ?? .random()))
@@ -56,8 +60,8 @@ public struct SharedMountPointStore: PrimaryStore {
             try DurableFile.writeNew(record, to: staged, mode: 0o600)
             do {
                 try DurableFile.publish(staged, as: layout.pool)
-            } catch let error as LXCError where error.code == .alreadyExists {
-                // Another process gave the pool its identity first.
+            } catch let error as LXCError where error.code == .alreadyExists || error.code == .notFound {
+                // Another process gave the pool its identity first, and may have collected this one's as garbage.
             }
         }
         guard let found = try ControlFile.read(PoolRecord.self, layout.pool)?.id else {
@@ -67,6 +71,21 @@ public struct SharedMountPointStore: PrimaryStore {
             throw LXCError(.invalidArgument, "\(layout.root) is the pool \(found), not the one asked for")
         }
         return found
+    }
+
+    /// Half-made roots hold setuid programs, and records and leases are believed: nobody else may come to them.
+    private static func requirePrivate(_ directory: String) throws {
+        var status = stat()
+        guard lstat(directory, &status) == 0 else {
+            throw LXCError.lastSystemCall("lstat", "look at \(directory.escapedForDisplay)")
+        }
+        let isOurs = status.st_uid == geteuid() || status.st_uid == 0
+        guard status.st_mode & S_IFMT == S_IFDIR, isOurs, status.st_mode & 0o077 == 0 else {
+            throw LXCError(
+                .unsafe,
+                "\(directory.escapedForDisplay) must be a directory, no link, that belongs to this user alone; look "
+                    + "who made it, then: chmod 700, chown")
+        }
     }
 
     /// The file system's size and what of it is free.
@@ -92,6 +111,8 @@ public struct SharedMountPointStore: PrimaryStore {
                 else { continue }
                 let template = TemplateID(id.uuid)
                 let record = try ControlFile.read(ObjectRecord.self, layout.record(id))
+                // A deletion takes the directory first: what is gone by now says nothing by having no record.
+                guard DurableFile.isDirectory(layout.object(id)) else { continue }
                 switch record?.kind {
                 case .template: contents.templates.append(record?.template(template) ?? StoredTemplate(id: template))
                 case .volume, nil: contents.volumes.append(record?.volume(id) ?? StoredVolume(id: id))
@@ -261,7 +282,11 @@ public struct SharedMountPointStore: PrimaryStore {
     }
 
     func requireVolume(_ volume: VolumeID) async throws {
-        guard try await isThere(volume) else {
+        let isVolume = try await pool.run { [layout] _ in
+            try DurableFile.isDirectory(layout.object(volume))
+                && ControlFile.read(ObjectRecord.self, layout.record(volume))?.kind != .template
+        }
+        guard isVolume else {
             throw LXCError(.notFound, "there is no volume \(volume) in pool \(layout.root)")
         }
     }

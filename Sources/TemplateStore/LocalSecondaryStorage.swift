@@ -34,18 +34,46 @@ public struct LocalSecondaryStorage: TemplateStore {
 
     private func directory(_ key: TemplateKey) -> String { "\(account(key))/\(key.id)" }
 
+    /// Work in progress on a template, beside its directory: `.<id>.<random>`.
+    private func hidden(_ key: TemplateKey) -> LocalTree {
+        LocalTree("\(account(key))/.\(key.id).\(RandomName.make())")
+    }
+
+    /// Runs `body` as the only one, of all programs and hosts, that registers or deletes the template, after removing
+    /// what killed ones left behind.
+    private func alone<Value>(on key: TemplateKey, _ body: () async throws -> Value) async throws -> Value {
+        let lock = ".\(key.id).lock"
+        return try await FileLock.hold("\(account(key))/\(lock)", pool: pool) {
+            let leftovers = try await pool.run { [self] _ in
+                try DurableFile.list(account(key)).filter { $0.hasPrefix(".\(key.id).") && $0 != lock }
+            }
+            for name in leftovers { try await LocalTree("\(account(key))/\(name)").remove(pool: pool) }
+            return try await body()
+        }
+    }
+
     // MARK: Registration
 
-    /// Builds the template's directory under a hidden name and publishes it by rename.
+    /// Builds the template's directory under a hidden name and publishes it by rename. What a killed registration left
+    /// behind goes with the next one of the same key, or with its deletion.
     public func register(_ registration: TemplateRegistration, progress: ProgressHandler?) async throws -> Template {
-        let key = registration.key
         try Self.check(registration)
-        guard !DurableFile.isDirectory(directory(key)) else { throw taken(key) }
-        let staged = LocalTree("\(account(key))/.\(key.id).\(RandomName.make())")
+        try await pool.run { [self] cancellation in
+            guard !DurableFile.isDirectory(directory(registration.key)) else { throw taken(registration.key) }
+            try verify(registration.checksum, ofFile: registration.source, cancellation)
+            try prepare(account(registration.key))
+        }
+        return try await alone(on: registration.key) { try await build(registration, progress) }
+    }
+
+    private func build(_ registration: TemplateRegistration, _ progress: ProgressHandler?) async throws -> Template {
+        let key = registration.key
+        let staged = hidden(key)
         do {
-            try await pool.run { [self] cancellation in
-                try verify(registration.checksum, ofFile: registration.source, cancellation)
-                try prepare(staged.path, account: account(key))
+            try await pool.run { [self] _ in
+                // Another may have been first while this one waited.
+                guard !DurableFile.isDirectory(directory(key)) else { throw taken(key) }
+                try DurableFile.makeDirectory(staged.path, mode: 0o755)
             }
             let template = try await fill(staged.path, registration, progress)
             try await pool.run { [self] cancellation in
@@ -87,13 +115,15 @@ public struct LocalSecondaryStorage: TemplateStore {
         }
     }
 
-    private func prepare(_ staged: String, account: String) throws {
+    private func prepare(_ account: String) throws {
         guard DurableFile.isDirectory(path) else {
             throw LXCError(
                 .notFound, "there is no directory \(path.escapedForDisplay) for secondary storage; make or mount it")
         }
-        for parent in ["\(path)/template", root, account] { try DurableFile.makeDirectory(parent, mode: 0o755) }
-        try DurableFile.makeDirectory(staged, mode: 0o755)
+        for parent in ["\(path)/template", root, account] {
+            try DurableFile.makeDirectory(parent, mode: 0o755)
+            try DurableFile.syncDirectory(of: parent)
+        }
     }
 
     /// Writes the plain tar and its properties, and reads the tar to its end as proof that it is one.
@@ -166,14 +196,13 @@ public struct LocalSecondaryStorage: TemplateStore {
     }
 
     private func read(_ key: TemplateKey) throws -> Template {
+        // As in the listing, a link to a directory is no template: it could lead anywhere.
+        guard DurableFile.isDirectory(account(key)), DurableFile.isDirectory(directory(key)) else {
+            throw LXCError(.notFound, "there is no template \(key) in \(path)")
+        }
         let file = "\(directory(key))/\(TemplateProperties.fileName)"
         guard let bytes = try DurableFile.read(file) else {
-            let isThere = DurableFile.isDirectory(directory(key))
-            throw LXCError(
-                isThere ? .corrupt : .notFound,
-                isThere
-                    ? "template \(key) has no \(TemplateProperties.fileName)" : "there is no template \(key) in \(path)"
-            )
+            throw LXCError(.corrupt, "template \(key) has no \(TemplateProperties.fileName)")
         }
         let template = try TemplateProperties(parsing: bytes).template(key)
         var status = stat()
@@ -204,12 +233,16 @@ public struct LocalSecondaryStorage: TemplateStore {
 
     /// Takes the template's directory away by rename, then removes it.
     public func delete(_ key: TemplateKey) async throws {
-        let discarded = LocalTree("\(account(key))/.\(key.id).\(RandomName.make())")
-        try await pool.run { [self] _ in
-            guard rename(directory(key), discarded.path) == 0 || errno == ENOENT else {
-                throw LXCError.lastSystemCall("rename", "delete template \(key)")
+        guard try await pool.run({ [self] _ in DurableFile.isDirectory(account(key)) }) else { return }
+        try await alone(on: key) {
+            let discarded = hidden(key)
+            try await pool.run { [self] _ in
+                guard rename(directory(key), discarded.path) == 0 || errno == ENOENT else {
+                    throw LXCError.lastSystemCall("rename", "delete template \(key)")
+                }
+                try DurableFile.syncDirectory(of: directory(key))
             }
+            try await discarded.remove(pool: pool)
         }
-        try await discarded.remove(pool: pool)
     }
 }

@@ -39,7 +39,9 @@ struct TemplateProperties {
             throw LXCError(.corrupt, "template \(key) has no tar=true: it is not in tar format")
         }
         let fileName = try required("tar.filename", of: key)
-        guard !fileName.contains("/"), !fileName.hasPrefix("."), !fileName.contains("\0") else {
+        // Bytes, not characters: a slash with an accent on it is another character and still a slash.
+        let bytes = fileName.utf8
+        guard !bytes.contains(UInt8(ascii: "/")), !bytes.contains(0), bytes.first != UInt8(ascii: ".") else {
             throw LXCError(.corrupt, "template \(key) names the file \"\(fileName.escapedForDisplay)\"")
         }
         _ = try positive("virtualsize", of: key)

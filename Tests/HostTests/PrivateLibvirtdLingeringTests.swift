@@ -48,6 +48,23 @@ import Testing
         #expect(await eventually { !process.isAlive })
     }
 
+    /// More than there are threads for calls that block: waiting for the first start must hold none of them.
+    @Test func manyStartsAtOnceHoldNothingUp() async throws {
+        let directory = freshDirectory()
+        defer { try? FileManager.default.removeItem(atPath: directory) }
+        let configuration = configuration(directory)
+        let daemons = try await withThrowingTaskGroup(of: PrivateLibvirtd.self) { group in
+            for _ in 0..<20 {
+                group.addTask { try await PrivateLibvirtd.start(configuration, logger: logger) }
+            }
+            return try await group.reduce(into: []) { $0.append($1) }
+        }
+        #expect(daemons.compactMap(\.process).count == 1)
+        let process = try #require(pidOfDaemon(in: directory).flatMap { RunningProcess($0) })
+        for daemon in daemons { await daemon.stop() }
+        #expect(await eventually { !process.isAlive })
+    }
+
     @Test func containersSurviveTheDaemon() async throws {
         let container = try BusyboxContainer("while true; do sleep 100; done")
         let directory = freshDirectory()

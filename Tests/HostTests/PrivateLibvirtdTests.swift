@@ -8,18 +8,6 @@ import TestSupport
 import Testing
 
 @Suite(.serialized, .timeLimit(.minutes(2)), .host(.root, .libvirtd, .busybox)) struct PrivateLibvirtdTests {
-    @Test func aDirectoryWithFilesIsLeftAlone() async throws {
-        let directory = freshDirectory()
-        try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(atPath: directory) }
-        try "mine".write(toFile: "\(directory)/file", atomically: true, encoding: .utf8)
-        let error = await #expect(throws: LXCError.self) {
-            try await PrivateLibvirtd.start(.init(directory: directory), logger: logger)
-        }
-        #expect(error?.code == .alreadyExists)
-        #expect(try FileManager.default.contentsOfDirectory(atPath: directory) == ["file"])
-    }
-
     @Test func startsAnswersAndLeavesNothing() async throws {
         let mounts = try hostMounts()
         let daemon = try await PrivateLibvirtd.start(logger: logger)
@@ -145,6 +133,21 @@ import Testing
         #expect(error?.message.contains("libvirt-sock") == true, "\(String(describing: error))")
     }
 
+    @Test func aSecondDaemonInADirectoryIsRefusedAndHarmsNothing() async throws {
+        let configuration = PrivateLibvirtd.Configuration(directory: freshDirectory())
+        let first = try await PrivateLibvirtd.start(configuration, logger: logger)
+        let error = await #expect(throws: LXCError.self) {
+            try await PrivateLibvirtd.start(configuration, logger: logger).stop()
+        }
+        #expect(error?.code == .inUse)
+        #expect(access(first.directory, F_OK) == 0)
+        let connection = try await LibvirtConnection.open(first.uri(for: .lxc), logger: logger)
+        #expect(try await connection.domains().isEmpty)
+        await connection.close()
+        await first.stop()
+        #expect(access(first.directory, F_OK) != 0)
+    }
+
     @Test func cancellingTheStartLeavesNothing() async throws {
         let directory = freshDirectory()
         let task = Task {
@@ -194,6 +197,19 @@ import Testing
         }
         #expect(error?.code == .unsafe)
         #expect(access("/etc/libvirtd.conf", F_OK) != 0)
+    }
+
+    @Test func aDirectoryThatHoldsSomethingElseIsNotRemoved() async throws {
+        let path = freshDirectory()
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        chmod(path, 0o700)
+        try "precious".write(toFile: path + "/file", atomically: true, encoding: .utf8)
+        let error = await #expect(throws: LXCError.self) {
+            try await PrivateLibvirtd.start(PrivateLibvirtd.Configuration(directory: path), logger: logger).stop()
+        }
+        #expect(error?.code == .invalidArgument)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: path) == ["file"])
     }
 
     @Test func noDriverIsRefused() async throws {

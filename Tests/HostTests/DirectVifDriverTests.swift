@@ -1,0 +1,115 @@
+import Foundation
+import LXCHypervisor
+import TestSupport
+import Testing
+
+/// Network drivers on the devices of the real host.
+@Suite(.host(.root, .libvirtd, .busybox), .serialized, .timeLimit(.minutes(3)))
+struct DirectVifDriverTests {
+    /// Says again and again what its first interface is; ends when asked.
+    private static let reporter = """
+        #!/bin/busybox sh
+        trap 'exit 0' TERM
+        while true; do
+            echo "seen: $(/bin/busybox ip -o link show dev eth0)"
+            read -t 1 line
+        done
+        """
+
+    @Test func aContainerOnADirectDeviceHasTheAddressOfItsDocument() async throws {
+        try await TestCable.run { cable in
+            try await TestHost.run(Self.reporter) { host in
+                let direct = host.lxc(on: DirectVifDriver(device: cable.name, mode: .private))
+                let template = try await host.install()
+                var specification = ContainerSpecification(name: try ContainerName("direct"), template: template.id)
+                specification.nics = [NIC()]
+                let container = try await direct.createContainer(specification)
+                let defined = try #require(try await container.document().interfaces.first?.mac)
+                try await container.start()
+
+                let document = try await container.document()
+                #expect(document.interfaces.map(\.kind) == [.direct(device: cable.name, mode: .private)])
+                #expect(document.interfaces.map(\.mac) == [defined])
+                #expect(try await line(of: container).contains("link/ether \(defined) "))
+                #expect(try await container.statistics().cpuNanoseconds > 0)
+                #expect(try await container.stop(within: .seconds(20)) == .graceful)
+                try await container.destroy()
+                #expect(try await host.leftovers() == [])
+            }
+            #expect(cable.devicesOnIt.isEmpty)
+        }
+    }
+
+    /// The first whole line about eth0 on the console.
+    private func line(of container: Container) async throws -> String {
+        let console = try await container.openConsole()
+        var text = ""
+        for try await bytes in console.output {
+            text += String(decoding: bytes, as: UTF8.self)
+            let lines = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).dropLast()
+            if let line = lines.first(where: { $0.contains("link/ether") }) {
+                await console.close()
+                return String(line)
+            }
+        }
+        await console.close()
+        return text
+    }
+
+    @Test func aPortOfABridgeCarriesNoGuests() async throws {
+        try await TestBridge.run { bridge in
+            try await TestCable.run { cable in
+                let guest = try ContainerName("refused")
+                let direct = DirectVifDriver(device: cable.name, mode: .bridge)
+                _ = try await direct.plug(NIC(), of: guest)
+                try HostTests.run("/sbin/ip", "link", "set", cable.name, "master", bridge.name)
+                let port = await #expect(throws: LXCError.self) { try await direct.plug(NIC(), of: guest) }
+                #expect(port?.code == .invalidArgument)
+                #expect(port?.message.contains(bridge.name) == true)
+            }
+        }
+    }
+
+    @Test func whatIsNotThereOrNoBridgeIsRefused() async throws {
+        try await TestCable.run { cable in
+            let guest = try ContainerName("refused")
+            let missing = DirectVifDriver(device: "no-such-device", mode: .bridge)
+            #expect(await codeThrown { try await missing.plug(NIC(), of: guest) } == .notFound)
+            #expect(
+                await codeThrown { try await BridgeVifDriver().plug(NIC(bridge: cable.name), of: guest) }
+                    == .invalidArgument)
+            #expect(
+                await codeThrown { try await BridgeVifDriver().plug(NIC(bridge: "no-such-bridge"), of: guest) }
+                    == .notFound)
+        }
+    }
+}
+
+/// A pair of connected devices of one test alone.
+private struct TestCable {
+    let name = "lxcv\(UInt32.random(in: 0 ... .max))"
+
+    /// Makes the pair, runs `body`, and takes it away, also when `body` fails.
+    static func run(_ body: (TestCable) async throws -> Void) async throws {
+        let cable = TestCable()
+        try HostTests.run("/sbin/ip", "link", "add", cable.name, "type", "veth")
+        defer { try? HostTests.run("/sbin/ip", "link", "delete", cable.name) }
+        try HostTests.run("/sbin/ip", "link", "set", cable.name, "up")
+        try await body(cable)
+    }
+
+    /// The devices of the host that lie on this one.
+    var devicesOnIt: [String] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: "/sys/class/net/\(name)")) ?? []
+        return names.filter { $0.hasPrefix("upper_") }
+    }
+}
+
+extension TestHost {
+    /// The same host with another network driver.
+    fileprivate func lxc(on vif: any VifDriver) -> LXCHypervisor {
+        LXCHypervisor(
+            driver: lxc.driver, primary: lxc.primary, templates: lxc.templates, vifs: VifDrivers(standard: vif),
+            hostName: lxc.hostName, logger: logger)
+    }
+}

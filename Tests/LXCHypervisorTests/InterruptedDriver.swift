@@ -1,0 +1,52 @@
+import LXCHypervisor
+import LXCTesting
+
+/// A driver in memory that does something else as well, before or after one of its operations.
+struct InterruptedDriver: HypervisorDriver {
+    enum Moment: Hashable, CaseIterable { case beforeDefine, afterDefine, beforeStart, afterStart, beforeShutdown }
+
+    let base: InMemoryHypervisorDriver
+    let moment: Moment
+    let interruption: @Sendable (InMemoryHypervisorDriver) async throws -> Void
+
+    var name: String { base.name }
+    var capabilities: HypervisorCapabilities { base.capabilities }
+
+    private func at(_ now: Moment) async throws {
+        if now == moment { try await interruption(base) }
+    }
+
+    func define(_ domain: Domain) async throws {
+        try await at(.beforeDefine)
+        try await base.define(domain)
+        try await at(.afterDefine)
+    }
+
+    func start(_ guest: ContainerName) async throws {
+        try await at(.beforeStart)
+        try await base.start(guest)
+        try await at(.afterStart)
+    }
+
+    func shutdown(_ guest: ContainerName) async throws {
+        try await at(.beforeShutdown)
+        try await base.shutdown(guest)
+    }
+
+    func domainType() async throws -> DomainType { try await base.domainType() }
+    func undefine(_ guest: ContainerName) async throws {
+        try Task.checkCancellation()
+        try await base.undefine(guest)
+    }
+    func destroy(_ guest: ContainerName) async throws { try await base.destroy(guest) }
+    func suspend(_ guest: ContainerName) async throws { try await base.suspend(guest) }
+    func resume(_ guest: ContainerName) async throws { try await base.resume(guest) }
+    func guests() async throws -> [Guest] { try await base.guests() }
+    func guest(_ name: ContainerName) async throws -> Guest { try await base.guest(name) }
+    func definition(of guest: ContainerName) async throws -> Domain { try await base.definition(of: guest) }
+    func statistics(of guest: ContainerName) async throws -> GuestStatistics { try await base.statistics(of: guest) }
+    func events() async throws -> AsyncThrowingStream<GuestEvent, any Error> { try await base.events() }
+    func openConsole(of guest: ContainerName) async throws -> any GuestConsole {
+        try await base.openConsole(of: guest)
+    }
+}
