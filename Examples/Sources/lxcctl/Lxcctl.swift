@@ -56,7 +56,8 @@ enum Main {
 enum Failure {
     static func report(_ error: any Error) -> CInt {
         if let code = error as? ExitCode { return code.rawValue }
-        if error is ValidationError || error is CleanExit { Lxcctl.exit(withError: error) }
+        // The parser's own: help that was asked for, and arguments that make no sense together.
+        if [.success, .validationFailure].contains(Lxcctl.exitCode(for: error)) { Lxcctl.exit(withError: error) }
         let line = text(of: error).split(whereSeparator: \.isNewline).joined(separator: " ")
         FileHandle.standardError.write(Data("lxcctl: \(line)\n".utf8))
         return EXIT_FAILURE
@@ -66,10 +67,6 @@ enum Failure {
         switch error {
         case is CancellationError: "interrupted"
         case let error as LXCError: error.description
-        case DecodingError.keyNotFound(let key, _): "the key \"\(key.stringValue)\" is missing"
-        case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context),
-            DecodingError.dataCorrupted(let context):
-            "\(context.codingPath.map(\.stringValue).joined(separator: ".")): \(context.debugDescription)"
         default: error.localizedDescription
         }
     }
