@@ -17,6 +17,11 @@ struct ContainerConsole: AsyncParsableCommand {
 
     func run() async throws {
         try await argument.withContainer { container in
+            guard try await container.status().state.isActive else {
+                throw LXCError(
+                    .invalidState,
+                    "container \(container.name) does not run; `lxcctl container start \(container.name)` starts it")
+            }
             let console = try await container.openConsole()
             let terminal = RawTerminal()
             if terminal != nil { say("connected to \(container.name); Ctrl-] detaches") }

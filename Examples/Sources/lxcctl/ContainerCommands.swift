@@ -284,16 +284,17 @@ struct ShowContainer: AsyncParsableCommand {
     func run() async throws {
         let report = try await argument.withContainer { try await Report($0.status(), $0.document()) }
         if argument.common.json { return try Output.json(report) }
-        Output.facts([
-            ("name", report.guest.name.description), ("state", report.guest.state.rawValue),
-            ("id", report.guest.id.map(String.init)), ("uuid", report.guest.uuid.uuidString.lowercased()),
-            ("root", report.root), ("template", report.template?.description),
-            ("owner", report.owner?.escapedForDisplay),
-            ("privileged", "\(report.privileged)"), ("memory", report.memory?.description),
-        ])
-        for (index, interface) in report.interfaces.enumerated() {
-            Output.facts([("eth\(index)", "\(interface.mac ?? "-") on \(interface.device ?? "-")")])
-        }
+        Output.facts(
+            [
+                ("name", report.guest.name.description), ("state", report.guest.state.rawValue),
+                ("id", report.guest.id.map(String.init)), ("uuid", report.guest.uuid.uuidString.lowercased()),
+                ("root", report.root), ("template", report.template?.description),
+                ("owner", report.owner?.escapedForDisplay),
+                ("privileged", "\(report.privileged)"), ("memory", report.memory?.description),
+            ]
+                + report.interfaces.enumerated().map { index, interface in
+                    (interface.guestDevice ?? "eth\(index)", "\(interface.mac ?? "-") on \(interface.device ?? "-")")
+                })
     }
 }
 
@@ -306,13 +307,14 @@ struct ContainerStatistics: AsyncParsableCommand {
         let statistics = try await argument.withContainer { try await $0.statistics() }
         if argument.common.json { return try Output.json(statistics) }
         let cpu = Double(statistics.cpuNanoseconds) / 1e9
-        Output.facts([
-            ("cpu time", String(format: "%.3f s", cpu)), ("processors", "\(statistics.virtualCPUs)"),
-            ("memory", "\(statistics.memoryUsed) of \(statistics.memoryLimit)"),
-        ])
-        for interface in statistics.interfaces {
-            let received = ByteCount(interface.receivedBytes)
-            Output.facts([(interface.device, "\(received) received, \(ByteCount(interface.sentBytes)) sent")])
-        }
+        Output.facts(
+            [
+                ("cpu time", String(format: "%.3f s", cpu)), ("processors", "\(statistics.virtualCPUs)"),
+                ("memory", "\(statistics.memoryUsed) of \(statistics.memoryLimit)"),
+            ]
+                + statistics.interfaces.map { interface in
+                    let (received, sent) = (ByteCount(interface.receivedBytes), ByteCount(interface.sentBytes))
+                    return (interface.device, "\(received) received, \(sent) sent")
+                })
     }
 }

@@ -24,7 +24,8 @@ enum Main {
         let signals = [SIGINT, SIGTERM].map { number in
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-            source.setEventHandler { work.cancel() }
+            // Sendable, so that it is not taken for the main actor's: it runs on a thread of the queue's.
+            source.setEventHandler { @Sendable in work.cancel() }
             source.resume()
             return source
         }

@@ -21,11 +21,15 @@ enum SpecificationFile {
         case .keyNotFound(let key, let context): "the key \(name(context.codingPath + [key])) is missing"
         case .valueNotFound(_, let context): "\(name(context.codingPath)) must not be null"
         case .typeMismatch(let type, let context): "\(name(context.codingPath)) has to be \(kind(type))"
-        case .dataCorrupted(let context) where context.codingPath.isEmpty: "this is no JSON document"
-        case .dataCorrupted(let context):
-            "\(name(context.codingPath)) is wrong: \(context.debugDescription.escapedForDisplay)"
+        case .dataCorrupted(let context): "\(name(context.codingPath)): \(reason(context))"
         @unknown default: "this is no specification"
         }
+    }
+
+    /// The parser's own words, which say where a document is no JSON.
+    private static func reason(_ context: DecodingError.Context) -> String {
+        let detail = (context.underlyingError as? NSError)?.userInfo["NSDebugDescription"] as? String
+        return (detail ?? context.debugDescription).escapedForDisplay
     }
 
     /// A key with those it is below, as `nics[0].mac`.

@@ -18,10 +18,10 @@ extension Scratch {
         return self[name]
     }
 
-    /// Packs a directory below.
+    /// Packs a directory below, with times to the nanosecond as the directory has them.
     @discardableResult
     func pack(_ name: String, to archive: String) async throws -> String {
-        try await host("/bin/tar", "--numeric-owner", "-caf", self[archive], "-C", self[name], ".")
+        try await host("/bin/tar", "--format=posix", "--numeric-owner", "-caf", self[archive], "-C", self[name], ".")
         return self[archive]
     }
 
