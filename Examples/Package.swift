@@ -32,6 +32,8 @@ let package = Package(
                 hypervisor, .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: settings),
+        // Runs the built lxcctl as an operator would; it links nothing of it.
+        .testTarget(name: "LxcctlTests", dependencies: ["lxcctl"], swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -123,13 +123,14 @@ import Testing
         try FileManager.default.createDirectory(
             atPath: directory + "/run/libvirt-sock/in-the-way", withIntermediateDirectories: true)
         chmod(directory, 0o700)
-        let configuration = PrivateLibvirtd.Configuration(directory: directory)
+        defer { try? FileManager.default.removeItem(atPath: directory) }
+        let configuration = PrivateLibvirtd.Configuration(
+            directory: directory, lifetime: .lingering(idleTimeout: .seconds(1)))
         let error = await #expect(throws: LXCError.self) {
             _ = try await PrivateLibvirtd.start(configuration, logger: logger)
         }
         #expect(error?.code == .unavailable)
         #expect(error?.message.contains("libvirt-sock") == true, "\(String(describing: error))")
-        #expect(access(directory, F_OK) != 0)
     }
 
     @Test func aSecondDaemonInADirectoryIsRefusedAndHarmsNothing() async throws {
@@ -152,7 +153,7 @@ import Testing
         let task = Task {
             try await PrivateLibvirtd.start(PrivateLibvirtd.Configuration(directory: directory), logger: logger)
         }
-        #expect(await eventually { access(directory + "/run/libvirtd.pid", F_OK) == 0 })
+        #expect(await eventually { pidOfDaemon(in: directory) != nil })
         let pid = try #require(pidOfDaemon(in: directory).flatMap { RunningProcess($0) })
         task.cancel()
         // The start may have been over already; then the daemon is ours to stop.

@@ -8,14 +8,27 @@ struct ContainerConsole: AsyncParsableCommand {
         discussion: "On a terminal Ctrl-] detaches. Ends with the container.")
 
     @OptionGroup var argument: ContainerArgument
-    @Option(name: .customLong("for"), help: "Detach after so many seconds.")
+    @Option(name: .customLong("for"), help: ArgumentHelp("Detach after so many seconds.", valueName: "seconds"))
     var seconds: Double?
+
+    func validate() throws {
+        if let seconds { try checkSeconds(seconds, of: "--for") }
+    }
 
     func run() async throws {
         try await argument.withContainer { container in
+            guard try await container.status().state.isActive else {
+                throw LXCError(
+                    .invalidState,
+                    "container \(container.name) does not run; `lxcctl container start \(container.name)` starts it")
+            }
             let console = try await container.openConsole()
             let terminal = RawTerminal()
-            defer { terminal?.restore() }
+            if terminal != nil { say("connected to \(container.name); Ctrl-] detaches") }
+            defer {
+                terminal?.restore()
+                if terminal != nil { say("disconnected from \(container.name)") }
+            }
             let input = forwardInput(to: console, detachable: terminal != nil)
             let timer = seconds.map { seconds in
                 Task {
@@ -31,6 +44,9 @@ struct ContainerConsole: AsyncParsableCommand {
             await console.close()
         }
     }
+
+    /// Tells the person at the terminal, on lines of its own.
+    private func say(_ text: String) { FileHandle.standardError.write(Data("\r\nlxcctl: \(text)\r\n".utf8)) }
 
     /// Reads this program's input on a thread of its own; the end of input leaves the console open for its output.
     private func forwardInput(to console: any GuestConsole, detachable: Bool) -> Task<Void, Never> {

@@ -18,7 +18,7 @@ struct CreateContainer: AsyncParsableCommand {
 
     @Argument(help: "The container's name.")
     var name: String?
-    @Option(help: "A JSON file with the whole specification.")
+    @Option(help: ArgumentHelp("A JSON file with the whole specification.", valueName: "file"))
     var spec: String?
     @OptionGroup var description: SpecificationOptions
     @OptionGroup var host: HostOptions
@@ -26,8 +26,11 @@ struct CreateContainer: AsyncParsableCommand {
     @OptionGroup var common: CommonOptions
 
     func validate() throws {
-        guard (name == nil) != (spec == nil) else { throw ValidationError("give either a NAME or --spec FILE") }
-        guard spec != nil || description.template != nil else { throw ValidationError("--template is missing") }
+        guard (name == nil) != (spec == nil) else { throw ValidationError("Give either a NAME or --spec FILE.") }
+        guard spec == nil || description.isEmpty else {
+            throw ValidationError("The file of --spec says everything; leave the other options out.")
+        }
+        guard spec != nil || description.template != nil else { throw ValidationError("--template is missing.") }
     }
 
     func run() async throws {
@@ -40,44 +43,45 @@ struct CreateContainer: AsyncParsableCommand {
     }
 }
 
-/// Reads a specification from a JSON file.
-enum SpecificationFile {
-    static func read(_ path: String) throws -> ContainerSpecification {
-        guard let data = FileManager.default.contents(atPath: path) else {
-            throw LXCError(.notFound, "cannot read the specification \(path.escapedForDisplay)")
-        }
-        return try JSONDecoder().decode(ContainerSpecification.self, from: data)
-    }
-}
-
 /// A specification in options, for those who want no file.
 struct SpecificationOptions: ParsableArguments {
-    @Option(help: "The template's UUID on primary storage.")
+    @Option(help: ArgumentHelp("The template's UUID on primary storage.", valueName: "uuid"))
     var template: String?
-    @Option(help: "The root volume's UUID; by default a random one.")
+    @Option(help: ArgumentHelp("The root volume's UUID; by default a random one.", valueName: "uuid"))
     var volume: String?
-    @Flag(help: "Container root is the host's root.")
+    @Flag(help: "The container's root is the host's root, held by capabilities alone.")
     var privileged = false
     @OptionGroup var map: IDMapOptions
-    @Option(help: "Such as 512MiB.")
+    @Option(help: ArgumentHelp("The memory it may use, such as 1GiB; by default 512MiB.", valueName: "size"))
     var memory: String?
-    @Option(help: "Number of processors.")
+    @Option(help: ArgumentHelp("How many processors it has; by default 1.", valueName: "n"))
     var cpus: Int?
     @Option(help: "A bridge to connect to; may be repeated: eth0, eth1, …")
     var bridge: [String] = []
-    @Option(name: .customLong("init"), help: "The program run as process 1.")
+    @Option(
+        name: .customLong("init"),
+        help: ArgumentHelp("The program run as process 1; by default /sbin/init.", valueName: "path"))
     var initializer: String?
-    @Option(name: .customLong("arg"), help: "An argument of process 1; may be repeated.")
+    @Option(
+        name: .customLong("arg"), help: ArgumentHelp("An argument of process 1; may be repeated.", valueName: "text"))
     var arguments: [String] = []
-    @Option(name: .customLong("env"), help: "NAME=VALUE for process 1; may be repeated.")
+    @Option(
+        name: .customLong("env"),
+        help: ArgumentHelp("A variable of process 1; may be repeated.", valueName: "name=value"))
     var environment: [String] = []
-    @Option(help: "For whom it runs.")
+    @Option(help: ArgumentHelp("For whom it runs.", valueName: "text"))
     var owner: String?
 
     func validate() throws {
         guard !privileged || map.idMap.isEmpty else {
-            throw ValidationError("--privileged and --id-map exclude each other")
+            throw ValidationError("--privileged and --id-map exclude each other.")
         }
+    }
+
+    /// Whether none was given.
+    var isEmpty: Bool {
+        [template, volume, memory, initializer, owner].allSatisfy { $0 == nil } && cpus == nil && !privileged
+            && [map.idMap, bridge, arguments, environment].allSatisfy(\.isEmpty)
     }
 
     func specification(_ name: String) throws -> ContainerSpecification {
@@ -120,7 +124,7 @@ struct ContainerArgument: ParsableArguments {
         let settings = try common.settings()
         let connection = try await HostConnection.open(host.connection(settings), logger: common.logger())
         do {
-            let store = try await store(of: name, connection.driver, settings)
+            let store = try await store(of: name, definition(of: name, connection.driver), settings)
             let hypervisor = LXCHypervisor(
                 driver: connection.driver, primary: store,
                 templates: LocalSecondaryStorage(path: settings[.secondary] ?? store.path),
@@ -134,10 +138,18 @@ struct ContainerArgument: ParsableArguments {
         }
     }
 
+    private func definition(of name: ContainerName, _ driver: LibvirtDriver) async throws -> Domain {
+        do {
+            return try await driver.definition(of: name)
+        } catch let error as LXCError where error.code == .notFound {
+            throw LXCError(.notFound, "there is no container \(name); `lxcctl container list` shows those there are")
+        }
+    }
+
     private func store(
-        of name: ContainerName, _ driver: LibvirtDriver, _ settings: Settings
+        of name: ContainerName, _ definition: Domain, _ settings: Settings
     ) async throws -> SharedMountPointStore {
-        let root = try await driver.definition(of: name).filesystems.first { $0.target == "/" }
+        let root = definition.filesystems.first { $0.target == "/" }
         var path = primary.primary ?? settings[.primary]
         if path == nil, case .mount(let directory)? = root?.source {
             path = URL(filePath: directory).deletingLastPathComponent().path(percentEncoded: false)
@@ -171,8 +183,10 @@ struct StopContainer: AsyncParsableCommand {
         commandName: "stop", abstract: "Asks a container to end, and kills it when it does not.")
 
     @OptionGroup var argument: ContainerArgument
-    @Option(help: "Seconds it has to end by itself.")
+    @Option(help: ArgumentHelp("How long it has to end by itself.", valueName: "seconds"))
     var timeout: Double = 30
+
+    func validate() throws { try checkSeconds(timeout, of: "--timeout") }
 
     private struct Report: Encodable {
         var container: String
@@ -270,15 +284,17 @@ struct ShowContainer: AsyncParsableCommand {
     func run() async throws {
         let report = try await argument.withContainer { try await Report($0.status(), $0.document()) }
         if argument.common.json { return try Output.json(report) }
-        Output.facts([
-            ("name", report.guest.name.description), ("state", report.guest.state.rawValue),
-            ("id", report.guest.id.map(String.init)), ("uuid", report.guest.uuid.uuidString.lowercased()),
-            ("root", report.root), ("template", report.template?.description), ("owner", report.owner),
-            ("privileged", "\(report.privileged)"), ("memory", report.memory?.description),
-        ])
-        for (index, interface) in report.interfaces.enumerated() {
-            Output.facts([("eth\(index)", "\(interface.mac ?? "-") on \(interface.device ?? "-")")])
-        }
+        Output.facts(
+            [
+                ("name", report.guest.name.description), ("state", report.guest.state.rawValue),
+                ("id", report.guest.id.map(String.init)), ("uuid", report.guest.uuid.uuidString.lowercased()),
+                ("root", report.root), ("template", report.template?.description),
+                ("owner", report.owner?.escapedForDisplay),
+                ("privileged", "\(report.privileged)"), ("memory", report.memory?.description),
+            ]
+                + report.interfaces.enumerated().map { index, interface in
+                    (interface.guestDevice ?? "eth\(index)", "\(interface.mac ?? "-") on \(interface.device ?? "-")")
+                })
     }
 }
 
@@ -291,13 +307,14 @@ struct ContainerStatistics: AsyncParsableCommand {
         let statistics = try await argument.withContainer { try await $0.statistics() }
         if argument.common.json { return try Output.json(statistics) }
         let cpu = Double(statistics.cpuNanoseconds) / 1e9
-        Output.facts([
-            ("cpu time", String(format: "%.3f s", cpu)), ("processors", "\(statistics.virtualCPUs)"),
-            ("memory", "\(statistics.memoryUsed) of \(statistics.memoryLimit)"),
-        ])
-        for interface in statistics.interfaces {
-            let received = ByteCount(interface.receivedBytes)
-            Output.facts([(interface.device, "\(received) received, \(ByteCount(interface.sentBytes)) sent")])
-        }
+        Output.facts(
+            [
+                ("cpu time", String(format: "%.3f s", cpu)), ("processors", "\(statistics.virtualCPUs)"),
+                ("memory", "\(statistics.memoryUsed) of \(statistics.memoryLimit)"),
+            ]
+                + statistics.interfaces.map { interface in
+                    let (received, sent) = (ByteCount(interface.receivedBytes), ByteCount(interface.sentBytes))
+                    return (interface.device, "\(received) received, \(sent) sent")
+                })
     }
 }

@@ -24,7 +24,8 @@ enum Main {
         let signals = [SIGINT, SIGTERM].map { number in
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-            source.setEventHandler { work.cancel() }
+            // Sendable, so that it is not taken for the main actor's: it runs on a thread of the queue's.
+            source.setEventHandler { @Sendable in work.cancel() }
             source.resume()
             return source
         }
@@ -56,7 +57,8 @@ enum Main {
 enum Failure {
     static func report(_ error: any Error) -> CInt {
         if let code = error as? ExitCode { return code.rawValue }
-        if error is ValidationError || error is CleanExit { Lxcctl.exit(withError: error) }
+        // The parser's own: help that was asked for, and arguments that make no sense together.
+        if [.success, .validationFailure].contains(Lxcctl.exitCode(for: error)) { Lxcctl.exit(withError: error) }
         let line = text(of: error).split(whereSeparator: \.isNewline).joined(separator: " ")
         FileHandle.standardError.write(Data("lxcctl: \(line)\n".utf8))
         return EXIT_FAILURE
@@ -66,10 +68,6 @@ enum Failure {
         switch error {
         case is CancellationError: "interrupted"
         case let error as LXCError: error.description
-        case DecodingError.keyNotFound(let key, _): "the key \"\(key.stringValue)\" is missing"
-        case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context),
-            DecodingError.dataCorrupted(let context):
-            "\(context.codingPath.map(\.stringValue).joined(separator: ".")): \(context.debugDescription)"
         default: error.localizedDescription
         }
     }

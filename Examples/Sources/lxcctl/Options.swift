@@ -8,10 +8,14 @@ struct CommonOptions: ParsableArguments {
     @Flag(name: .long, help: "Print JSON.")
     var json = false
 
-    @Option(name: .long, help: "A properties file with defaults (agent.properties).")
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "A properties file with defaults; without it /etc/lxc-hypervisor/agent.properties, if that exists.",
+            valueName: "file"))
     var config: String?
 
-    @Option(name: .long, help: "trace, debug, info, notice, warning or error; logs go to stderr.")
+    @Option(name: .long, help: ArgumentHelp("How much is logged to stderr.", valueName: "level"))
     var logLevel: Logger.Level = .warning
 
     func logger() -> Logger {
@@ -27,7 +31,7 @@ extension Logger.Level: @retroactive ExpressibleByArgument {}
 
 /// Names the primary store.
 struct PrimaryOptions: ParsableArguments {
-    @Option(name: .long, help: "The primary store: a directory.")
+    @Option(name: .long, help: ArgumentHelp("The primary store's directory.", valueName: "dir"))
     var primary: String?
 
     func open(_ common: CommonOptions) async throws -> SharedMountPointStore {
@@ -38,18 +42,27 @@ struct PrimaryOptions: ParsableArguments {
 
 /// Names the secondary storage.
 struct SecondaryOptions: ParsableArguments {
-    @Option(name: .long, help: "The secondary storage: a directory.")
+    @Option(
+        name: .long,
+        help: ArgumentHelp("The directory of secondary storage, which holds template/tmpl.", valueName: "dir"))
     var secondary: String?
 
     func open(_ common: CommonOptions) throws -> LocalSecondaryStorage {
         let location = try common.settings().location(secondary, option: "--secondary", key: .secondary)
+        guard isDirectory(location) else {
+            throw LXCError(
+                .notFound, "there is no directory \(location.escapedForDisplay) for secondary storage; make or mount it"
+            )
+        }
         return LocalSecondaryStorage(path: location, logger: common.logger())
     }
 }
 
 /// Reaches the hypervisor.
 struct HostOptions: ParsableArguments {
-    @Option(name: .long, help: "A libvirt URI; by default the system libvirtd, else a private one.")
+    @Option(
+        name: .long,
+        help: ArgumentHelp("A libvirt URI; by default the system's libvirtd, else a private one.", valueName: "uri"))
     var connect: String?
 
     /// Opens libvirt and a primary store, runs `body`, and closes. Without `primary` the store is what the settings
@@ -84,9 +97,27 @@ struct HostOptions: ParsableArguments {
     }
 }
 
+/// Whether there is a directory, or a link to one.
+func isDirectory(_ path: String) -> Bool {
+    var isDirectory: ObjCBool = false
+    return FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) && isDirectory.boolValue
+}
+
+/// Refuses what is no time to wait.
+func checkSeconds(_ seconds: Double, of option: String) throws {
+    // A year is longer than anybody waits, and far below what a duration can hold.
+    guard (0...31_536_000).contains(seconds) else {
+        throw ValidationError("\(option) takes a number of seconds from 0 to 31536000.")
+    }
+}
+
 /// Maps container ids to host ids.
 struct IDMapOptions: ParsableArguments {
-    @Option(name: .customLong("id-map"), help: "CONTAINER:HOST:COUNT, for users and groups; may be repeated.")
+    @Option(
+        name: .customLong("id-map"),
+        help: ArgumentHelp(
+            "A range of user and group ids, as 0:100000:65536; may be repeated.",
+            valueName: "container:host:count"))
     var idMap: [String] = []
 
     func map() throws -> IDMap? { idMap.isEmpty ? nil : try IDMap(parsing: idMap) }

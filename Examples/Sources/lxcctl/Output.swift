@@ -16,7 +16,7 @@ enum Output {
         let lines = [header] + rows
         let widths = header.indices.map { column in lines.map { $0[column].count }.max() ?? 0 }
         for line in lines {
-            let cells = zip(line, widths).map { $0.padding(toLength: max($1, $0.count), withPad: " ", startingAt: 0) }
+            let cells = zip(line, widths).map { $0 + String(repeating: " ", count: $1 - $0.count) }
             print(trimmingEnd(cells.joined(separator: "  ")))
         }
     }
@@ -26,7 +26,7 @@ enum Output {
         let width = facts.map(\.0.count).max() ?? 0
         for (name, value) in facts {
             guard let value else { continue }
-            print((name + ":").padding(toLength: width + 2, withPad: " ", startingAt: 0) + value)
+            print("\(name):\(String(repeating: " ", count: width - name.count + 1))\(value)")
         }
     }
 

@@ -65,6 +65,7 @@ struct PoolCollect: AsyncParsableCommand {
 
     func run() async throws {
         let removed = try await primary.open(common).collectGarbage()
-        if common.json { try Output.json(["removed": removed]) } else { print("removed \(removed) leftovers") }
+        if common.json { return try Output.json(["removed": removed]) }
+        print(removed == 0 ? "removed nothing" : removed == 1 ? "removed 1 leftover" : "removed \(removed) leftovers")
     }
 }

@@ -13,16 +13,25 @@ struct Settings {
 
     static let defaultFile = "/etc/lxc-hypervisor/agent.properties"
 
+    private let file: String
     private var properties = JavaProperties()
 
     /// Reads the file named, or the default file where there is one.
     init(file: String?) throws {
-        let path = file ?? Self.defaultFile
-        guard let contents = FileManager.default.contents(atPath: path) else {
-            guard let file else { return }
-            throw LXCError(.notFound, "cannot read the configuration file \(file.escapedForDisplay)")
+        self.file = file ?? Self.defaultFile
+        guard let contents = FileManager.default.contents(atPath: self.file) else {
+            // The default file need not be there; one that is there has to be readable.
+            if file == nil, access(self.file, F_OK) != 0 { return }
+            throw LXCError(
+                .notFound, "cannot read the configuration file \(self.file.escapedForDisplay); check its path and mode")
         }
-        properties = try JavaProperties(parsing: contents)
+        do {
+            properties = try JavaProperties(parsing: contents)
+        } catch let error as LXCError {
+            throw LXCError(
+                error.code, "the configuration file \(self.file.escapedForDisplay): \(error.message)",
+                cause: error.cause)
+        }
     }
 
     subscript(key: Key) -> String? { properties[key.rawValue].flatMap { $0.isEmpty ? nil : $0 } }
@@ -31,7 +40,7 @@ struct Settings {
     func location(_ given: String?, option: String, key: Key) throws -> String {
         guard let location = given ?? self[key] else {
             throw LXCError(
-                .invalidArgument, "give \(option), or set \(key.rawValue) in \(Self.defaultFile)")
+                .invalidArgument, "give \(option), or set \(key.rawValue) in \(file.escapedForDisplay)")
         }
         return try localPath(location)
     }

@@ -12,8 +12,9 @@ struct TemplateCommand: AsyncParsableCommand {
 
 private func printFacts(of template: Template) {
     Output.facts([
-        ("template", template.key.description), ("name", template.name), ("description", template.description),
-        ("file", template.fileName), ("size", template.size.description), ("public", "\(template.isPublic)"),
+        ("template", template.key.description), ("name", template.name.escapedForDisplay),
+        ("description", template.description.escapedForDisplay), ("file", template.fileName.escapedForDisplay),
+        ("size", template.size.description), ("public", "\(template.isPublic)"),
         ("digest", template.digest?.description),
     ])
 }
@@ -25,15 +26,18 @@ struct RegisterTemplate: AsyncParsableCommand {
     @Argument(help: "A tar archive, plain or compressed.")
     var source: String
     @OptionGroup var secondary: SecondaryOptions
-    @Option(help: "The account's number.")
+    @Option(help: ArgumentHelp("The account's number.", valueName: "n"))
     var account: UInt64
-    @Option(help: "The template's number.")
+    @Option(help: ArgumentHelp("The template's number.", valueName: "n"))
     var id: UInt64
     @Option(help: "The template's unique name.")
     var name: String
-    @Option(help: "A text for people.")
+    @Option(help: ArgumentHelp("A line for people.", valueName: "text"))
     var description = ""
-    @Option(help: "{ALGORITHM}hex, or bare hex for MD5, of the archive as it is.")
+    @Option(
+        help: ArgumentHelp(
+            "The archive's checksum: {SHA-256}hex, {SHA-512}hex and so on, or bare hex digits for MD5.",
+            valueName: "checksum"))
     var checksum: String?
     @OptionGroup var common: CommonOptions
 

@@ -12,21 +12,25 @@ struct TreeCommand: AsyncParsableCommand {
 struct CopyOptions: ParsableArguments {
     @OptionGroup var map: IDMapOptions
 
-    @Option(name: .long, help: "KEY=VALUE, such as logicalBytes=2GiB; may be repeated.")
+    @Option(
+        name: .long, help: ArgumentHelp("A limit, such as logicalBytes=2GiB; may be repeated.", valueName: "key=value"))
     var limits: [String] = []
 
     @Flag(name: .long, help: "Fail when anything cannot be brought over.")
     var lossless = false
+
+    func validate() throws {
+        if let limit = limits.first(where: { !$0.contains("=") }) {
+            throw ValidationError("--limits takes KEY=VALUE, not \"\(limit.escapedForDisplay)\".")
+        }
+    }
 
     func options() throws -> TreeCopyOptions {
         var options = TreeCopyOptions()
         options.destinationMap = try map.map()
         options.lossless = lossless
         for limit in limits {
-            let parts = limit.split(separator: "=", maxSplits: 1)
-            guard parts.count == 2 else {
-                throw ValidationError("--limits takes KEY=VALUE, not \"\(limit.escapedForDisplay)\"")
-            }
+            let parts = limit.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             try options.limits.set(String(parts[0]), to: String(parts[1]))
         }
         return options
@@ -36,11 +40,7 @@ struct CopyOptions: ParsableArguments {
 /// A tree at a path: a directory, or an archive.
 func origin(at path: String) throws -> any TreeOrigin {
     let path = try localPath(path)
-    var isDirectory: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
-        throw LXCError(.notFound, "there is no \(path.escapedForDisplay)")
-    }
-    return isDirectory.boolValue ? LocalTree(path) : TarArchive(path)
+    return isDirectory(path) ? LocalTree(path) : TarArchive(path)
 }
 
 private func copy(
@@ -79,7 +79,7 @@ struct Clone: AsyncParsableCommand {
     var source: String
     @Argument(help: "A directory that does not exist yet.")
     var destination: String
-    @Option(help: "auto, snapshot, reflink or copy.")
+    @Option(help: "How files are cloned.")
     var strategy: TreeCopyOptions.Strategy = .auto
     @OptionGroup var options: CopyOptions
     @OptionGroup var common: CommonOptions
@@ -125,7 +125,13 @@ struct Remove: AsyncParsableCommand {
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
-        try await LocalTree(localPath(directory)).remove()
+        let path = try localPath(directory)
+        var status = stat()
+        // A slip of the hand must not cost a file: only directories are removed, and no link to one.
+        if lstat(path, &status) == 0, status.st_mode & S_IFMT != S_IFDIR {
+            throw LXCError(.invalidArgument, "\(path.escapedForDisplay) is not a directory; remove it with rm")
+        }
+        try await LocalTree(path).remove()
         if common.json { try Output.json(["removed": directory]) }
     }
 }

@@ -11,10 +11,10 @@ struct CreateVolume: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "create", abstract: "Clones an installed template into a new volume.")
 
-    @Option(help: "The template's UUID on primary storage.")
+    @Option(help: ArgumentHelp("The template's UUID on primary storage.", valueName: "uuid"))
     var template: String
     @OptionGroup var primary: PrimaryOptions
-    @Option(help: "The volume's UUID; by default a random one.")
+    @Option(help: ArgumentHelp("The volume's UUID; by default a random one.", valueName: "uuid"))
     var uuid: String?
     @OptionGroup var map: IDMapOptions
     @OptionGroup var common: CommonOptions

@@ -8,7 +8,7 @@ struct XMLCommand: AsyncParsableCommand {
 
     @Argument(help: "A JSON file with a container's specification.")
     var specification: String
-    @Option(help: "The primary store's directory on the host, which need not be there.")
+    @Option(help: ArgumentHelp("The primary store's directory on the host, which need not be there.", valueName: "dir"))
     var primary: String = "/mnt/primary"
     @OptionGroup var common: CommonOptions
 

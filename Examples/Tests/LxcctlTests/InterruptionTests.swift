@@ -1,0 +1,62 @@
+import Foundation
+import Glibc
+import Testing
+
+/// What is left of a command that was interrupted or killed.
+@Suite(.timeLimit(.minutes(5)), .host(.root), .serialized) struct InterruptionTests {
+    private let scratch: Scratch
+
+    init() throws { scratch = try Scratch() }
+
+    @Test(arguments: [SIGINT, SIGTERM]) func interruptedUnpack(_ signal: Int32) async throws {
+        let archive = try scratch.packHuge("huge.tar")
+        let program = try RunningProgram(Lxcctl.path, ["tree", "unpack", archive, scratch["out"]])
+        // It works beside the destination; a signal before that would prove nothing.
+        #expect(await eventually { scratch.list().count > 1 })
+        let start = ContinuousClock.now
+        program.signal(signal)
+        let outcome = await program.outcome()
+        outcome.expectFailure(naming: ["interrupted"])
+        #expect(ContinuousClock.now - start < .seconds(10))
+        #expect(scratch.list() == ["huge.tar"])
+    }
+
+    @Test func interruptedClone() async throws {
+        try scratch.makeDirectory("root")
+        try await host("/usr/bin/fallocate", "-l", "512M", scratch["root/a"])
+        for name in ["b", "c"] { try await host("/usr/bin/fallocate", "-l", "512M", scratch["root/\(name)"]) }
+        let program = try RunningProgram(
+            Lxcctl.path, ["tree", "clone", scratch["root"], scratch["out"], "--strategy", "copy"])
+        #expect(await eventually { scratch.list().count > 1 })
+        program.signal(SIGTERM)
+        await program.outcome().expectFailure(naming: ["interrupted"])
+        #expect(scratch.list() == ["root"])
+    }
+
+    /// A killed installation leaves a store that works, and leftovers that `pool gc` takes away.
+    @Test func killedInstallation() async throws {
+        let stores = ["--primary", try scratch.makeDirectory("primary"), "--secondary", scratch["secondary"]]
+        let (primary, secondary) = (Array(stores[..<2]), Array(stores[2...]))
+        try scratch.makeDirectory("secondary")
+        try scratch.makeDirectory("root")
+        for index in 0..<3000 { try scratch.write(String(repeating: "x", count: 5000), to: "root/\(index)") }
+        let archive = try await scratch.pack("root", to: "root.tar")
+        let register = ["template", "register", archive, "--account", "1", "--id", "10", "--name", "many"]
+        try #require(try await Lxcctl.run(register + secondary).status == 0)
+
+        let program = try RunningProgram(Lxcctl.path, ["template", "install", "1/10"] + stores)
+        #expect(await eventually { !scratch.list("primary/.lxc/staging").isEmpty })
+        program.signal(SIGKILL)
+        #expect(await program.outcome().status == -SIGKILL)
+        #expect(!scratch.list("primary/.lxc/staging").isEmpty, "it was killed too late to prove anything")
+
+        let contents = try await Lxcctl.run(["pool", "list", "--json"] + primary).json()
+        #expect(contents == .object(["templates": .list([]), "volumes": .list([])]))
+        let removed = try await Lxcctl.run(["pool", "gc", "--json"] + primary).json()
+        #expect(removed == .object(["removed": 1]))
+        #expect(scratch.list("primary/.lxc/staging").isEmpty)
+        #expect(try await Lxcctl.run(["pool", "gc"] + primary).line() == "removed nothing")
+        #expect(try await Lxcctl.run(["template", "install", "1/10"] + stores).status == 0)
+        #expect(try await Lxcctl.run(["pool", "list", "--json"] + primary).json()["templates"].count == 1)
+    }
+}

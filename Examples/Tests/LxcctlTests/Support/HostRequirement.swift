@@ -1,0 +1,36 @@
+import Foundation
+import Glibc
+import Testing
+
+/// Something of the host a test cannot do without.
+enum HostRequirement {
+    /// The tests run as root: trees have owners, containers need a daemon.
+    case root
+    /// libvirtd with its LXC driver is installed.
+    case libvirtd
+    /// A static busybox is installed.
+    case busybox
+
+    /// Why it is missing; nil where it is there.
+    fileprivate var missing: String? {
+        switch self {
+        case .root: geteuid() == 0 ? nil : "needs root"
+        case .libvirtd: Self.lacks(["/usr/sbin/libvirtd", "/usr/lib/libvirt/libvirt_lxc"], "libvirt-daemon-driver-lxc")
+        case .busybox: Self.lacks(["/bin/busybox"], "busybox-static")
+        }
+    }
+
+    private static func lacks(_ files: [String], _ package: String) -> String? {
+        files.contains { access($0, X_OK) != 0 } ? "needs the package \(package)" : nil
+    }
+}
+
+extension Trait where Self == ConditionTrait {
+    /// Runs a test only where the host has what it needs; with `LXC_HOST_TESTS=required` in the environment a test runs,
+    /// and fails, wherever it is.
+    static func host(_ requirements: HostRequirement...) -> Self {
+        let missing = requirements.compactMap(\.missing)
+        let isRequired = ProcessInfo.processInfo.environment["LXC_HOST_TESTS"] == "required"
+        return .enabled(if: missing.isEmpty || isRequired, Comment(rawValue: missing.joined(separator: ", ")))
+    }
+}
