@@ -20,8 +20,9 @@ struct Lxcctl: AsyncParsableCommand {
 enum Main {
     static func main() async {
         let work = Task { await execute() }
-        // An interrupted command takes back what it had half made, then ends as a failure.
-        let signals = [SIGINT, SIGTERM].map { number in
+        // An interrupted command, also one whose terminal went away, takes back what it had half made and fails.
+        let numbers = [SIGINT, SIGTERM] + (isHangupIgnored ? [] : [SIGHUP])
+        let signals = numbers.map { number in
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
             // Sendable, so that it is not taken for the main actor's: it runs on a thread of the queue's.
@@ -32,6 +33,14 @@ enum Main {
         let status = await work.value
         signals.forEach { $0.cancel() }
         exit(status)
+    }
+
+    /// Whether it was started to outlive its terminal, as by nohup.
+    private static var isHangupIgnored: Bool {
+        var action = sigaction()
+        guard sigaction(SIGHUP, nil, &action) == 0 else { return false }
+        let handlers = [action.__sigaction_handler.sa_handler, SIG_IGN].map { unsafeBitCast($0, to: Int.self) }
+        return handlers[0] == handlers[1]
     }
 
     private static func execute() async -> CInt {

@@ -12,7 +12,18 @@ enum SpecificationFile {
         } catch let error as LXCError {
             throw LXCError(error.code, "\(path.escapedForDisplay): \(error.message)", cause: error.cause)
         } catch let error as DecodingError {
-            throw LXCError(.invalidArgument, "\(path.escapedForDisplay): \(text(of: error))")
+            throw LXCError(.invalidArgument, "\(path.escapedForDisplay): \(syntaxFault(data) ?? text(of: error))")
+        }
+    }
+
+    /// What keeps the data from being JSON at all; the decoder itself says neither what nor where.
+    private static func syntaxFault(_ data: Data) -> String? {
+        do {
+            _ = try JSONSerialization.jsonObject(with: data, options: .fragmentsAllowed)
+            return nil
+        } catch {
+            let detail = (error as NSError).userInfo["NSDebugDescription"] as? String
+            return "this is no JSON document: \((detail ?? error.localizedDescription).escapedForDisplay)"
         }
     }
 
@@ -21,15 +32,12 @@ enum SpecificationFile {
         case .keyNotFound(let key, let context): "the key \(name(context.codingPath + [key])) is missing"
         case .valueNotFound(_, let context): "\(name(context.codingPath)) must not be null"
         case .typeMismatch(let type, let context): "\(name(context.codingPath)) has to be \(kind(type))"
-        case .dataCorrupted(let context): "\(name(context.codingPath)): \(reason(context))"
+        case .dataCorrupted(let context) where context.codingPath.isEmpty:
+            "a number is not whole, is negative or is too large for its key"
+        case .dataCorrupted(let context):
+            "\(name(context.codingPath)): \(context.debugDescription.escapedForDisplay)"
         @unknown default: "this is no specification"
         }
-    }
-
-    /// The parser's own words, which say where a document is no JSON.
-    private static func reason(_ context: DecodingError.Context) -> String {
-        let detail = (context.underlyingError as? NSError)?.userInfo["NSDebugDescription"] as? String
-        return (detail ?? context.debugDescription).escapedForDisplay
     }
 
     /// A key with those it is below, as `nics[0].mac`.

@@ -61,7 +61,7 @@ import Testing
     }
 
     @Test(arguments: [
-        ("", "container.json"), ("{", "container.json"), ("[]", "container.json"), ("null", "container.json"),
+        ("", "container.json"), ("{", "no JSON"), ("[]", "container.json"), ("null", "container.json"),
         (#"{"name": "web1"}"#, "template"), (#"{"template": "TEMPLATE"}"#, "name"),
         (#"{"name": "web1", "template": "TEMPLATE", "memroy": 1}"#, "memroy"),
         (#"{"name": "a/b", "template": "TEMPLATE"}"#, "a/b"), (#"{"name": "LONG", "template": "TEMPLATE"}"#, "63"),
@@ -71,7 +71,7 @@ import Testing
         (#"{"name": "web1", "template": "TEMPLATE", "memory": -1}"#, "memory"),
         (#"{"name": "web1", "template": "TEMPLATE", "memory": 1}"#, "MiB"),
         (#"{"name": "web1", "template": "TEMPLATE", "cpus": 0}"#, "processors"),
-        (#"{"name": "web1", "template": "TEMPLATE", "cpuShares": -1}"#, "cpuShares"),
+        (#"{"name": "web1", "template": "TEMPLATE", "cpuShares": -1}"#, "number"),
         (#"{"name": "web1", "template": "TEMPLATE", "init": "sbin/init"}"#, "sbin/init"),
         (#"{"name": "web1", "template": "TEMPLATE", "privileged": true, "idMap": ["0:1:2"]}"#, "privileged"),
         (#"{"name": "web1", "template": "TEMPLATE", "idMap": ["0:1"]}"#, "0:1"),
