@@ -62,7 +62,8 @@ public struct LocalTree: TreeOrigin, TreeDestination {
             guard status.identity != rootStatus.identity else {
                 throw LXCError(
                     .invalidArgument,
-                    "\"\(path.escapedForDisplay)\" is inside \"\(origin.path.escapedForDisplay)\"; choose another place")
+                    "\"\(path.escapedForDisplay)\" is inside \"\(origin.path.escapedForDisplay)\"; choose another place"
+                )
             }
             guard let above = Descriptor("..", in: directory.raw, flags: flags),
                 let aboveStatus = FileStatus(of: above.raw), aboveStatus.identity != status.identity

@@ -6,10 +6,9 @@ public import LXCCore
 public enum ArchiveDecompression {
     /// Decompresses the archive at `path` and writes it to a descriptor, from where that stands. Blocks the thread.
     ///
-    /// - Parameters:
-    ///   - path: the archive: plain, gzip, bzip2, xz, zstd or lz4, told by its content.
-    ///   - descriptor: open for writing; stays open.
-    ///   - maximumBytes: how many bytes may come out.
+    /// The archive is plain, gzip, bzip2, xz, zstd or lz4, told by its content; at most `maximumBytes` may come out.
+    /// The descriptor stays open.
+    ///
     /// - Returns: how many bytes were written, and how the archive was compressed.
     /// - Throws: ``LXCError`` `corrupt` when the compressed data is damaged, cut short or followed by anything but
     ///   zeros; `limitExceeded`; `notFound`; `io`. `CancellationError`. What was written by then remains.

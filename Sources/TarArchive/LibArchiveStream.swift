@@ -6,8 +6,8 @@ import LXCCore
 /// The contents of a bzip2, xz, zstd or lz4 file, decompressed by libarchive, which is told to look for no archive
 /// inside ("raw").
 ///
-/// libarchive's decoders check the checksums of their formats and bound their memory: xz windows as liblzma does
-/// without a limit of its own (up to 4 GiB only when the file says so), zstd windows up to 128 MiB.
+/// The decoders check the checksums of their formats. Their memory is bounded by the formats' windows: 128 MiB for
+/// zstd as its library allows by default, up to 4 GiB for xz when a file asks for it, because libarchive sets no limit.
 final class LibArchiveStream: ByteStream {
     private static let blockSize = 256 << 10
 
@@ -50,12 +50,18 @@ final class LibArchiveStream: ByteStream {
     }
 
     private func start() throws {
-        switch format {
-        case .bzip2: archive_read_support_filter_bzip2(archive)
-        case .xz: archive_read_support_filter_xz(archive)
-        case .zstd: archive_read_support_filter_zstd(archive)
-        case .lz4: archive_read_support_filter_lz4(archive)
-        case .gzip, .none: break
+        let support =
+            switch format {
+            case .bzip2: archive_read_support_filter_bzip2(archive)
+            case .xz: archive_read_support_filter_xz(archive)
+            case .zstd: archive_read_support_filter_zstd(archive)
+            case .lz4: archive_read_support_filter_lz4(archive)
+            case .gzip, .none: ARCHIVE_FAILED
+            }
+        // A warning says that libarchive was built without the decoder and would start an external program.
+        guard support == ARCHIVE_OK else {
+            throw LXCError(
+                .unsupported, "the host's libarchive cannot decompress \(format.rawValue) by itself (\(shown))")
         }
         var entry: OpaquePointer?
         guard archive_read_support_format_raw(archive) == ARCHIVE_OK,

@@ -93,7 +93,8 @@ final class TarReader: TreeSource {
         guard let size = header.size, size >= 0 else { throw input.damage("a header has no size") }
         let maximum = 3 * limits.attributeBytes + limits.pathLength + limits.linkTargetLength + 65_536
         guard size <= maximum else {
-            throw LXCError(.limitExceeded, "an extended header has \(size) bytes, more than \(maximum) (attributeBytes)")
+            throw LXCError(
+                .limitExceeded, "an extended header has \(size) bytes, more than \(maximum) (attributeBytes)")
         }
         return try input.bytes(Int(size))
     }
@@ -227,7 +228,8 @@ extension TarReader {
     }
 
     private func modified(_ header: TarHeader, _ records: PaxRecords, _ path: TreePath) throws -> TreeEntry.Time {
-        let time = records.text("mtime").map { PaxRecords.time($0) } ?? header.modified.map { TreeEntry.Time(seconds: $0) }
+        let time =
+            records.text("mtime").map { PaxRecords.time($0) } ?? header.modified.map { TreeEntry.Time(seconds: $0) }
         guard let time else { throw input.damage("the time of \"\(path)\" is no number") }
         return time
     }

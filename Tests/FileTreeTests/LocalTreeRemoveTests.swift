@@ -60,3 +60,14 @@ struct LocalTreeRemoveTests {
         #expect(try scratch.shell("ls -A").isEmpty)
     }
 }
+
+/// What every user may do with his own files.
+@Suite(.timeLimit(.minutes(1)))
+struct OwnTreeRemoveTests {
+    @Test func directoriesThatShutTheirOwnerOutAreRemoved() async throws {
+        let scratch = try TreeScratch()
+        try scratch.shell("mkdir -p t/a/b t/c; : > t/a/b/f; : > t/c/f; chmod 0 t/a/b; chmod 0500 t/c t; chmod 0 t")
+        try await scratch.tree("t").remove()
+        #expect(try scratch.shell("ls -A").isEmpty)
+    }
+}

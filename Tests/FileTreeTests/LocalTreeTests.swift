@@ -64,14 +64,16 @@ struct LocalTreeTests {
     }
 
     @Test func socketIsALoss() async throws {
-        try scratch.shell("mkdir source; perl -MIO::Socket::UNIX -e 'IO::Socket::UNIX->new(Local=>\"source/s\",Listen=>1)'")
+        try scratch.shell(
+            "mkdir source; perl -MIO::Socket::UNIX -e 'IO::Socket::UNIX->new(Local=>\"source/s\",Listen=>1)'")
         let summary = try await TreeCopy.run(from: scratch.tree("source"), to: scratch.tree("clone"))
         #expect(summary.losses.kinds["socket"]?.paths == ["s"])
         #expect(try scratch.shell("ls -A clone").isEmpty)
         var options = TreeCopyOptions()
         options.lossless = true
         let refused = await error {
-            _ = try await TreeCopy.run(from: self.scratch.tree("source"), to: self.scratch.tree("other"), options: options)
+            _ = try await TreeCopy.run(
+                from: self.scratch.tree("source"), to: self.scratch.tree("other"), options: options)
         }
         #expect(refused?.code == .lossRefused)
         #expect(try scratch.shell("ls -A") == "clone\nsource")

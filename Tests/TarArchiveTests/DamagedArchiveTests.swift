@@ -59,7 +59,10 @@ struct DamagedArchiveTests {
         #expect(short?.code == .corrupt)
         let garbage = await failure { _ = try await examine(packed + Array("garbage".utf8)) }
         #expect(garbage?.code == .corrupt)
-        #expect(try await examine(packed + [UInt8](repeating: 0, count: 1024)).digest == digest)
+        // Padding is harmless, but zstd(1) refuses it as well.
+        if !program.hasPrefix("zstd") {
+            #expect(try await examine(packed + [UInt8](repeating: 0, count: 1024)).digest == digest)
+        }
     }
 
     @Test(arguments: ["gzip -n", "bzip2", "xz", "zstd -q --check", "lz4 -q"])

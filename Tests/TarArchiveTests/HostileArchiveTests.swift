@@ -135,7 +135,9 @@ struct HostileArchiveTests {
             $0.add("usr", type: "5")
         },
         Attack(name: "dev as file", code: .unsafe, safeRoot: true) { $0.add("dev") },
-        Attack(name: "sbin leading out", code: .unsafe, safeRoot: true) { $0.add("sbin", type: "2", link: "../../sbin") },
+        Attack(name: "sbin leading out", code: .unsafe, safeRoot: true) {
+            $0.add("sbin", type: "2", link: "../../sbin")
+        },
         Attack(name: "sbin leading out in two steps", code: .unsafe, safeRoot: true) {
             $0.add("sbin", type: "2", link: "usr/sbin")
             $0.add("usr/sbin", type: "2", link: "../../bin")
@@ -221,7 +223,9 @@ struct HostileArchiveTests {
 
     @Test func safeRootWithUsualLinksIsAccepted() async throws {
         var builder = TreeTarBuilder()
-        for name in ["usr/sbin", "usr/bin", "dev", "proc", "sys", "run", "etc"] { builder.add(name, type: "5", mode: 0o755) }
+        for name in ["usr/sbin", "usr/bin", "dev", "proc", "sys", "run", "etc"] {
+            builder.add(name, type: "5", mode: 0o755)
+        }
         builder.add("sbin", type: "2", link: "usr/local/../sbin")
         builder.add("usr/local", type: "5", mode: 0o755)
         var options = TreeCopyOptions()

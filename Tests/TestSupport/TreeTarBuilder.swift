@@ -6,13 +6,8 @@ public struct TreeTarBuilder {
     /// Starts an empty archive.
     public init() {}
 
-    /// Adds an entry.
-    ///
-    /// - Parameters:
-    ///   - name: the name, cut to the header's 100 bytes.
-    ///   - type: the type letter.
-    ///   - data: what follows the header, padded to a block.
-    ///   - size: the size the header tells; that of the data where nil.
+    /// Adds an entry: a header with the name cut to its 100 bytes, then the data padded to whole blocks. The header
+    /// tells the size of the data where no other is given.
     public mutating func add(
         _ name: String, type: Character = "0", mode: Int = 0o644, user: Int = 0, group: Int = 0, size: Int? = nil,
         modified: Int = 0, link: String = "", major: Int = 0, minor: Int = 0, data: [UInt8] = []
