@@ -38,6 +38,29 @@ struct LocalTreeTests {
         #expect(try TreeFixture.describe("source", in: scratch) == TreeFixture.describe("clone", in: scratch))
     }
 
+    @Test(arguments: [true, false]) func extentsAreSharedWhereTheFileSystemCan(digest: Bool) async throws {
+        try scratch.shell("truncate -s 400M image; mkfs.xfs -q -m reflink=1 image; mkdir mnt; mount -o loop image mnt")
+        defer { _ = try? scratch.shell("umount mnt") }
+        try TreeFixture.make("mnt/source", in: scratch)
+        var options = TreeCopyOptions()
+        options.strategy = .reflink
+        options.computesDigest = digest
+        let clone = scratch.tree("mnt/clone")
+        let summary = try await TreeCopy.run(from: scratch.tree("mnt/source"), to: clone, options: options)
+        #expect(summary.strategy == "reflink")
+        #expect(try scratch.shell("filefrag -v mnt/clone/random").contains("shared"))
+        #expect(try TreeFixture.describe("mnt/source", in: scratch) == TreeFixture.describe("mnt/clone", in: scratch))
+        let refused = await error {
+            _ = try await TreeCopy.run(
+                from: self.scratch.tree("mnt/source"), to: self.scratch.tree("elsewhere"), options: options)
+        }
+        #expect(refused?.code == .unsupported)
+        options.strategy = .auto
+        let other = try await TreeCopy.run(from: clone, to: scratch.tree("other"), options: options)
+        #expect(["write", "copy_file_range"].contains(other.strategy))
+        #expect(try scratch.shell("ls -A") == "image\nmnt\nother")
+    }
+
     @Test func treeBeyondPathMaxIsCopiedAndRemoved() async throws {
         let name = String(repeating: "d", count: 250)
         try scratch.shell(
