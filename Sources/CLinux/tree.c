@@ -18,7 +18,6 @@ const int clinux_o_path = O_PATH;
 const int clinux_o_nofollow = O_NOFOLLOW;
 const int clinux_o_directory = O_DIRECTORY;
 const int clinux_o_cloexec = O_CLOEXEC;
-const int clinux_o_noatime = O_NOATIME;
 
 // Headers older than Linux 5.8 lack the mount id; the kernel's numbers never change.
 #ifndef STATX_MNT_ID

@@ -59,6 +59,15 @@ package struct AccessControlList {
             }
     }
 
+    /// Whether the list has everything acl(5) demands and nothing twice: the three classes, and a mask where it names
+    /// anybody. The kernel refuses others.
+    package var isComplete: Bool {
+        let tags = Set(entries.map(\.tag))
+        let names = entries.map { UInt64($0.tag.rawValue) << 32 | UInt64($0.id) }
+        return Set(names).count == names.count && tags.isSuperset(of: [.owner, .owningGroup, .other])
+            && (tags.isDisjoint(with: [.user, .group]) || tags.contains(.mask))
+    }
+
     /// Whether the list says nothing that nine mode bits do not say.
     var isMinimal: Bool { entries.allSatisfy { [.owner, .owningGroup, .other].contains($0.tag) } }
 

@@ -37,6 +37,9 @@ struct LimitGuard {
         case .symbolicLink(let target):
             try check(
                 target.count, limits.linkTargetLength, "linkTargetLength", "a link target of more than", entry.path)
+        case .hardLink(let target):
+            try check(
+                target.bytes.count, limits.pathLength, "pathLength", "a hard link's path of more than", entry.path)
         default: break
         }
         try checkTime(entry.path)
@@ -49,7 +52,8 @@ struct LimitGuard {
         if allocatedBytes > Self.expansionFloor, allocatedBytes / max(read, 1) > limits.expansionRatio {
             throw LXCError(
                 .limitExceeded,
-                "\"\(path)\": the archive expands to more than \(limits.expansionRatio) times its size (expansionRatio)")
+                "\"\(path)\": the archive expands to more than \(limits.expansionRatio) times its size (expansionRatio)"
+            )
         }
         try checkTime(path)
     }
@@ -67,6 +71,7 @@ struct LimitGuard {
         _ number: Number, _ limit: Number, _ name: String, _ what: String, _ path: TreePath
     ) throws {
         guard number > limit else { return }
-        throw LXCError(.limitExceeded, "\"\(path)\": \(what) \(limit) (limit \(name)); raise the limit if this is right")
+        throw LXCError(
+            .limitExceeded, "\"\(path)\": \(what) \(limit) (limit \(name)); raise the limit if this is right")
     }
 }

@@ -39,7 +39,7 @@ public struct LocalTree: TreeOrigin, TreeDestination {
     /// Removes the directory and everything below, never following a symbolic link and never crossing into another
     /// mount. What is not there is no error.
     ///
-    /// - Throws: ``LXCError`` `inUse` when a mount point is inside, `io`; `CancellationError`.
+    /// - Throws: `LXCError` `inUse` when a mount point is inside, `io`; `CancellationError`.
     public func remove(pool: BlockingPool = .shared) async throws {
         try await pool.run { cancellation in
             do {
@@ -62,7 +62,8 @@ public struct LocalTree: TreeOrigin, TreeDestination {
             guard status.identity != rootStatus.identity else {
                 throw LXCError(
                     .invalidArgument,
-                    "\"\(path.escapedForDisplay)\" is inside \"\(origin.path.escapedForDisplay)\"; choose another place")
+                    "\"\(path.escapedForDisplay)\" is inside \"\(origin.path.escapedForDisplay)\"; choose another place"
+                )
             }
             guard let above = Descriptor("..", in: directory.raw, flags: flags),
                 let aboveStatus = FileStatus(of: above.raw), aboveStatus.identity != status.identity
@@ -79,7 +80,7 @@ struct TreeLocation: ~Copyable {
 
     /// Opens the directory above `path`.
     ///
-    /// - Throws: ``LXCError`` `invalidArgument` when the path does not end in a name; `notFound`.
+    /// - Throws: `LXCError` `invalidArgument` when the path does not end in a name; `notFound`.
     init(_ path: String) throws {
         let parts = path.split(separator: "/")
         guard let name = parts.last, name != ".", name != "..", !path.utf8.contains(0) else {

@@ -35,12 +35,21 @@ final class ManifestBuilder {
     private var current: (entry: TreeEntry, node: Int)?
     private let content = ContentHasher()
     private let hashesContents: Bool
+    private let keepsLinkTargets: Bool
+    /// Where symbolic links lead, by inode.
+    private var linkTargets: [Int: [UInt8]] = [:]
+    private var linkTargetBytes = 0
+    /// Real trees stay far below; a link beyond it is taken for one that leads nowhere.
+    private static let maximumLinkTargetBytes = 64 << 20
 
     /// Starts with a root that has the attributes of a directory no entry describes.
     ///
-    /// - Parameter hashesContents: whether a digest is wanted; without one only the sequence is judged.
-    init(hashesContents: Bool) {
+    /// - Parameters:
+    ///   - hashesContents: whether a digest is wanted; without one only the sequence is judged.
+    ///   - keepsLinkTargets: whether the tree will be looked at as a `RootView`.
+    init(hashesContents: Bool, keepsLinkTargets: Bool) {
         self.hashesContents = hashesContents
+        self.keepsLinkTargets = keepsLinkTargets
         let root = insert(.root, hash: Hash(of: []), parent: -1)
         fill(root, with: TreeEntry.impliedDirectory(.root))
     }
@@ -191,7 +200,14 @@ extension ManifestBuilder {
         setSerial(node, isDirectory: kind == .directory)
         linkedNames[node] = nil
         nodes[node].inode = inodes.count
+        if keepsLinkTargets, case .symbolicLink(let target) = entry.kind { keep(target) }
         inodes.append(Inode(hash: EntryRecord(entry, contents: nil).hash, kind: kind))
+    }
+
+    /// Keeps the target of the link that becomes the next inode.
+    private func keep(_ target: [UInt8]) {
+        linkTargetBytes += target.count
+        if linkTargetBytes <= Self.maximumLinkTargetBytes { linkTargets[inodes.count] = target }
     }
 
     /// A directory over a directory stays the same one; everything else below the name goes away.
@@ -243,5 +259,18 @@ extension ManifestBuilder {
             isPresent[index] = isBelow && node.inode >= 0 && (node.parent < 0 || nodes[node.parent].serial != 0)
         }
         return nodes.indices.filter { isPresent[$0] }
+    }
+}
+
+// MARK: - The root as a container would find it
+
+extension ManifestBuilder: RootView {
+    var root: TreePath { .root }
+
+    func find(_ name: [UInt8], in directory: TreePath) -> RootFinding<TreePath> {
+        let path = directory.appending(name)
+        guard let index = indices[Hash(of: path.bytes)], isPresent(index) else { return .nothing }
+        if nodes[index].serial != 0 { return .directory(path) }
+        return linkTargets[nodes[index].inode].map { .link(target: $0) } ?? .other
     }
 }

@@ -15,7 +15,8 @@ struct OwnerMapping {
     /// The entry with ids as they are inside the container, and with attributes in the form the kernel shows them, so
     /// that every copy of a tree looks the same.
     func inside(_ entry: TreeEntry) throws -> TreeEntry {
-        let map = Translation(path: entry.path, place: "host", user: source?.containerUser, group: source?.containerGroup)
+        let map = Translation(
+            path: entry.path, place: "host", user: source?.containerUser, group: source?.containerGroup)
         var result = try map.apply(entry)
         Self.settleAccessACL(of: &result)
         return result
@@ -88,7 +89,8 @@ private struct Translation {
         guard let map else { return id }
         guard let mapped = map(id) else {
             throw LXCError(
-                .invalidArgument, "\"\(path)\" belongs to \(place) \(what) \(id), which is outside the id map; widen it")
+                .invalidArgument, "\"\(path)\" belongs to \(place) \(what) \(id), which is outside the id map; widen it"
+            )
         }
         return mapped
     }

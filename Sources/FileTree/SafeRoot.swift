@@ -2,6 +2,24 @@ import CLinux
 import Glibc
 public import LXCCore
 
+/// A tree as the check of its root sees it: names are looked up one at a time and nothing is followed.
+protocol RootView {
+    associatedtype Directory
+
+    /// The tree's root.
+    var root: Directory { get }
+    /// What a name in a directory stands for.
+    func find(_ name: [UInt8], in directory: Directory) -> RootFinding<Directory>
+}
+
+/// What a name in a tree stands for.
+enum RootFinding<Directory> {
+    case nothing
+    case directory(Directory)
+    case link(target: [UInt8])
+    case other
+}
+
 /// The check that a container can be started from a tree without a mount ending up outside of it.
 enum SafeRoot {
     /// What is mounted over when a container starts: nothing but a real directory will do.
@@ -11,61 +29,81 @@ enum SafeRoot {
     /// The kernel's own limit on symbolic links in one path.
     private static let maximumLinks = 40
 
-    /// Checks the tree whose root is open as `root`.
+    /// Checks a tree, whether it is a directory or an archive that is read.
     ///
     /// - Throws: `LXCError` `unsafe`.
-    static func check(_ root: CInt) throws {
+    static func check(_ tree: some RootView) throws {
         for name in mounted {
-            if let status = FileStatus(of: name, in: root), status.type != S_IFDIR {
+            switch tree.find(Array(name.utf8), in: tree.root) {
+            case .nothing, .directory: break
+            case .link, .other:
                 throw LXCError(.unsafe, "\"\(name)\" of the root filesystem is not a real directory; refused")
             }
         }
         for name in read {
-            if let status = FileStatus(of: name, in: root), status.type != S_IFDIR {
-                guard status.type == S_IFLNK, leadsToDirectory(Array(name.utf8), root) else {
-                    throw LXCError(.unsafe, "\"\(name)\" of the root filesystem leads to no directory inside; refused")
-                }
+            if case .nothing = tree.find(Array(name.utf8), in: tree.root) { continue }
+            guard leadsToDirectory(Array(name.utf8), in: tree) else {
+                throw LXCError(.unsafe, "\"\(name)\" of the root filesystem leads to no directory inside; refused")
             }
         }
     }
 
-    /// Resolves a path component by component without the kernel following anything; `..` goes back to a directory
-    /// that is open already, and never above the root.
-    private static func leadsToDirectory(_ path: [UInt8], _ root: CInt) -> Bool {
+    /// Resolves a path component by component; `..` goes back to a directory that was passed already, and never above
+    /// the root.
+    private static func leadsToDirectory<Tree: RootView>(_ path: [UInt8], in tree: Tree) -> Bool {
         var rest = Array(path.split(separator: UInt8(ascii: "/")).reversed())
-        var opened: [Box] = []
+        var passed: [Tree.Directory] = []
         var links = 0
         while let component = rest.popLast() {
             if component == [UInt8(ascii: ".")] { continue }
             if component == [UInt8(ascii: "."), UInt8(ascii: ".")] {
-                if opened.popLast() == nil { return false }
+                if passed.popLast() == nil { return false }
                 continue
             }
-            let directory = opened.last?.descriptor.raw ?? root
-            let flags = clinux_o_path | clinux_o_nofollow
-            let found = withCString(component) { name in Descriptor(name, in: directory, flags: flags) }
-            guard let found, let status = FileStatus(of: found.raw) else { return false }
-            switch status.type {
-            case S_IFDIR: opened.append(Box(found))
-            case S_IFLNK:
+            switch tree.find(Array(component), in: passed.last ?? tree.root) {
+            case .directory(let directory): passed.append(directory)
+            case .link(let target):
                 links += 1
-                guard links <= maximumLinks, let target = readLink(found.raw), target.first != UInt8(ascii: "/") else {
-                    return false
-                }
+                guard links <= maximumLinks, target.first != UInt8(ascii: "/") else { return false }
                 rest += target.split(separator: UInt8(ascii: "/")).reversed()
-            default: return false
+            case .nothing, .other: return false
             }
         }
         return true
     }
+}
 
-    /// Arrays cannot hold what is not copyable.
-    private final class Box {
+/// A tree that is a directory, open.
+struct OpenRoot: RootView {
+    /// A descriptor that can be kept in arrays and enumerations.
+    final class Directory {
         let descriptor: Descriptor
         init(_ descriptor: consuming Descriptor) { self.descriptor = descriptor }
     }
 
-    private static func readLink(_ link: CInt) -> [UInt8]? {
+    let root: Directory
+
+    /// Opens the root, which is open as `root` already, once more.
+    init(_ root: CInt) throws {
+        guard let descriptor = Descriptor(".", in: root, flags: clinux_o_path | clinux_o_directory) else {
+            throw LXCError.lastSystemCall("openat", "open the root filesystem")
+        }
+        self.root = Directory(descriptor)
+    }
+
+    func find(_ name: [UInt8], in directory: Directory) -> RootFinding<Directory> {
+        let flags = clinux_o_path | clinux_o_nofollow
+        let found = withCString(name[...]) { name in Descriptor(name, in: directory.descriptor.raw, flags: flags) }
+        guard let found else { return errno == ENOENT ? .nothing : .other }
+        guard let status = FileStatus(of: found.raw) else { return .other }
+        switch status.type {
+        case S_IFDIR: return .directory(Directory(found))
+        case S_IFLNK: return Self.target(of: found.raw).map { .link(target: $0) } ?? .other
+        default: return .other
+        }
+    }
+
+    private static func target(of link: CInt) -> [UInt8]? {
         withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(PATH_MAX)) { buffer in
             let length = readlinkat(link, "", buffer.baseAddress.unsafelyUnwrapped, buffer.count)
             return length < 0 ? nil : buffer[..<length].map { UInt8(bitPattern: $0) }
@@ -85,7 +123,7 @@ extension LocalTree {
             guard let root = Descriptor(path, flags: clinux_o_path | clinux_o_directory | clinux_o_nofollow) else {
                 throw LXCError.lastSystemCall("openat", "open the directory \"\(path.escapedForDisplay)\"")
             }
-            try SafeRoot.check(root.raw)
+            try SafeRoot.check(OpenRoot(root.raw))
         }
     }
 }

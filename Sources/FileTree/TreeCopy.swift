@@ -25,6 +25,9 @@ public enum TreeCopy {
 
     /// Reads a tree to its end without writing it: its digest and counts, and the proof that it is whole.
     ///
+    /// Of the options it honours the source's map, the limits and what is required of the tree (`lossless`,
+    /// `requiresSafeRoot`), so that what passes here is refused by no copy for the same reason.
+    ///
     /// - Throws: as ``run(from:to:options:pool:progress:)``.
     public static func examine(
         _ origin: any TreeOrigin, options: TreeCopyOptions = TreeCopyOptions(), pool: BlockingPool = .shared,

@@ -18,7 +18,9 @@ struct TreeRemover {
         while stack.depth > 0 {
             try cancellation?.check()
             let step = try stack.withNextName { name, bytes in
-                guard let status = try status(of: name, bytes, in: stack), status.type == S_IFDIR else { return Step.done }
+                guard let status = try status(of: name, bytes, in: stack), status.type == S_IFDIR else {
+                    return Step.done
+                }
                 return try descend(name, bytes, in: stack.top, mayChange: false)
             }
             if case .down(let descriptor, let status, let name)? = step {
@@ -72,8 +74,9 @@ struct TreeRemover {
             throw LXCError.lastSystemCall("statx", "look at the directory of \"\(shown(name))\"")
         }
         guard status.isOnSameMount(as: parentStatus) else { throw mounted(shown(name)) }
-        guard status.type == S_IFDIR, case .down(let descriptor, let opened, _) =
-            try descend(name, [], in: parent, mayChange: mayChange)
+        guard status.type == S_IFDIR,
+            case .down(let descriptor, let opened, _) =
+                try descend(name, [], in: parent, mayChange: mayChange)
         else { return nil }
         return try DirectoryStack(root: Descriptor(adopting: descriptor), status: opened)
     }

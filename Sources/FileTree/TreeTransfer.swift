@@ -22,7 +22,8 @@ final class TreeTransfer {
         self.options = options
         self.cancellation = cancellation
         mapping = OwnerMapping(options)
-        manifest = ManifestBuilder(hashesContents: options.computesDigest)
+        manifest = ManifestBuilder(
+            hashesContents: options.computesDigest, keepsLinkTargets: options.requiresSafeRoot)
         limits = LimitGuard(options.limits)
         reporter = ProgressReporter(progress)
     }
@@ -33,6 +34,7 @@ final class TreeTransfer {
         do {
             while let entry = try source.next() { try transfer(entry) }
             try refuseLosses()
+            if options.requiresSafeRoot { try SafeRoot.check(manifest) }
             let (digest, counts) = manifest.finish()
             try cancellation.check()
             try sink?.finish()

@@ -1,7 +1,8 @@
+import FileTree
 import Glibc
 public import LXCCore
 
-/// Undoes an archive's compression, gzip, bzip2, xz, zstd or lz4, recognised by content.
+/// Undoes an archive's compression: gzip, bzip2, xz, lzma, zstd or lz4, told by content.
 public enum ArchiveDecompression {
     /// Stores the contents of the archive `source` in the new file `destination`, and syncs it; a plain archive is
     /// copied. Whether the contents are a tar archive is not looked at.
@@ -15,33 +16,35 @@ public enum ArchiveDecompression {
     ///   - cancellation: looked at before each block.
     ///   - progress: told how far it is.
     /// - Returns: the size of the result in bytes.
-    /// - Throws: `LXCError` `notFound`, `permissionDenied`, `corrupt`, `limitExceeded`, `alreadyExists`, `io`;
-    ///   `CancellationError`.
+    /// - Throws: `LXCError` `corrupt` when the compressed data is damaged, cut short or followed by anything but zeros;
+    ///   `notFound`, `permissionDenied`, `invalidArgument` when the source is no regular file, `limitExceeded`,
+    ///   `alreadyExists`, `unsupported`, `io`; `CancellationError`.
     public static func run(
         from source: String, to destination: String, maximumBytes: UInt64, cancellation: Cancellation,
         progress: ProgressHandler?
     ) throws -> UInt64 {
-        let file = try FileStream(source)
-        let stream = try file.decompressed()
+        let archive = try ArchiveFile(path: source)
         let output = try NewFile(destination)
         do {
             var reporter = ProgressReporter(progress)
-            var total: UInt64 = 0
+            let position = { TransferProgress(bytes: archive.stream.bytesRead, totalBytes: archive.size) }
+            var written: UInt64 = 0
             while true {
                 try cancellation.check()
-                let block = try stream.next()
-                if block.isEmpty { break }
-                total += UInt64(block.count)
-                guard total <= maximumBytes else {
+                let bytes = try archive.stream.next()
+                if bytes.isEmpty { break }
+                written += UInt64(bytes.count)
+                guard written <= maximumBytes else {
                     throw LXCError(
-                        .limitExceeded, "the archive \(file.name) has more than \(maximumBytes) bytes of contents")
+                        .limitExceeded,
+                        "the archive \"\(source.escapedForDisplay)\" has more than \(maximumBytes) bytes of contents")
                 }
-                try output.write(block)
-                reporter.report(TransferProgress(bytes: file.position, totalBytes: file.size))
+                try output.write(bytes)
+                reporter.report(position())
             }
             try output.sync()
-            reporter.finish(TransferProgress(bytes: file.position, totalBytes: file.size))
-            return total
+            reporter.finish(position())
+            return written
         } catch {
             output.remove()
             throw error
@@ -49,34 +52,33 @@ public enum ArchiveDecompression {
     }
 }
 
-/// Owns the descriptor of a file it has made.
+/// A file this made, open for writing.
 private struct NewFile: ~Copyable {
-    private let descriptor: CInt
+    private let descriptor: Descriptor
     private let path: String
 
     init(_ path: String) throws {
-        let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw LXCError.lastSystemCall("open", "create \(path.escapedForDisplay)") }
+        let flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW
+        guard let descriptor = Descriptor(path, flags: flags, mode: 0o644) else {
+            throw LXCError.lastSystemCall("openat", "create \"\(path.escapedForDisplay)\"")
+        }
         self.descriptor = descriptor
         self.path = path
     }
 
-    deinit { close(descriptor) }
-
-    borrowing func write(_ block: UnsafeRawBufferPointer) throws {
-        var rest = block[...]
+    borrowing func write(_ bytes: UnsafeRawBufferPointer) throws {
+        var rest = bytes
         while !rest.isEmpty {
-            let piece = UnsafeRawBufferPointer(rebasing: rest)
-            let count = Glibc.write(descriptor, piece.baseAddress, piece.count)
-            guard count >= 0 || errno == EINTR else {
-                throw LXCError.lastSystemCall("write", "write \(path.escapedForDisplay)")
-            }
-            rest = rest.dropFirst(max(count, 0))
+            let count = Descriptor.retrying { Glibc.write(descriptor.raw, rest.baseAddress, rest.count) }
+            guard count > 0 else { throw LXCError.lastSystemCall("write", "write \"\(path.escapedForDisplay)\"") }
+            rest = UnsafeRawBufferPointer(rebasing: rest[count...])
         }
     }
 
     borrowing func sync() throws {
-        guard fsync(descriptor) == 0 else { throw LXCError.lastSystemCall("fsync", "sync \(path.escapedForDisplay)") }
+        guard fsync(descriptor.raw) == 0 else {
+            throw LXCError.lastSystemCall("fsync", "sync \"\(path.escapedForDisplay)\"")
+        }
     }
 
     borrowing func remove() { unlink(path) }

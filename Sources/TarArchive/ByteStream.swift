@@ -1,82 +1,72 @@
+import FileTree
 import Glibc
 import LXCCore
 
-/// Bytes in blocks of the stream's own choosing.
+/// The bytes of a tar archive, decompressed, in sequence. Used by one thread, which it may block.
 protocol ByteStream: AnyObject {
-    /// The next block, valid until the next call; empty at the end, and only there.
+    /// The next bytes, valid until the next call; empty after the last. Everything the format offers to tell damage
+    /// by was checked when this returns empty.
+    ///
+    /// - Throws: `LXCError` `corrupt`, `io`, `limitExceeded`.
     func next() throws -> UnsafeRawBufferPointer
+    /// How many bytes of the file were read.
+    var bytesRead: UInt64 { get }
 }
 
-/// A local file, read block by block.
-final class FileStream: ByteStream {
-    private static let blockSize = 256 << 10
-
-    /// The path, fit for an error message.
-    let name: String
-    /// The file's size when it was opened, in bytes.
+/// An archive file that is open: its size and the stream of what is in it.
+struct ArchiveFile {
     let size: UInt64
-    /// How many bytes were read so far.
-    private(set) var position: UInt64 = 0
-    private let descriptor: CInt
-    private let block = UnsafeMutableRawBufferPointer.allocate(byteCount: FileStream.blockSize, alignment: 16)
+    let stream: any ByteStream
 
-    /// Opens a regular file.
-    ///
-    /// - Throws: `LXCError` `notFound`, `permissionDenied`, `corrupt` when it is no regular file, `io`.
-    convenience init(_ path: String) throws {
-        let name = path.escapedForDisplay
-        // Without O_NONBLOCK a FIFO in the archive's place would keep this thread for ever.
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
-        guard descriptor >= 0 else { throw LXCError.lastSystemCall("open", "open the archive \(name)") }
-        var status = stat()
-        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
-            close(descriptor)
-            throw LXCError(.corrupt, "the archive \(name) is not a regular file")
+    /// Opens the file at `path` and finds out how it is compressed.
+    init(path: String) throws {
+        let shown = "\"\(path.escapedForDisplay)\""
+        guard let file = Descriptor(path, flags: O_RDONLY | O_NONBLOCK) else {
+            throw LXCError.lastSystemCall("openat", "open the archive \(shown)")
         }
-        self.init(adopting: descriptor, name: name, size: UInt64(status.st_size))
+        var status = stat()
+        guard fstat(file.raw, &status) == 0 else { throw LXCError.lastSystemCall("fstat", "look at \(shown)") }
+        guard status.st_mode & S_IFMT == S_IFREG else {
+            throw LXCError(.invalidArgument, "the archive \(shown) is not a regular file")
+        }
+        size = UInt64(status.st_size)
+        let start = try Self.start(of: file.raw, shown)
+        let format = CompressionFormat(sniffing: start)
+        try DecoderWindow.check(start, format, shown)
+        switch format {
+        case .none: stream = FileStream(file, shown)
+        case .gzip: stream = try GzipStream(FileStream(file, shown), shown)
+        default: stream = try LibArchiveStream(file, size: size, format, shown)
+        }
     }
 
-    private init(adopting descriptor: CInt, name: String, size: UInt64) {
-        self.descriptor = descriptor
-        self.name = name
-        self.size = size
+    private static func start(of file: CInt, _ shown: String) throws -> ArraySlice<UInt8> {
+        var start = [UInt8](repeating: 0, count: max(CompressionFormat.sniffedBytes, DecoderWindow.inspectedBytes))
+        let count = Descriptor.retrying { pread(file, &start, start.count, 0) }
+        guard count >= 0 else { throw LXCError.lastSystemCall("pread", "read \(shown)") }
+        return start[..<count]
+    }
+}
+
+/// A file's bytes as they are.
+final class FileStream: ByteStream {
+    private let file: Descriptor
+    private let shown: String
+    private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
+    private(set) var bytesRead: UInt64 = 0
+
+    /// Takes an open file and how messages call it.
+    init(_ file: consuming Descriptor, _ shown: String) {
+        self.file = file
+        self.shown = shown
     }
 
-    deinit {
-        close(descriptor)
-        block.deallocate()
-    }
-
-    /// Whether the file starts with these bytes.
-    func starts(with magic: [UInt8]) throws -> Bool {
-        var start = [UInt8](repeating: 0, count: magic.count)
-        let count = start.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, $0.count, 0) }
-        guard count >= 0 else { throw LXCError.lastSystemCall("pread", "read the archive \(name)") }
-        return start[..<count] == magic[...]
-    }
+    deinit { buffer.deallocate() }
 
     func next() throws -> UnsafeRawBufferPointer {
-        while true {
-            let count = read(descriptor, block.baseAddress, block.count)
-            if count >= 0 {
-                position += UInt64(count)
-                return UnsafeRawBufferPointer(rebasing: block[..<count])
-            }
-            guard errno == EINTR else { throw LXCError.lastSystemCall("read", "read the archive \(name)") }
-        }
-    }
-}
-
-extension FileStream {
-    private static let gzipMagic: [UInt8] = [0x1f, 0x8b, 0x08]
-
-    /// The file's contents without their compression, whichever it is.
-    func decompressed() throws -> any ByteStream {
-        try starts(with: Self.gzipMagic) ? GzipStream(self) : FilterStream(self)
-    }
-
-    /// The error for an archive that is damaged in the way `damage` says, as in `ends too early`.
-    func corrupt(_ damage: String, fileID: String = #fileID, line: Int = #line) -> LXCError {
-        LXCError(.corrupt, "the archive \(name) \(damage)", fileID: fileID, line: line)
+        let count = Descriptor.retrying { pread(file.raw, buffer.baseAddress, buffer.count, off_t(bytesRead)) }
+        guard count >= 0 else { throw LXCError.lastSystemCall("pread", "read the archive \(shown)") }
+        bytesRead += UInt64(count)
+        return UnsafeRawBufferPointer(rebasing: buffer[..<count])
     }
 }

@@ -1,89 +1,94 @@
 import CZlib
+import FileTree
 import LXCCore
 
-/// The contents of a gzip file: any number of members, each checked against its CRC and length.
-///
-/// libarchive reads gzip too, but looks at neither, so damage would pass unnoticed.
+/// The contents of a gzip file, all its members one after the other. zlib checks every member's CRC and length.
 final class GzipStream: ByteStream {
-    private enum State { case member, betweenMembers, padding, ended }
-
-    private static let blockSize = 256 << 10
-    /// What asks zlib for a gzip header and trailer, with the largest window.
+    /// Asks zlib for a gzip header and trailer, both checked, and the largest window.
     private static let gzipWindow: CInt = 31
 
-    private let file: FileStream
-    private let block = UnsafeMutableRawBufferPointer.allocate(byteCount: GzipStream.blockSize, alignment: 16)
-    /// On the heap because zlib remembers the address.
-    private let inflater = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
-    private var state = State.member
+    private let input: FileStream
+    private let shown: String
+    private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 << 10, alignment: 4096)
+    private let state = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
+    private var pending = UnsafeRawBufferPointer(start: nil, count: 0)
+    private var position = Position.inMember
 
-    init(_ file: FileStream) throws {
-        self.file = file
-        inflater.initialize(to: z_stream())
-        let status = inflateInit2_(
-            inflater, Self.gzipWindow, ZLIB_VERSION, CInt(MemoryLayout<z_stream>.size))
-        guard status == Z_OK else { throw LXCError(.io, "cannot set up zlib for the archive \(file.name)") }
+    private enum Position { case inMember, betweenMembers, atEnd }
+
+    /// Takes the compressed file.
+    init(_ input: FileStream, _ shown: String) throws {
+        self.input = input
+        self.shown = shown
+        state.initialize(to: z_stream())
+        // The macro for this call does not reach Swift.
+        let status = inflateInit2_(state, Self.gzipWindow, ZLIB_VERSION, CInt(MemoryLayout<z_stream>.size))
+        guard status == Z_OK else {
+            throw LXCError(.io, "zlib cannot be set up to read \(shown)")
+        }
     }
 
     deinit {
-        inflateEnd(inflater)
-        inflater.deallocate()
-        block.deallocate()
+        inflateEnd(state)
+        state.deallocate()
+        buffer.deallocate()
     }
+
+    var bytesRead: UInt64 { input.bytesRead }
 
     func next() throws -> UnsafeRawBufferPointer {
-        inflater.pointee.next_out = block.bindMemory(to: UInt8.self).baseAddress
-        inflater.pointee.avail_out = UInt32(block.count)
-        while state != .ended, inflater.pointee.avail_out == UInt32(block.count) {
-            if inflater.pointee.avail_in == 0, try !refill() { try end() }
-            switch state {
-            case .member: try inflateMember()
+        while true {
+            switch position {
+            case .atEnd: return UnsafeRawBufferPointer(start: nil, count: 0)
             case .betweenMembers: try startMember()
-            case .padding: try skipPadding()
-            case .ended: break
+            case .inMember:
+                let bytes = try inflateSome()
+                if !bytes.isEmpty { return bytes }
             }
         }
-        return UnsafeRawBufferPointer(rebasing: block[..<(block.count - Int(inflater.pointee.avail_out))])
     }
 
-    private func refill() throws -> Bool {
-        let input = try file.next()
-        // zlib's type has no const; it does not write there.
-        inflater.pointee.next_in = UnsafeMutablePointer(mutating: input.bindMemory(to: UInt8.self).baseAddress)
-        inflater.pointee.avail_in = UInt32(input.count)
-        return !input.isEmpty
-    }
-
-    private func end() throws {
-        guard state != .member else { throw file.corrupt("is truncated: its gzip data ends too early") }
-        state = .ended
-    }
-
-    private func inflateMember() throws {
-        switch inflate(inflater, Z_NO_FLUSH) {
-        case Z_OK: break
-        case Z_STREAM_END: state = .betweenMembers
-        default:
-            let reason = inflater.pointee.msg.map { String(cString: $0) } ?? "no valid stream"
-            throw file.corrupt("has damaged gzip data: \(reason)")
-        }
-    }
-
-    /// After a member comes another one, zeros to the end as tapes and disk images have them, or the end.
+    /// Looks for another member. Zeros may follow the last one, as tapes and disks pad files; nothing else may.
     private func startMember() throws {
-        guard inflater.pointee.next_in.pointee != 0 else {
-            state = .padding
+        if pending.isEmpty { pending = try input.next() }
+        guard let first = pending.first else {
+            position = .atEnd
             return
         }
-        guard inflater.pointee.next_in.pointee == 0x1f, inflateReset(inflater) == Z_OK else { throw garbage() }
-        state = .member
+        if first != 0 {
+            guard inflateReset(state) == Z_OK else { throw LXCError(.io, "zlib cannot go on with \(shown)") }
+            position = .inMember
+            return
+        }
+        while !pending.isEmpty {
+            guard pending.isZero else { throw damage("bytes that are no gzip data follow its end") }
+            pending = try input.next()
+        }
+        position = .atEnd
     }
 
-    private func skipPadding() throws {
-        let rest = UnsafeBufferPointer(start: inflater.pointee.next_in, count: Int(inflater.pointee.avail_in))
-        guard rest.allSatisfy({ $0 == 0 }) else { throw garbage() }
-        inflater.pointee.avail_in = 0
+    private func inflateSome() throws -> UnsafeRawBufferPointer {
+        if pending.isEmpty {
+            pending = try input.next()
+            if pending.isEmpty { throw damage("it ends in the middle") }
+        }
+        state.pointee.next_in = UnsafeMutablePointer(
+            mutating: pending.baseAddress?.assumingMemoryBound(to: UInt8.self))
+        state.pointee.avail_in = UInt32(pending.count)
+        state.pointee.next_out = buffer.baseAddress?.assumingMemoryBound(to: UInt8.self)
+        state.pointee.avail_out = UInt32(buffer.count)
+        let result = inflate(state, Z_NO_FLUSH)
+        pending = UnsafeRawBufferPointer(rebasing: pending[(pending.count - Int(state.pointee.avail_in))...])
+        switch result {
+        case Z_OK: break
+        case Z_STREAM_END: position = .betweenMembers
+        default:
+            throw damage(state.pointee.msg.map { String(cString: $0).escapedForDisplay } ?? "zlib error \(result)")
+        }
+        return UnsafeRawBufferPointer(rebasing: buffer[..<(buffer.count - Int(state.pointee.avail_out))])
     }
 
-    private func garbage() -> LXCError { file.corrupt("has something other than gzip data after its gzip data") }
+    private func damage(_ why: String) -> LXCError {
+        LXCError(.corrupt, "the gzip file \(shown) is damaged: \(why); get it again")
+    }
 }

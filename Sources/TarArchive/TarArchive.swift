@@ -1,11 +1,11 @@
 public import FileTree
 import LXCCore
 
-/// A tar archive in a local file, plain or compressed with gzip, bzip2, xz, zstd or lz4, recognised by content.
+/// A tar archive in a local file, plain or compressed with gzip, bzip2, xz, lzma, zstd or lz4, recognised by content.
 ///
-/// The POSIX and GNU formats are read, with sparse files, extended attributes and access control lists. An entry of a type
-/// nobody defined is read as a regular file, as POSIX demands. An archive that is damaged, cut short or followed by
-/// anything but zeros is `corrupt`, at the latest after its last entry.
+/// Archives are read by this package's own reader, because names have to arrive byte for byte: libarchive converts and
+/// normalizes the names of pax archives. libarchive decompresses what is not gzip; gzip is left to zlib, because
+/// libarchive does not check its CRC.
 public struct TarArchive: TreeOrigin {
     /// The archive's path.
     public let path: String
@@ -17,9 +17,7 @@ public struct TarArchive: TreeOrigin {
     public var description: String { path }
 
     /// Opens the archive for reading.
-    ///
-    /// - Throws: `LXCError` `notFound`, `permissionDenied`, `corrupt` when it is no tar archive, `io`.
     public func open(limits: TreeLimits) throws -> any TreeSource {
-        try TarSource(FileStream(path), limits: limits)
+        try TarReader(ArchiveFile(path: path), shown: "\"\(path.escapedForDisplay)\"", limits: limits)
     }
 }

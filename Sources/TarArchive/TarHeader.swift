@@ -1,134 +1,100 @@
-import CLibArchive
 import FileTree
-import Glibc
-import LXCCore
 
-/// The header libarchive has just read, valid until it reads the next.
+/// A header block of tar(5). Numbers are read when they are asked for, because an extended header may replace one that
+/// did not fit.
 struct TarHeader {
-    let raw: OpaquePointer
-    private let archive: String
-    /// What libarchive mentioned while it read the header.
-    let warning: String?
+    /// Who defined the fields after the first 257 bytes.
+    enum Dialect { case v7, posix, star, gnu }
 
-    /// Takes libarchive's entry, the archive's name for messages, and what libarchive mentioned.
-    init(_ raw: OpaquePointer, archive: String, warning: String?) {
-        self.raw = raw
-        self.archive = archive
-        self.warning = warning
-    }
+    private let bytes: [UInt8]
+    let dialect: Dialect
 
-    /// The entry, or nil when it is of a kind that cannot be copied, which is then counted in `losses`.
-    ///
-    /// - Throws: `LXCError` `corrupt`, `unsafe`, `limitExceeded`.
-    func entry(limits: TreeLimits, losses: inout TreeLosses) throws -> TreeEntry? {
-        let path = try TreePath(name(archive_entry_pathname(raw), limit: limits.pathLength, "a path", "pathLength"))
-        guard let kind = try kind(of: path, limits: limits) else {
-            losses.add(archive_entry_filetype(raw) == S_IFSOCK ? "socket" : "unknown", path)
-            return nil
+    /// Copies a block; nil when its checksum does not match.
+    init?(_ block: UnsafeRawBufferPointer) {
+        bytes = Array(block)
+        let magic = bytes[257..<265]
+        if magic.elementsEqual("ustar  \0".utf8) {
+            dialect = .gnu
+        } else if magic.starts(with: "ustar\0".utf8) {
+            dialect = bytes[508...].elementsEqual("tar\0".utf8) ? .star : .posix
+        } else {
+            dialect = .v7
         }
-        guard !path.isRoot || kind == .directory else {
-            throw LXCError(.unsafe, "the archive \(archive) has a root that is not a directory; refused")
+        guard let stored = number(148..<156), isChecksum(stored) else { return nil }
+    }
+
+    /// The letter for the kind of entry; old archives have a NUL for files.
+    var type: UInt8 { bytes[156] }
+    var mode: Int64? { number(100..<108) }
+    var user: Int64? { number(108..<116) }
+    var group: Int64? { number(116..<124) }
+    var size: Int64? { number(124..<136) }
+    var modified: Int64? { number(136..<148) }
+    var linkName: [UInt8] { text(157..<257) }
+    var major: Int64? { number(329..<337) }
+    var minor: Int64? { number(337..<345) }
+
+    /// The name, with the prefix POSIX keeps apart.
+    var name: [UInt8] {
+        let name = text(0..<100)
+        let prefix: [UInt8]
+        switch dialect {
+        case .posix: prefix = text(345..<500)
+        case .star: prefix = text(345..<476)
+        case .v7, .gnu: prefix = []
         }
-        var entry = TreeEntry(
-            path: path, kind: kind, mode: UInt16(archive_entry_perm(raw) & 0o7777),
-            user: try id(archive_entry_uid(raw), "user", path), group: try id(archive_entry_gid(raw), "group", path),
-            modified: modified, attributes: try attributes(of: path, limit: limits.attributeBytes))
-        addAccessControl(to: &entry, losses: &losses)
-        return entry
+        return prefix.isEmpty ? name : prefix + [UInt8(ascii: "/")] + name
     }
 
-    private func kind(of path: TreePath, limits: TreeLimits) throws -> TreeEntry.Kind? {
-        if let target = archive_entry_hardlink(raw) {
-            return .hardLink(to: try TreePath(name(target, limit: limits.pathLength, "a link to a path", "pathLength")))
-        }
-        switch archive_entry_filetype(raw) {
-        case S_IFDIR: return .directory
-        case S_IFREG: return .file(size: try size(of: path))
-        case S_IFIFO: return .fifo
-        case S_IFLNK:
-            let target = try name(
-                archive_entry_symlink(raw), limit: limits.linkTargetLength, "a symbolic link to a path",
-                "linkTargetLength")
-            guard !target.isEmpty else { throw corrupt(path, "is a symbolic link to nothing") }
-            return .symbolicLink(target: target)
-        case S_IFCHR:
-            let number = try device(path)
-            return .characterDevice(major: number.major, minor: number.minor)
-        case S_IFBLK:
-            let number = try device(path)
-            return .blockDevice(major: number.major, minor: number.minor)
-        default: return nil
-        }
-    }
+    /// The size of an old GNU sparse file with its holes.
+    var realSize: Int64? { number(483..<495) }
+    /// Whether blocks with more of the sparse map follow.
+    var hasMoreSparse: Bool { bytes[482] != 0 }
+    /// The part of the sparse map that is in the header.
+    var sparseMap: [SparseMap.Extent]? { SparseMap.extents(bytes[386..<482]) }
 
-    private func name(
-        _ text: UnsafePointer<CChar>?, limit: Int, _ what: String, _ limitName: String
-    ) throws -> [UInt8] {
-        guard let text else { throw LXCError(.corrupt, "the archive \(archive) has an entry without \(what)") }
-        let bytes = UnsafeRawBufferPointer(start: text, count: strlen(text))
-        guard bytes.count <= limit else {
-            throw LXCError(
-                .limitExceeded,
-                "the archive \(archive) has \(what) of \(bytes.count) bytes; the limit \(limitName) is \(limit)")
-        }
-        return Array(bytes)
-    }
-
-    private func size(of path: TreePath) throws -> UInt64 {
-        guard let size = UInt64(exactly: archive_entry_size(raw)) else { throw corrupt(path, "has a negative size") }
-        return size
-    }
-
-    private func device(_ path: TreePath) throws -> (major: UInt32, minor: UInt32) {
-        guard let major = UInt32(exactly: archive_entry_rdevmajor(raw)),
-            let minor = UInt32(exactly: archive_entry_rdevminor(raw))
-        else { throw corrupt(path, "has a device number beyond 32 bits") }
-        return (major, minor)
-    }
-
-    /// An owner. The largest 32-bit number is none: to the kernel it means "leave the owner as it is".
-    private func id(_ number: Int64, _ what: String, _ path: TreePath) throws -> UInt32 {
-        guard let id = UInt32(exactly: number), id < UInt32.max else {
-            throw LXCError(
-                .unsafe,
-                "\"\(path)\" in the archive \(archive) has the \(what) id \(number), which Linux does not know; refused"
-            )
-        }
-        return id
-    }
-
-    private var modified: TreeEntry.Time {
-        TreeEntry.Time(
-            seconds: Int64(archive_entry_mtime(raw)),
-            nanoseconds: UInt32(clamping: archive_entry_mtime_nsec(raw)))
-    }
-
-    private func attributes(of path: TreePath, limit: Int) throws -> [TreeEntry.Attribute] {
-        var attributes: [TreeEntry.Attribute] = []
-        var seen: Set<[UInt8]> = []
-        var total = 0
-        archive_entry_xattr_reset(raw)
-        var name: UnsafePointer<CChar>?
-        var value: UnsafeRawPointer?
-        var size = 0
-        while archive_entry_xattr_next(raw, &name, &value, &size) == ARCHIVE_OK, let bytes = name {
-            let name = Array(UnsafeRawBufferPointer(start: bytes, count: strlen(bytes)))
-            total += name.count + size
-            guard total <= limit else {
-                throw LXCError(
-                    .limitExceeded,
-                    "\"\(path)\" in the archive \(archive) has more than \(limit) bytes of extended attributes, "
-                        + "the limit attributeBytes")
+    /// The number in a field: octal digits, or with the first bit set a binary number of any size and sign; nil when
+    /// it is neither or too large.
+    static func number(_ field: ArraySlice<UInt8>) -> Int64? {
+        guard let first = field.first else { return nil }
+        if first & 0x80 != 0 { return binary(field, isNegative: first & 0x40 != 0) }
+        let digits = field.drop { $0 == UInt8(ascii: " ") || $0 == 0 }
+        var result: Int64 = 0
+        for (index, digit) in digits.enumerated() {
+            guard digit != UInt8(ascii: " "), digit != 0 else {
+                // Nothing but blanks may follow.
+                return digits.dropFirst(index).allSatisfy { $0 == UInt8(ascii: " ") || $0 == 0 } ? result : nil
             }
-            // Some programs write each attribute in two notations; libarchive returns both.
-            guard seen.insert(name).inserted else { continue }
-            let contents = UnsafeRawBufferPointer(start: value, count: size)
-            attributes.append(TreeEntry.Attribute(name: name, value: Array(contents)))
+            guard (UInt8(ascii: "0")...UInt8(ascii: "7")).contains(digit), result <= Int64.max >> 3 else { return nil }
+            result = result << 3 | Int64(digit - UInt8(ascii: "0"))
         }
-        return attributes
+        return result
     }
 
-    private func corrupt(_ path: TreePath, _ damage: String) -> LXCError {
-        LXCError(.corrupt, "\"\(path)\" in the archive \(archive) \(damage)")
+    private static func binary(_ field: ArraySlice<UInt8>, isNegative: Bool) -> Int64? {
+        let start: UInt8 = field[field.startIndex] & 0x7F | (isNegative ? 0x80 : 0)
+        var result: Int64 = isNegative ? -1 : 0
+        for byte in [start] + field.dropFirst() {
+            let (product, overflows) = result.multipliedReportingOverflow(by: 256)
+            guard !overflows else { return nil }
+            result = product | Int64(byte)
+        }
+        return result
+    }
+
+    private func number(_ field: Range<Int>) -> Int64? { Self.number(bytes[field]) }
+
+    private func text(_ field: Range<Int>) -> [UInt8] { Array(bytes[field].prefix { $0 != 0 }) }
+
+    /// The sum of all bytes, the checksum itself taken as blanks. Some old writers summed signed bytes.
+    private func isChecksum(_ stored: Int64) -> Bool {
+        var unsigned: Int64 = 0
+        var signed: Int64 = 0
+        for (index, byte) in bytes.enumerated() {
+            let byte = (148..<156).contains(index) ? UInt8(ascii: " ") : byte
+            unsigned += Int64(byte)
+            signed += Int64(Int8(bitPattern: byte))
+        }
+        return stored == unsigned || stored == signed
     }
 }

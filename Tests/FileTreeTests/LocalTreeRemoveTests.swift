@@ -3,7 +3,7 @@ import LXCCore
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(2)), .enabled(if: TreeFixture.isRoot, "needs root: mounts and protected files"))
+@Suite(.timeLimit(.minutes(2)), .host(.root))
 struct LocalTreeRemoveTests {
     let scratch: TreeScratch
 
@@ -57,6 +57,17 @@ struct LocalTreeRemoveTests {
         async let other: Void = scratch.tree("tree").remove()
         async let one: Void = scratch.tree("tree").remove()
         _ = try await (one, other)
+        #expect(try scratch.shell("ls -A").isEmpty)
+    }
+}
+
+/// What every user may do with his own files.
+@Suite(.timeLimit(.minutes(1)))
+struct OwnTreeRemoveTests {
+    @Test func directoriesThatShutTheirOwnerOutAreRemoved() async throws {
+        let scratch = try TreeScratch()
+        try scratch.shell("mkdir -p t/a/b t/c; : > t/a/b/f; : > t/c/f; chmod 0 t/a/b; chmod 0500 t/c t; chmod 0 t")
+        try await scratch.tree("t").remove()
         #expect(try scratch.shell("ls -A").isEmpty)
     }
 }

@@ -3,7 +3,7 @@ import LXCCore
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(2)), .enabled(if: TreeFixture.isRoot, "needs root: owners, devices, trusted attributes"))
+@Suite(.timeLimit(.minutes(2)), .host(.root))
 struct LocalTreeTests {
     let scratch: TreeScratch
 
@@ -38,6 +38,29 @@ struct LocalTreeTests {
         #expect(try TreeFixture.describe("source", in: scratch) == TreeFixture.describe("clone", in: scratch))
     }
 
+    @Test(arguments: [true, false]) func extentsAreSharedWhereTheFileSystemCan(digest: Bool) async throws {
+        try scratch.shell("truncate -s 400M image; mkfs.xfs -q -m reflink=1 image; mkdir mnt; mount -o loop image mnt")
+        defer { _ = try? scratch.shell("umount mnt") }
+        try TreeFixture.make("mnt/source", in: scratch)
+        var options = TreeCopyOptions()
+        options.strategy = .reflink
+        options.computesDigest = digest
+        let clone = scratch.tree("mnt/clone")
+        let summary = try await TreeCopy.run(from: scratch.tree("mnt/source"), to: clone, options: options)
+        #expect(summary.strategy == "reflink")
+        #expect(try scratch.shell("filefrag -v mnt/clone/random").contains("shared"))
+        #expect(try TreeFixture.describe("mnt/source", in: scratch) == TreeFixture.describe("mnt/clone", in: scratch))
+        let refused = await error {
+            _ = try await TreeCopy.run(
+                from: self.scratch.tree("mnt/source"), to: self.scratch.tree("elsewhere"), options: options)
+        }
+        #expect(refused?.code == .unsupported)
+        options.strategy = .auto
+        let other = try await TreeCopy.run(from: clone, to: scratch.tree("other"), options: options)
+        #expect(["write", "copy_file_range"].contains(other.strategy))
+        #expect(try scratch.shell("ls -A") == "image\nmnt\nother")
+    }
+
     @Test func treeBeyondPathMaxIsCopiedAndRemoved() async throws {
         let name = String(repeating: "d", count: 250)
         try scratch.shell(
@@ -64,14 +87,16 @@ struct LocalTreeTests {
     }
 
     @Test func socketIsALoss() async throws {
-        try scratch.shell("mkdir source; perl -MIO::Socket::UNIX -e 'IO::Socket::UNIX->new(Local=>\"source/s\",Listen=>1)'")
+        try scratch.shell(
+            "mkdir source; perl -MIO::Socket::UNIX -e 'IO::Socket::UNIX->new(Local=>\"source/s\",Listen=>1)'")
         let summary = try await TreeCopy.run(from: scratch.tree("source"), to: scratch.tree("clone"))
         #expect(summary.losses.kinds["socket"]?.paths == ["s"])
         #expect(try scratch.shell("ls -A clone").isEmpty)
         var options = TreeCopyOptions()
         options.lossless = true
         let refused = await error {
-            _ = try await TreeCopy.run(from: self.scratch.tree("source"), to: self.scratch.tree("other"), options: options)
+            _ = try await TreeCopy.run(
+                from: self.scratch.tree("source"), to: self.scratch.tree("other"), options: options)
         }
         #expect(refused?.code == .lossRefused)
         #expect(try scratch.shell("ls -A") == "clone\nsource")

@@ -3,7 +3,7 @@ import LXCCore
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(2)), .enabled(if: TreeFixture.isRoot, "needs root: owners and capabilities"))
+@Suite(.timeLimit(.minutes(2)), .host(.root))
 struct TreeDigestTests {
     let scratch: TreeScratch
 
@@ -84,8 +84,10 @@ struct TreeDigestTests {
         var there = TreeCopyOptions()
         there.destinationMap = map
         let summary = try await TreeCopy.run(from: scratch.tree("source"), to: scratch.tree("mapped"), options: there)
-        #expect(try scratch.shell("stat -c '%u:%g' mapped mapped/plain mapped/fifo") == "100000:100000\n101000:101001\n100009:100009")
-        #expect(try scratch.shell("getcap -n mapped/capable") .contains("[rootid=100000]"))
+        #expect(
+            try scratch.shell("stat -c '%u:%g' mapped mapped/plain mapped/fifo")
+                == "100000:100000\n101000:101001\n100009:100009")
+        #expect(try scratch.shell("getcap -n mapped/capable").contains("[rootid=100000]"))
         #expect(try scratch.shell("getfacl -nc mapped/acl").contains("user:100005:r--\n"))
         #expect(try scratch.shell("stat -c %a mapped/empty mapped/setgid") == "4755\n2711")
         var back = TreeCopyOptions()

@@ -1,51 +1,9 @@
 import FileTree
-import Foundation
 import Glibc
 import LXCCore
 import TarArchive
+import TestSupport
 import Testing
-
-/// A directory for one test's files, removed with the value.
-final class Scratch {
-    let path: String
-
-    init() throws {
-        path = FileManager.default.temporaryDirectory.path + "/tar-archive-\(UUID().uuidString)"
-        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
-    }
-
-    deinit { try? FileManager.default.removeItem(atPath: path) }
-
-    func file(_ name: String) -> String { path + "/" + name }
-
-    /// Stores bytes, replacing what was there.
-    @discardableResult
-    func store(_ bytes: some Collection<UInt8>, as name: String = "archive") throws -> String {
-        try Data(bytes).write(to: URL(fileURLWithPath: file(name)))
-        return file(name)
-    }
-
-    func load(_ name: String) throws -> [UInt8] { try Array(Data(contentsOf: URL(fileURLWithPath: file(name)))) }
-
-    /// The bytes as `program`, a compressor, packs them.
-    func compress(_ bytes: [UInt8], with program: String) throws -> [UInt8] {
-        try store(bytes, as: "plain")
-        let output = file("packed")
-        try store([], as: "packed")
-        try run("/usr/bin/\(program)", ["-c", file("plain")], output: FileHandle(forWritingAtPath: output))
-        return try load("packed")
-    }
-
-    func run(_ program: String, _ arguments: [String], output: FileHandle? = nil) throws {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: program)
-        process.arguments = arguments
-        if let output { process.standardOutput = output }
-        try process.run()
-        process.waitUntilExit()
-        try #require(process.terminationStatus == 0, "\(program) \(arguments)")
-    }
-}
 
 /// An entry with its contents, as a test compares it.
 struct ReadEntry: Equatable {
@@ -75,8 +33,8 @@ struct ReadEntry: Equatable {
 }
 
 /// Reads an archive to its end.
-func readAll(_ path: String, limits: TreeLimits = TreeLimits()) throws -> (entries: [ReadEntry], losses: TreeLosses) {
-    let source = try TarArchive(path).open(limits: limits)
+func readAll(_ path: String) throws -> (entries: [ReadEntry], losses: TreeLosses) {
+    let source = try TarArchive(path).open(limits: TreeLimits())
     var entries: [ReadEntry] = []
     while let entry = try source.next() {
         var read = ReadEntry(entry: entry)
@@ -89,19 +47,45 @@ func readAll(_ path: String, limits: TreeLimits = TreeLimits()) throws -> (entri
 }
 
 /// Reads an archive given as bytes.
-func readAll(
-    _ bytes: some Collection<UInt8>, limits: TreeLimits = TreeLimits()
-) throws -> (entries: [ReadEntry], losses: TreeLosses) {
-    let scratch = try Scratch()
-    return try readAll(try scratch.store(bytes), limits: limits)
+func readAll(_ bytes: some Collection<UInt8>) throws -> (entries: [ReadEntry], losses: TreeLosses) {
+    let scratch = try TreeScratch()
+    return try readAll(scratch.write(Array(bytes), to: "archive"))
 }
 
-/// The code of the error `body` throws; nil when it throws none, or one that is no ``LXCError``.
+/// The code of the error `body` throws; nil when it throws none, or one that is no `LXCError`.
 func errorCode(_ body: () throws -> Void) -> LXCError.Code? {
     do {
         try body()
         return nil
     } catch {
         return (error as? LXCError)?.code
+    }
+}
+
+/// The error an operation throws; nil when it throws none or another.
+func failure(of operation: () async throws -> Void) async -> LXCError? {
+    do {
+        try await operation()
+        return nil
+    } catch {
+        return error as? LXCError
+    }
+}
+
+extension TreeScratch {
+    /// The bytes as `command`, a compressor that takes `-c`, packs them.
+    func compress(_ bytes: [UInt8], with command: String) throws -> [UInt8] {
+        _ = try write(bytes, to: "to-pack")
+        try shell("\(command) -c to-pack > packed")
+        return try read("packed")
+    }
+}
+
+extension IDMap {
+    /// A map under which the test may create files whoever runs it: the container's root is the user himself.
+    static func ofTestUser() throws -> IDMap {
+        let user = Range(container: 0, host: geteuid(), count: 1)
+        let group = Range(container: 0, host: getegid(), count: 1)
+        return try IDMap(users: [user], groups: [group])
     }
 }

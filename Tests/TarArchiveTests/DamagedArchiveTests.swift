@@ -4,82 +4,94 @@ import TarArchive
 import TestSupport
 import Testing
 
-@Suite("Damaged archives", .timeLimit(.minutes(3)))
+@Suite(.timeLimit(.minutes(5)))
 struct DamagedArchiveTests {
-    /// Long names, pax headers, contents of several blocks: everything a cut can go through.
-    private static var sample: TarBuilder {
-        var tar = TarBuilder()
-        tar.add("./", type: "5", mode: 0o755)
-        tar.add("./short", data: Array("some text".utf8))
-        tar.add("././@LongLink", type: "L", data: Array((String(repeating: "long/", count: 30) + "name\u{0}").utf8))
-        tar.add("cut", data: (0..<1_500).map { UInt8(truncatingIfNeeded: $0 &* 31) })
-        tar.addPax(["path": "pax", "mtime": "1.5"])
-        tar.add("x", type: "2", linkTarget: "short")
-        return tar
+    let scratch: TreeScratch
+
+    init() throws { scratch = try TreeScratch() }
+
+    /// Long names, pax headers, contents of several blocks, links: everything a cut can go through.
+    private static let sample: TarBuilder = {
+        var builder = TarBuilder()
+        builder.add("./", type: "5", mode: 0o755)
+        builder.add("./short", data: Array("some text".utf8))
+        builder.add("././@LongLink", type: "L", data: Array((String(repeating: "long/", count: 30) + "name\u{0}").utf8))
+        builder.add("cut", data: (0..<1_500).map { UInt8(truncatingIfNeeded: $0 &* 7919 >> 3) })
+        builder.addPax(["path": "pax", "mtime": "1.5", "SCHILY.xattr.user.a": "value"])
+        builder.add("x", type: "2", link: "short")
+        builder.add("hard", type: "1", link: "short")
+        return builder
+    }()
+
+    private static let compressors = ["gzip -n", "bzip2", "xz", "xz --check=crc32", "zstd -q --check", "lz4 -q"]
+
+    private func code(_ bytes: some Collection<UInt8>) throws -> LXCError.Code? {
+        let path = try scratch.write(Array(bytes), to: "damaged")
+        return errorCode { _ = try readAll(path) }
     }
 
-    @Test("a plain archive cut at any block of its entries is corrupt")
-    func plainCuts() throws {
-        let scratch = try Scratch()
-        let whole = Self.sample.finish()
-        for end in stride(from: 0, through: Self.sample.bytes.count, by: 512) {
-            let path = try scratch.store(whole[..<end])
-            #expect(errorCode { _ = try readAll(path) } == .corrupt, "cut at \(end)")
+    @Test func plainArchiveCutAnywhereIsCorrupt() throws {
+        // The first block of the end marker is required; what follows it is padding.
+        let whole = Self.sample.finished()
+        let entries = Self.sample.bytes.count
+        for end in Array(stride(from: 0, through: entries, by: 64)) + Array(stride(from: 3, to: entries, by: 101)) {
+            #expect(try code(whole[..<end]) == .corrupt, "cut at \(end)")
         }
-        for end in stride(from: 3, to: Self.sample.bytes.count, by: 101) {
-            let path = try scratch.store(whole[..<end])
-            #expect(errorCode { _ = try readAll(path) } == .corrupt, "cut at \(end)")
+        for blocks in [1, 2, 100] {
+            #expect(try readAll(Self.sample.finished(markerBlocks: blocks)).entries.count == 5)
         }
-        #expect(try readAll(Self.sample.finish(markerBlocks: 1)).entries.count == 4)
-        #expect(try readAll(Self.sample.finish(markerBlocks: 100)).entries.count == 4)
     }
 
-    @Test("the error says that the marker is missing, and where")
-    func message() throws {
-        let scratch = try Scratch()
-        let path = try scratch.store(Self.sample.bytes)
+    @Test func errorNamesTheArchiveAndWhatIsMissing() throws {
+        let path = try scratch.write(Self.sample.bytes, to: "archive")
         let error = #expect(throws: LXCError.self) { try readAll(path) }
-        #expect(error?.message == "the archive \(path) is truncated: it ends without its end-of-archive marker")
+        #expect(
+            error?.message
+                == "the archive \"\(path)\" is damaged: it ends without an end-of-archive marker; get it again")
     }
 
-    @Test("only zeros may follow the marker")
-    func afterMarker() throws {
-        #expect(errorCode { _ = try readAll(Self.sample.finish() + [1]) } == .corrupt)
-        #expect(errorCode { _ = try readAll(Self.sample.finish() + Self.sample.finish()) } == .corrupt)
+    @Test func onlyZerosMayFollowTheMarker() throws {
+        #expect(try code(Self.sample.finished() + [1]) == .corrupt)
+        #expect(try code(Self.sample.finished() + Self.sample.finished()) == .corrupt)
         var dangling = Self.sample
         dangling.addPax(["path": "nothing"])
-        #expect(errorCode { _ = try readAll(dangling.finish()) } == .corrupt)
-        #expect(errorCode { _ = try readAll(dangling.bytes) } == .corrupt)
+        #expect(try code(dangling.finished()) == .corrupt)
+        #expect(try code(dangling.bytes) == .corrupt)
     }
 
-    @Test("a compressed archive cut anywhere is corrupt", arguments: ["gzip", "bzip2", "xz", "zstd", "lz4"])
-    func compressedCuts(program: String) throws {
-        let scratch = try Scratch()
-        let whole = try scratch.compress(Self.sample.finish(), with: program)
-        #expect(try readAll(whole).entries.count == 4)
-        for end in stride(from: 0, to: whole.count, by: 7) {
-            let path = try scratch.store(whole[..<end])
-            #expect(errorCode { _ = try readAll(path) } == .corrupt, "cut at \(end) of \(whole.count)")
+    @Test func everyBitFlipInAHeaderIsSeen() throws {
+        let whole = Self.sample.finished()
+        // In the checksum itself the flip would make a blank of a leading zero, which is the same number.
+        for position in 512..<1024 where position != 512 + 148 {
+            var damaged = whole
+            damaged[position] ^= 1 << UInt8(position % 8)
+            #expect(try code(damaged) == .corrupt, "flipped at \(position)")
         }
-        let last = try scratch.store(whole.dropLast())
-        #expect(errorCode { _ = try readAll(last) } == .corrupt)
     }
 
-    @Test("a flipped bit is found, or changes nothing", arguments: ["gzip", "bzip2", "xz"])
-    func flippedBits(program: String) throws {
-        let scratch = try Scratch()
-        let whole = try scratch.compress(Self.sample.finish(), with: program)
+    @Test(arguments: compressors) func compressedArchiveCutAnywhereIsCorrupt(command: String) throws {
+        let whole = try scratch.compress(Self.sample.finished(), with: command)
+        #expect(try readAll(whole).entries.count == 5)
+        for end in Array(stride(from: 0, to: whole.count, by: 3)) + [whole.count - 1] {
+            #expect(try code(whole[..<end]) == .corrupt, "cut at \(end) of \(whole.count)")
+        }
+    }
+
+    @Test(arguments: compressors) func everyFlippedBitIsFoundOrChangesNothing(command: String) throws {
+        let whole = try scratch.compress(Self.sample.finished(), with: command)
         let entries = try readAll(whole).entries
+        // The frame header of zstd has no checksum of its own: a damaged window can be too large.
+        let codes: Set<LXCError.Code> = command.hasPrefix("zstd") ? [.corrupt, .limitExceeded] : [.corrupt]
         var found = 0
         for index in whole.indices {
             var damaged = whole
             damaged[index] ^= 1 << UInt8(index % 8)
-            let path = try scratch.store(damaged)
+            let path = try scratch.write(damaged, to: "damaged")
             do {
                 let read = try readAll(path).entries
                 #expect(read == entries, "flipped at \(index)")
             } catch let error as LXCError {
-                #expect(error.code == .corrupt, "flipped at \(index): \(error)")
+                #expect(codes.contains(error.code), "flipped at \(index): \(error)")
                 found += 1
             }
         }
@@ -87,32 +99,11 @@ struct DamagedArchiveTests {
         #expect(found > whole.count - 30)
     }
 
-    @Test("gzip may have several members and zeros at the end, but nothing else")
-    func gzipMembers() throws {
-        let scratch = try Scratch()
-        let plain = Self.sample.finish()
-        let half = plain.count / 2
-        let first = try scratch.compress(Array(plain[..<half]), with: "gzip")
-        let second = try scratch.compress(Array(plain[half...]), with: "gzip")
-        let empty = try scratch.compress([], with: "gzip")
-        let zeros = [UInt8](repeating: 0, count: 700_000)
-        let expected = try readAll(plain).entries
-        #expect(try readAll(first + second).entries == expected)
-        #expect(try readAll(empty + first + empty + second + empty).entries == expected)
-        #expect(try readAll(first + second + zeros).entries == expected)
-        for garbage in [[1], [0x1f], [0x1f, 0x8b], Array("garbage".utf8), zeros + [1], zeros + first] as [[UInt8]] {
-            #expect(errorCode { _ = try readAll(first + second + garbage) } == .corrupt, "\(garbage.suffix(9))")
-        }
-        #expect(errorCode { _ = try readAll(first) } == .corrupt)
-        #expect(errorCode { _ = try readAll(first + second.dropLast(3)) } == .corrupt)
-    }
-
-    @Test("garbage after other compressions is corrupt", arguments: ["bzip2", "xz", "zstd", "lz4"])
-    func trailingGarbage(program: String) throws {
-        let scratch = try Scratch()
-        let whole = try scratch.compress(Self.sample.finish(), with: program)
-        for garbage in ["x", "garbage", String(repeating: "g", count: 500_000)] {
-            #expect(errorCode { _ = try readAll(whole + Array(garbage.utf8)) } == .corrupt, "\(garbage.count)")
-        }
+    @Test func flippedBytesOfALargeGzipFileAreSeen() throws {
+        try scratch.shell("mkdir t; seq 300000 > t/f; tar -C t -c . | gzip -1 > packed")
+        var packed = try scratch.read("packed")
+        // Stored as literals somewhere in the middle: most such flips decode to other letters, and only the CRC tells.
+        for position in (packed.count / 2)..<(packed.count / 2 + 400) { packed[position] ^= 0x10 }
+        #expect(try code(packed) == .corrupt)
     }
 }

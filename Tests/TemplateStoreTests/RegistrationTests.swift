@@ -154,6 +154,16 @@ struct RegistrationTests {
         #expect(fixture.files.isEmpty)
     }
 
+    @Test func rootsNoContainerCanBeStartedFromAreUnsafe() async throws {
+        let evil = fixture.directory["evil"]
+        let root = fixture.directory["root"]
+        try Command.run("/bin/sh", "-c", "cd '\(root)' && ln -s etc dev && tar -cf '\(evil)' .")
+        let error = await failure(fixture.registration(evil))
+        #expect(error?.code == .unsafe)
+        #expect(error?.message.contains("dev") == true)
+        #expect(fixture.files.isEmpty)
+    }
+
     @Test func theMaximumSizeIsOfThePlainTar() async throws {
         var registration = fixture.registration(try fixture.compressed(by: "gzip"))
         let size = UInt64(try fixture.directory.read("plain").count)

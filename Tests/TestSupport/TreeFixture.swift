@@ -1,10 +1,5 @@
-import Glibc
-
 /// A directory with one of everything a root filesystem can hold.
 public enum TreeFixture {
-    /// Whether the tests run as root.
-    public static var isRoot: Bool { geteuid() == 0 }
-
     /// Makes the directory `name`. Everything below is made by the system's own tools.
     public static func make(_ name: String, in scratch: TreeScratch) throws {
         try scratch.shell(

@@ -11,7 +11,6 @@ extern const int clinux_o_path;
 extern const int clinux_o_nofollow;
 extern const int clinux_o_directory;
 extern const int clinux_o_cloexec;
-extern const int clinux_o_noatime;
 
 /// What the engine asks of statx(2), with the fields of struct statx joined where they are split.
 struct clinux_stat {

@@ -1,0 +1,144 @@
+import FileTree
+
+extension PaxRecords {
+    /// The extended attributes the records hold, and the kinds of those that cannot be understood.
+    ///
+    /// POSIX ACLs come as raw attributes, or as text with numbers or names; a name means nothing on another host, so
+    /// only numbers are taken.
+    func attributes(of kind: TreeEntry.Kind) -> (attributes: [TreeEntry.Attribute], losses: [String]) {
+        var found: [[UInt8]: [UInt8]] = [:]
+        var losses: [String] = []
+        for (keyword, value) in values {
+            if let name = keyword.suffix(after: "LIBARCHIVE.xattr.") {
+                // The raw form, where there is one too, is exact.
+                guard let name = Self.percentDecoded(name), values[Array("SCHILY.xattr.".utf8) + name] == nil else {
+                    continue
+                }
+                found[name] = Self.base64Decoded(value)
+                if found[name] == nil { losses.append("xattr:" + String(decoding: name, as: UTF8.self)) }
+            } else if let name = keyword.suffix(after: "SCHILY.xattr.") {
+                found[Self.decoded(gnu: name)] = value
+            } else if keyword.elementsEqual("RHT.security.selinux".utf8) {
+                found[Array("security.selinux".utf8)] = value
+            } else if keyword.elementsEqual("SCHILY.acl.ace".utf8) {
+                losses.append("acl")
+            }
+        }
+        for type in ["access", "default"] {
+            let name = Array("system.posix_acl_\(type)".utf8)
+            guard found[name] == nil, let text = text("SCHILY.acl.\(type)") else { continue }
+            // Part of a list could allow what the whole forbids: one that is not understood is left out altogether.
+            if Self.canHave(type, kind), let list = AccessControlList(parsing: text), list.isComplete {
+                found[name] = list.value
+            } else {
+                losses.append("acl")
+            }
+        }
+        return (found.map { TreeEntry.Attribute(name: $0.key, value: $0.value) }, losses)
+    }
+
+    private static func canHave(_ list: String, _ kind: TreeEntry.Kind) -> Bool {
+        switch kind {
+        case .directory: true
+        case .symbolicLink: false
+        default: list == "access"
+        }
+    }
+
+    /// GNU tar writes `=` and `%` of a name as %3D and %25.
+    private static func decoded(gnu name: ArraySlice<UInt8>) -> [UInt8] {
+        var result: [UInt8] = []
+        var rest = name
+        while let byte = rest.popFirst() {
+            if byte == UInt8(ascii: "%"), rest.starts(with: "3D".utf8) || rest.starts(with: "25".utf8) {
+                result.append(rest.first == UInt8(ascii: "3") ? UInt8(ascii: "=") : UInt8(ascii: "%"))
+                rest = rest.dropFirst(2)
+            } else {
+                result.append(byte)
+            }
+        }
+        return result
+    }
+
+    private static func percentDecoded(_ name: ArraySlice<UInt8>) -> [UInt8]? {
+        var result: [UInt8] = []
+        var rest = name
+        while let byte = rest.popFirst() {
+            if byte == UInt8(ascii: "%") {
+                let digits = String(decoding: rest.prefix(2), as: UTF8.self)
+                guard digits.utf8.count == 2, let decoded = UInt8(digits, radix: 16) else { return nil }
+                result.append(decoded)
+                rest = rest.dropFirst(2)
+            } else {
+                result.append(byte)
+            }
+        }
+        return result
+    }
+
+    private static func base64Decoded(_ text: [UInt8]) -> [UInt8]? {
+        let digits = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
+        var result: [UInt8] = []
+        var bits: UInt32 = 0
+        var count = 0
+        for byte in text where byte != UInt8(ascii: "=") && byte != UInt8(ascii: "\n") {
+            guard let digit = digits.firstIndex(of: byte) else { return nil }
+            bits = bits << 6 | UInt32(digit)
+            count += 6
+            if count >= 8 {
+                count -= 8
+                result.append(UInt8(truncatingIfNeeded: bits >> UInt32(count)))
+            }
+        }
+        return result
+    }
+}
+
+extension AccessControlList {
+    /// Reads the text form: `user::rwx,user:1000:r-x,group::r-x,mask::r-x,other::r--`, a user or group by number, or by
+    /// name with the number after the permissions. Nil when something else is there.
+    init?(parsing text: String) {
+        var entries: [Entry] = []
+        for line in text.split(whereSeparator: { $0 == "," || $0 == "\n" }) {
+            let fields = line.prefix { $0 != "#" && $0 != " " && $0 != "\t" }
+                .split(separator: ":", omittingEmptySubsequences: false)
+            guard fields.count >= 3, let permissions = Self.permissions(fields[2]) else { return nil }
+            let isNamed = !fields[1].isEmpty
+            let tag: Tag
+            switch fields[0] {
+            case "user", "u": tag = isNamed ? .user : .owner
+            case "group", "g": tag = isNamed ? .group : .owningGroup
+            case "mask", "m": tag = .mask
+            case "other", "o": tag = .other
+            default: return nil
+            }
+            guard tag == .user || tag == .group else {
+                entries.append(Entry(tag: tag, permissions: permissions))
+                continue
+            }
+            guard let id = UInt32(fields.count > 3 ? fields[3] : fields[1]) else { return nil }
+            entries.append(Entry(tag: tag, permissions: permissions, id: id))
+        }
+        self.init(entries)
+    }
+
+    private static func permissions(_ text: Substring) -> UInt16? {
+        var bits: UInt16 = 0
+        for letter in text {
+            switch letter {
+            case "r": bits |= 4
+            case "w": bits |= 2
+            case "x": bits |= 1
+            case "-": break
+            default: return nil
+            }
+        }
+        return bits
+    }
+}
+
+extension Array<UInt8> {
+    fileprivate func suffix(after prefix: String) -> ArraySlice<UInt8>? {
+        starts(with: prefix.utf8) && count > prefix.utf8.count ? dropFirst(prefix.utf8.count) : nil
+    }
+}

@@ -1,0 +1,135 @@
+import FileTree
+import LXCCore
+
+/// A tar archive's bytes in blocks of 512 and in pieces, without copying where a piece lies whole in the stream's
+/// buffer. What is handed out is valid until the next call.
+final class TarInput {
+    /// The unit of tar(5).
+    static let blockSize = 512
+    /// What may follow the end-of-archive marker: tape records are padded with zeros, and no record is this long.
+    private static let maximumPadding = 64 << 20
+    /// From where on the expansion ratio counts.
+    private static let expansionFloor: UInt64 = 64 << 20
+
+    private let stream: any ByteStream
+    private let shown: String
+    private let expansionRatio: UInt64
+    private var chunk = UnsafeRawBufferPointer(start: nil, count: 0)
+    /// A block that was looked at and not yet taken.
+    private var peeked = UnsafeRawBufferPointer(start: nil, count: 0)
+    private let peekBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: blockSize, alignment: 8)
+    private let blockBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: blockSize, alignment: 8)
+    private var produced: UInt64 = 0
+
+    /// Takes a stream and how messages call the archive.
+    init(_ stream: any ByteStream, shown: String, expansionRatio: UInt64) {
+        self.stream = stream
+        self.shown = shown
+        self.expansionRatio = expansionRatio
+    }
+
+    deinit {
+        peekBuffer.deallocate()
+        blockBuffer.deallocate()
+    }
+
+    /// How much of the file was read.
+    var bytesRead: UInt64 { stream.bytesRead }
+
+    /// The next block; nil where the stream ends.
+    func block() throws -> UnsafeRawBufferPointer? {
+        if peeked.isEmpty, chunk.count >= Self.blockSize { return take(Self.blockSize) }
+        var count = 0
+        while count < Self.blockSize {
+            guard try fill() else {
+                if count == 0 { return nil }
+                throw damage("it ends in the middle of a block")
+            }
+            let part = take(Self.blockSize - count)
+            UnsafeMutableRawBufferPointer(rebasing: blockBuffer[count...]).copyMemory(from: part)
+            count += part.count
+        }
+        return UnsafeRawBufferPointer(blockBuffer)
+    }
+
+    /// A block that has to be there.
+    func requiredBlock() throws -> UnsafeRawBufferPointer {
+        guard let block = try block() else { throw damage("it ends before its end") }
+        return block
+    }
+
+    /// The next block without taking it.
+    func peekBlock() throws -> UnsafeRawBufferPointer? {
+        guard let block = try block() else { return nil }
+        peekBuffer.copyMemory(from: block)
+        peeked = UnsafeRawBufferPointer(peekBuffer)
+        return peeked
+    }
+
+    /// Up to `limit` bytes, at least one.
+    func piece(upTo limit: UInt64) throws -> UnsafeRawBufferPointer {
+        guard try fill() else { throw damage("it ends in the middle of a file's contents") }
+        return take(Int(min(limit, UInt64(Int.max))))
+    }
+
+    /// Passes over `count` bytes, which have to be there.
+    func skip(_ count: UInt64) throws {
+        var left = count
+        while left > 0 { left -= try UInt64(piece(upTo: left).count) }
+    }
+
+    /// Takes `count` bytes and the padding up to the next block.
+    func bytes(_ count: Int) throws -> [UInt8] {
+        var result: [UInt8] = []
+        result.reserveCapacity(count)
+        while result.count < count { result += try piece(upTo: UInt64(count - result.count)) }
+        try skip(Self.padding(after: UInt64(count)))
+        return result
+    }
+
+    /// How many bytes fill the last block of `count` bytes.
+    static func padding(after count: UInt64) -> UInt64 { (512 - count % 512) % 512 }
+
+    /// Reads to the end of the stream, so that everything its format offers is checked. Only zeros may be left.
+    func finish() throws {
+        var padding = 0
+        while try fill() {
+            let rest = take(Int.max)
+            padding += rest.count
+            guard rest.isZero else { throw damage("data follows its end-of-archive marker") }
+            guard padding <= Self.maximumPadding else { throw excess("its padding does not end") }
+        }
+    }
+
+    /// The error for damage of the archive.
+    func damage(_ why: String) -> LXCError {
+        LXCError(.corrupt, "the archive \(shown) is damaged: \(why); get it again")
+    }
+
+    /// The error for an archive that has more of something than any real one.
+    func excess(_ what: String) -> LXCError {
+        LXCError(.limitExceeded, "the archive \(shown) is refused: \(what)")
+    }
+
+    private func fill() throws -> Bool {
+        if !peeked.isEmpty || !chunk.isEmpty { return true }
+        chunk = try stream.next()
+        produced += UInt64(chunk.count)
+        if produced > Self.expansionFloor, produced / max(stream.bytesRead, 1) > expansionRatio {
+            throw LXCError(
+                .limitExceeded, "the archive \(shown) expands to more than \(expansionRatio) times its size")
+        }
+        return !chunk.isEmpty
+    }
+
+    private func take(_ limit: Int) -> UnsafeRawBufferPointer {
+        if !peeked.isEmpty { return Self.take(limit, from: &peeked) }
+        return Self.take(limit, from: &chunk)
+    }
+
+    private static func take(_ limit: Int, from buffer: inout UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+        let count = min(limit, buffer.count)
+        defer { buffer = UnsafeRawBufferPointer(rebasing: buffer[count...]) }
+        return UnsafeRawBufferPointer(rebasing: buffer[..<count])
+    }
+}
