@@ -16,7 +16,7 @@ extension ContainerSpecification: Codable {
     ///   `"privileged": true`; `DecodingError` for values of a wrong type.
     public init(from decoder: any Decoder) throws {
         let values = try decoder.container(keyedBy: CodingKeys.self)
-        try Self.refuseUnknownKeys(decoder)
+        try decoder.requireKeys(of: CodingKeys.self, in: "a container specification")
         try self.init(
             name: values.decode(ContainerName.self, forKey: .name),
             template: values.decode(TemplateID.self, forKey: .template),
@@ -62,22 +62,6 @@ extension ContainerSpecification: Codable {
             nic.deviceID = index
             return nic
         }
-    }
-
-    /// A misspelt key would otherwise be a limit silently not set.
-    private static func refuseUnknownKeys(_ decoder: any Decoder) throws {
-        let known = Set(CodingKeys.allCases.map(\.rawValue))
-        let unknown = try decoder.container(keyedBy: AnyKey.self).allKeys.map(\.stringValue)
-            .filter { !known.contains($0) }.sorted()
-        guard let first = unknown.first else { return }
-        throw LXCError(.invalidArgument, "a container specification has no key \"\(first.escapedForDisplay)\"")
-    }
-
-    private struct AnyKey: CodingKey {
-        let stringValue: String
-        var intValue: Int? { nil }
-        init(stringValue: String) { self.stringValue = stringValue }
-        init?(intValue: Int) { nil }
     }
 
     /// Writes every key that has a value.

@@ -5,7 +5,10 @@ public import LXCCore
 extension SharedMountPointStore {
     /// Makes the lease file, which appears whole and for one holder only.
     public func acquireLease(on volume: VolumeID, for holder: String) async throws -> VolumeLease {
-        try await FileLock.hold(layout.lock(volume), pool: pool) {
+        guard !holder.isEmpty else {
+            throw LXCError(.invalidArgument, "a lease on volume \(volume) needs its holder's name")
+        }
+        return try await FileLock.hold(layout.lock(volume), pool: pool) {
             try await requireVolume(volume)
             return try await pool.run { [layout] _ in try layout.acquireLease(on: volume, for: holder) }
         }

@@ -1,4 +1,5 @@
 public import DomainXML
+import LXCCore
 
 /// A network interface a guest is to have.
 public struct NIC: Hashable, Sendable {
@@ -40,12 +41,15 @@ public struct NIC: Hashable, Sendable {
 }
 
 extension NIC: Codable {
-    private enum CodingKeys: String, CodingKey {
+    private enum CodingKeys: String, CodingKey, CaseIterable {
         case deviceID, mac, trafficType, bridge, mtu, megabitsPerSecond, model, filter, filterParameters
     }
 
     /// Reads a NIC; a key that is missing has the value it has in `NIC()`.
+    ///
+    /// - Throws: `LXCError` `invalidArgument` for an unknown key and for values that break a rule; `DecodingError`.
     public init(from decoder: any Decoder) throws {
+        try decoder.requireKeys(of: CodingKeys.self, in: "a NIC")
         let values = try decoder.container(keyedBy: CodingKeys.self)
         try self.init(
             deviceID: values.decodeIfPresent(Int.self, forKey: .deviceID) ?? 0,

@@ -42,6 +42,7 @@ import Testing
         #"{"name": "a", "template": "402b0be5-b840-3fef-b292-d330f3bf809a", "memroy": 1}"#,
         #"{"name": "a", "template": "402b0be5-b840-3fef-b292-d330f3bf809a", "privileged": true, "idMap": ["0:1:1"]}"#,
         #"{"name": "a", "template": "402b0be5-b840-3fef-b292-d330f3bf809a", "memory": "lots"}"#,
+        #"{"name": "a", "template": "402b0be5-b840-3fef-b292-d330f3bf809a", "nics": [{"brdige": "br0"}]}"#,
     ])
     func whatBreaksARuleIsRefused(_ json: String) {
         let error = #expect(throws: LXCError.self) { try decode(json) }
