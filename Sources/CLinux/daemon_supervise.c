@@ -16,6 +16,8 @@ enum {
     MAXIMUM_PROGRAMS = 4,
     MAXIMUM_GROUPS = 1024,
     GROUP_LENGTH = 256,
+    /// How many containers that ended by themselves are remembered; the latest.
+    MAXIMUM_ENDED = 4096,
     /// Milliseconds the main program gets to clean up after its containers were killed.
     CLEANUP_TIME = 2000,
     /// Milliseconds each program gets to end by itself.
@@ -41,6 +43,8 @@ static struct {
     int signals;
     char groups[MAXIMUM_GROUPS][GROUP_LENGTH];
     int group_count;
+    pid_t ended[MAXIMUM_ENDED];
+    unsigned ended_count;
 } supervisor;
 
 static long now(void) {
@@ -62,7 +66,11 @@ static void reap(void) {
         pid_t pid = waitpid(-1, NULL, WNOHANG);
         if (pid <= 0) return;
         struct program *program = program_of(pid);
-        if (program) program->pid = 0;
+        if (program) {
+            program->pid = 0;
+        } else {
+            supervisor.ended[supervisor.ended_count++ % MAXIMUM_ENDED] = pid;
+        }
     }
 }
 
@@ -179,6 +187,32 @@ static bool groups_are_gone(bool really) {
     return all_gone;
 }
 
+static void remove_group_of_ended(const char *name, unsigned char type, void *context) {
+    (void)type;
+    // libvirt names a container's group `lxc-<its controller's number>-<name>.libvirt-lxc`.
+    if (strncmp(name, "lxc-", 4) != 0 || !strstr(name, ".libvirt-lxc")) return;
+    unsigned count = supervisor.ended_count < MAXIMUM_ENDED ? supervisor.ended_count : MAXIMUM_ENDED;
+    for (unsigned index = 0; index < count; index++) {
+        if (supervisor.ended[index] != parse_pid(name + 4)) continue;
+        // The kernel keeps a group in which anything lives, should the number be another daemon's container's by now.
+        clinux_remove_tree(*(const int *)context, name, true);
+        return;
+    }
+}
+
+/// Removes what the main program had not yet removed of containers that ended shortly before it did.
+static void remove_groups_of_ended(void) {
+    for (const char *const *mount = supervisor.daemon->cgroup_mounts; *mount; mount++) {
+        int root = open(*mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (root < 0) continue;
+        int machine = openat(root, "machine", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        close(root);
+        if (machine < 0) continue;
+        clinux_each_entry(machine, remove_group_of_ended, &machine);
+        close(machine);
+    }
+}
+
 static void end_program(struct program *program) {
     if (program->pid > 0) kill(program->pid, SIGTERM);
     for (long deadline = now() + END_TIME; program->pid > 0 && now() < deadline;) pause_for(STEP_TIME);
@@ -196,6 +230,7 @@ static void end_everything(void) {
     for (int index = supervisor.program_count - 1; index >= 0; index--) end_program(&supervisor.programs[index]);
     for (long deadline = now() + KILL_TIME; each_adopted(remember_and_kill) > 0 && now() < deadline;) pause_for(STEP_TIME);
     for (long deadline = now() + CLEANUP_TIME; !groups_are_gone(true) && now() < deadline;) pause_for(STEP_TIME);
+    remove_groups_of_ended();
 }
 
 static bool start(struct program *program, int report) {

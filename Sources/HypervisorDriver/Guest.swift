@@ -45,9 +45,7 @@ public struct Guest: Hashable, Sendable, Codable {
         self.state = state
         self.id = id
     }
-}
 
-extension Guest {
     private enum CodingKeys: String, CodingKey { case name, uuid, state, id }
 
     /// Writes every value; the UUID in lower case, as libvirt and the stores do.

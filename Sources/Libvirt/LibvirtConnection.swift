@@ -1,4 +1,5 @@
 import CLibvirt
+import Foundation
 import LXCCore
 public import Logging
 
@@ -63,7 +64,12 @@ public actor LibvirtConnection {
         return connection
     }
 
-    isolated deinit { handle?.close() }
+    deinit {
+        guard let handle else { return }
+        // Closing may ask the daemon, and nobody knows on which thread the last reference goes. (An isolated deinit
+        // would do, but makes the optimizer of Swift 6.3 fail in modules that import this one.)
+        Thread.detachNewThread { handle.close() }
+    }
 
     /// Opens the connection now, if it is not open.
     ///

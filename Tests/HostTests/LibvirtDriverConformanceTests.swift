@@ -39,6 +39,7 @@ struct LibvirtDriverConformanceTests {
         }
         await driver.close()
         await daemon.stop()
+        #expect(controlGroups(of: container.name).isEmpty)
     }
 
     private static func conformance(root: String, uri: String) -> HypervisorDriverConformance {
