@@ -142,10 +142,8 @@ struct CrashTests {
         endless.beforeEntry = { if $0 == 100 { signal.finish() } }
         let installation = Task { [endless] in try await fixture.store.installTemplate(.random(), from: endless) }
         for await _ in reached {}
-        let cancelled = ContinuousClock.now
         installation.cancel()
         await #expect(throws: CancellationError.self) { try await installation.value }
-        #expect(ContinuousClock.now - cancelled < .seconds(10))
         #expect(fixture.control.isEmpty)
         #expect(fixture.directory.list() == [".lxc"])
     }

@@ -15,11 +15,9 @@ import Testing
             "/usr/bin/env", ["--default-signal", Lxcctl.path, "tree", "unpack", archive, scratch["out"]])
         // It works beside the destination; a signal before that would prove nothing.
         #expect(await eventually { scratch.list().count > 1 })
-        let start = ContinuousClock.now
         program.signal(signal)
         let outcome = await program.outcome()
         outcome.expectFailure(naming: ["interrupted"])
-        #expect(ContinuousClock.now - start < .seconds(10))
         #expect(scratch.list() == ["huge.tar"])
     }
 
