@@ -1,5 +1,6 @@
 import CLibvirt
 import Foundation
+import Glibc
 
 /// What libvirt needs once in a process: its library set up, its errors kept off stderr, and a thread that runs its
 /// event loop.
@@ -11,6 +12,7 @@ enum LibvirtLibrary {
     static func start() { _ = once }
 
     private static let once: Void = {
+        ignoreBrokenPipes()
         virInitialize()
         virSetErrorFunc(nil) { _, _ in }
         virEventRegisterDefaultImpl()
@@ -25,4 +27,12 @@ enum LibvirtLibrary {
         thread.name = "libvirt-events"
         thread.start()
     }()
+
+    /// libvirt's client writes to its socket without guarding against SIGPIPE: a daemon that ends at the wrong moment
+    /// would end the whole program, where the call should fail. A handler the program has set stays.
+    private static func ignoreBrokenPipes() {
+        var present = sigaction()
+        guard sigaction(SIGPIPE, nil, &present) == 0, present.__sigaction_handler.sa_handler == nil else { return }
+        signal(SIGPIPE, SIG_IGN)
+    }
 }

@@ -58,7 +58,9 @@ enum Quickstart {
             try await Task.sleep(for: .seconds(3))
             await console.close()
         }
-        for try await bytes in console.output { FileHandle.standardOutput.write(Data(bytes)) }
+        for try await bytes in console.output {
+            try FileHandle.standardOutput.write(contentsOf: Data(bytes))
+        }
         timer.cancel()
         let statistics = try await container.statistics()
         print("memory: \(statistics.memoryUsed), cpu: \(Double(statistics.cpuNanoseconds) / 1e9) s")

@@ -40,13 +40,18 @@ struct ContainerConsole: AsyncParsableCommand {
                 input.cancel()
                 timer?.cancel()
             }
-            for try await bytes in console.output { FileHandle.standardOutput.write(Data(bytes)) }
+            for try await bytes in console.output {
+                // Whoever reads this output may have gone.
+                try FileHandle.standardOutput.write(contentsOf: Data(bytes))
+            }
             await console.close()
         }
     }
 
     /// Tells the person at the terminal, on lines of its own.
-    private func say(_ text: String) { FileHandle.standardError.write(Data("\r\nlxcctl: \(text)\r\n".utf8)) }
+    private func say(_ text: String) {
+        try? FileHandle.standardError.write(contentsOf: Data("\r\nlxcctl: \(text)\r\n".utf8))
+    }
 
     /// Reads this program's input on a thread of its own; the end of input leaves the console open for its output.
     private func forwardInput(to console: any GuestConsole, detachable: Bool) -> Task<Void, Never> {

@@ -69,7 +69,7 @@ enum Failure {
         // The parser's own: help that was asked for, and arguments that make no sense together.
         if [.success, .validationFailure].contains(Lxcctl.exitCode(for: error)) { Lxcctl.exit(withError: error) }
         let line = text(of: error).split(whereSeparator: \.isNewline).joined(separator: " ")
-        FileHandle.standardError.write(Data("lxcctl: \(line)\n".utf8))
+        try? FileHandle.standardError.write(contentsOf: Data("lxcctl: \(line)\n".utf8))
         return EXIT_FAILURE
     }
 
