@@ -54,7 +54,7 @@ let package = Package(
         .target(name: "CLinux"),
 
         // Floor 1: the shared vocabulary.
-        library("LXCCore", ["CLinux", logging]),
+        library("LXCCore", ["CLinux"]),
 
         // Floor 2: trees and documents.
         library("FileTree", ["CLinux", "LXCCore", crypto]),
@@ -62,13 +62,13 @@ let package = Package(
 
         // Floor 3: the other C libraries.
         library("TarArchive", ["CLibArchive", "CZlib", "FileTree", "LXCCore"]),
-        library("NFSClient", ["CLibNFS", "FileTree", "LXCCore"]),
+        library("NFSClient", ["CLibNFS", "LXCCore"]),
         library("Libvirt", ["CLibvirt", "LXCCore", logging]),
 
         // Floor 4: the four driver families. They never import each other.
-        library("PrimaryStore", ["CLinux", "FileTree", "LXCCore", "TarArchive", logging]),
+        library("PrimaryStore", ["FileTree", "LXCCore", "TarArchive", logging]),
         library("TemplateStore", ["FileTree", "LXCCore", "TarArchive", crypto, logging]),
-        library("VifDriver", ["DomainXML", "LXCCore", crypto, logging]),
+        library("VifDriver", ["DomainXML", "LXCCore", crypto]),
         library("HypervisorDriver", ["CLinux", "DomainXML", "Libvirt", "LXCCore", logging]),
 
         // Floor 5: the facade, the only place where the families meet.

@@ -35,8 +35,7 @@ final class LocalTreeSink: TreeSink {
         if FileStatus(of: location.name, in: location.parent.raw) != nil { throw Self.exists(location.name) }
         // A name has room for 255 bytes.
         let kept = String(decoding: location.name.utf8.prefix(220), as: UTF8.self)
-        let random = String(UInt64.random(in: 0...UInt64.max), radix: 36)
-        let name = ".\(kept).partial-\(String(repeating: "0", count: max(0, 13 - random.count)))\(random)"
+        let name = ".\(kept).partial-\(RandomName.make())"
         guard mkdirat(location.parent.raw, name, 0o700) == 0 else {
             throw LXCError.lastSystemCall("mkdirat", "create a directory beside \"\(location.name.escapedForDisplay)\"")
         }

@@ -73,7 +73,7 @@ public final class PrivateLibvirtd: Sendable {
     }
 
     private static func defaultDirectory(_ lifetime: Lifetime) -> String {
-        let name = lifetime == .owner ? String(UInt64.random(in: 0 ... .max), radix: 36) : "shared"
+        let name = lifetime == .owner ? RandomName.make() : "shared"
         return "/run/lxc-hypervisor/\(name)"
     }
 

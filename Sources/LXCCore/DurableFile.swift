@@ -69,7 +69,7 @@ package enum DurableFile {
     ///
     /// - Throws: ``LXCError`` `alreadyExists` when the name is taken, `io`.
     package static func publish(_ staged: String, as path: String) throws {
-        var result = clinux_rename_new(staged, path)
+        var result = clinux_rename_noreplace(AT_FDCWD, staged, AT_FDCWD, path)
         if result != 0, errno == EINVAL || errno == ENOSYS {
             // Some network file systems know no RENAME_NOREPLACE. A lock of the caller's keeps others away.
             var status = stat()

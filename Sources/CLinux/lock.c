@@ -1,13 +1,8 @@
 #define _GNU_SOURCE
-#include "publish.h"
+#include "lock.h"
 
 #include <fcntl.h>
-#include <stdio.h>
 #include <unistd.h>
-
-int clinux_rename_new(const char *from, const char *to) {
-    return renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE);
-}
 
 static int try_lock(int fd, short type) {
     struct flock lock = {.l_type = type, .l_whence = SEEK_SET};

@@ -1,9 +1,6 @@
 #pragma once
 
-// Publishing by rename, and locks that end with their holder.
-
-/// renameat2(2) with RENAME_NOREPLACE, by paths: fails with EEXIST where `to` is there already.
-int clinux_rename_new(const char *from, const char *to);
+// Locks that end with their holder.
 
 /// Takes an exclusive open-file-description lock on a whole file without waiting (fcntl F_OFD_SETLK): fails with EAGAIN
 /// or EACCES while another description holds it. Ends with the descriptor; cluster file systems and NFS carry it to the
