@@ -11,11 +11,21 @@ let settings: [SwiftSetting] = [
 
 let package = Package(
     name: "Benchmarks",
-    dependencies: [.package(name: "LXCHypervisor", path: "..")],
+    dependencies: [
+        .package(name: "LXCHypervisor", path: ".."),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    ],
     targets: [
+        // libnfs's calls by path, which `bench nfs` compares with.
+        .systemLibrary(name: "CNFSPaths", pkgConfig: "libnfs", providers: [.apt(["libnfs-dev"])]),
+        // NFSServer.swift and FaultyProxy.swift are links to the files of the tests.
         .executableTarget(
-            name: "bench", dependencies: [.product(name: "LXCHypervisor", package: "LXCHypervisor")],
-            swiftSettings: settings)
+            name: "bench",
+            dependencies: [
+                "CNFSPaths", .product(name: "LXCHypervisor", package: "LXCHypervisor"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/openat2.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -51,12 +52,18 @@ int clinux_open(int directory, const char *path, int flags, mode_t mode) {
     return openat(directory, path, flags, mode);
 }
 
-int clinux_open_beneath(int directory, const char *path, int flags) {
-    struct open_how how = {
-        .flags = (uint64_t)flags,
-        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV,
-    };
+static int open_resolving(int directory, const char *path, int flags, uint64_t resolve) {
+    struct open_how how = {.flags = (uint64_t)flags, .resolve = resolve};
     return (int)syscall(SYS_openat2, directory, path, &how, sizeof how);
+}
+
+int clinux_open_beneath(int directory, const char *path, int flags) {
+    uint64_t resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
+    return open_resolving(directory, path, flags, resolve);
+}
+
+int clinux_open_in_root(int directory, const char *path, int flags) {
+    return open_resolving(directory, path, flags, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
 }
 
 ssize_t clinux_getdents64(int directory, void *buffer, size_t size) {
@@ -89,6 +96,20 @@ int clinux_chmod_path_descriptor(int descriptor, mode_t mode) {
     char path[64];
     snprintf(path, sizeof path, "/proc/self/fd/%d", descriptor);
     return chmod(path, mode);
+}
+
+int clinux_clear_own_umask(void) {
+    // The mask belongs to what CLONE_FS shares between the threads of a process.
+    if (unshare(CLONE_FS) != 0) {
+        return -1;
+    }
+    umask(0);
+    return 0;
+}
+
+void clinux_set_creator(uid_t user, gid_t group) {
+    syscall(SYS_setfsgid, group);
+    syscall(SYS_setfsuid, user);
 }
 
 int clinux_syncfs(int descriptor) { return syncfs(descriptor); }

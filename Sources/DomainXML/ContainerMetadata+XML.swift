@@ -19,7 +19,7 @@ extension ContainerMetadata {
         try self.init(taking: &rest)
     }
 
-    /// The element as a document of its own, as libvirt takes it for this package's namespace.
+    /// The element as a document of its own, as it stands in a domain's metadata.
     ///
     /// - Throws: `LXCError` with code `invalidArgument` when ``owner`` holds a character that XML 1.0 cannot hold.
     public func xml() throws -> String {
@@ -32,7 +32,12 @@ extension ContainerMetadata {
         let template = try rest.read(Self.name("template")) { try $0.takeUUID() }
         self.init(
             pool: PoolID(try rest.required(pool, "pool")), volume: VolumeID(try rest.required(volume, "volume")),
-            template: template.map { TemplateID($0) }, owner: try rest.readText(Self.name("owner")))
+            template: template.map { TemplateID($0) }, owner: try rest.readText(Self.name("owner")),
+            networks: try rest.readEach(Self.name("network"), Network.init(taking:)))
+        stopSignal = try rest.readText(Self.name("stop-signal"))
+        initSignal = try rest.readText(Self.name("init-signal"))
+        restart = try rest.read(Self.name("restart")) { $0.takeCase() } ?? .never
+        isHeld = try rest.readFlag(Self.name("held"))
     }
 
     /// Puts the values into the element.
@@ -45,11 +50,32 @@ extension ContainerMetadata {
         try element.writeText(Self.name("volume"), volume.description)
         try element.writeText(Self.name("template"), template?.description)
         try element.writeText(Self.name("owner"), owner)
+        try element.writeText(Self.name("stop-signal"), stopSignal, .signalName)
+        try element.writeText(Self.name("init-signal"), initSignal, .signalName)
+        try element.writeText(Self.name("restart"), restart == .never ? nil : restart.rawValue)
+        element.writeFlag(Self.name("held"), isHeld)
+        try element.writeEach(Self.name("network"), networks) { try $0.written() }
         return element
     }
 
     fileprivate static func name(_ local: String) -> XMLName {
         XMLName(local, namespace: namespace, prefix: prefix)
+    }
+}
+
+extension ContainerMetadata.Network {
+    fileprivate init?(taking rest: inout XMLFragment) throws {
+        guard let device: Int = try rest.takeNumber("device"), let traffic = rest.take("traffic") else { return nil }
+        self.init(device: device, traffic: traffic, broadcast: rest.take("broadcast"), label: rest.take("label"))
+    }
+
+    fileprivate func written() throws -> XMLFragment {
+        var element = XMLFragment(ContainerMetadata.name("network"))
+        try element.set("device", device, in: 0...65535)
+        try element.set("traffic", traffic, .word)
+        try element.set("broadcast", broadcast, .line)
+        try element.set("label", label, .deviceName)
+        return element
     }
 }
 
@@ -81,5 +107,25 @@ extension Domain {
         metadata[index] = try value.written(rest)
     }
 
+    /// This package's element without its namespace, as virDomainSetMetadata takes it: that adds the namespace itself.
+    ///
+    /// - Throws: `LXCError` with code `invalidArgument` for a character that XML 1.0 cannot hold.
+    package func bareContainerMetadata() throws -> String? {
+        try metadataIndex.map { index in try FieldFault.reported { try metadata[index].withoutNamespace.printed() } }
+    }
+
     private var metadataIndex: Int? { metadata.firstIndex { $0.name.namespace == ContainerMetadata.namespace } }
+}
+
+extension XMLFragment {
+    /// The same elements, in no namespace.
+    fileprivate var withoutNamespace: XMLFragment {
+        var element = self
+        element.name = XMLName(name.local)
+        element.declarations = []
+        element.children = children.map { node in
+            if case .element(let child) = node { .element(child.withoutNamespace) } else { node }
+        }
+        return element
+    }
 }

@@ -7,6 +7,26 @@ public struct ContainerMetadata: Hashable, Sendable {
     /// The prefix the element is written with.
     public static let prefix = "lxc-hypervisor"
 
+    /// What of a NIC its `<interface>` does not say, so that its network can be made again.
+    public struct Network: Hashable, Sendable {
+        /// The NIC's number.
+        public var device: Int
+        /// What the network is for: CloudStack's name of the type of traffic.
+        public var traffic: String
+        /// Which network it is: CloudStack's broadcast URI.
+        public var broadcast: String?
+        /// The traffic label: the host's bridge or device.
+        public var label: String?
+
+        /// Takes the four values.
+        public init(device: Int, traffic: String, broadcast: String? = nil, label: String? = nil) {
+            self.device = device
+            self.traffic = traffic
+            self.broadcast = broadcast
+            self.label = label
+        }
+    }
+
     /// The primary store the container's root is in.
     public var pool: PoolID
     /// The container's root.
@@ -15,12 +35,35 @@ public struct ContainerMetadata: Hashable, Sendable {
     public var template: TemplateID?
     /// Whom the embedding program made the container for.
     public var owner: String?
+    /// The networks of its NICs.
+    public var networks: [Network]
 
-    /// Takes the four values.
-    public init(pool: PoolID, volume: VolumeID, template: TemplateID? = nil, owner: String? = nil) {
+    /// The signal that asks the container's init to end, such as `SIGTERM`, where the embedding program named one.
+    public var stopSignal: String?
+    /// The signal the init that was found before the last start ends by.
+    public var initSignal: String?
+    /// What happens when the container ends without having been stopped.
+    public var restart = RestartPolicy.never
+    /// Whether the container was stopped by somebody who asked for it, and is to stay so.
+    public var isHeld = false
+
+    /// What happens when a container ends without having been stopped by this package.
+    public enum RestartPolicy: String, Hashable, Sendable, Codable, CaseIterable {
+        /// Nothing.
+        case never
+        /// It is started whenever it does not run and was not stopped. libvirt does not tell how an init ended, so success
+        /// and failure are the same.
+        case always
+    }
+
+    /// Takes the values.
+    public init(
+        pool: PoolID, volume: VolumeID, template: TemplateID? = nil, owner: String? = nil, networks: [Network] = []
+    ) {
         self.pool = pool
         self.volume = volume
         self.template = template
         self.owner = owner
+        self.networks = networks
     }
 }

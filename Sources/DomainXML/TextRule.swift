@@ -56,6 +56,12 @@ struct TextRule: Sendable {
     static let accountName = Self("a name or number of A-Z a-z 0-9 _ + -") { consists($0, of: "_+-") }
     /// A word of libvirt's, such as an architecture, a model or a format.
     static let word = Self("a word of A-Z a-z 0-9 . _ -") { consists($0, of: "._-") }
+    /// One option of a mount: a comma would end it and begin another.
+    static let mountOption = Self("one option of mount(8), without commas and white space") {
+        isPlainLine($0) && !$0.utf8.contains(UInt8(ascii: ",")) && !$0.utf8.contains(UInt8(ascii: " "))
+    }
+    /// The name of a signal, such as SIGRTMIN+3.
+    static let signalName = Self("a signal's name of A-Z a-z 0-9 + -") { consists($0, of: "+-") }
     /// The name of a network filter.
     static let filterName = Self("a letter or underscore, then letters, digits and any of . _ -") {
         consists($0, of: "._-") && !startsWithDigit($0) && $0.utf8.first != UInt8(ascii: "-")
@@ -65,6 +71,8 @@ struct TextRule: Sendable {
     static let filterVariable = Self("letters, digits and underscores") { consists($0, of: "_") }
     /// The value of a filter's variable.
     static let filterValue = Self("letters, digits and any of . : _") { consists($0, of: "_.:") }
+    /// The value of an attribute in a filter's rule: an address, a number, a state.
+    static let filterMatch = Self("letters, digits and any of . : , $ -") { consists($0, of: ".:,$-") }
     /// A disk's serial number.
     static let serial = Self("letters, digits, spaces and any of . _ + -") { consists($0, of: " ._+-") }
     /// A disk's name in the guest.

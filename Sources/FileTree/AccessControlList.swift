@@ -35,7 +35,7 @@ package struct AccessControlList {
     }
 
     /// Reads an attribute's value; nil when it is none the kernel would accept.
-    init?(_ value: [UInt8]) {
+    package init?(_ value: [UInt8]) {
         guard value.count >= 4, (value.count - 4).isMultiple(of: 8), UInt32(littleEndian: value[..<4]) == Self.version
         else { return nil }
         var entries: [Entry] = []

@@ -73,34 +73,6 @@ final class ContentHasher {
     }
 }
 
-/// 32 bytes, ordered bytewise.
-struct Hash: Hashable, Comparable {
-    private let words: (UInt64, UInt64, UInt64, UInt64)
-
-    init(_ digest: SHA256Digest) {
-        words = digest.withUnsafeBytes { bytes in
-            let word = { UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: $0, as: UInt64.self)) }
-            return (word(0), word(8), word(16), word(24))
-        }
-    }
-
-    init(of bytes: [UInt8]) { self.init(SHA256.hash(data: bytes)) }
-
-    /// The 32 bytes.
-    var bytes: [UInt8] {
-        [words.0, words.1, words.2, words.3].flatMap { $0.littleEndianBytes.reversed() }
-    }
-
-    static func == (left: Hash, right: Hash) -> Bool { left.words == right.words }
-
-    static func < (left: Hash, right: Hash) -> Bool { left.words < right.words }
-
-    func hash(into hasher: inout Hasher) {
-        hasher.combine(words.0)
-        hasher.combine(words.1)
-    }
-}
-
 extension UnsafeRawBufferPointer {
     /// Whether every byte is zero. Other contents are mostly told by their first word.
     package var isZero: Bool {

@@ -9,7 +9,7 @@ import LXCCore
 /// was closed is opened again by `..` from its child and must be the same inode.
 final class DirectoryStack {
     /// How many directories are kept open at most.
-    static let openDirectories = 64
+    static let openDirectories = 8
 
     /// One directory of the stack.
     struct Level {
@@ -21,9 +21,11 @@ final class DirectoryStack {
     }
 
     private(set) var levels: [Level] = []
+    private let order: DirectoryNames.Order
 
-    /// Takes the root, open for reading.
-    init(root: consuming Descriptor, status: FileStatus) throws {
+    /// Takes the root, open for reading, and the order in which names come.
+    init(root: consuming Descriptor, status: FileStatus, order: DirectoryNames.Order = .inode) throws {
+        self.order = order
         try push(root, name: [], status: status)
     }
 
@@ -45,7 +47,7 @@ final class DirectoryStack {
 
     /// Goes down into a directory of the deepest one and reads its names.
     func push(_ directory: consuming Descriptor, name: [UInt8], status: FileStatus) throws {
-        guard let names = DirectoryNames(reading: directory.raw) else {
+        guard let names = DirectoryNames(reading: directory.raw, order: order) else {
             throw LXCError.lastSystemCall("getdents64", "read the directory \"\(path(of: name))\"")
         }
         levels.append(Level(name: name, status: status, names: names, descriptor: directory.release()))
@@ -65,7 +67,7 @@ final class DirectoryStack {
     }
 
     /// Calls `body` with the next name of the deepest directory; nil when it has no more.
-    func withNextName<Result>(_ body: (UnsafePointer<CChar>, ArraySlice<UInt8>) throws -> Result) rethrows -> Result? {
+    func withNextName<Result>(_ body: (DirectoryNames.Name) throws -> Result) rethrows -> Result? {
         let index = levels.count - 1
         // The names are moved out and back, so that `body` may look at the stack.
         var names = levels[index].names
@@ -76,7 +78,7 @@ final class DirectoryStack {
 
     /// Reads the deepest directory's names anew, because others may have been added; says whether there are any.
     func readNamesAgain() throws -> Bool {
-        guard let names = DirectoryNames(reading: top) else {
+        guard let names = DirectoryNames(reading: top, order: order) else {
             throw LXCError.lastSystemCall("getdents64", "read a directory again")
         }
         levels[levels.count - 1].names = names

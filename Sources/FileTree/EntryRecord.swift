@@ -22,14 +22,20 @@ struct EntryRecord {
         case .blockDevice: bytes.append(UInt8(ascii: "b"))
         case .fifo: bytes.append(UInt8(ascii: "p"))
         }
-        bytes += mode.bigEndianBytes + entry.user.bigEndianBytes + entry.group.bigEndianBytes
-        bytes += entry.modified.seconds.bigEndianBytes + entry.modified.nanoseconds.bigEndianBytes
+        bytes.append(bigEndian: mode)
+        bytes.append(bigEndian: entry.user)
+        bytes.append(bigEndian: entry.group)
+        bytes.append(bigEndian: entry.modified.seconds)
+        bytes.append(bigEndian: entry.modified.nanoseconds)
         Self.append(entry.attributes, to: &bytes)
         switch entry.kind {
-        case .file(let size): bytes += size.bigEndianBytes + (contents?.bytes ?? [])
+        case .file(let size):
+            bytes.append(bigEndian: size)
+            contents?.withUnsafeBytes { bytes += $0 }
         case .symbolicLink(let target): bytes += target
         case .characterDevice(let major, let minor), .blockDevice(let major, let minor):
-            bytes += major.bigEndianBytes + minor.bigEndianBytes
+            bytes.append(bigEndian: major)
+            bytes.append(bigEndian: minor)
         case .directory, .fifo, .hardLink: break
         }
         hash = Hash(of: bytes)
@@ -39,21 +45,35 @@ struct EntryRecord {
     static func link(to name: Hash) -> Hash { Hash(of: [UInt8(ascii: "h")] + name.bytes) }
 
     private static func append(_ attributes: [TreeEntry.Attribute], to bytes: inout [UInt8]) {
+        guard !attributes.isEmpty else { return bytes.append(bigEndian: UInt32(0)) }
         let counted = attributes.filter { !$0.isHostBound }.sorted { $0.name.lexicographicallyPrecedes($1.name) }
-        bytes += UInt32(counted.count).bigEndianBytes
+        bytes.append(bigEndian: UInt32(counted.count))
         for attribute in counted {
-            bytes += UInt32(attribute.name.count).bigEndianBytes + attribute.name
-            bytes += UInt32(attribute.value.count).bigEndianBytes + attribute.value
+            bytes.append(bigEndian: UInt32(attribute.name.count))
+            bytes += attribute.name
+            bytes.append(bigEndian: UInt32(attribute.value.count))
+            bytes += attribute.value
         }
     }
 }
 
-extension FixedWidthInteger {
-    /// The bytes, the most significant first.
-    fileprivate var bigEndianBytes: [UInt8] { littleEndianBytes.reversed() }
+extension [UInt8] {
+    /// Appends a number's bytes, the most significant first.
+    fileprivate mutating func append(bigEndian number: some FixedWidthInteger) {
+        Swift.withUnsafeBytes(of: number.bigEndian) { append(contentsOf: $0) }
+    }
 }
 
 extension TreeEntry {
     /// The directory that is made where a source has no entry for one.
     static func impliedDirectory(_ path: TreePath) -> TreeEntry { TreeEntry(path: path, kind: .directory, mode: 0o755) }
+
+    /// The entry without what a digest is to leave out.
+    func omitting(_ parts: Set<TreeDigest.Part>) -> TreeEntry {
+        guard !parts.isEmpty else { return self }
+        var entry = self
+        if parts.contains(.attributes) { entry.attributes = [] }
+        if parts.contains(.linkTimes), case .symbolicLink = kind { entry.modified = Time(seconds: 0) }
+        return entry
+    }
 }

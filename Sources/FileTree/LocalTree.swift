@@ -6,7 +6,7 @@ public import LXCCore
 ///
 /// As a destination the directory must not exist; its parent must. The tree is built beside it under a hidden name and
 /// renamed when complete.
-public struct LocalTree: TreeOrigin, TreeDestination {
+public struct LocalTree: TreeOrigin, TreeDestination, LocalDestination {
     /// The directory's path.
     public let path: String
 
@@ -29,11 +29,11 @@ public struct LocalTree: TreeOrigin, TreeDestination {
 
     /// Starts a new directory.
     public func open(options: TreeCopyOptions) throws -> any TreeSink {
-        guard options.strategy != .snapshot else {
+        guard options.strategy == .auto || options.strategy == .copy else {
             throw LXCError(
-                .unsupported, "\"\(path.escapedForDisplay)\" is built entry by entry; use the strategy auto")
+                .unsupported, "\"\(path.escapedForDisplay)\" is built entry by entry; use the strategy auto or copy")
         }
-        return try LocalTreeSink(location: TreeLocation(path), options: options, resolution: resolution)
+        return try LocalTreeSink(StagedDirectory(TreeLocation(path)), options: options, resolution: resolution)
     }
 
     /// Removes the directory and everything below, never following a symbolic link and never crossing into another
@@ -50,55 +50,51 @@ public struct LocalTree: TreeOrigin, TreeDestination {
         }
     }
 
-    /// Refuses a destination inside `origin`: the copy would read what it writes.
-    func refuseInside(_ origin: LocalTree) throws {
-        guard let root = Descriptor(origin.path, flags: clinux_o_path | clinux_o_directory),
-            let rootStatus = FileStatus(of: root.raw)
-        else { return }
-        let flags = clinux_o_path | clinux_o_directory
-        let location = try TreeLocation(path)
-        guard var directory = Descriptor(".", in: location.parent.raw, flags: flags) else { return }
-        while let status = FileStatus(of: directory.raw) {
-            guard status.identity != rootStatus.identity else {
-                throw LXCError(
-                    .invalidArgument,
-                    "\"\(path.escapedForDisplay)\" is inside \"\(origin.path.escapedForDisplay)\"; choose another place"
-                )
-            }
-            guard let above = Descriptor("..", in: directory.raw, flags: flags),
-                let aboveStatus = FileStatus(of: above.raw), aboveStatus.identity != status.identity
-            else { return }
-            directory = above
+    /// Makes this a clone of `origin`.
+    func clone(
+        _ origin: LocalTree, _ options: TreeCopyOptions, _ cancellation: Cancellation, _ progress: ProgressHandler?
+    ) throws -> TreeSummary {
+        let snapshot = try snapshot(of: origin, options.strategy)
+        let staged = try snapshot ?? StagedDirectory(TreeLocation(path))
+        do {
+            if let snapshot, options.changesNothing { return try snapshot.finish(options) }
+            // A snapshot is read itself: its origin may have changed since.
+            let source = try snapshot?.openAgain() ?? origin.openRoot()
+            return try LocalWalk(
+                source, to: staged, isInPlace: snapshot != nil, resolution: resolution, options, cancellation, progress
+            ).run()
+        } catch {
+            staged.abandon()
+            throw error
         }
     }
-}
 
-/// Where a tree is or will be: the directory above it, open, and its name there.
-struct TreeLocation: ~Copyable {
-    let parent: Descriptor
-    let name: String
-
-    /// Opens the directory above `path`.
-    ///
-    /// - Throws: `LXCError` `invalidArgument` when the path does not end in a name; `notFound`.
-    init(_ path: String) throws {
-        let parts = path.split(separator: "/")
-        guard let name = parts.last, name != ".", name != "..", !path.utf8.contains(0) else {
-            throw LXCError(.invalidArgument, "\"\(path.escapedForDisplay)\" does not end in a directory's name")
+    /// Starts with a snapshot where one can be had.
+    private func snapshot(of origin: LocalTree, _ strategy: TreeCopyOptions.Strategy) throws -> StagedDirectory? {
+        guard strategy == .auto || strategy == .snapshot else { return nil }
+        let snapshot = try StagedDirectory.snapshot(of: origin.openRoot(), at: TreeLocation(path))
+        guard snapshot != nil || strategy == .auto else {
+            throw LXCError(
+                .unsupported,
+                "no snapshot can be made at \"\(path.escapedForDisplay)\": the source must be a btrfs subvolume without "
+                    + "others inside, on the same file system; use the strategy auto")
         }
-        let above = (path.hasPrefix("/") ? "/" : "./") + parts.dropLast().joined(separator: "/")
-        guard let parent = Descriptor(above, flags: O_RDONLY | clinux_o_directory) else {
-            throw LXCError.lastSystemCall("openat", "open the directory \"\(above.escapedForDisplay)\"")
-        }
-        self.parent = parent
-        self.name = String(name)
+        return snapshot
     }
 
-    /// Removes what has the name.
-    borrowing func remove(_ remover: TreeRemover) throws {
-        try name.withCString {
-            try remover.check($0, in: parent.raw)
-            try remover.remove($0, in: parent.raw)
+    /// Reads the tree to its end.
+    func read(
+        _ options: TreeCopyOptions, _ cancellation: Cancellation, _ progress: ProgressHandler?
+    ) throws -> TreeSummary {
+        try LocalWalk(
+            openRoot(), to: nil, isInPlace: false, resolution: resolution, options, cancellation, progress
+        ).run()
+    }
+
+    private func openRoot() throws -> Descriptor {
+        guard let root = Descriptor(path, flags: O_RDONLY | clinux_o_directory) else {
+            throw LXCError.lastSystemCall("openat", "open the directory \"\(path.escapedForDisplay)\"")
         }
+        return root
     }
 }

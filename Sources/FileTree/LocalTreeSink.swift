@@ -2,182 +2,200 @@ import CLinux
 import Glibc
 import LXCCore
 
-/// One writing of a local directory: built under a hidden name that only its owner can enter, renamed when complete.
+/// One writing of a local directory by several threads.
+///
+/// Entries are made where nothing was before, so their order matters little: the calling thread makes the directories,
+/// a crew the files and links of a batch at a time, hard links come when their targets are complete, and directories
+/// get their attributes at the end, since names made in one change its time and its mode may forbid making them. Only
+/// where a name is met again is everything brought to a rest first.
 final class LocalTreeSink: TreeSink {
-    private let location: TreeLocation
-    private let temporaryName: String
-    let root: Descriptor
-    let options: TreeCopyOptions
-    let resolution: PathResolution
-    let remover = TreeRemover(cancellation: nil)
-    /// Directories get their attributes when everything is in them: names made in one change its time, and its mode
-    /// may forbid making them. An entry for what is no directory any more at the end is passed over.
-    var directories: [TreePath: TreeEntry] = [.root: .impliedDirectory(.root)]
-    var parentPath: TreePath?
-    var parent: Descriptor?
-    var current: TreeEntry?
-    var file: Descriptor?
-    var written: UInt64 = 0
-    var transfer: Transfer
-    private var isPublished = false
+    private static let batchEntries = 64
+    private static let batchBytes = 1 << 20
+    /// How many batches or pieces of large files may wait; each is about a MiB.
+    private static let waiting = 16
+
+    private let staged: StagedDirectory
+    private let options: TreeCopyOptions
+    private let writer: EntryWriter
+    private let crew: WorkCrew<LocalTreeWork, EntryWriter>
+    /// An entry for what is no directory any more at the end is passed over.
+    private var directories: [TreePath: TreeEntry] = [.root: .impliedDirectory(.root)]
+    private var links: [(path: TreePath, target: TreePath)] = []
+    private var batch: [LocalTreeWork.Entry] = []
+    private var batchBytes = 0
+    private var current = Current.nothing
+    private var isEnded = false
     private(set) var losses = TreeLosses()
 
-    /// How contents got here.
-    struct Transfer {
-        var mayShare: Bool
-        var mayCopy = true
-        var shared = false
-        var copied = false
+    /// What was begun and not ended.
+    private enum Current {
+        case nothing
+        case small(LocalTreeWork.Entry)
+        case large(LargeFile)
     }
 
-    /// Makes the hidden directory.
-    init(location: consuming TreeLocation, options: TreeCopyOptions, resolution: PathResolution) throws {
-        if FileStatus(of: location.name, in: location.parent.raw) != nil { throw Self.exists(location.name) }
-        // A name has room for 255 bytes.
-        let kept = String(decoding: location.name.utf8.prefix(220), as: UTF8.self)
-        let name = ".\(kept).partial-\(RandomName.make())"
-        guard mkdirat(location.parent.raw, name, 0o700) == 0 else {
-            throw LXCError.lastSystemCall("mkdirat", "create a directory beside \"\(location.name.escapedForDisplay)\"")
-        }
-        let flags = O_RDONLY | clinux_o_directory | clinux_o_nofollow
-        guard let root = Descriptor(name, in: location.parent.raw, flags: flags) else {
-            defer { unlinkat(location.parent.raw, name, AT_REMOVEDIR) }
-            throw LXCError.lastSystemCall("openat", "open the new directory \"\(name.escapedForDisplay)\"")
-        }
-        // A default ACL of the directory around would be inherited by everything inside.
-        for attribute in ["system.posix_acl_default", "system.posix_acl_access"] {
-            _ = clinux_fremovexattr(root.raw, attribute)
-        }
-        _ = fchmod(root.raw, 0o700)
-        self.location = location
+    /// Takes the hidden directory and starts the threads.
+    init(_ staged: StagedDirectory, options: TreeCopyOptions, resolution: PathResolution) {
+        self.staged = staged
         self.options = options
-        self.resolution = resolution
-        self.root = root
-        temporaryName = name
-        transfer = Transfer(mayShare: options.strategy == .auto || options.strategy == .reflink)
+        let tree = EntryWriter.Tree(staged, resolution: resolution, isLossless: options.lossless)
+        writer = EntryWriter(tree, ownsThread: false)
+        crew = WorkCrew(
+            "lxc-write", threads: options.threads ?? HostThreads.forWriting, order: .oldestFirst(limit: Self.waiting),
+            makeState: { EntryWriter(tree, ownsThread: true) }, perform: { work, writer, _ in try work.perform(writer) }
+        )
     }
 
-    var strategy: String {
-        if transfer.shared { return "reflink" }
-        return transfer.copied ? "copy_file_range" : "write"
-    }
+    let strategy = "write"
 
-    func begin(_ entry: TreeEntry) throws {
-        current = entry
-        written = 0
-        file = nil
+    func begin(_ entry: TreeEntry, isNew: Bool) throws {
+        current = .nothing
         guard !entry.path.isRoot else {
-            guard entry.kind == .directory else {
-                throw LXCError(.unsafe, "the root of the tree is not a directory in the source; refused")
-            }
             directories[.root] = entry
             return
         }
-        let directory = try enterParent(of: entry.path)
-        try withCString(entry.path.name) { name in
-            switch entry.kind {
-            case .directory: try makeDirectory(entry, name, in: directory)
-            case .file: try makeFile(entry, name, in: directory)
-            case .hardLink(let target): try makeLink(entry, to: target, name, in: directory)
-            default: try makeSpecial(entry, name, in: directory)
+        if !isNew {
+            try settle()
+            let isDirectory = entry.kind == .directory
+            guard try writer.remove(entry.path, keepsDirectory: isDirectory) else {
+                directories[entry.path] = entry
+                return
             }
+        }
+        switch entry.kind {
+        case .directory:
+            let directory = try writer.enterParent(of: entry.path)
+            try withCString(entry.path.name) { try writer.makeDirectory(entry.path, $0, in: directory) }
+            directories[entry.path] = entry
+        case .hardLink(let target): links.append((entry.path, target))
+        case .file(let size) where size > UInt64(Self.batchBytes):
+            current = .large(try LargeFile(entry, size: size, writer))
+        default: current = .small(LocalTreeWork.Entry(entry: entry))
         }
     }
 
-    func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws {
-        var rest = bytes
-        var offset = offset
-        let descriptor = try openFile()
-        while !rest.isEmpty {
-            let count = Descriptor.retrying { pwrite(descriptor, rest.baseAddress, rest.count, off_t(offset)) }
-            guard count > 0 else { throw failure("pwrite", "write") }
-            rest = UnsafeRawBufferPointer(rebasing: rest[count...])
-            offset += UInt64(count)
+    func write(_ piece: TreePiece) throws {
+        switch current {
+        case .nothing: throw LXCError(.invalidState, "contents were given for what is no file")
+        case .small(var pending):
+            // Without the copy in `current` the array of pieces grows in place.
+            current = .nothing
+            pending.pieces.append(piece)
+            batchBytes += piece.bytes.count
+            current = .small(pending)
+        case .large(let file):
+            file.willWrite()
+            try crew.give(.piece(file, piece))
         }
-        written = max(written, offset)
     }
 
     func end() throws {
-        guard let entry = current else { return }
-        current = nil
-        if case .file(let size) = entry.kind {
-            let descriptor = try openFile()
-            guard written == size || ftruncate(descriptor, off_t(size)) == 0 else {
-                throw LXCError.lastSystemCall("ftruncate", "set the size of \"\(entry.path)\"")
-            }
-            try apply(entry, to: descriptor)
-            file = nil
+        switch current {
+        case .nothing: break
+        case .small(let pending):
+            batch.append(pending)
+            if batch.count >= Self.batchEntries || batchBytes >= Self.batchBytes { try flush() }
+        case .large(let file): try crew.give(.end(file))
         }
+        current = .nothing
     }
 
     func finish() throws {
-        parent = nil
-        parentPath = nil
-        // Bytewise descending, so every directory comes after what is in it.
-        for path in directories.keys.sorted(by: >) {
-            guard let entry = directories[path] else { continue }
-            if path.isRoot {
-                // The root stays closed to others until everything else is done.
-                continue
-            }
-            let flags = O_RDONLY | clinux_o_directory
-            guard let directory = resolution.open(path.bytes[...], below: root.raw, flags: flags) else {
-                if errno == ENOENT || errno == ENOTDIR || errno == ELOOP { continue }
-                throw LXCError.lastSystemCall("openat2", "open the directory \"\(path)\" again")
-            }
-            try apply(entry, to: directory.raw)
-        }
-        if options.requiresSafeRoot { try SafeRoot.check(OpenRoot(root.raw)) }
-        if let entry = directories[.root] { try apply(entry, to: root.raw) }
-        if options.durable, clinux_syncfs(root.raw) != 0 {
-            throw LXCError.lastSystemCall("syncfs", "make \"\(location.name.escapedForDisplay)\" durable")
-        }
-        try publish()
-        isPublished = true
-        if options.durable, fsync(location.parent.raw) != 0 {
-            throw LXCError.lastSystemCall("fsync", "make the name \"\(location.name.escapedForDisplay)\" durable")
-        }
+        try settle()
+        try finishDirectories()
+        try endThreads()
+        if options.requiresSafeRoot { try SafeRoot.check(OpenRoot(staged.root.raw)) }
+        // The root stays closed to others until everything else is done.
+        if let entry = directories[.root] { try writer.finishDirectory(entry) }
+        losses.merge(writer.losses)
+        try staged.publish(durable: options.durable)
     }
 
     func abandon() {
-        file = nil
-        parent = nil
-        // Nobody could be told of a failure here: the failure that led here is what is reported.
-        (isPublished ? location.name : temporaryName).withCString { try? remover.remove($0, in: location.parent.raw) }
+        if !isEnded { crew.end() }
+        staged.abandon()
     }
 
-    private func publish() throws {
-        let parent = location.parent.raw
-        var result = clinux_rename_noreplace(parent, temporaryName, parent, location.name)
-        if result != 0, errno == EINVAL || errno == ENOSYS {
-            // The file system has no such rename; the window between look and rename can only meet an empty directory.
-            guard FileStatus(of: location.name, in: parent) == nil else { throw Self.exists(location.name) }
-            result = renameat(parent, temporaryName, parent, location.name)
+    // MARK: The crew
+
+    private func flush() throws {
+        if !batch.isEmpty { try crew.give(.entries(batch)) }
+        batch = []
+        batchBytes = 0
+    }
+
+    /// Waits until everything begun so far is there, and makes the hard links to it.
+    private func settle() throws {
+        try flush()
+        try crew.settle()
+        for link in links { try writer.makeLink(link.path, to: link.target) }
+        links = []
+    }
+
+    /// From the deepest directories up, so that no mode set forbids going below; those of one depth at once.
+    private func finishDirectories() throws {
+        let levels = Dictionary(grouping: directories.values.lazy.filter { !$0.path.isRoot }, by: \.path.depth)
+        for (_, level) in levels.sorted(by: { $0.key > $1.key }) {
+            for start in stride(from: 0, to: level.count, by: Self.batchEntries) {
+                try crew.give(.directories(level[start..<min(start + Self.batchEntries, level.count)]))
+            }
+            try crew.settle()
         }
-        guard result == 0 else {
-            if errno == EEXIST || errno == ENOTEMPTY { throw Self.exists(location.name) }
-            throw LXCError.lastSystemCall("renameat2", "put \"\(location.name.escapedForDisplay)\" in its place")
+    }
+
+    private func endThreads() throws {
+        isEnded = true
+        for writer in crew.end() { losses.merge(writer.losses) }
+    }
+}
+
+/// What the threads of a ``LocalTreeSink`` are given.
+enum LocalTreeWork: Sendable {
+    /// An entry with all its contents.
+    struct Entry: Sendable {
+        let entry: TreeEntry
+        var pieces: [TreePiece] = []
+    }
+
+    /// Small files, symbolic links, devices and FIFOs, none of which was there before.
+    case entries([Entry])
+    /// A piece of a file's contents.
+    case piece(LargeFile, TreePiece)
+    /// There are no more pieces.
+    case end(LargeFile)
+    /// Directories that are complete.
+    case directories(ArraySlice<TreeEntry>)
+
+    /// Does the work.
+    func perform(_ writer: EntryWriter) throws {
+        switch self {
+        case .entries(let entries): for entry in entries { try entry.make(writer) }
+        case .piece(let file, let piece):
+            try file.write(piece)
+            try file.didWrite(writer)
+        case .end(let file): try file.didWrite(writer)
+        case .directories(let entries): for entry in entries { try writer.finishDirectory(entry) }
         }
     }
+}
 
-    private static func exists(_ name: String) -> LXCError {
-        LXCError(.alreadyExists, "\"\(name.escapedForDisplay)\" is there already; remove it or choose another name")
-    }
-
-    func openFile() throws -> CInt {
-        guard let raw = file?.raw else { throw LXCError(.invalidState, "contents were given for what is no file") }
-        return raw
-    }
-
-    func failure(_ call: String, _ doing: String) -> LXCError {
-        LXCError.lastSystemCall(call, "\(doing) \"\(current?.path.description ?? "")\"")
-    }
-
-    func lose(_ kind: String, _ path: TreePath) throws {
-        losses.add(kind, path)
-        if options.lossless {
-            throw LXCError(
-                .lossRefused, "the destination cannot hold \(kind.escapedForDisplay) of \"\(path)\"; allow losses")
+extension LocalTreeWork.Entry {
+    fileprivate func make(_ writer: EntryWriter) throws {
+        let directory = try writer.enterParent(of: entry.path)
+        try withCString(entry.path.name) { name in
+            guard case .file(let size) = entry.kind else {
+                _ = try writer.makeSpecial(entry, name, in: directory)
+                return
+            }
+            let (raw, mode) = try writer.makeFile(entry, name, in: directory)
+            let file = Descriptor(adopting: raw)
+            var end: UInt64 = 0
+            for piece in pieces {
+                try Descriptor.write(piece, of: entry.path, to: file.raw)
+                end = piece.offset + UInt64(piece.bytes.count)
+            }
+            if end < size { try Descriptor.extend(file.raw, to: size, of: entry.path) }
+            try writer.apply(entry, to: file.raw, made: mode)
         }
     }
 }

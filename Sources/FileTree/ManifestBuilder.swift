@@ -9,11 +9,10 @@ import LXCCore
 final class ManifestBuilder {
     /// Something with attributes and contents; several names may lead to it.
     private struct Inode {
-        var hash: Hash
-        var kind: Kind
+        /// Nil as long as a file's contents are not known.
+        var hash: Hash?
+        var kind: EntryKind
     }
-
-    private enum Kind { case directory, file, symbolicLink, device, fifo }
 
     /// A name. It counts as long as the directory it was made in is the one that is there now.
     private struct Node {
@@ -33,9 +32,13 @@ final class ManifestBuilder {
     /// The names of inodes that have more than one, by node.
     private var linkedNames: [Int: TreePath] = [:]
     private var current: (entry: TreeEntry, node: Int)?
-    private let content = ContentHasher()
-    private let hashesContents: Bool
+    /// Nil where no digest is wanted.
+    private let hashing: ContentHashing?
+    private let keepsPaths: Bool
+    /// The paths of the nodes, where they are kept.
+    private var paths: [TreePath] = []
     private let keepsLinkTargets: Bool
+    private let omits: Set<TreeDigest.Part>
     /// Where symbolic links lead, by inode.
     private var linkTargets: [Int: [UInt8]] = [:]
     private var linkTargetBytes = 0
@@ -46,9 +49,13 @@ final class ManifestBuilder {
     ///
     /// - Parameters:
     ///   - hashesContents: whether a digest is wanted; without one only the sequence is judged.
+    ///   - keepsPaths: whether a manifest is wanted.
     ///   - keepsLinkTargets: whether the tree will be looked at as a `RootView`.
-    init(hashesContents: Bool, keepsLinkTargets: Bool) {
-        self.hashesContents = hashesContents
+    ///   - omits: what the digest leaves out.
+    init(hashesContents: Bool, keepsPaths: Bool, keepsLinkTargets: Bool, omits: Set<TreeDigest.Part> = []) {
+        self.keepsPaths = keepsPaths
+        self.omits = omits
+        hashing = hashesContents ? ContentHashing() : nil
         self.keepsLinkTargets = keepsLinkTargets
         let root = insert(.root, hash: Hash(of: []), parent: -1)
         fill(root, with: TreeEntry.impliedDirectory(.root))
@@ -56,83 +63,57 @@ final class ManifestBuilder {
 
     /// Starts an entry.
     ///
-    /// - Returns: the directories above it that had no entry so far, from the top down.
+    /// - Returns: the directories above it that had no entry so far, from the top down; and whether nothing of the
+    ///   entry's name came before, not even something that went away again.
     /// - Throws: `LXCError` `unsafe`, `corrupt`.
-    func begin(_ entry: TreeEntry) throws -> [TreePath] {
+    func begin(_ entry: TreeEntry) throws -> (implied: [TreePath], isNew: Bool) {
+        let entry = entry.omitting(omits)
         var implied: [TreePath] = []
+        let known = nodes.count
         let node = try place(entry, &implied)
+        let isNew = node >= known
         if case .hardLink(let target) = entry.kind {
             try link(node, entry.path, to: target)
         } else if case .file(let size) = entry.kind {
             current = (entry, node)
-            content.begin(size: size)
+            hashing?.begin(size: size)
             // Until its end the file has a kind already: it may not be a directory.
             fill(node, with: entry)
         } else {
             fill(node, with: entry)
         }
-        return implied
+        return (implied, isNew)
     }
 
     /// Takes a piece of the contents of the file last begun.
-    func update(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) {
-        if hashesContents { content.update(bytes, at: offset) }
-    }
+    func update(_ piece: TreePiece) { hashing?.update(piece) }
 
     /// Completes the entry last begun.
     func end() {
         guard let (entry, node) = current else { return }
         current = nil
-        if hashesContents {
-            inodes[nodes[node].inode].hash = EntryRecord(entry, contents: content.finish()).hash
-        }
+        hashing?.end(entry, inode: nodes[node].inode)
     }
 
-    /// The digest (nil when none was wanted) and the number of entries of each kind, of the tree as it is at the end.
-    func finish() -> (digest: TreeDigest?, counts: TreeSummary.Counts) {
-        let present = presentNodes()
-        var names: [Int: [Int]] = [:]
-        for node in present where linkedNames[node] != nil { names[nodes[node].inode, default: []].append(node) }
-        var smallest: [Int: Int] = [:]
-        for (inode, group) in names {
-            smallest[inode] = group.min { linkedNames[$0, default: .root] < linkedNames[$1, default: .root] }
-        }
-        var counts = TreeSummary.Counts()
-        var records: [(name: Hash, record: Hash)] = []
-        records.reserveCapacity(present.count)
-        for node in present {
+    /// The records of the tree as it is at the end. Without hashing contents they have no digest.
+    func finish() -> ManifestRecords {
+        for (inode, hash) in hashing?.finish() ?? [] { inodes[inode].hash = hash }
+        var records = ManifestRecords(keepsPaths: keepsPaths)
+        var names: [Int: [(path: TreePath, hash: Hash)]] = [:]
+        for node in presentNodes() {
             let inode = nodes[node].inode
-            if let first = smallest[inode], first != node {
-                counts.hardLinks += 1
-                records.append((nodes[node].nameHash, EntryRecord.link(to: nodes[first].nameHash)))
+            if let path = linkedNames[node] {
+                names[inode, default: []].append((path, nodes[node].nameHash))
             } else {
-                Self.count(inodes[inode].kind, in: &counts)
-                records.append((nodes[node].nameHash, inodes[inode].hash))
+                records.add(
+                    node < paths.count ? paths[node] : nil, nodes[node].nameHash, hash(inode), inodes[inode].kind)
             }
         }
-        return (hashesContents ? Self.digest(&records) : nil, counts)
+        for (inode, group) in names { records.add(group, hash(inode), inodes[inode].kind) }
+        return records
     }
 
-    private static func digest(_ records: inout [(name: Hash, record: Hash)]) -> TreeDigest {
-        records.sort { $0.name < $1.name }
-        var hash = SHA256()
-        hash.update(data: EntryRecord.version)
-        for (name, record) in records {
-            hash.update(data: name.bytes)
-            hash.update(data: record.bytes)
-        }
-        return TreeDigest(bytes: Array(hash.finalize()))
-    }
-
-    private static func count(_ kind: Kind, in counts: inout TreeSummary.Counts) {
-        switch kind {
-        case .directory: counts.directories += 1
-        case .file: counts.files += 1
-        case .symbolicLink: counts.symbolicLinks += 1
-        case .device: counts.devices += 1
-        case .fifo: counts.fifos += 1
-        }
-    }
+    private func hash(_ inode: Int) -> Hash { inodes[inode].hash ?? .zero }
 }
 
 // MARK: - The tree of names
@@ -182,6 +163,7 @@ extension ManifestBuilder {
 
     private func insert(_ path: TreePath, hash: Hash, parent: Int) -> Int {
         let serial = parent < 0 ? 0 : nodes[parent].serial
+        if keepsPaths, paths.count < TreeManifest.maximumEntries { paths.append(path) }
         nodes.append(Node(nameHash: hash, parent: parent, parentSerial: serial, serial: 0, inode: -1))
         indices[hash] = nodes.count - 1
         return nodes.count - 1
@@ -189,19 +171,13 @@ extension ManifestBuilder {
 
     /// Gives a name a new inode.
     private func fill(_ node: Int, with entry: TreeEntry) {
-        let kind: Kind
-        switch entry.kind {
-        case .directory: kind = .directory
-        case .file, .hardLink: kind = .file
-        case .symbolicLink: kind = .symbolicLink
-        case .characterDevice, .blockDevice: kind = .device
-        case .fifo: kind = .fifo
-        }
+        let kind = EntryKind(entry)
         setSerial(node, isDirectory: kind == .directory)
         linkedNames[node] = nil
         nodes[node].inode = inodes.count
         if keepsLinkTargets, case .symbolicLink(let target) = entry.kind { keep(target) }
-        inodes.append(Inode(hash: EntryRecord(entry, contents: nil).hash, kind: kind))
+        let isComplete = kind != .file && hashing != nil
+        inodes.append(Inode(hash: isComplete ? EntryRecord(entry, contents: nil).hash : nil, kind: kind))
     }
 
     /// Keeps the target of the link that becomes the next inode.

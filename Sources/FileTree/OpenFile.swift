@@ -4,11 +4,17 @@ import LXCCore
 
 /// A regular file that is being read, hole by hole.
 final class OpenFile {
+    /// More stretches are not kept; what follows the last of them is then taken for no hole.
+    private static let maximumExtents = 1 << 20
+
     let descriptor: Descriptor
     private let path: TreePath
     private let size: UInt64
     private let mayHaveHoles: Bool
     private var extent: Range<UInt64> = 0..<0
+    /// What ``findExtents()`` found, and which of it is next.
+    private var known: [Range<UInt64>]?
+    private var nextKnown = 0
 
     /// Takes a file of which `size` bytes are read, whatever is added to it meanwhile.
     init(_ descriptor: consuming Descriptor, path: TreePath, size: UInt64, mayHaveHoles: Bool) {
@@ -18,8 +24,31 @@ final class OpenFile {
         self.mayHaveHoles = mayHaveHoles
     }
 
+    /// All stretches that are no hole, where there may be one: nil for a file without. From then on the file is read by
+    /// these, whatever changes meanwhile.
+    func findExtents() throws -> [Range<UInt64>]? {
+        guard mayHaveHoles else { return nil }
+        var extents: [Range<UInt64>] = []
+        while let extent = try nextExtent() {
+            guard extents.count < Self.maximumExtents - 1 else {
+                extents.append(extent.lowerBound..<size)
+                break
+            }
+            extents.append(extent)
+        }
+        known = extents
+        rewind()
+        return extents == [0..<size] ? nil : extents
+    }
+
     /// The next stretch that is no hole; nil after the last.
     func nextExtent() throws -> Range<UInt64>? {
+        if let known {
+            guard nextKnown < known.count else { return nil }
+            extent = known[nextKnown]
+            nextKnown += 1
+            return extent
+        }
         let from = extent.upperBound
         guard from < size else { return nil }
         extent = try mayHaveHoles ? findData(from: from) : from..<size
@@ -27,23 +56,46 @@ final class OpenFile {
     }
 
     /// Starts again at the first byte.
-    func rewind() { extent = 0..<0 }
+    func rewind() {
+        extent = 0..<0
+        nextKnown = 0
+    }
 
-    /// Reads the next piece into `buffer` and hands it to `body`; false after the last.
-    func readPiece(
-        into buffer: UnsafeMutableRawBufferPointer, _ body: (UInt64, UnsafeRawBufferPointer) throws -> Void
-    ) throws -> Bool {
-        if extent.isEmpty {
-            guard try nextExtent() != nil else { return false }
-        }
+    /// Reads the next piece; nil after the last.
+    func nextPiece(_ maker: SharedBytes.Maker) throws -> TreePiece? {
+        guard try findUnread() else { return nil }
         let offset = extent.lowerBound
-        let wanted = Int(min(UInt64(buffer.count), UInt64(extent.count)))
-        let count = Descriptor.retrying { pread(descriptor.raw, buffer.baseAddress, wanted, off_t(offset)) }
+        let bytes = try maker.make(upTo: Int(clamping: extent.count)) { try read(into: $0) }
+        return TreePiece(offset: offset, bytes: bytes)
+    }
+
+    /// Reads the next piece into memory the caller owns; nil after the last.
+    func nextPiece(into buffer: UnsafeMutableRawBufferPointer) throws -> (UInt64, UnsafeRawBufferPointer)? {
+        guard try findUnread() else { return nil }
+        let offset = extent.lowerBound
+        let count = try read(into: UnsafeMutableRawBufferPointer(rebasing: buffer.prefix(Int(clamping: extent.count))))
+        return (offset, UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+    }
+
+    /// The error for a file that ends before the size it had.
+    func shrank() -> LXCError {
+        LXCError(.io, "the file \"\(path)\" became shorter while it was read; stop what writes to it and try again")
+    }
+
+    /// Makes `extent` what is still to be read; false after the last.
+    private func findUnread() throws -> Bool {
+        if extent.isEmpty { return try nextExtent() != nil }
+        return true
+    }
+
+    /// Reads what comes next of `extent`, and takes it off.
+    private func read(into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
+        let offset = off_t(extent.lowerBound)
+        let count = Descriptor.retrying { pread(descriptor.raw, buffer.baseAddress, buffer.count, offset) }
         guard count >= 0 else { throw LXCError.lastSystemCall("pread", "read \"\(path)\"") }
         guard count > 0 else { throw shrank() }
-        extent = (offset + UInt64(count))..<extent.upperBound
-        try body(offset, UnsafeRawBufferPointer(rebasing: buffer[..<count]))
-        return true
+        extent = (extent.lowerBound + UInt64(count))..<extent.upperBound
+        return count
     }
 
     private func findData(from: UInt64) throws -> Range<UInt64> {
@@ -57,9 +109,5 @@ final class OpenFile {
         let end = clinux_seek_hole(descriptor.raw, start)
         guard end > start else { throw shrank() }
         return min(UInt64(start), size)..<min(UInt64(end), size)
-    }
-
-    private func shrank() -> LXCError {
-        LXCError(.io, "the file \"\(path)\" became shorter while it was read; stop what writes to it and try again")
     }
 }

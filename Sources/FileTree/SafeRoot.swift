@@ -3,7 +3,7 @@ import Glibc
 public import LXCCore
 
 /// A tree as the check of its root sees it: names are looked up one at a time and nothing is followed.
-protocol RootView {
+package protocol RootView {
     associatedtype Directory
 
     /// The tree's root.
@@ -13,7 +13,7 @@ protocol RootView {
 }
 
 /// What a name in a tree stands for.
-enum RootFinding<Directory> {
+package enum RootFinding<Directory> {
     case nothing
     case directory(Directory)
     case link(target: [UInt8])
@@ -21,7 +21,7 @@ enum RootFinding<Directory> {
 }
 
 /// The check that a container can be started from a tree without a mount ending up outside of it.
-enum SafeRoot {
+package enum SafeRoot {
     /// What is mounted over when a container starts: nothing but a real directory will do.
     private static let mounted = ["dev", "proc", "sys", "run"]
     /// What is only read inside: a symbolic link that stays inside is common (`sbin -> usr/sbin`).
@@ -32,7 +32,7 @@ enum SafeRoot {
     /// Checks a tree, whether it is a directory or an archive that is read.
     ///
     /// - Throws: `LXCError` `unsafe`.
-    static func check(_ tree: some RootView) throws {
+    package static func check(_ tree: some RootView) throws {
         for name in mounted {
             switch tree.find(Array(name.utf8), in: tree.root) {
             case .nothing, .directory: break

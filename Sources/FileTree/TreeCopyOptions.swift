@@ -6,7 +6,7 @@ public struct TreeCopyOptions: Hashable, Sendable {
     public enum Strategy: String, CaseIterable, Hashable, Sendable {
         /// The best the file system offers, found by probing.
         case auto
-        /// A btrfs subvolume snapshot.
+        /// A btrfs subvolume snapshot. Without maps and digest nothing else is done, and the summary has no counts.
         case snapshot
         /// Shared extents (FICLONE).
         case reflink
@@ -31,7 +31,16 @@ public struct TreeCopyOptions: Hashable, Sendable {
     public var durable = true
     /// Whether the contents are hashed. Without a digest a local copy leaves moving the contents to the kernel.
     public var computesDigest = true
+    /// What the digest, and the manifest, leave out: two trees can be compared in what both of them can hold.
+    public var digestOmits: Set<TreeDigest.Part> = []
+    /// Whether the summary has the manifest the digest is made of, about 150 bytes for each entry.
+    public var keepsManifest = false
+    /// How many threads read and write files on a local file system; nil takes what suits the host's processors.
+    public var threads: Int?
 
     /// The defaults.
     public init() {}
+
+    /// Whether a snapshot of a tree is the copy that is wanted, as it is.
+    var changesNothing: Bool { sourceMap == destinationMap && !computesDigest }
 }

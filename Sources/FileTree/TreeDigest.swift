@@ -3,6 +3,14 @@ import LXCCore
 /// SHA-256 over a tree's canonical manifest: the same for an archive, the directory it was unpacked to and every
 /// lossless clone of that, in whatever order the entries come.
 public struct TreeDigest: Hashable, Sendable, Codable, CustomStringConvertible {
+    /// A part of a tree that a digest can leave out, because not every destination holds it.
+    public enum Part: String, CaseIterable, Hashable, Sendable, Codable {
+        /// Extended attributes, ACLs and file capabilities, which NFSv3 does not know.
+        case attributes
+        /// Modification times of symbolic links, which some NFS servers do not keep.
+        case linkTimes
+    }
+
     /// The 32 bytes.
     public let bytes: [UInt8]
 

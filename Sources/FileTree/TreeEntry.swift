@@ -62,11 +62,14 @@ public struct TreeEntry: Hashable, Sendable {
     public var modified: Time
     /// The extended attributes, in no particular order.
     public var attributes: [Attribute]
+    /// For a file with holes: the stretches that are none, ascending and apart from each other. Nil where the source
+    /// knows of no hole.
+    public var extents: [Range<UInt64>]?
 
     /// Takes everything.
     public init(
         path: TreePath, kind: Kind, mode: UInt16, user: UInt32 = 0, group: UInt32 = 0,
-        modified: Time = Time(seconds: 0), attributes: [Attribute] = []
+        modified: Time = Time(seconds: 0), attributes: [Attribute] = [], extents: [Range<UInt64>]? = nil
     ) {
         self.path = path
         self.kind = kind
@@ -75,5 +78,6 @@ public struct TreeEntry: Hashable, Sendable {
         self.group = group
         self.modified = modified
         self.attributes = attributes
+        self.extents = extents
     }
 }

@@ -19,6 +19,10 @@ public struct TreePath: Hashable, Sendable, Comparable, CustomStringConvertible 
     /// - Throws: `LXCError` with code `unsafe` for an empty or absolute path, a `..` component, or a NUL.
     public init(_ path: some Sequence<UInt8>) throws {
         let raw = Array(path)
+        if let trimmed = Self.trimmed(raw) {
+            bytes = trimmed
+            return
+        }
         guard !raw.isEmpty else { throw Self.refusal(raw, "is empty") }
         guard raw.first != UInt8(ascii: "/") else { throw Self.refusal(raw, "is absolute") }
         guard !raw.contains(0) else { throw Self.refusal(raw, "holds a NUL") }
@@ -30,6 +34,26 @@ public struct TreePath: Hashable, Sendable, Comparable, CustomStringConvertible 
             cleaned += component
         }
         bytes = cleaned
+    }
+
+    /// What most paths of archives need: `./` in front and a slash at the end dropped, and nothing else. Nil when there is
+    /// more to do, or to refuse.
+    private static func trimmed(_ raw: [UInt8]) -> [UInt8]? {
+        let slash = UInt8(ascii: "/")
+        let dot = UInt8(ascii: ".")
+        let range = raw.withUnsafeBufferPointer { raw -> Range<Int>? in
+            let start = raw.count > 2 && raw[0] == dot && raw[1] == slash ? 2 : 0
+            let end = raw.last == slash ? raw.count - 1 : raw.count
+            guard start < end else { return nil }
+            var component = start
+            for index in start...end where index == end || raw[index] == slash {
+                // Empty, ".", "..", or a short name with a dot in front: the long way tells them apart.
+                guard index > component, raw[component] != dot || index - component > 2 else { return nil }
+                component = index + 1
+            }
+            return raw.contains(0) ? nil : start..<end
+        }
+        return range.map { $0.count == raw.count ? raw : Array(raw[$0]) }
     }
 
     /// Checks and takes a path given as text.

@@ -17,7 +17,8 @@ struct TreeRemover {
         guard let stack = try start(name, in: parent, mayChange: false) else { return }
         while stack.depth > 0 {
             try cancellation?.check()
-            let step = try stack.withNextName { name, bytes in
+            let step = try stack.withNextName { next in
+                let (name, bytes) = (next.pointer, next.bytes)
                 guard let status = try status(of: name, bytes, in: stack), status.type == S_IFDIR else {
                     return Step.done
                 }
@@ -36,10 +37,13 @@ struct TreeRemover {
         guard let stack = try start(name, in: parent, mayChange: true) else {
             return try delete(name, in: parent, flags: 0, isOurs: false)
         }
+        // A btrfs subvolume goes at once; one that holds others goes name by name.
+        if clinux_is_subvolume(stack.top) == 1, clinux_destroy_subvolume(parent, name) == 0 { return }
         var returnsLeft = Self.returns
         while true {
             try cancellation?.check()
-            let step = try stack.withNextName { name, bytes in
+            let step = try stack.withNextName { next in
+                let (name, bytes) = (next.pointer, next.bytes)
                 guard let status = try status(of: name, bytes, in: stack) else { return Step.done }
                 if status.type == S_IFDIR { return try descend(name, bytes, in: stack.top, mayChange: true) }
                 try delete(name, in: stack.top, flags: 0, isOurs: true)

@@ -1,4 +1,4 @@
-import LXCCore
+package import LXCCore
 
 /// Somewhere a root filesystem can be read from: an archive, a directory, an NFS tree.
 ///
@@ -21,16 +21,29 @@ public protocol TreeSource: AnyObject {
     /// - Throws: `LXCError` `corrupt` for damaged input, also when it ends before its end; `unsafe`; `limitExceeded`.
     func next() throws -> TreeEntry?
 
-    /// Hands the next piece of the contents of the file ``next()`` last returned to `body`, and says whether there was
-    /// one. Pieces ascend and do not overlap; what lies between them, and from the last to the file's size, is a hole.
-    /// The bytes are valid only inside `body`.
-    func readPiece(_ body: (_ offset: UInt64, _ bytes: UnsafeRawBufferPointer) throws -> Void) throws -> Bool
+    /// The next piece of the contents of the file ``next()`` last returned; nil after the last. Pieces ascend and do
+    /// not overlap; what lies between them, and from the last to the file's size, is a hole.
+    func nextPiece() throws -> TreePiece?
 
     /// Bytes read from the underlying medium so far, and how many there are where that is known: for progress.
     var position: (read: UInt64, total: UInt64?) { get }
 
     /// What the source had to leave out, such as sockets.
     var losses: TreeLosses { get }
+}
+
+/// A piece of a file's contents.
+public struct TreePiece: Sendable {
+    /// Where in the file the first byte belongs.
+    public var offset: UInt64
+    /// The bytes; at least one.
+    public var bytes: SharedBytes
+
+    /// Takes both.
+    public init(offset: UInt64, bytes: SharedBytes) {
+        self.offset = offset
+        self.bytes = bytes
+    }
 }
 
 /// Somewhere a root filesystem can be written to.
@@ -43,22 +56,35 @@ public protocol TreeDestination: Sendable, CustomStringConvertible {
 
 /// One writing of a tree.
 ///
-/// Used by one thread, which it may block. Owners in the entries are the destination's own: the copy has applied the
-/// id maps. Nothing is visible at the destination before ``finish()`` returns.
+/// Used by one thread, which it may block; what it hands to threads of its own may fail at any later call, at the
+/// latest in ``finish()``. Owners in the entries are the destination's own: the copy has applied the id maps. Nothing is
+/// visible at the destination before ``finish()`` returns. With `lossless` among the options a loss is an error.
 public protocol TreeSink: AnyObject {
-    /// Starts an entry. Missing parents are made with mode 0755, owner 0:0 and time 0. An entry that is there already is
-    /// replaced, except that a directory over a directory only changes its attributes.
-    func begin(_ entry: TreeEntry) throws
+    /// Starts an entry. Its parents were begun before. An entry that is there already is replaced, except that a
+    /// directory over a directory only changes its attributes.
+    ///
+    /// - Parameters:
+    ///   - entry: what is made.
+    ///   - isNew: whether nothing of this name was begun before. New entries can be made in any order, but for a hard
+    ///     link after its target and everything after its parent.
+    /// - Throws: `LXCError` `io`, `unsafe`, `lossRefused` and what else the destination says, of this entry or one before.
+    func begin(_ entry: TreeEntry, isNew: Bool) throws
     /// Writes a piece of the contents of the regular file last begun.
-    func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws
+    func write(_ piece: TreePiece) throws
     /// Completes the entry last begun.
     func end() throws
     /// Makes everything durable and visible.
     func finish() throws
     /// Removes everything written. Called instead of ``finish()`` after a failure or cancellation.
     func abandon()
-    /// What the destination could not hold.
+    /// What the destination could not hold; all of it once ``finish()`` has returned.
     var losses: TreeLosses { get }
     /// How contents were written, for the summary: `write`, `copy_file_range`, `reflink`, `snapshot`.
     var strategy: String { get }
+}
+
+/// A sink whose calls can wait for its own threads longer than a cancelled copy should take to end.
+package protocol WaitingSink: TreeSink {
+    /// What the copy sets before the first call; while it waits the sink looks at it, and throws when it is cancelled.
+    var cancellation: Cancellation { get set }
 }

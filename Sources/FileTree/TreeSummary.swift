@@ -1,3 +1,5 @@
+import LXCCore
+
 /// What a copy did.
 public struct TreeSummary: Hashable, Sendable {
     /// How many entries of each kind.
@@ -30,6 +32,9 @@ public struct TreeSummary: Hashable, Sendable {
     public var allocatedBytes: UInt64 = 0
     /// The digest of the tree as it was read, with owners as they are inside the container.
     public var digest: TreeDigest?
+    /// The entries the digest is made of, where `TreeCopyOptions.keepsManifest` asked for them and there are no more than
+    /// ``TreeManifest/maximumEntries``.
+    public var manifest: TreeManifest?
     /// What source or destination could not hold.
     public var losses = TreeLosses()
     /// How contents were written: `write`, `copy_file_range`, `reflink`, `snapshot`.
@@ -39,6 +44,14 @@ public struct TreeSummary: Hashable, Sendable {
 
     /// All zero.
     public init() {}
+
+    /// Takes what the records of the tree say.
+    mutating func take(_ records: ManifestRecords, _ options: TreeCopyOptions) {
+        counts = records.counts
+        guard options.computesDigest else { return }
+        digest = records.digest()
+        manifest = records.manifest()
+    }
 }
 
 /// What a copy had to leave out, counted by kind, with the first paths of each kind.
@@ -69,6 +82,16 @@ public struct TreeLosses: Hashable, Sendable, Codable {
         loss.count += 1
         if loss.paths.count < Self.examples { loss.paths.append(path.description) }
         kinds[kind] = loss
+    }
+
+    /// The refusal of a copy that may lose nothing, where anything was lost.
+    ///
+    /// - Throws: `LXCError` `lossRefused`.
+    func refuse() throws {
+        guard let (kind, loss) = kinds.min(by: { $0.key < $1.key }) else { return }
+        throw LXCError(
+            .lossRefused,
+            "\"\(loss.paths.first ?? "")\" cannot be copied whole (\(kind.escapedForDisplay)); allow losses to go on")
     }
 
     /// Adds all of another's.

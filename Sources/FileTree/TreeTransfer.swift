@@ -23,9 +23,11 @@ final class TreeTransfer {
         self.cancellation = cancellation
         mapping = OwnerMapping(options)
         manifest = ManifestBuilder(
-            hashesContents: options.computesDigest, keepsLinkTargets: options.requiresSafeRoot)
+            hashesContents: options.computesDigest, keepsPaths: options.keepsManifest,
+            keepsLinkTargets: options.requiresSafeRoot, omits: options.digestOmits)
         limits = LimitGuard(options.limits)
         reporter = ProgressReporter(progress)
+        (sink as? any WaitingSink)?.cancellation = cancellation
     }
 
     /// Moves everything, and removes what was written when that fails.
@@ -35,15 +37,14 @@ final class TreeTransfer {
             while let entry = try source.next() { try transfer(entry) }
             try refuseLosses()
             if options.requiresSafeRoot { try SafeRoot.check(manifest) }
-            let (digest, counts) = manifest.finish()
+            let records = manifest.finish()
             try cancellation.check()
             try sink?.finish()
             reporter.finish(position)
             var summary = TreeSummary()
-            summary.counts = counts
+            summary.take(records, options)
             summary.logicalBytes = limits.logicalBytes
             summary.allocatedBytes = limits.allocatedBytes
-            summary.digest = digest
             summary.losses = losses
             summary.strategy = sink?.strategy ?? ""
             summary.duration = ContinuousClock.now - start
@@ -58,12 +59,12 @@ final class TreeTransfer {
         try cancellation.check()
         try limits.count(original)
         let entry = try mapping.inside(original)
-        let implied = try manifest.begin(entry)
+        let (implied, isNew) = try manifest.begin(entry)
         if let sink {
             if !rootIsKnown, !entry.path.isRoot { try imply(.root, in: sink) }
             rootIsKnown = true
             for path in implied { try imply(path, in: sink) }
-            try sink.begin(mapping.outside(entry))
+            try sink.begin(mapping.outside(entry), isNew: isNew)
         }
         if case .file(let size) = entry.kind { try contents(entry.path, size) }
         manifest.end()
@@ -74,46 +75,22 @@ final class TreeTransfer {
 
     /// Directories the source has no entry for belong to the container's root as any other.
     private func imply(_ path: TreePath, in sink: any TreeSink) throws {
-        try sink.begin(mapping.outside(.impliedDirectory(path)))
+        try sink.begin(mapping.outside(.impliedDirectory(path)), isNew: true)
         try sink.end()
     }
 
     private func contents(_ path: TreePath, _ size: UInt64) throws {
-        let moved = try moveInsideKernel(path)
-        if moved, !options.computesDigest { return }
-        let more = { [self] in
-            try source.readPiece { offset, bytes in
-                guard offset <= size, UInt64(bytes.count) <= size - offset else {
-                    throw LXCError(.corrupt, "\"\(path)\" has contents beyond its size")
-                }
-                try cancellation.check()
-                try limits.count(UInt64(bytes.count), of: path, read: source.position.read)
-                manifest.update(bytes, at: offset)
-                if !moved { try sink?.write(bytes, at: offset) }
-                reporter.report(position)
+        while let piece = try source.nextPiece() {
+            let count = UInt64(piece.bytes.count)
+            guard piece.offset <= size, count <= size - piece.offset else {
+                throw LXCError(.corrupt, "\"\(path)\" has contents beyond its size")
             }
-        }
-        while try more() {}
-    }
-
-    /// Lets the kernel move the contents where both ends are local files. Returns false when they have to be read and
-    /// written. Where a digest is wanted they are read in any case, so only sharing extents saves anything then.
-    private func moveInsideKernel(_ path: TreePath) throws -> Bool {
-        guard let source = source as? any DescriptorSource, let sink = sink as? any DescriptorSink,
-            let file = source.currentFile
-        else { return false }
-        if try sink.share(with: file) { return true }
-        guard !options.computesDigest else { return false }
-        while let extent = try source.nextExtent() {
             try cancellation.check()
-            guard try sink.copy(extent, from: file) else {
-                source.rewindFile()
-                return false
-            }
-            try limits.count(UInt64(extent.count), of: path, read: source.position.read)
+            try limits.count(count, of: path, read: source.position.read)
+            manifest.update(piece)
+            try sink?.write(piece)
             reporter.report(position)
         }
-        return true
     }
 
     private var losses: TreeLosses {
@@ -122,12 +99,9 @@ final class TreeTransfer {
         return all
     }
 
+    /// A sink refuses its own.
     private func refuseLosses() throws {
-        guard options.lossless, !source.losses.isEmpty || !(sink?.losses.isEmpty ?? true) else { return }
-        let (kind, loss) = losses.kinds.first ?? ("", TreeLosses.Loss(count: 0, paths: []))
-        throw LXCError(
-            .lossRefused,
-            "\"\(loss.paths.first ?? "")\" cannot be copied whole (\(kind.escapedForDisplay)); allow losses to go on")
+        if options.lossless { try source.losses.refuse() }
     }
 
     private var position: TransferProgress {

@@ -21,15 +21,16 @@ extension Guest {
     init?(_ summary: DomainSummary) {
         guard let name = try? ContainerName(summary.identity.name) else { return nil }
         self.init(
-            name: name, uuid: summary.identity.uuid, state: GuestState(summary.state), id: summary.identity.id)
+            name: name, uuid: summary.identity.uuid, state: GuestState(summary.state), id: summary.identity.id,
+            isTransient: !summary.isPersistent)
     }
 }
 
-extension GuestEvent {
+extension GuestEventLedger.Report {
     /// Nil for an event of another's domain, and for kinds of events this package has no word for.
     init?(_ event: DomainEvent) {
-        guard let name = try? ContainerName(event.name), let kind = Kind(event.kind) else { return nil }
-        self.init(guest: name, kind: kind)
+        guard let name = try? ContainerName(event.name), let kind = GuestEvent.Kind(event.kind) else { return nil }
+        self.init(event: GuestEvent(guest: name, kind: kind), id: event.id)
     }
 }
 

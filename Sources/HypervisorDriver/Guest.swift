@@ -37,16 +37,29 @@ public struct Guest: Hashable, Sendable, Codable {
     public var state: GuestState
     /// The hypervisor's number for it while it runs; libvirt's LXC driver gives the pid of its controller process.
     public var id: Int32?
+    /// Whether it is forgotten when it ends.
+    public var isTransient: Bool
 
     /// Takes everything.
-    public init(name: ContainerName, uuid: UUID, state: GuestState, id: Int32? = nil) {
+    public init(name: ContainerName, uuid: UUID, state: GuestState, id: Int32? = nil, isTransient: Bool = false) {
         self.name = name
         self.uuid = uuid
         self.state = state
         self.id = id
+        self.isTransient = isTransient
     }
 
-    private enum CodingKeys: String, CodingKey { case name, uuid, state, id }
+    private enum CodingKeys: String, CodingKey { case name, uuid, state, id, isTransient = "transient" }
+
+    /// Reads every value; a guest that is not said to be transient is not.
+    public init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        try self.init(
+            name: values.decode(ContainerName.self, forKey: .name), uuid: values.decode(UUID.self, forKey: .uuid),
+            state: values.decode(GuestState.self, forKey: .state),
+            id: values.decodeIfPresent(Int32.self, forKey: .id),
+            isTransient: values.decodeIfPresent(Bool.self, forKey: .isTransient) ?? false)
+    }
 
     /// Writes every value; the UUID in lower case, as libvirt and the stores do.
     public func encode(to encoder: any Encoder) throws {
@@ -55,6 +68,7 @@ public struct Guest: Hashable, Sendable, Codable {
         try values.encode(uuid.uuidString.lowercased(), forKey: .uuid)
         try values.encode(state, forKey: .state)
         try values.encodeIfPresent(id, forKey: .id)
+        if isTransient { try values.encode(true, forKey: .isTransient) }
     }
 }
 
@@ -85,27 +99,76 @@ public struct GuestStatistics: Hashable, Sendable, Codable {
         }
     }
 
+    /// What the guest has read from and written to block devices since its start.
+    public struct BlockIO: Hashable, Sendable, Codable {
+        /// Bytes read.
+        public var readBytes: UInt64
+        /// Requests to read.
+        public var readRequests: UInt64
+        /// Bytes written.
+        public var writtenBytes: UInt64
+        /// Requests to write.
+        public var writeRequests: UInt64
+
+        /// Takes everything.
+        public init(
+            readBytes: UInt64 = 0, readRequests: UInt64 = 0, writtenBytes: UInt64 = 0, writeRequests: UInt64 = 0
+        ) {
+            self.readBytes = readBytes
+            self.readRequests = readRequests
+            self.writtenBytes = writtenBytes
+            self.writeRequests = writeRequests
+        }
+    }
+
+    /// When this was read, in nanoseconds of a clock that never jumps (CLOCK_MONOTONIC).
+    public var monotonicNanoseconds: UInt64
     /// Processor time used since the start, in nanoseconds.
     public var cpuNanoseconds: UInt64
     /// Processors it has.
     public var virtualCPUs: Int
-    /// Memory in use.
+    /// Memory in use, cached files included.
     public var memoryUsed: ByteCount
     /// The most memory it can use.
     public var memoryLimit: ByteCount
+    /// Memory in use for cached files, which is given back when it is needed; nil where nobody tells.
+    public var memoryCache: ByteCount?
+    /// Swap in use; nil where nobody tells.
+    public var swapUsed: ByteCount?
+    /// Processes the kernel killed because the memory did not suffice; nil where nobody tells.
+    public var outOfMemoryKills: UInt64?
+    /// How many processes it has; nil where nobody tells.
+    public var processes: Int?
+    /// What went to and came from block devices; nil where nobody tells.
+    public var blockIO: BlockIO?
     /// The counters of each interface.
     public var interfaces: [Interface]
 
-    /// Takes everything.
+    /// Takes the values every hypervisor tells, read now.
     public init(
         cpuNanoseconds: UInt64, virtualCPUs: Int, memoryUsed: ByteCount, memoryLimit: ByteCount,
         interfaces: [Interface] = []
     ) {
+        monotonicNanoseconds = MonotonicClock.now()
         self.cpuNanoseconds = cpuNanoseconds
         self.virtualCPUs = virtualCPUs
         self.memoryUsed = memoryUsed
         self.memoryLimit = memoryLimit
         self.interfaces = interfaces
+    }
+
+    /// The share of all of the host's processors the guest used between two readings, in percent: CloudStack's rule.
+    ///
+    /// - Parameters:
+    ///   - earlier: a reading before this one.
+    ///   - hostCPUs: how many processors the host has.
+    /// - Returns: 0 to 100; nil when no time has passed, or the guest was started anew in between.
+    public func cpuPercent(since earlier: GuestStatistics, hostCPUs: Int) -> Double? {
+        guard monotonicNanoseconds > earlier.monotonicNanoseconds, cpuNanoseconds >= earlier.cpuNanoseconds,
+            hostCPUs > 0
+        else { return nil }
+        let elapsed = Double(monotonicNanoseconds - earlier.monotonicNanoseconds) * Double(hostCPUs)
+        return min(100, Double(cpuNanoseconds - earlier.cpuNanoseconds) / elapsed * 100)
     }
 }
 

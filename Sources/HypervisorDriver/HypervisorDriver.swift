@@ -1,4 +1,5 @@
 public import DomainXML
+public import FileTree
 public import LXCCore
 
 /// Runs guests on one host: containers, or system VMs.
@@ -15,7 +16,7 @@ public protocol HypervisorDriver: Sendable {
     /// What this driver can do beyond defining, starting and destroying.
     var capabilities: HypervisorCapabilities { get }
 
-    /// What the documents given to ``define(_:)`` have as their type.
+    /// What the documents given to `define(_:)` have as their type.
     ///
     /// - Throws: `LXCError` `unavailable`.
     func domainType() async throws -> DomainType
@@ -28,6 +29,12 @@ public protocol HypervisorDriver: Sendable {
 
     /// Forgets a guest that is not running. One that is running goes on and is forgotten when it ends.
     func undefine(_ guest: ContainerName) async throws
+
+    /// Starts a guest that is forgotten when it ends, for controllers that keep what they run themselves.
+    ///
+    /// - Throws: `LXCError` `invalidArgument` naming the field, `invalidState` when a guest of the name runs already,
+    ///   `hypervisor`.
+    func create(_ domain: Domain) async throws
 
     /// Starts a guest that is defined.
     ///
@@ -69,13 +76,102 @@ public protocol HypervisorDriver: Sendable {
     /// - Throws: `LXCError` `invalidState` when it is not running.
     func statistics(of guest: ContainerName) async throws -> GuestStatistics
 
-    /// What happens to guests from now on. The stream ends with an error when the hypervisor is lost.
+    /// What all running guests use. One that ends meanwhile is left out.
+    func statistics() async throws -> [ContainerName: GuestStatistics]
+
+    /// What happens to guests from now on: every change once, also what happens while the hypervisor cannot be reached,
+    /// which is told when it can be again. The stream ends with an error when its reader is too far behind, or when the
+    /// driver is closed.
     func events() async throws -> AsyncThrowingStream<GuestEvent, any Error>
 
     /// Opens the guest's console.
     ///
     /// - Throws: `LXCError` `invalidState` when it is not running.
     func openConsole(of guest: ContainerName) async throws -> any GuestConsole
+
+    /// Runs a command inside a guest, and returns when it has begun.
+    ///
+    /// - Throws: `LXCError` `invalidState` when the guest is not running, `notFound` for a program, directory or user it
+    ///   does not have, `invalidArgument`.
+    func execute(_ command: GuestCommand, in guest: ContainerName) async throws -> any GuestProcess
+
+    /// Tells a guest's console the size of the terminal it is shown on.
+    ///
+    /// - Throws: `LXCError` `invalidState` when the guest is not running.
+    func resizeConsole(of guest: ContainerName, to size: TerminalSize) async throws
+
+    /// The root directory as a running guest sees it, with all that is mounted there.
+    ///
+    /// - Throws: `LXCError` `invalidState` when the guest is not running.
+    func root(of guest: ContainerName) async throws -> ConfinedRoot
+
+    /// Sends a signal to the guest's process 1.
+    ///
+    /// - Throws: `LXCError` `invalidState` when it is not running.
+    func send(_ signal: GuestSignal, to guest: ContainerName) async throws
+
+    /// The limits of a guest: those in force while it runs, else those of its next start.
+    func limits(of guest: ContainerName) async throws -> GuestLimits
+
+    /// Changes limits, of a running guest at once and of a defined one for its later starts too. A limit that is nil
+    /// stays as it is.
+    ///
+    /// - Throws: `LXCError` `invalidArgument` for a value the hypervisor refuses, `unsupported` for a limit the host
+    ///   cannot keep.
+    func setLimits(_ limits: GuestLimits, of guest: ContainerName) async throws
+
+    /// Whether the hypervisor starts the guest when it starts itself.
+    func isAutostarted(_ guest: ContainerName) async throws -> Bool
+
+    /// Has the hypervisor start the guest when it starts itself, or not.
+    ///
+    /// - Throws: `LXCError` `invalidState` for a guest that is forgotten when it ends.
+    func setAutostart(_ isOn: Bool, of guest: ContainerName) async throws
+
+    /// Replaces what this package keeps with a guest, be it running or not.
+    func setContainerMetadata(_ metadata: ContainerMetadata, of guest: ContainerName) async throws
+
+    /// Connects an interface to a guest: at once where it runs, and for its next starts. In a container the interface is
+    /// up and has its name when this returns. An interface that is there already, by its hardware address, is brought
+    /// into that state and no more.
+    ///
+    /// - Throws: `LXCError` `invalidArgument` without a hardware address, `alreadyExists` when the container has another
+    ///   device of the name, `invalidState` when a running guest cannot be reached; nothing is attached then.
+    func attach(_ interface: Interface, to guest: ContainerName) async throws
+
+    /// Takes the interface with a hardware address from a guest: at once where it runs, and for its next starts. A guest
+    /// without such an interface is no error. A virtual machine may take a moment to let go of it.
+    ///
+    /// - Throws: `LXCError` `unsupported` for an interface that cannot be taken while the guest runs.
+    func detach(_ address: MACAddress, from guest: ContainerName) async throws
+
+    /// Makes a network filter known, or replaces the one of its name: interfaces of running guests that refer to it are
+    /// under its rules when this returns.
+    ///
+    /// - Throws: `LXCError` `invalidArgument` naming the field, `hypervisor`.
+    func define(_ filter: NetworkFilter) async throws
+
+    /// Forgets a network filter. One that is not known is no error.
+    ///
+    /// - Throws: `LXCError` while an interface of a running guest uses it.
+    func undefineNetworkFilter(_ name: String) async throws
+}
+
+extension HypervisorDriver {
+    /// Unsupported, unless the driver can.
+    public func execute(_ command: GuestCommand, in guest: ContainerName) async throws -> any GuestProcess {
+        throw LXCError(.unsupported, "the driver \(name) runs no commands inside guests")
+    }
+
+    /// Unsupported, unless the driver can.
+    public func resizeConsole(of guest: ContainerName, to size: TerminalSize) async throws {
+        throw LXCError(.unsupported, "the driver \(name) does not resize consoles")
+    }
+
+    /// Unsupported, unless the driver can.
+    public func root(of guest: ContainerName) async throws -> ConfinedRoot {
+        throw LXCError(.unsupported, "the driver \(name) does not reach the files of running guests")
+    }
 }
 
 /// What a driver can do beyond defining, starting and destroying guests.
@@ -94,6 +190,12 @@ public struct HypervisorCapabilities: OptionSet, Hashable, Sendable {
     public static let shutdown = Self(rawValue: 1 << 2)
     /// Container ids can be mapped to other host ids.
     public static let idMap = Self(rawValue: 1 << 3)
+    /// Commands can be run inside guests, and their files reached.
+    public static let execution = Self(rawValue: 1 << 4)
+    /// Interfaces can be attached to guests and detached from them, also while they run.
+    public static let interfaces = Self(rawValue: 1 << 5)
+    /// Interfaces can have network filters of our own.
+    public static let networkFilters = Self(rawValue: 1 << 6)
 }
 
 /// A guest's console: bytes in both directions.

@@ -26,7 +26,8 @@ public struct LibvirtDriver: HypervisorDriver {
 
     /// Which of libvirt's drivers is used.
     public let kind: Kind
-    private let connection: LibvirtConnection
+    let connection: LibvirtConnection
+    let logger: Logger
 
     /// Makes a driver that connects on first use.
     ///
@@ -38,6 +39,7 @@ public struct LibvirtDriver: HypervisorDriver {
         kind: Kind, uri: String? = nil, logger: Logger = Logger(label: "lxc-hypervisor.libvirt")
     ) {
         self.kind = kind
+        self.logger = logger
         connection = LibvirtConnection(uri: uri ?? kind.systemURI, logger: logger)
     }
 
@@ -60,8 +62,13 @@ public struct LibvirtDriver: HypervisorDriver {
     /// What libvirt 9 offers for the kind.
     public var capabilities: HypervisorCapabilities {
         switch kind {
-        case .lxc: [.suspend, .console, .shutdown, .idMap]
-        case .kvm: [.suspend, .console, .shutdown]
+        case .lxc:
+            [
+                .suspend, .console, .shutdown, .idMap, .execution, .interfaces, .networkFilters, .signal, .limits,
+                .transient, .autostart,
+            ]
+        case .kvm:
+            [.suspend, .console, .shutdown, .interfaces, .networkFilters, .limits, .transient, .autostart]
         }
     }
 
@@ -98,29 +105,28 @@ public struct LibvirtDriver: HypervisorDriver {
         try await connection.undefine(guest.description)
     }
 
-    /// Creates the defined domain.
+    /// Creates the defined domain. The largest packets of a container's interfaces are set from outside of it, because
+    /// libvirt does not: after a reboot from inside they are 1500 bytes until the next start.
     public func start(_ guest: ContainerName) async throws {
+        let interfaces = kind == .lxc ? try await definition(of: guest).interfaces : []
         try await connection.start(guest.description)
+        guard interfaces.contains(where: { $0.mtu != nil }) else { return }
+        do {
+            let settled = try await definition(of: guest).interfaces
+            try await onNetwork(of: guest) { network in
+                for interface in settled { try network.setMTU(of: interface) }
+            }
+        } catch let error as LXCError where error.code == .notFound || error.code == .invalidState {
+            // A container that has ended by itself meanwhile was started all the same.
+            if try await self.guest(guest).state.isActive { throw error }
+        }
     }
 
     /// Signals the container's init, or presses the virtual machine's power button. `/dev/initctl` inside the
     /// container is never used: a container could make it a link (CVE-2013-6456).
     public func shutdown(_ guest: ContainerName) async throws {
-        let deadline = ContinuousClock.now + .seconds(5)
-        while true {
-            do {
-                return try await connection.shutDown(guest.description, by: kind == .lxc ? .signal : .powerButton)
-            } catch let error as LXCError where error.code == .invalidState {
-                // libvirt learns a container's init a moment after the start has returned, and refuses until then.
-                guard ContinuousClock.now < deadline, try await self.guest(guest).state.isActive else { throw error }
-                try await Task.sleep(for: .milliseconds(20))
-            }
-        }
-    }
-
-    /// Destroys the domain.
-    public func destroy(_ guest: ContainerName) async throws {
-        try await connection.destroy(guest.description)
+        guard kind == .lxc else { return try await connection.shutDown(guest.description, by: .powerButton) }
+        try await send(.terminate, to: guest)
     }
 
     /// Freezes the domain.
@@ -152,52 +158,6 @@ public struct LibvirtDriver: HypervisorDriver {
     /// Reads the domain's document.
     public func definition(of guest: ContainerName) async throws -> Domain {
         try await Domain(xml: connection.xml(of: guest.description))
-    }
-
-    /// Reads the domain's counters.
-    public func statistics(of guest: ContainerName) async throws -> GuestStatistics {
-        let name = guest.description
-        let info = try await connection.info(of: name)
-        guard GuestState(info.state).isActive else {
-            throw LXCError(.invalidState, "\(guest) is not running, so it has no statistics")
-        }
-        var statistics = GuestStatistics(
-            cpuNanoseconds: info.cpuTime, virtualCPUs: info.virtualCPUs, memoryUsed: info.memory,
-            memoryLimit: info.maximumMemory)
-        for interface in try await definition(of: guest).interfaces {
-            guard let device = interface.targetDevice else { continue }
-            let counters = try await connection.interfaceStatistics(of: name, device: device)
-            statistics.interfaces.append(
-                .init(
-                    device: device, receivedBytes: counters.receivedBytes, receivedPackets: counters.receivedPackets,
-                    sentBytes: counters.sentBytes, sentPackets: counters.sentPackets))
-        }
-        return statistics
-    }
-
-    /// How many events may wait for a slow reader.
-    private static let eventBacklog = 4096
-
-    /// Passes libvirt's lifecycle events on. The stream ends with `limitExceeded` when its reader is 4096 events behind.
-    public func events() async throws -> AsyncThrowingStream<GuestEvent, any Error> {
-        let source = try await connection.lifecycleEvents()
-        return AsyncThrowingStream(bufferingPolicy: .bufferingOldest(Self.eventBacklog)) { continuation in
-            let task = Task {
-                do {
-                    for try await event in source {
-                        guard let event = GuestEvent(event), case .dropped = continuation.yield(event) else { continue }
-                        throw LXCError(
-                            .limitExceeded,
-                            "the reader of the guests' events is \(Self.eventBacklog) events behind; list the guests and "
-                                + "listen again")
-                    }
-                    continuation.finish()
-                } catch {
-                    continuation.finish(throwing: error)
-                }
-            }
-            continuation.onTermination = { _ in task.cancel() }
-        }
     }
 
     /// Opens the domain's first console.

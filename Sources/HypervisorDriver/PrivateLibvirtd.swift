@@ -80,6 +80,18 @@ public final class PrivateLibvirtd: Sendable {
     /// The URI to connect to for one kind of domain.
     public func uri(for driver: LibvirtDriver.Kind) -> String { paths.uri(for: driver) }
 
+    /// The process id of the daemon that answers now; a lingering one may be another than the one found at first.
+    ///
+    /// - Throws: `LXCError` `unavailable` when none runs, `io`.
+    package func processID() throws -> Int32 {
+        guard let bytes = try DurableFile.read(paths.processFile),
+            let process = Int32(String(decoding: bytes, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines))
+        else {
+            throw LXCError(.unavailable, "no private libvirtd runs in \(directory.escapedForDisplay); start it again")
+        }
+        return process
+    }
+
     /// Ends the daemon and everything it runs, and returns when all of it is gone, which takes at most half a minute.
     /// It completes although the task is cancelled, and may be called again.
     ///

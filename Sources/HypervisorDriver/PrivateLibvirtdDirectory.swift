@@ -16,6 +16,8 @@ struct PrivateLibvirtdDirectory: Sendable {
 
     var socket: String { path + "/run/libvirt-sock" }
     var logSocket: String { path + "/run/virtlogd-sock" }
+    /// Where the daemon writes its process id.
+    var processFile: String { path + "/run/libvirtd.pid" }
     var log: String { path + "/log/libvirtd.log" }
     var lock: String { path + "/lock" }
 

@@ -3,6 +3,9 @@ extension String {
     /// outside may be shown in a log line or an error without forging a second one.
     public var escapedForDisplay: String { Self.escaping(unicodeScalars) }
 
+    /// The same, cut at another number of scalars: for what another program says of an error, whose end says most.
+    package func escapedForDisplay(atMost limit: Int) -> String { Self.escaping(unicodeScalars, limit) }
+
     /// Bytes shown as text: control characters escaped as above, what is not valid UTF-8 as U+FFFD.
     public init(escapingForDisplay bytes: some Sequence<UInt8>) {
         self = Self.escaping(String(decoding: Array(bytes), as: UTF8.self).unicodeScalars)
@@ -22,15 +25,15 @@ extension String {
 
     private static func number(_ scalar: Unicode.Scalar) -> String { "\\u{\(String(scalar.value, radix: 16))}" }
 
-    private static func escaping(_ scalars: some Collection<Unicode.Scalar>) -> String {
+    private static func escaping(_ scalars: some Collection<Unicode.Scalar>, _ limit: Int = 200) -> String {
         var result = ""
-        for scalar in scalars.prefix(200) {
+        for scalar in scalars.prefix(limit) {
             if isHarmful(scalar) {
                 result += number(scalar)
             } else {
                 result += scalar == "\\" || scalar == "\"" ? "\\\(scalar)" : String(scalar)
             }
         }
-        return scalars.count > 200 ? result + "…" : result
+        return scalars.count > limit ? result + "…" : result
     }
 }

@@ -1,9 +1,9 @@
+import Foundation
 public import HypervisorDriver
 public import LXCCore
 import Libvirt
 public import Logging
 import PrimaryStore
-import TemplateStore
 
 /// What ``LXCHypervisor/open(_:)`` puts together.
 public struct Configuration: Sendable {
@@ -17,9 +17,9 @@ public struct Configuration: Sendable {
         case privateDaemon(PrivateLibvirtd.Configuration = .init())
     }
 
-    /// The directory of the primary store; it must exist.
+    /// The directory of the primary store, or `nfs://server/export[/path]`; it must exist.
     public var primary: String
-    /// The directory of secondary storage; it must exist when a template is registered.
+    /// The directory of secondary storage, or `nfs://server/export[/path]`; it must exist when it is used.
     public var secondary: String
     /// The pool's UUID; nil takes the one its directory has, or a new one.
     public var pool: PoolID?
@@ -27,12 +27,16 @@ public struct Configuration: Sendable {
     public var connection = Connection.automatic()
     /// Which network driver serves which traffic.
     public var vifs = VifDrivers()
+    /// How the containers are kept.
+    public var policy = HostPolicy()
     /// How this host is called in leases; nil takes the kernel's host name.
     public var hostName: String?
+    /// How this host's leases last.
+    public var leases = LeasePolicy()
     /// Hears of every operation.
     public var logger = Logger(label: "lxc-hypervisor")
 
-    /// Takes the two directories.
+    /// Takes the two places.
     public init(primary: String, secondary: String) {
         self.primary = primary
         self.secondary = secondary
@@ -43,6 +47,8 @@ public struct Configuration: Sendable {
 public struct HostConnection: Sendable {
     /// Runs containers.
     public let driver: LibvirtDriver
+    /// Runs virtual machines by the same daemon; it connects when it is first asked.
+    public let systemVMs: LibvirtDriver
     /// Where libvirt answered.
     public let uri: String
     /// The daemon started for this program; nil when the system's answers.
@@ -56,15 +62,16 @@ public struct HostConnection: Sendable {
         case .uri(let uri): return try await connect(uri, nil, logger)
         case .privateDaemon(let configuration):
             let daemon = try await PrivateLibvirtd.start(configuration, logger: logger)
-            return try await connect(daemon.uri(for: .lxc), daemon, logger)
+            return try await connect(daemon.uri(for: .lxc), daemon, logger, machines: daemon.uri(for: .kvm))
         case .automatic(let configuration):
             let endpoint = try await LibvirtEndpoint.resolve(for: .lxc, otherwise: configuration, logger: logger)
-            return try await connect(endpoint.uri, endpoint.privateDaemon, logger)
+            return try await connect(
+                endpoint.uri, endpoint.privateDaemon, logger, machines: endpoint.privateDaemon?.uri(for: .kvm))
         }
     }
 
     private static func connect(
-        _ uri: String, _ daemon: PrivateLibvirtd?, _ logger: Logger
+        _ uri: String, _ daemon: PrivateLibvirtd?, _ logger: Logger, machines: String? = nil
     ) async throws -> HostConnection {
         let driver = LibvirtDriver(kind: .lxc, uri: uri, logger: logger)
         do {
@@ -73,12 +80,26 @@ public struct HostConnection: Sendable {
             await daemon?.stop()
             throw error
         }
-        return HostConnection(driver: driver, uri: uri, privateDaemon: daemon)
+        let systemVMs = LibvirtDriver(kind: .kvm, uri: machines ?? Self.machines(besides: uri), logger: logger)
+        return HostConnection(driver: driver, systemVMs: systemVMs, uri: uri, privateDaemon: daemon)
+    }
+
+    /// Where the daemon that answers for containers at a URI answers for virtual machines.
+    static func machines(besides uri: String) -> String {
+        guard let scheme = uri.range(of: "^lxc(?=[+:])", options: [.regularExpression, .caseInsensitive]) else {
+            return LibvirtDriver.Kind.kvm.systemURI
+        }
+        let uri = uri.replacingCharacters(in: scheme, with: "qemu")
+        guard var parts = URLComponents(string: uri) else { return LibvirtDriver.Kind.kvm.systemURI }
+        // lxc:/// and lxc:///system are the same; the driver for machines knows a path for each user as well.
+        if parts.path.count <= 1 { parts.path = "/system" }
+        return parts.string ?? LibvirtDriver.Kind.kvm.systemURI
     }
 
     /// Lets go of libvirt, and ends a private daemon that was started for this process alone.
     public func close() async {
         await driver.close()
+        await systemVMs.close()
         await privateDaemon?.stop()
     }
 }
@@ -87,16 +108,26 @@ extension LXCHypervisor {
     /// Reaches libvirt, opens the stores, and puts them together with the network drivers.
     ///
     /// - Throws: `LXCError` `unavailable` when libvirt cannot be reached, `notFound` without the primary
-    ///   store's directory, and what `SharedMountPointStore` names.
+    ///   store's directory, and what `SharedMountPointStore` and `NFSStore` name.
     public static func open(_ configuration: Configuration) async throws -> LXCHypervisor {
         let logger = configuration.logger
-        let primary = try await SharedMountPointStore(
-            path: configuration.primary, id: configuration.pool, logger: logger)
+        let location = try StoreLocation(configuration.primary)
+        let templates = try StoreLocation(configuration.secondary).secondaryStorage(logger: logger)
         let connection = try await HostConnection.open(configuration.connection, logger: logger)
+        let primary: any PrimaryStore
+        do {
+            primary = try await location.primaryStore(
+                id: configuration.pool, mounter: LibvirtMounter(connection.driver, daemon: connection.privateDaemon),
+                logger: logger)
+        } catch {
+            await connection.close()
+            throw error
+        }
         return LXCHypervisor(
             driver: connection.driver, primary: primary,
-            templates: LocalSecondaryStorage(path: configuration.secondary, logger: logger), vifs: configuration.vifs,
-            hostName: configuration.hostName ?? HostFacts.current().hostName, logger: logger,
+            templates: templates, vifs: configuration.vifs,
+            hostName: configuration.hostName ?? HostFacts.current().hostName, policy: configuration.policy,
+            leases: configuration.leases, systemVMs: connection.systemVMs, logger: logger,
             onClose: { await connection.close() })
     }
 }

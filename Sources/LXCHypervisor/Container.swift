@@ -1,6 +1,7 @@
 public import DomainXML
 public import HypervisorDriver
 public import LXCCore
+public import VifDriver
 
 /// A container the hypervisor knows. A value to hold: it keeps no state, every answer is asked for anew.
 ///
@@ -41,9 +42,10 @@ public struct Container: Sendable {
         try await host.start(name)
     }
 
-    /// Asks it to end, and kills it when it has not after `grace`. Returns when it has ended.
+    /// Asks it to end by the signal its process 1 ends by, and kills it when it has not after `grace`; nil is the host's
+    /// ``HostPolicy/stopTimeout``. Returns when it has ended. It is not started again by its restart policy.
     @discardableResult
-    public func stop(within grace: Duration = .seconds(30)) async throws -> StopOutcome {
+    public func stop(within grace: Duration? = nil) async throws -> StopOutcome {
         try await host.stop(name, within: grace)
     }
 
@@ -69,6 +71,38 @@ public struct Container: Sendable {
         try await host.operation("container.resume", on: name) { try await host.driver.resume(name) }
     }
 
+    /// Connects a NIC, at once where it runs and for its next starts (PlugNic): when this returns the interface is in the
+    /// container, has its name and is up. A NIC that is there already, by its number and address, is no error.
+    ///
+    /// - Parameter nic: the NIC; without an address it gets one of its own.
+    /// - Returns: the interface.
+    /// - Throws: `LXCError` `alreadyExists` when the container has another NIC or device of that number, `notFound` without
+    ///   the bridge or device, `invalidArgument`, `unsupported`, `invalidState` when libvirt cannot reach the running
+    ///   container; nothing is plugged then.
+    @discardableResult
+    public func plugNIC(_ nic: NIC) async throws -> Interface {
+        try await host.plugNIC(nic, of: name)
+    }
+
+    /// Takes a NIC away, at once where it runs and for its next starts (UnPlugNic). One that is not there is no error.
+    ///
+    /// - Parameter deviceID: the NIC's number.
+    /// - Throws: `LXCError` `unsupported` for a direct one while the container runs.
+    public func unplugNIC(_ deviceID: Int) async throws {
+        try await host.unplugNIC(deviceID, of: name)
+    }
+
+    /// Changes what it may send and receive on a NIC (SecurityGroupRules); the new rules hold when this returns, also
+    /// while it runs.
+    ///
+    /// - Parameters:
+    ///   - security: what holds from now on, in the place of what held before.
+    ///   - deviceID: the NIC's number.
+    /// - Throws: `LXCError` `notFound` without the NIC, `invalidState` when it was plugged without security.
+    public func setSecurity(_ security: NICSecurity, ofNIC deviceID: Int) async throws {
+        try await host.setSecurity(security, ofNIC: deviceID, of: name)
+    }
+
     /// What it uses.
     ///
     /// - Throws: `LXCError` `invalidState` when it is not running.
@@ -81,5 +115,12 @@ public struct Container: Sendable {
     /// - Throws: `LXCError` `invalidState` when it is not running.
     public func openConsole() async throws -> any GuestConsole {
         try await host.driver.openConsole(of: name)
+    }
+
+    /// Tells its console the size of the terminal it is shown on.
+    ///
+    /// - Throws: `LXCError` `invalidState` when it is not running.
+    public func resizeConsole(to size: TerminalSize) async throws {
+        try await host.driver.resizeConsole(of: name, to: size)
     }
 }

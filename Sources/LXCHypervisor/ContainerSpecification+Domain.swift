@@ -1,4 +1,5 @@
 public import DomainXML
+import HypervisorDriver
 public import LXCCore
 
 extension ContainerSpecification {
@@ -22,7 +23,11 @@ extension ContainerSpecification {
         domain.idMap = idMap
         domain.memory = memory
         domain.currentMemory = memory
-        domain.virtualCPUs = VirtualCPUs(count: cpu.count)
+        domain.memoryTuning = MemoryTuning(softLimit: softMemory, swapHardLimit: memoryAndSwap)
+        // libvirt sets memory and swap together only where it sets the memory by the same element.
+        if memoryAndSwap != nil { domain.memoryTuning.hardLimit = memory }
+        domain.blockIOTuning = BlockIOTuning(weight: blockIOWeight, devices: blockIODevices.map(\.tuning))
+        domain.virtualCPUs = VirtualCPUs(count: cpu.count, cpuSet: cpu.set)
         domain.cpuTuning = CPUTuning(
             shares: cpu.shares, period: cpu.period, quota: cpu.quota)
         // Without it libvirt leaves a container that has no interface in the host's own network namespace.
@@ -34,12 +39,21 @@ extension ContainerSpecification {
         domain.filesystems = [Filesystem(.mount(root), target: "/")]
         domain.interfaces = interfaces
         domain.consoles = [CharacterDevice(targetType: "lxc", port: 0)]
-        try domain.setContainerMetadata(
-            pool.map { ContainerMetadata(pool: $0, volume: volume, template: template, owner: owner) })
+        try domain.setContainerMetadata(pool.map(metadata))
         return domain
     }
 
+    private func metadata(in pool: PoolID) -> ContainerMetadata {
+        var metadata = ContainerMetadata(
+            pool: pool, volume: volume, template: template, owner: owner,
+            networks: nics.sorted { $0.deviceID < $1.deviceID }.map(\.network))
+        metadata.stopSignal = stopSignal?.description
+        metadata.restart = restart
+        return metadata
+    }
+
     private func check() throws {
+        try identity?.check()
         guard initializer.path.hasPrefix("/") else {
             throw LXCError(
                 .invalidArgument,
@@ -52,6 +66,12 @@ extension ContainerSpecification {
         guard (1...65_535).contains(cpu.count) else {
             throw LXCError(.invalidArgument, "\(name) needs 1 to 65535 processors")
         }
+        try GuestLimits(
+            memory: memory, softMemory: softMemory, memoryAndSwap: memoryAndSwap,
+            cpuShares: cpu.shares.map(UInt64.init),
+            cpuPeriod: cpu.period, cpuQuota: cpu.quota, cpuSet: cpu.set, blockIOWeight: blockIOWeight,
+            devices: blockIODevices
+        ).check()
         let ids = nics.map(\.deviceID)
         guard Set(ids).count == ids.count else {
             throw LXCError(.invalidArgument, "two network interfaces of \(name) have the same device id")
@@ -66,5 +86,17 @@ extension ContainerSpecification {
         #else
             nil
         #endif
+    }
+}
+
+extension GuestLimits.Device {
+    /// The element of the domain document.
+    fileprivate var tuning: BlockIOTuning.Device {
+        var tuning = BlockIOTuning.Device(path: path)
+        tuning.readBytesPerSecond = readBytesPerSecond
+        tuning.writeBytesPerSecond = writeBytesPerSecond
+        tuning.readOperationsPerSecond = readOperationsPerSecond
+        tuning.writeOperationsPerSecond = writeOperationsPerSecond
+        return tuning
     }
 }

@@ -1,11 +1,14 @@
+import DomainXML
 import Foundation
+import HypervisorDriver
 import LXCCore
 import VifDriver
 
 extension ContainerSpecification: Codable {
     private enum CodingKeys: String, CodingKey, CaseIterable {
         case name, uuid, template, volume, privileged, idMap, `init`, arguments, environment, memory, cpus, cpuShares,
-            cpuPeriod, cpuQuota, nics, owner, title
+            cpuPeriod, cpuQuota, cpuSet, softMemory, memoryAndSwap, blockIOWeight, blockIODevices, stopSignal, restart,
+            autostart, nics, identity, owner, title
     }
 
     /// Reads a specification; only `name` and `template` are needed.
@@ -27,13 +30,23 @@ extension ContainerSpecification: Codable {
             path: try values.decodeIfPresent(String.self, forKey: .`init`) ?? initializer.path,
             arguments: try values.decodeIfPresent([String].self, forKey: .arguments) ?? [],
             environment: try values.decodeIfPresent([String: String].self, forKey: .environment) ?? [:])
-        memory = try Self.memory(values) ?? memory
+        memory = try Self.size(.memory, values) ?? memory
+        softMemory = try Self.size(.softMemory, values)
+        memoryAndSwap = try Self.size(.memoryAndSwap, values)
         cpu = CPU(
             count: try values.decodeIfPresent(Int.self, forKey: .cpus) ?? cpu.count,
             shares: try values.decodeIfPresent(UInt32.self, forKey: .cpuShares),
             period: try values.decodeIfPresent(UInt64.self, forKey: .cpuPeriod),
-            quota: try values.decodeIfPresent(Int64.self, forKey: .cpuQuota))
+            quota: try values.decodeIfPresent(Int64.self, forKey: .cpuQuota),
+            set: try values.decodeIfPresent(String.self, forKey: .cpuSet))
+        blockIOWeight = try values.decodeIfPresent(UInt32.self, forKey: .blockIOWeight)
+        blockIODevices = try values.decodeIfPresent([GuestLimits.Device].self, forKey: .blockIODevices) ?? []
+        stopSignal = try values.decodeIfPresent(GuestSignal.self, forKey: .stopSignal)
+        restart = try values.decodeIfPresent(ContainerMetadata.RestartPolicy.self, forKey: .restart) ?? restart
+        isAutostarted = try values.decodeIfPresent(Bool.self, forKey: .autostart) ?? false
         nics = try Self.numbered(values.decodeIfPresent([NIC].self, forKey: .nics) ?? [])
+        // null is none; a key that is missing is the default.
+        if values.contains(.identity) { identity = try values.decode(GuestIdentity?.self, forKey: .identity) }
         owner = try values.decodeIfPresent(String.self, forKey: .owner)
         title = try values.decodeIfPresent(String.self, forKey: .title)
     }
@@ -41,7 +54,7 @@ extension ContainerSpecification: Codable {
     private static func privilege(_ values: KeyedDecodingContainer<CodingKeys>) throws -> Privilege {
         let isPrivileged = try values.decodeIfPresent(Bool.self, forKey: .privileged) ?? false
         guard let ranges = try values.decodeIfPresent([String].self, forKey: .idMap) else {
-            return isPrivileged ? .privileged : .unprivileged(.standard)
+            return isPrivileged ? .privileged : .isolated
         }
         guard !isPrivileged else {
             throw LXCError(.invalidArgument, "a container is either privileged or has an idMap; leave one of them out")
@@ -49,9 +62,11 @@ extension ContainerSpecification: Codable {
         return .unprivileged(try IDMap(parsing: ranges))
     }
 
-    private static func memory(_ values: KeyedDecodingContainer<CodingKeys>) throws -> ByteCount? {
-        if let bytes = try? values.decodeIfPresent(UInt64.self, forKey: .memory) { return ByteCount(bytes) }
-        return try values.decodeIfPresent(String.self, forKey: .memory).map { try ByteCount(parsing: $0) }
+    private static func size(
+        _ key: CodingKeys, _ values: KeyedDecodingContainer<CodingKeys>
+    ) throws -> ByteCount? {
+        if let bytes = try? values.decodeIfPresent(UInt64.self, forKey: key) { return ByteCount(bytes) }
+        return try values.decodeIfPresent(String.self, forKey: key).map { try ByteCount(parsing: $0) }
     }
 
     /// NICs without device ids are numbered as they are listed.
@@ -72,6 +87,7 @@ extension ContainerSpecification: Codable {
         try values.encode(template, forKey: .template)
         try values.encode(volume, forKey: .volume)
         switch privilege {
+        case .isolated: break
         case .privileged: try values.encode(true, forKey: .privileged)
         case .unprivileged(let map):
             guard map.users == map.groups else {
@@ -87,7 +103,16 @@ extension ContainerSpecification: Codable {
         try values.encodeIfPresent(cpu.shares, forKey: .cpuShares)
         try values.encodeIfPresent(cpu.period, forKey: .cpuPeriod)
         try values.encodeIfPresent(cpu.quota, forKey: .cpuQuota)
+        try values.encodeIfPresent(cpu.set, forKey: .cpuSet)
+        try values.encodeIfPresent(softMemory, forKey: .softMemory)
+        try values.encodeIfPresent(memoryAndSwap, forKey: .memoryAndSwap)
+        try values.encodeIfPresent(blockIOWeight, forKey: .blockIOWeight)
+        if !blockIODevices.isEmpty { try values.encode(blockIODevices, forKey: .blockIODevices) }
+        try values.encodeIfPresent(stopSignal, forKey: .stopSignal)
+        if restart != .never { try values.encode(restart, forKey: .restart) }
+        if isAutostarted { try values.encode(true, forKey: .autostart) }
         if !nics.isEmpty { try values.encode(nics, forKey: .nics) }
+        if identity != GuestIdentity() { try values.encode(identity, forKey: .identity) }
         try values.encodeIfPresent(owner, forKey: .owner)
         try values.encodeIfPresent(title, forKey: .title)
     }

@@ -1,4 +1,6 @@
+public import DomainXML
 public import Foundation
+public import HypervisorDriver
 public import LXCCore
 public import VifDriver
 
@@ -9,6 +11,9 @@ public import VifDriver
 public struct ContainerSpecification: Hashable, Sendable {
     /// Whether the container's root is the host's root.
     public enum Privilege: Hashable, Sendable {
+        /// Unprivileged, with a range of host ids that no other container of the host has: chosen when the container is
+        /// created, as ``IDMapPolicy`` says. In CloudStack's mode this is ``privileged``, because nothing else was asked for.
+        case isolated
         /// Container ids are other, powerless ids on the host.
         case unprivileged(IDMap)
         /// Container ids are host ids: the container's root is the host's root, held by capabilities alone. CloudStack's
@@ -43,13 +48,18 @@ public struct ContainerSpecification: Hashable, Sendable {
         public var period: UInt64?
         /// Processor time in microseconds it may use in one period.
         public var quota: Int64?
+        /// The host's processors it may run on, as `0-3,8`; nil for all.
+        public var set: String?
 
         /// Takes everything.
-        public init(count: Int = 1, shares: UInt32? = nil, period: UInt64? = nil, quota: Int64? = nil) {
+        public init(
+            count: Int = 1, shares: UInt32? = nil, period: UInt64? = nil, quota: Int64? = nil, set: String? = nil
+        ) {
             self.count = count
             self.shares = shares
             self.period = period
             self.quota = quota
+            self.set = set
         }
     }
 
@@ -67,17 +77,34 @@ public struct ContainerSpecification: Hashable, Sendable {
     public var initializer = Initializer()
     /// The memory it may use.
     public var memory = ByteCount.mebibytes(512)
+    /// What it is pressed back to when the host runs short.
+    public var softMemory: ByteCount?
+    /// The most memory and swap together; not less than the memory.
+    public var memoryAndSwap: ByteCount?
     /// The share of processors.
     public var cpu = CPU()
+    /// The weight against other containers where they share a disk, 100 to 1000.
+    public var blockIOWeight: UInt32?
+    /// Limits of single block devices of the host.
+    public var blockIODevices: [GuestLimits.Device] = []
+    /// The signal that asks process 1 to end; nil lets what process 1 is decide.
+    public var stopSignal: GuestSignal?
+    /// What happens when it ends without having been stopped, while ``LXCHypervisor/run()`` watches; one that is to run
+    /// always is started by that for the first time, too.
+    public var restart = ContainerMetadata.RestartPolicy.never
+    /// Whether libvirt starts it when it starts itself.
+    public var isAutostarted = false
     /// The network interfaces: eth0, eth1, … in the order of their device ids.
     public var nics: [NIC] = []
+    /// What makes its root its own; nil leaves the volume as the template is.
+    public var identity: GuestIdentity? = GuestIdentity()
     /// For whom it runs, kept with it.
     public var owner: String?
     /// A line about it, kept with it.
     public var title: String?
 
     /// An unprivileged container of 512 MiB and one processor without network.
-    public init(name: ContainerName, template: TemplateID, privilege: Privilege = .unprivileged(.standard)) {
+    public init(name: ContainerName, template: TemplateID, privilege: Privilege = .isolated) {
         self.name = name
         self.template = template
         self.privilege = privilege
@@ -85,9 +112,10 @@ public struct ContainerSpecification: Hashable, Sendable {
         volume = .random()
     }
 
-    /// The id map its owners are cloned through; nil when it is privileged.
+    /// The id map its owners are cloned through; nil when it is privileged. Until one is chosen the standard one.
     public var idMap: IDMap? {
         switch privilege {
+        case .isolated: .standard
         case .unprivileged(let map): map
         case .privileged: nil
         }

@@ -6,34 +6,60 @@ import PrimaryStore
 
 extension LXCHypervisor {
     func start(_ name: ContainerName) async throws {
-        try await operation("container.start", on: name) {
-            let domain = try await driver.definition(of: name)
-            guard try await !driver.guest(name).state.isActive else {
-                throw LXCError(.invalidState, "container \(name) is running already")
-            }
-            guard let volume = try volume(of: domain) else {
-                try await driver.start(name)  // Defined by another program, which looks after its root.
-                return
-            }
-            _ = try await primary.acquireLease(on: volume, for: hostName)
-            do {
-                // The store looks at the root again: the container could have changed it since it was cloned.
-                _ = try await primary.hostPath(of: volume)
-                try await driver.start(name)
-            } catch {
-                await giveBack(volume, unlessRunning: name)
-                throw error
-            }
+        try await operation("container.start", on: name) { try await startHeld(name) }
+    }
+
+    /// Starts a container on which nobody else works now.
+    func startHeld(_ name: ContainerName) async throws {
+        let domain = try await driver.definition(of: name)
+        guard try await !driver.guest(name).state.isActive else {
+            throw LXCError(.invalidState, "container \(name) is running already")
         }
+        guard let metadata = try metadata(of: domain) else {
+            try await driver.start(name)  // Defined by another program, which looks after its root.
+            return
+        }
+        _ = try await primary.acquireLease(on: metadata.volume, for: hostName, lasting: leases.duration)
+        do {
+            // The store looks at the root again: the container could have changed it since it was cloned.
+            let root = try await primary.hostPath(of: metadata.volume)
+            try await noteStart(of: domain, name, metadata, root: root)
+            try await reconnect(domain, of: name)
+            try await driver.start(name)
+        } catch {
+            await giveBack(metadata.volume, domain.interfaces, unlessRunning: name)
+            throw error
+        }
+    }
+
+    /// Keeps with the container what its stop needs to know: the signal of the init that is about to run. And that it is
+    /// wanted.
+    private func noteStart(
+        of domain: Domain, _ name: ContainerName, _ metadata: ContainerMetadata, root: String
+    ) async throws {
+        var noted = metadata
+        noted.isHeld = false
+        noted.initSignal = try await initSignal(of: domain, root: root)
+        if noted != metadata { try await driver.setContainerMetadata(noted, of: name) }
+    }
+
+    func initSignal(of domain: Domain, root: String) async throws -> String? {
+        guard let path = domain.os.initPath else { return nil }
+        return try await InitProgram.stopSignal(path, below: root)?.description
     }
 
     /// Gives the volume of a container that could not be started back. Not while the container runs, or may run: another
     /// program of this host can have started it meanwhile, and libvirt can have done so although its answer was lost.
     /// In a task of its own, because it must complete in a cancelled one too.
-    private func giveBack(_ volume: VolumeID, unlessRunning name: ContainerName) async {
-        await Task { [driver, primary, hostName, logger] in
+    func giveBack(_ volume: VolumeID, _ interfaces: [Interface], unlessRunning name: ContainerName) async {
+        await Task { [driver, vifs, primary, hostName, logger] in
             do {
-                guard try await !driver.guest(name).state.isActive else { return }
+                do {
+                    guard try await !driver.guest(name).state.isActive else { return }
+                } catch let error as LXCError where error.code == .notFound {
+                    // It is one that is forgotten when it ends.
+                }
+                try await vifs.unplug(interfaces)
                 try await primary.releaseLease(on: volume, by: hostName)
             } catch {
                 logger.warning(
@@ -43,11 +69,46 @@ extension LXCHypervisor {
         }.value
     }
 
-    func stop(_ name: ContainerName, within grace: Duration) async throws -> Container.StopOutcome {
+    func stop(_ name: ContainerName, within grace: Duration?) async throws -> Container.StopOutcome {
         try await operation("container.stop", on: name) {
-            _ = try await volume(of: driver.definition(of: name))
-            let outcome = try await end(name, within: grace)
-            try await releaseLease(of: name)
+            let (domain, guest) = (try await driver.definition(of: name), try await driver.guest(name))
+            let metadata = try metadata(of: domain)
+            if var held = metadata, held.restart != .never, !held.isHeld {
+                // Before it ends: who watches must not start it again.
+                held.isHeld = true
+                try await driver.setContainerMetadata(held, of: name)
+            }
+            let outcome = try await end(name, metadata, within: grace ?? policy.stopTimeout)
+            // One that is forgotten at its end needs its network filters no more.
+            if guest.isTransient {
+                try await release(domain.interfaces)
+            } else {
+                try await vifs.unplug(domain.interfaces)
+            }
+            if let metadata { try await primary.releaseLease(on: metadata.volume, by: hostName) }
+            return outcome
+        }
+    }
+
+    /// Ends the container and starts it again, the volume leased all the while.
+    func reboot(_ name: ContainerName, within grace: Duration?) async throws -> Container.StopOutcome {
+        try await operation("container.reboot", on: name) {
+            let (domain, guest) = (try await driver.definition(of: name), try await driver.guest(name))
+            guard guest.state.isActive else { throw LXCError(.invalidState, "container \(name) is not running") }
+            let metadata = try metadata(of: domain)
+            let outcome = try await end(name, metadata, within: grace ?? policy.stopTimeout)
+            guard guest.isTransient else {
+                try await startHeld(name)
+                return outcome
+            }
+            do {
+                if let metadata { _ = try await primary.hostPath(of: metadata.volume) }
+                try await reconnect(domain, of: name)
+                try await driver.create(domain)
+            } catch {
+                if let metadata { await giveBack(metadata.volume, domain.interfaces, unlessRunning: name) }
+                throw error
+            }
             return outcome
         }
     }
@@ -56,13 +117,19 @@ extension LXCHypervisor {
         try await operation("container.destroy", on: name) {
             guard let guest = try await guest(name) else { return }
             let domain = try await driver.definition(of: name)
-            let volume = try volume(of: domain)
-            if guest.state.isActive { try await kill(name) }
-            if let volume {
+            var metadata = try metadata(of: domain)
+            if guest.state.isActive {
+                if metadata?.restart == .always, metadata?.isHeld == false {
+                    metadata?.isHeld = true
+                    if let metadata { try await driver.setContainerMetadata(metadata, of: name) }
+                }
+                try await kill(name)
+            }
+            if let volume = metadata?.volume {
                 try await primary.releaseLease(on: volume, by: hostName)
                 try await primary.deleteVolume(volume)
             }
-            try await vifs.unplug(domain.interfaces)
+            try await release(domain.interfaces)
             // Last: as long as the container is known, a destruction that failed can be finished by another.
             do {
                 try await driver.undefine(name)
@@ -72,64 +139,24 @@ extension LXCHypervisor {
         }
     }
 
-    /// Asks, waits for the event, and kills when it does not come.
-    private func end(_ name: ContainerName, within grace: Duration) async throws -> Container.StopOutcome {
-        guard try await driver.guest(name).state.isActive else { return .notRunning }
-        if driver.capabilities.contains(.shutdown), grace > .zero {
-            // Listening begins before asking, so that the end cannot be missed.
-            let events = try await driver.events()
-            do {
-                try await driver.shutdown(name)
-            } catch let error as LXCError where error.code == .invalidState {
-                // It may have ended by itself just before; what else it is, killing it shows.
-                return try await kill(name) ? .forced : .graceful
-            }
-            if try await Self.ended(name, events, within: grace) { return .graceful }
-        }
-        return try await kill(name) ? .forced : .graceful
-    }
-
-    /// Whether the guest's end was seen in time.
-    private static func ended(
-        _ name: ContainerName, _ events: AsyncThrowingStream<GuestEvent, any Error>, within grace: Duration
-    ) async throws -> Bool {
-        try await withThrowingTaskGroup(of: Bool.self) { group in
-            group.addTask {
-                for try await event in events where event.guest == name {
-                    if event.kind == .stopped || event.kind == .crashed { return true }
-                }
-                return false
-            }
-            group.addTask {
-                try await Task.sleep(for: grace)
-                return false
-            }
-            defer { group.cancelAll() }
-            return try await group.next() ?? false
-        }
-    }
-
     /// Kills the guest; says false when it had ended by itself just before.
     @discardableResult
-    private func kill(_ name: ContainerName) async throws -> Bool {
+    func kill(_ name: ContainerName) async throws -> Bool {
         do {
             try await driver.destroy(name)
             return true
         } catch let error as LXCError where error.code == .invalidState {
             return false
+        } catch let error as LXCError where error.code == .notFound {
+            // One that is forgotten when it ends.
+            return false
         }
     }
 
-    /// Gives the volume of a container that is not running back.
-    private func releaseLease(of name: ContainerName) async throws {
-        guard let volume = try await volume(of: driver.definition(of: name)) else { return }
-        try await primary.releaseLease(on: volume, by: hostName)
-    }
-
-    /// The volume of a container; nil for one that another program defined.
+    /// What this package keeps with a container; nil for one that another program defined.
     ///
-    /// - Throws: `LXCError` `invalidState` when it is in another pool: here it would neither be leased nor deleted.
-    private func volume(of domain: Domain) throws -> VolumeID? {
+    /// - Throws: `LXCError` `invalidState` when its volume is in another pool: here it would neither be leased nor deleted.
+    func metadata(of domain: Domain) throws -> ContainerMetadata? {
         guard let metadata = try domain.containerMetadata() else { return nil }
         guard metadata.pool == primary.id else {
             throw LXCError(
@@ -137,6 +164,6 @@ extension LXCHypervisor {
                 "container \(domain.name.escapedForDisplay) has its volume in the pool \(metadata.pool), and the primary "
                     + "store here is the pool \(primary.id); open the other one")
         }
-        return metadata.volume
+        return metadata
     }
 }

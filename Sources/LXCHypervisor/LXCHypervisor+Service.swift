@@ -7,9 +7,21 @@ public import ServiceLifecycle
 
 extension LXCHypervisor: Service {
     /// Watches over the containers until the surrounding service group shuts down: the volume of a container that
-    /// ended by itself is given back, also of one that ended while the hypervisor could not be reached.
+    /// ended by itself is given back, also of one that ended while the hypervisor could not be reached; one that is to
+    /// run always is started again; the leases of those that run are renewed, as ``leases`` says; the host's heartbeat is
+    /// written where the policy has one.
     public func run() async throws {
-        await cancelWhenGracefulShutdown { await self.watch() }
+        await cancelWhenGracefulShutdown {
+            await withDiscardingTaskGroup { group in
+                group.addTask { await self.watch() }
+                group.addTask { await self.superviseRestarts() }
+                group.addTask { await self.lookAfterLeases() }
+                group.addTask { await self.keepHeartbeat() }
+            }
+        }
+        guard leases.duration != nil else { return }
+        // The containers go on, and nobody renews their leases any more.
+        await Task { await self.renewLeases(lasting: nil) }.value
     }
 
     private func watch() async {
@@ -18,7 +30,7 @@ extension LXCHypervisor: Service {
                 // Listening begins before looking, so that no end falls between the two.
                 let events = try await driver.events()
                 for guest in try await driver.guests() where !guest.state.isActive { await settle(guest.name) }
-                for try await event in events where event.kind == .stopped || event.kind == .crashed {
+                for try await event in events where event.kind.isEnd {
                     await settle(event.guest)
                 }
             } catch {
@@ -33,12 +45,58 @@ extension LXCHypervisor: Service {
         do {
             try await operation("container.settle", on: name) {
                 guard let guest = try await guest(name), !guest.state.isActive else { return }
-                let metadata = try await driver.definition(of: name).containerMetadata()
-                guard let metadata, metadata.pool == primary.id else { return }
+                let domain = try await driver.definition(of: name)
+                guard let metadata = try domain.containerMetadata(), metadata.pool == primary.id else { return }
+                try await vifs.unplug(domain.interfaces)
                 try await primary.releaseLease(on: metadata.volume, by: hostName)
             }
         } catch {
             logger.warning("cannot settle", metadata: ["container": "\(name)", "error": "\(error)"])
         }
+    }
+
+    // MARK: Leases
+
+    private func lookAfterLeases() async {
+        while !Task.isCancelled {
+            await renewLeases(lasting: leases.duration)
+            try? await Task.sleep(for: leases.interval)
+        }
+    }
+
+    private func renewLeases(lasting duration: Duration?) async {
+        do {
+            for guest in try await driver.guests() where guest.state.isActive {
+                await renewLease(of: guest.name, lasting: duration)
+            }
+        } catch {
+            logger.warning("cannot renew leases; trying again", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// Not one of the operations that exclude each other on a container: a stop may take longer than a lease lasts. What
+    /// was given back meanwhile is not there to be renewed.
+    private func renewLease(of name: ContainerName, lasting duration: Duration?) async {
+        do {
+            let metadata = try await driver.definition(of: name).containerMetadata()
+            guard let metadata, metadata.pool == primary.id else { return }
+            do {
+                try await primary.renewLease(on: metadata.volume, for: hostName, lasting: duration)
+            } catch let error as LXCError where error.code == .inUse || error.code == .notFound {
+                // What is not running any more was given back.
+                guard try await driver.guest(name).state.isActive else { return }
+                return await report(error, of: name)
+            }
+        } catch {
+            logger.warning(
+                "cannot renew a lease; trying again", metadata: ["container": "\(name)", "error": "\(error)"])
+        }
+    }
+
+    private func report(_ loss: LXCError, of name: ContainerName) async {
+        logger.error(
+            "a running container has lost its volume's lease",
+            metadata: ["container": "\(name)", "error": "\(loss)"])
+        await leases.onLoss(name, loss)
     }
 }

@@ -1,3 +1,4 @@
+import DomainXML
 import FileTree
 public import HypervisorDriver
 public import LXCCore
@@ -27,6 +28,12 @@ public final class LXCHypervisor: Sendable {
     public let vifs: VifDrivers
     /// How this host is called in leases.
     public let hostName: String
+    /// How the containers are kept.
+    public let policy: HostPolicy
+    /// Runs the system VMs beside the containers; nil where the host has none.
+    public let systemVMs: (any HypervisorDriver)?
+    /// How leases last.
+    public let leases: LeasePolicy
 
     let logger: Logger
     private let locks = KeyedLock<ContainerName>()
@@ -40,11 +47,15 @@ public final class LXCHypervisor: Sendable {
     ///   - templates: holds the templates as archives.
     ///   - vifs: connect the containers.
     ///   - hostName: how this host is called in leases; must differ between hosts that share a store.
+    ///   - policy: how the containers are kept.
+    ///   - leases: how leases last.
+    ///   - systemVMs: runs the system VMs beside the containers.
     ///   - logger: hears of every operation.
     ///   - onClose: is run by ``close()``.
     public init(
         driver: any HypervisorDriver, primary: any PrimaryStore, templates: any TemplateStore,
-        vifs: VifDrivers = VifDrivers(), hostName: String,
+        vifs: VifDrivers = VifDrivers(), hostName: String, policy: HostPolicy = HostPolicy(),
+        leases: LeasePolicy = LeasePolicy(), systemVMs: (any HypervisorDriver)? = nil,
         logger: Logger = Logger(label: "lxc-hypervisor"), onClose: @escaping @Sendable () async -> Void = {}
     ) {
         self.driver = driver
@@ -52,6 +63,9 @@ public final class LXCHypervisor: Sendable {
         self.templates = templates
         self.vifs = vifs
         self.hostName = hostName
+        self.leases = leases
+        self.policy = policy
+        self.systemVMs = systemVMs
         self.logger = logger
         shutDownHost = onClose
     }
@@ -111,23 +125,42 @@ public final class LXCHypervisor: Sendable {
             }
             // The document is made before anything is built, so that a bad value costs nothing.
             _ = try specification.domain(root: "/", pool: primary.id).xml()
-            let interfaces = try await vifs.plug(specification.nics, of: name)
+            let nics = try await addressed(specification.nics, of: specification.uuid)
+            let interfaces = try await connect(nics, of: name)
             do {
-                _ = try await primary.createVolume(
-                    specification.volume, from: specification.template, idMap: specification.idMap, progress: progress)
-                do {
-                    let root = try await primary.hostPath(of: specification.volume)
-                    try await driver.define(
-                        specification.domain(root: root, interfaces: interfaces, pool: primary.id))
-                } catch {
-                    await takeBack(specification)
-                    throw error
+                try await withIDMap(of: specification) {
+                    try await build($0, interfaces: interfaces, progress: progress)
                 }
             } catch {
-                try? await Task { [vifs] in try await vifs.unplug(interfaces) }.value
+                await Task { await self.takeBack(interfaces, of: name) }.value
                 throw error
             }
             return Container(name: name, host: self)
+        }
+    }
+
+    /// Gives a new volume the identity of its container.
+    func identify(_ specification: ContainerSpecification) async throws {
+        guard let identity = specification.identity else { return }
+        let root = try await primary.root(of: specification.volume)
+        try await BlockingPool.shared.run { _ in
+            try IdentityWriter(identity: identity, specification: specification, root: root).write()
+        }
+    }
+
+    private func build(
+        _ specification: ContainerSpecification, interfaces: [Interface], progress: ProgressHandler?
+    ) async throws {
+        _ = try await primary.createVolume(
+            specification.volume, from: specification.template, idMap: specification.idMap, progress: progress)
+        do {
+            try await identify(specification)
+            let root = try await primary.hostPath(of: specification.volume)
+            try await driver.define(specification.domain(root: root, interfaces: interfaces, pool: primary.id))
+            if specification.isAutostarted { try await driver.setAutostart(true, of: specification.name) }
+        } catch {
+            await takeBack(specification)
+            throw error
         }
     }
 

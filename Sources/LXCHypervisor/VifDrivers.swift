@@ -15,6 +15,42 @@ public struct VifDrivers: Sendable {
         self.byTraffic = byTraffic
     }
 
+    /// Takes CloudStack's `libvirt.vif.driver` and `libvirt.vif.driver.<TrafficType>`, whose values are class names:
+    /// `BridgeVifDriver` (the default) and `DirectVifDriver`, with or without their package. What these read themselves
+    /// `BridgeVifDriver/init(agentProperties:)` and `DirectVifDriver/init(agentProperties:)` say.
+    ///
+    /// - Throws: `LXCError` `unsupported` for `OvsVifDriver`, `IvsVifDriver` and `network.bridge.type=openvswitch`,
+    ///   `invalidArgument` for other names, and what the drivers throw.
+    public init(agentProperties properties: JavaProperties) throws {
+        let bridgeType = properties["network.bridge.type"]?.lowercased() ?? "native"
+        guard bridgeType == "native" else {
+            throw LXCError(
+                .unsupported, "network.bridge.type=\(bridgeType.escapedForDisplay) is not offered; use native bridges")
+        }
+        let key = "libvirt.vif.driver"
+        try self.init(standard: Self.driver(named: properties[key] ?? "BridgeVifDriver", key, properties))
+        for type in TrafficType.allCases {
+            let key = "\(key).\(type.rawValue)"
+            if let name = properties[key] { byTraffic[type] = try Self.driver(named: name, key, properties) }
+        }
+    }
+
+    private static func driver(
+        named name: String, _ key: String, _ properties: JavaProperties
+    ) throws -> any VifDriver {
+        let package = "com.cloud.hypervisor.kvm.resource."
+        switch name.hasPrefix(package) ? String(name.dropFirst(package.count)) : name {
+        case "BridgeVifDriver": return try BridgeVifDriver(agentProperties: properties)
+        case "DirectVifDriver": return try DirectVifDriver(agentProperties: properties)
+        case "OvsVifDriver", "IvsVifDriver":
+            throw LXCError(.unsupported, "\(key)=\(name) is not offered; use BridgeVifDriver or DirectVifDriver")
+        default:
+            throw LXCError(
+                .invalidArgument,
+                "\(key) cannot be \"\(name.escapedForDisplay)\"; use BridgeVifDriver or DirectVifDriver")
+        }
+    }
+
     /// The interfaces of a guest in the order of their device ids. Either all are plugged or none is.
     ///
     /// - Throws: `LXCError` as the drivers do: `notFound` for a bridge or device that is not there, and others.
@@ -35,7 +71,7 @@ public struct VifDrivers: Sendable {
     /// Takes interfaces back. Each driver knows its own; one that fails keeps no other from being taken back.
     ///
     /// - Throws: the first failure.
-    func unplug(_ interfaces: [Interface]) async throws {
+    public func unplug(_ interfaces: [Interface]) async throws {
         var failure: (any Error)?
         for interface in interfaces {
             for driver in [standard] + byTraffic.values {

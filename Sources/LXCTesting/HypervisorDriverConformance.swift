@@ -25,7 +25,7 @@ public struct HypervisorDriverConformance: Sendable {
     public typealias WithDriver =
         @Sendable (_ check: @Sendable (any HypervisorDriver) async throws -> Void) async throws -> Void
 
-    private let timeout: Duration
+    let timeout: Duration
     private let makeDomain: @Sendable (ContainerName) async throws -> Domain
     private let withDriver: WithDriver
 
@@ -46,7 +46,8 @@ public struct HypervisorDriverConformance: Sendable {
 
     /// The rules.
     public var checks: [ConformanceCheck] {
-        definitionChecks + stateChecks + [suspendCheck, shutdownCheck, consoleCheck, eventCheck, abilityCheck]
+        definitionChecks + stateChecks + networkChecks
+            + [suspendCheck, shutdownCheck, consoleCheck, eventCheck, abilityCheck] + furtherChecks
     }
 
     /// Runs all checks to the end.
@@ -55,7 +56,7 @@ public struct HypervisorDriverConformance: Sendable {
     public func run() async throws { try await checks.runAll() }
 
     /// A driver, the name of a guest of this check alone, and a document for it.
-    private func check(
+    func check(
         _ rule: String,
         _ body: @escaping @Sendable (any HypervisorDriver, ContainerName, Domain) async throws -> Void
     ) -> ConformanceCheck {
@@ -275,6 +276,14 @@ public struct HypervisorDriverConformance: Sendable {
             }
             if !driver.capabilities.contains(.console) {
                 try await requireError(.unsupported, by: "openConsole") { try await driver.openConsole(of: name) }
+            }
+            if !driver.capabilities.contains(.interfaces) {
+                let interface = Interface(.ethernet, mac: try MACAddress("02:00:4c:3b:00:02"))
+                try await requireError(.unsupported, by: "attach") { try await driver.attach(interface, to: name) }
+            }
+            if !driver.capabilities.contains(.networkFilters) {
+                let filter = NetworkFilter(name: "\(name)")
+                try await requireError(.unsupported, by: "define") { try await driver.define(filter) }
             }
         }
     }

@@ -23,8 +23,13 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
         var state = GuestState.shutOff
         var id: Int32?
         var obeysShutdown = true
+        var isAutostarted = false
+        var limits = GuestLimits()
         var statistics: GuestStatistics?
     }
+
+    /// The network filters that are known, by name.
+    public private(set) var networkFilters: [String: NetworkFilter] = [:]
 
     private let type: DomainType
     private var records: [ContainerName: Record] = [:]
@@ -33,6 +38,9 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
     private var faults = FaultQueue()
     private var listeners: [UUID: AsyncThrowingStream<GuestEvent, any Error>.Continuation] = [:]
     private var consoles: [ContainerName: [InMemoryConsole]] = [:]
+    /// What happened while the hypervisor was lost.
+    private var missed: [GuestEvent] = []
+    private var signals: [ContainerName: [GuestSignal]] = [:]
 
     /// A hypervisor without guests.
     ///
@@ -40,7 +48,10 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
     ///   - type: what the documents must have as their type.
     ///   - capabilities: what it can do; leave one out to see how a program copes.
     public init(
-        type: DomainType = .lxc, capabilities: HypervisorCapabilities = [.suspend, .console, .shutdown, .idMap]
+        type: DomainType = .lxc,
+        capabilities: HypervisorCapabilities = [
+            .suspend, .console, .shutdown, .idMap, .limits, .transient, .autostart, .interfaces, .networkFilters,
+        ]
     ) {
         self.type = type
         self.capabilities = capabilities
@@ -65,17 +76,18 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
         records[guest]?.statistics = statistics
     }
 
-    /// Loses the hypervisor: streams of events end with an `unavailable` error, and every call throws it until
-    /// ``reconnect()``. The guests go on.
-    public func disconnect() {
-        let error = LXCError(.unavailable, "the in-memory hypervisor was disconnected")
-        lost = error
-        for listener in listeners.values { listener.finish(throwing: error) }
-        listeners = [:]
+    /// Loses the hypervisor: every call throws an `unavailable` error until ``reconnect()``. The guests go on.
+    public func disconnect() { lost = LXCError(.unavailable, "the in-memory hypervisor was disconnected") }
+
+    /// Ends what ``disconnect()`` began; streams of events tell what happened meanwhile.
+    public func reconnect() {
+        lost = nil
+        for event in missed { tell(event.guest, event.kind) }
+        missed = []
     }
 
-    /// Ends what ``disconnect()`` began.
-    public func reconnect() { lost = nil }
+    /// The signals a guest was sent, oldest first.
+    public func signals(to guest: ContainerName) -> [GuestSignal] { signals[guest] ?? [] }
 
     /// Makes a guest write to its consoles.
     public func write(_ bytes: [UInt8], onConsoleOf guest: ContainerName) {
@@ -140,6 +152,34 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
         tell(guest, .started)
     }
 
+    /// Starts a guest that is forgotten when it ends.
+    public func create(_ domain: Domain) async throws {
+        try check()
+        let name = try ContainerName(domain.name)
+        guard capabilities.contains(.transient) else {
+            throw LXCError(.unsupported, "guests of this hypervisor are not forgotten when they end")
+        }
+        guard domain.type == type else {
+            throw LXCError(.invalidArgument, "guest \(name) has the type \(domain.type.rawValue), not \(type.rawValue)")
+        }
+        guard records[name] == nil else { throw LXCError(.invalidState, "there is a guest \(name) already") }
+        var record = Record(uuid: domain.uuid ?? UUID())
+        record.live = domain
+        record.live?.uuid = record.uuid
+        record.state = .running
+        record.id = nextID
+        nextID += 1
+        records[name] = record
+        tell(name, .started)
+    }
+
+    /// Keeps the signal for ``signals(to:)``; a guest that obeys ends by it, as by ``shutdown(_:)``.
+    public func send(_ signal: GuestSignal, to guest: ContainerName) async throws {
+        let record = try running(guest, needs: .signal, "be sent signals")
+        signals[guest, default: []].append(signal)
+        if record.obeysShutdown { end(guest, .shutOff, .stopped) }
+    }
+
     /// Asks the guest to end, which it does at once unless ``setObeysShutdown(_:_:)`` said otherwise.
     public func shutdown(_ guest: ContainerName) throws {
         let record = try running(guest, needs: .shutdown, "be asked to end")
@@ -191,12 +231,48 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
     }
 
     /// What ``setStatistics(_:of:)`` said; without it, an idle guest's.
-    public func statistics(of guest: ContainerName) throws -> GuestStatistics {
+    public func statistics(of guest: ContainerName) async throws -> GuestStatistics {
         let record = try running(guest)
         return record.statistics
             ?? GuestStatistics(
                 cpuNanoseconds: 0, virtualCPUs: record.live?.virtualCPUs?.count ?? 1, memoryUsed: ByteCount(0),
                 memoryLimit: record.live?.memory ?? ByteCount(0))
+    }
+
+    /// What ``setLimits(_:of:)`` made them.
+    public func limits(of guest: ContainerName) async throws -> GuestLimits { try able(guest, to: .limits).limits }
+
+    /// Keeps the limits that are given.
+    public func setLimits(_ limits: GuestLimits, of guest: ContainerName) async throws {
+        try limits.check()
+        let old = try able(guest, to: .limits).limits
+        records[guest]?.limits = GuestLimits(
+            memory: limits.memory ?? old.memory, softMemory: limits.softMemory ?? old.softMemory,
+            memoryAndSwap: limits.memoryAndSwap ?? old.memoryAndSwap, cpuShares: limits.cpuShares ?? old.cpuShares,
+            cpuPeriod: limits.cpuPeriod ?? old.cpuPeriod, cpuQuota: limits.cpuQuota ?? old.cpuQuota,
+            cpuSet: limits.cpuSet ?? old.cpuSet, blockIOWeight: limits.blockIOWeight ?? old.blockIOWeight,
+            devices: limits.devices.isEmpty ? old.devices : limits.devices)
+    }
+
+    /// What ``setAutostart(_:of:)`` made it.
+    public func isAutostarted(_ guest: ContainerName) async throws -> Bool {
+        try able(guest, to: .autostart).isAutostarted
+    }
+
+    /// Keeps it.
+    public func setAutostart(_ isOn: Bool, of guest: ContainerName) async throws {
+        guard try able(guest, to: .autostart).persistent != nil else {
+            throw LXCError(.invalidState, "guest \(guest) is forgotten when it ends")
+        }
+        records[guest]?.isAutostarted = isOn
+    }
+
+    /// Puts it into the guest's documents.
+    public func setContainerMetadata(_ metadata: ContainerMetadata, of guest: ContainerName) async throws {
+        var record = try record(guest)
+        try record.live?.setContainerMetadata(metadata)
+        try record.persistent?.setContainerMetadata(metadata)
+        records[guest] = record
     }
 
     /// The events from now on.
@@ -217,7 +293,67 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
         return console
     }
 
+    // MARK: Networks
+
+    /// Adds the interface to the documents.
+    public func attach(_ interface: Interface, to guest: ContainerName) throws {
+        guard let mac = interface.mac else {
+            throw LXCError(.invalidArgument, "an interface attached to \(guest) needs a hardware address")
+        }
+        try requireAbility(.interfaces, "be given interfaces")
+        if let live = try record(guest).live,
+            live.interfaces.contains(where: { $0.mac != mac && $0.guestDevice == interface.guestDevice })
+        {
+            throw LXCError(.alreadyExists, "guest \(guest) has another network device of that name already")
+        }
+        try change(guest) { domain in
+            if !domain.interfaces.contains(where: { $0.mac == mac }) { domain.interfaces.append(interface) }
+        }
+    }
+
+    /// Takes the interface out of the documents.
+    public func detach(_ address: MACAddress, from guest: ContainerName) throws {
+        try requireAbility(.interfaces, "lose interfaces")
+        try change(guest) { $0.interfaces.removeAll { $0.mac == address } }
+    }
+
+    /// Keeps the filter in ``networkFilters``.
+    public func define(_ filter: NetworkFilter) throws {
+        try check()
+        try requireAbility(.networkFilters, "have network filters")
+        _ = try filter.xml()
+        networkFilters[filter.name] = filter
+    }
+
+    /// Forgets the filter.
+    public func undefineNetworkFilter(_ name: String) throws {
+        try check()
+        try requireAbility(.networkFilters, "have network filters")
+        let isUsed = records.values.contains { $0.live?.interfaces.contains { $0.filter?.filter == name } ?? false }
+        guard !isUsed else { throw LXCError(.inUse, "the network filter \(name.escapedForDisplay) is in use") }
+        networkFilters[name] = nil
+    }
+
     // MARK: Details
+
+    private func change(_ guest: ContainerName, _ body: (inout Domain) throws -> Void) throws {
+        var record = try record(guest)
+        if var domain = record.persistent {
+            try body(&domain)
+            record.persistent = domain
+        }
+        if var domain = record.live {
+            try body(&domain)
+            record.live = domain
+        }
+        records[guest] = record
+    }
+
+    private func requireAbility(_ capability: HypervisorCapabilities, _ what: String) throws {
+        guard capabilities.isSuperset(of: capability) else {
+            throw LXCError(.unsupported, "guests of this hypervisor cannot \(what)")
+        }
+    }
 
     private func check() throws {
         try faults.check()
@@ -227,6 +363,14 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
     private func record(_ guest: ContainerName) throws -> Record {
         try check()
         guard let record = records[guest] else { throw LXCError(.notFound, "there is no guest \(guest)") }
+        return record
+    }
+
+    private func able(_ guest: ContainerName, to capability: HypervisorCapabilities) throws -> Record {
+        let record = try record(guest)
+        guard capabilities.isSuperset(of: capability) else {
+            throw LXCError(.unsupported, "guests of this hypervisor cannot do that")
+        }
         return record
     }
 
@@ -242,7 +386,8 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
     }
 
     private static func guest(_ name: ContainerName, _ record: Record) -> Guest {
-        Guest(name: name, uuid: record.uuid, state: record.state, id: record.id)
+        Guest(
+            name: name, uuid: record.uuid, state: record.state, id: record.id, isTransient: record.persistent == nil)
     }
 
     private func end(_ guest: ContainerName, _ state: GuestState, _ event: GuestEvent.Kind) {
@@ -256,6 +401,7 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
     }
 
     private func tell(_ guest: ContainerName, _ kind: GuestEvent.Kind) {
+        if lost != nil { return missed.append(GuestEvent(guest: guest, kind: kind)) }
         for listener in listeners.values { listener.yield(GuestEvent(guest: guest, kind: kind)) }
     }
 

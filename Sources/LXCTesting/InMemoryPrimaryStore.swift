@@ -95,6 +95,17 @@ public actor InMemoryPrimaryStore: PrimaryStore {
         }
     }
 
+    /// Memory keeps what was installed.
+    public func verifyTemplate(
+        _ id: TemplateID, progress: ProgressHandler?
+    ) async throws -> [TreeManifest.Difference] {
+        try faults.check()
+        guard templates[id] != nil else {
+            throw LXCError(.notFound, "template \(id) is not installed in pool \(self.id)")
+        }
+        return []
+    }
+
     /// Forgets a template.
     public func deleteTemplate(_ id: TemplateID) async throws {
         try faults.check()
@@ -136,7 +147,7 @@ public actor InMemoryPrimaryStore: PrimaryStore {
     public func deleteVolume(_ id: VolumeID) async throws {
         try faults.check()
         try await inTurn(id.uuid) {
-            if let lease = volumes[id]?.lease { throw Self.conflict(lease) }
+            if let lease = volumes[id]?.lease, !lease.hasEnded(at: Date()) { throw lease.conflict }
             volumes[id] = nil
         }
     }
@@ -148,17 +159,37 @@ public actor InMemoryPrimaryStore: PrimaryStore {
         return "/in-memory/\(id)/\(volume)"
     }
 
+    /// An empty directory: the files of a tree in memory have no descriptors.
+    public func root(of volume: VolumeID) async throws -> ConfinedRoot {
+        _ = try hostPath(of: volume)
+        let path = NSTemporaryDirectory() + "in-memory-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
+        defer { rmdir(path) }
+        return try ConfinedRoot(path: path, shown: "volume \(volume)")
+    }
+
     /// Notes the holder.
-    public func acquireLease(on volume: VolumeID, for holder: String) throws -> VolumeLease {
+    public func acquireLease(
+        on volume: VolumeID, for holder: String, lasting duration: Duration?
+    ) throws -> VolumeLease {
         try faults.check()
         guard let present = volumes[volume] else { throw missing(volume) }
-        if let lease = present.lease {
-            guard lease.holder == holder else { throw Self.conflict(lease) }
-            return lease
-        }
-        let lease = VolumeLease(volume: volume, holder: holder, acquired: Self.now)
+        let lease = try VolumeLease.succeeding(
+            present.lease, on: volume, for: holder, now: Date(), lasting: duration)
         volumes[volume]?.lease = lease
         return lease
+    }
+
+    /// Notes until when, if it is the holder.
+    public func renewLease(
+        on volume: VolumeID, for holder: String, lasting duration: Duration?
+    ) throws -> VolumeLease {
+        guard let lease = volumes[volume]?.lease else {
+            try faults.check()
+            throw VolumeLease.missing(on: volume, for: holder)
+        }
+        guard lease.holder == holder else { throw lease.conflict }
+        return try acquireLease(on: volume, for: holder, lasting: duration)
     }
 
     /// Forgets the holder, if it is the one.
@@ -204,10 +235,6 @@ public actor InMemoryPrimaryStore: PrimaryStore {
         guard let expected, digest != expected else { return }
         throw LXCError(
             .corrupt, "\(what) has the tree digest \(digest?.description ?? "-"), not the expected \(expected)")
-    }
-
-    private static func conflict(_ lease: VolumeLease) -> LXCError {
-        LXCError(.inUse, "volume \(lease.volume) is in use by \(lease.holder.escapedForDisplay)")
     }
 
     private func missing(_ volume: VolumeID) -> LXCError {

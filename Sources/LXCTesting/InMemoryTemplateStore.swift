@@ -14,6 +14,7 @@ public actor InMemoryTemplateStore: TemplateStore {
 
     private struct Stored {
         var template: Template
+        var registration: TemplateRegistration
         var tree: MemoryTree
     }
 
@@ -51,6 +52,11 @@ public actor InMemoryTemplateStore: TemplateStore {
         guard !registration.name.isEmpty else { throw LXCError(.invalidArgument, "template \(key) needs a name") }
         guard templates[key] == nil else { throw taken(key) }
         guard let archive = archives[registration.source] else {
+            if let scheme = registration.source.firstRange(of: "://")?.lowerBound,
+                !["file", "http", "https"].contains(registration.source[..<scheme].lowercased())
+            {
+                throw LXCError(.unsupported, "archives are not taken from URLs of that scheme")
+            }
             throw LXCError(.notFound, "there is no archive \(registration.source.escapedForDisplay)")
         }
         if let wanted = registration.checksum, wanted != archive.checksum {
@@ -59,8 +65,12 @@ public actor InMemoryTemplateStore: TemplateStore {
                 .corrupt, "\(registration.source.escapedForDisplay) has the checksum \(found), not the given \(wanted)")
         }
         let template = try await examine(archive.tree, registration, progress)
-        guard templates[key] == nil else { throw taken(key) }
-        templates[key] = Stored(template: template, tree: archive.tree)
+        if let stored = templates[key] {
+            // Another was faster; whoever asked for the same gets what it made.
+            guard stored.registration == registration else { throw taken(key) }
+            return stored.template
+        }
+        templates[key] = Stored(template: template, registration: registration, tree: archive.tree)
         return template
     }
 

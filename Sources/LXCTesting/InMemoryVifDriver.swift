@@ -21,7 +21,7 @@ public actor InMemoryVifDriver: VifDriver {
     public private(set) var plugged: [Plugged] = []
 
     private let bridges: [String]
-    private var made = 0
+    private var numbers: [String: Int] = [:]
     private var faults = FaultQueue()
 
     /// A driver of a host with the given bridges, of which the first serves NICs that name none.
@@ -36,19 +36,21 @@ public actor InMemoryVifDriver: VifDriver {
         guard (0...65535).contains(nic.deviceID) else {
             throw LXCError(.invalidArgument, "a NIC's device id cannot be \(nic.deviceID); use 0 to 65535")
         }
+        guard nic.broadcast == .untagged else {
+            throw LXCError(.unsupported, "\(nic.broadcast) is a network this driver does not make")
+        }
         guard let bridge = nic.bridge ?? bridges.first, bridges.contains(bridge) else {
             throw LXCError(.notFound, "there is no bridge \(nic.bridge?.escapedForDisplay ?? "at all") on this host")
         }
         let place = plugged.firstIndex { $0.guest == guest && $0.nic.deviceID == nic.deviceID }
-        var interface = interface(nic, bridge)
-        if let place {
-            interface.targetDevice = plugged[place].interface.targetDevice
-            plugged[place] = Plugged(guest: guest, nic: nic, interface: interface)
-        } else {
-            interface.targetDevice = "mem\(made)"
-            made += 1
-            plugged.append(Plugged(guest: guest, nic: nic, interface: interface))
-        }
+        let end = "\(guest):\(nic.deviceID)"
+        var interface = interface(nic, bridge, guest)
+        // The same NIC has the same name for ever, as a guest's document keeps it.
+        let number = numbers[end] ?? numbers.count
+        numbers[end] = number
+        interface.targetDevice = "mem\(number)"
+        let entry = Plugged(guest: guest, nic: nic, interface: interface)
+        if let place { plugged[place] = entry } else { plugged.append(entry) }
         return interface
     }
 
@@ -58,17 +60,19 @@ public actor InMemoryVifDriver: VifDriver {
         plugged.removeAll { $0.interface.targetDevice == interface.targetDevice }
     }
 
-    private func interface(_ nic: NIC, _ bridge: String) -> Interface {
+    private func interface(_ nic: NIC, _ bridge: String, _ guest: ContainerName) -> Interface {
         var interface = Interface(.bridge(bridge), mac: nic.mac)
         interface.model = nic.model
         interface.guestDevice = "eth\(nic.deviceID)"
         interface.mtu = nic.mtu
+        interface.isPortIsolated = nic.isIsolated
         interface.filter = nic.filter.map { filter in
             let parameters = nic.filterParameters.sorted { $0.key < $1.key }.flatMap { name, values in
                 values.map { Interface.FilterReference.Parameter(name, $0) }
             }
             return Interface.FilterReference(filter, parameters: parameters)
         }
+        if nic.security != nil { interface.filter = Interface.FilterReference(nic.networkFilterName(of: guest)) }
         interface.bandwidth = nic.megabitsPerSecond.map { megabits in
             // As CloudStack reckons: 128 units of 1024 bytes a second for each megabit.
             let rate = Interface.Rate(average: UInt32(clamping: UInt64(max(0, megabits)).multipliedSaturating(by: 128)))

@@ -135,13 +135,11 @@ public struct MemoryTree: TreeOrigin {
             return node.entry
         }
 
-        func readPiece(_ body: (UInt64, UnsafeRawBufferPointer) throws -> Void) throws -> Bool {
-            guard !unread.isEmpty else { return false }
-            let piece = unread
-            unread = []
-            bytesRead += UInt64(piece.count)
-            try piece.withUnsafeBytes { try body(0, $0) }
-            return true
+        func nextPiece() throws -> TreePiece? {
+            guard !unread.isEmpty else { return nil }
+            defer { unread = [] }
+            bytesRead += UInt64(unread.count)
+            return TreePiece(offset: 0, bytes: SharedBytes(copying: unread))
         }
     }
 }

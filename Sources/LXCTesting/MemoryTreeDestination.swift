@@ -38,10 +38,7 @@ public final class MemoryTreeDestination: TreeDestination {
         var losses: TreeLosses { TreeLosses() }
         var strategy: String { "write" }
 
-        func begin(_ entry: TreeEntry) throws {
-            if let parent = entry.path.parent, nodes[parent] == nil {
-                try begin(TreeEntry(path: parent, kind: .directory, mode: 0o755))
-            }
+        func begin(_ entry: TreeEntry, isNew: Bool) throws {
             var contents: [UInt8] = []
             if case .file(let size) = entry.kind { contents = [UInt8](repeating: 0, count: Int(size)) }
             if nodes.updateValue(MemoryTree.Node(entry, contents: contents), forKey: entry.path) == nil {
@@ -50,11 +47,12 @@ public final class MemoryTreeDestination: TreeDestination {
             current = entry.path
         }
 
-        func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws {
+        func write(_ piece: TreePiece) throws {
             guard let current, let size = nodes[current]?.contents.count,
-                offset <= size, bytes.count <= size - Int(offset)
+                piece.offset <= size, piece.bytes.count <= size - Int(piece.offset)
             else { throw LXCError(.corrupt, "the contents of \(current?.description ?? "-") pass its size") }
-            nodes[current]?.contents.replaceSubrange(Int(offset)..<(Int(offset) + bytes.count), with: bytes)
+            let range = Int(piece.offset)..<(Int(piece.offset) + piece.bytes.count)
+            piece.bytes.withUnsafeBytes { nodes[current]?.contents.replaceSubrange(range, with: $0) }
         }
 
         func end() throws { current = nil }

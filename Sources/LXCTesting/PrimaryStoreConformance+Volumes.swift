@@ -124,6 +124,46 @@ extension PrimaryStoreConformance {
                 let lease = try await store.acquireLease(on: volume.id, for: "host-b")
                 try requireEqual(lease.holder, "host-b", "the lease's holder")
             },
+            checkVolume("a lease that ends is renewed by its holder, and anybody's when it ended") { store, volume in
+                let first = try await store.acquireLease(on: volume.id, for: "host-a", lasting: .seconds(300))
+                try require(first.expires != nil, "the lease does not end")
+                try await requireError(.inUse, by: "a second holder's lease") {
+                    try await store.acquireLease(on: volume.id, for: "host-b", lasting: .seconds(1))
+                }
+                let renewed = try await store.acquireLease(on: volume.id, for: "host-a", lasting: .seconds(600))
+                try requireEqual(renewed.acquired, first.acquired, "the time the lease was acquired")
+                try require((renewed.expires ?? .distantPast) > (first.expires ?? .distantFuture), "it ends no later")
+                _ = try await store.acquireLease(on: volume.id, for: "host-a", lasting: .seconds(1))
+                try await Task.sleep(for: .milliseconds(3_000))
+                let taken = try await store.acquireLease(on: volume.id, for: "host-b")
+                try requireEqual(taken.holder, "host-b", "the holder after the first lease's end")
+                try require(taken.expires == nil, "the second lease ends")
+                try await requireError(.inUse, by: "the first holder's renewal, too late") {
+                    try await store.acquireLease(on: volume.id, for: "host-a", lasting: .seconds(600))
+                }
+                try await requireError(.invalidArgument, by: "a lease that lasts no time") {
+                    try await store.acquireLease(on: volume.id, for: "host-b", lasting: .zero)
+                }
+                try await requireError(.invalidArgument, by: "a lease for nobody") {
+                    try await store.acquireLease(on: volume.id, for: "")
+                }
+            },
+            checkVolume("a lease is renewed by its holder alone, and only while there is one") { store, volume in
+                try await requireError(.notFound, by: "renewing no lease") {
+                    try await store.renewLease(on: volume.id, for: "host-a", lasting: .seconds(300))
+                }
+                let first = try await store.acquireLease(on: volume.id, for: "host-a", lasting: .seconds(300))
+                let renewed = try await store.renewLease(on: volume.id, for: "host-a", lasting: nil)
+                try requireEqual(renewed.acquired, first.acquired, "the time the lease was acquired")
+                try require(renewed.expires == nil, "the renewed lease ends")
+                try await requireError(.inUse, by: "renewing another's lease") {
+                    try await store.renewLease(on: volume.id, for: "host-b", lasting: nil)
+                }
+                try await store.releaseLease(on: volume.id, by: "host-a")
+                try await requireError(.notFound, by: "renewing a lease that was given back") {
+                    try await store.renewLease(on: volume.id, for: "host-a", lasting: nil)
+                }
+            },
             checkVolume("a leased volume is not deleted") { store, volume in
                 _ = try await store.acquireLease(on: volume.id, for: "host-a")
                 let error = try await requireError(.inUse, by: "deleting the volume") {

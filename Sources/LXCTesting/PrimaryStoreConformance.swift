@@ -101,6 +101,13 @@ public struct PrimaryStoreConformance: Sendable {
                     .random(), from: tree, expecting: digest, limits: TreeLimits(), progress: nil)
                 try requireEqual(template.digest, digest, "the digest")
             },
+            check("a template that nobody changed verifies, and one that is not there is not found") { store, tree in
+                let id = try await store.installTemplate(.random(), from: tree).id
+                try requireEqual(await store.verifyTemplate(id, progress: nil), [], "the differences")
+                try await requireError(.notFound, by: "verifying a template that is not there") {
+                    try await store.verifyTemplate(.random(), progress: nil)
+                }
+            },
             check("deleting a template removes it; deleting it again is no error") { store, tree in
                 let id = try await store.installTemplate(.random(), from: tree).id
                 try await store.deleteTemplate(id)

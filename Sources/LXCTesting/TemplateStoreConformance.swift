@@ -147,6 +147,10 @@ public struct TemplateStoreConformance: Sendable {
                 registration.checksum = try Checksum(parsing: String(digits))
             },
             checkRefusal("a missing archive is notFound", .notFound) { $1.source = $0.missingArchive },
+            checkRefusal("an archive of an unknown kind of URL is unsupported", .unsupported) {
+                $1.source = "gopher://example.org/archive.tar"
+            },
+            checkRefusal("a template needs a name", .invalidArgument) { $1.name = "" },
             checkRefusal("a damaged archive is corrupt", .corrupt) { $1.source = $0.damagedArchive },
             checkRefusal("a tar beyond the maximum size is limitExceeded", .limitExceeded) {
                 $1.maximumSize = ByteCount(1024)
@@ -176,24 +180,53 @@ public struct TemplateStoreConformance: Sendable {
 
     private var concurrencyChecks: [ConformanceCheck] {
         [
-            check("of eight registrations of one key at once one succeeds") { subject, store in
-                let results = await withTaskGroup(of: Result<Template, any Error>.self) { group in
-                    for _ in 0..<8 {
-                        group.addTask {
-                            do {
-                                return .success(try await store.register(subject.registration(), progress: nil))
-                            } catch { return .failure(error) }
-                        }
-                    }
-                    return await group.reduce(into: []) { $0.append($1) }
+            check("eight registrations of the same at once make one template") { subject, store in
+                let results = await registerAtOnce(Array(repeating: subject.registration(), count: 8), in: store)
+                let templates = Set(results.compactMap { try? $0.get() })
+                try requireEqual(templates.count, 1, "the number of templates that were returned")
+                try requireRefusals(results)
+                try requireEqual(await store.list(), TemplateListing(templates: Array(templates)), "the listing")
+            },
+            check("of eight different registrations of one key at once one succeeds") { subject, store in
+                let registrations = (0..<8).map { number in
+                    var registration = subject.registration()
+                    registration.name = "template-\(number)"
+                    return registration
                 }
+                let results = await registerAtOnce(registrations, in: store)
                 let templates = results.compactMap { try? $0.get() }
                 try requireEqual(templates.count, 1, "the number of registrations that succeeded")
-                for case .failure(let error) in results {
-                    try requireEqual((error as? LXCError)?.code, .alreadyExists, "the code of \(error)")
-                }
+                try requireRefusals(results)
                 try requireEqual(await store.list(), TemplateListing(templates: templates), "the listing")
-            }
+            },
+            check("registrations of different keys at once all succeed") { subject, store in
+                let registrations = (1...4).map { subject.registration($0) }
+                let results = await registerAtOnce(registrations, in: store)
+                for result in results { _ = try result.get() }
+                let keys = try await store.list().templates.map(\.key.id)
+                try requireEqual(keys, [1, 2, 3, 4], "the ids")
+            },
         ]
+    }
+
+    private func registerAtOnce(
+        _ registrations: [TemplateRegistration], in store: any TemplateStore
+    ) async -> [Result<Template, any Error>] {
+        await withTaskGroup(of: Result<Template, any Error>.self) { group in
+            for registration in registrations {
+                group.addTask {
+                    do { return .success(try await store.register(registration, progress: nil)) } catch {
+                        return .failure(error)
+                    }
+                }
+            }
+            return await group.reduce(into: []) { $0.append($1) }
+        }
+    }
+
+    private func requireRefusals(_ results: [Result<Template, any Error>]) throws {
+        for case .failure(let error) in results {
+            try requireEqual((error as? LXCError)?.code, .alreadyExists, "the code of \(error)")
+        }
     }
 }

@@ -88,14 +88,21 @@ public struct VifDriverConformance: Sendable {
 
     private var faithfulCheck: ConformanceCheck {
         check("what a NIC asks for is in the interface or refused, never left out") { driver, nic, guest in
+            let security = nic.networkFilterName(of: guest)
+            let plain = try await driver.plug(nic, of: guest)
+            try await driver.unplug(plain)
             let wishes: [(String, @Sendable (inout NIC) -> Void, @Sendable (Interface) -> Bool)] = [
                 ("the MTU", { $0.mtu = 1_400 }, { $0.mtu == 1_400 }),
                 ("the rate", { $0.megabitsPerSecond = 10 }, { $0.bandwidth?.outbound != nil }),
                 ("the filter", { $0.filter = "clean-traffic" }, { $0.filter?.filter == "clean-traffic" }),
                 ("the model", { $0.model = "virtio" }, { $0.model == "virtio" }),
+                ("the isolation", { $0.isIsolated = true }, { $0.isPortIsolated }),
+                ("the security", { $0.security = NICSecurity(rules: []) }, { $0.filter?.filter == security }),
+                ("the network", { $0.broadcast = .vlan(4094) }, { $0.kind != plain.kind }),
             ]
             for (what, wish, isGranted) in wishes {
                 var wanting = nic
+                wanting.mac = try MACAddress("02:00:4c:3b:00:01")
                 wish(&wanting)
                 do {
                     let interface = try await driver.plug(wanting, of: guest)

@@ -31,6 +31,8 @@ public struct DomainEvent: Hashable, Sendable {
     public var name: String
     /// The domain's UUID.
     public var uuid: UUID
+    /// Its number as in ``DomainIdentity/id`` when the event was made; nil after its end.
+    public var id: Int32?
     /// What happened.
     public var kind: Kind
     /// libvirt's number for how it happened, which counts per kind: `virDomainEventStoppedDetailType` and its like.

@@ -89,13 +89,13 @@ extension LibvirtConnection {
         try await withDomain(domain) { try $0.check(virDomainSetAutostart($0.raw, isOn ? 1 : 0), "set autostart of") }
     }
 
-    /// Sends a signal, 1 to 31, to a process of the domain. LXC's driver takes only process 1, the container's init.
+    /// Sends a signal, 1 to 64, to a process of the domain. LXC's driver takes only process 1, the container's init.
     ///
     /// - Throws: `LXCError` `invalidArgument` for a process or a signal libvirt does not take.
     public func send(signal: Int32, toProcess process: Int64 = 1, of domain: String) async throws {
-        // libvirt's numbers are Linux's x86 numbers for the classic signals, whatever the host is.
-        guard (1...31).contains(signal) else {
-            throw LXCError(.invalidArgument, "\(signal) is not a signal; use 1 to 31")
+        // libvirt's numbers are Linux's x86 numbers, whatever the host is; from 32 on they are the real-time signals.
+        guard (1...64).contains(signal) else {
+            throw LXCError(.invalidArgument, "\(signal) is not a signal; use 1 to 64")
         }
         try await withDomain(domain) {
             try $0.check(virDomainSendProcessSignal($0.raw, process, UInt32(signal), 0), "signal")

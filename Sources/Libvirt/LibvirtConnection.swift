@@ -87,6 +87,14 @@ public actor LibvirtConnection {
         logger.debug("libvirt connection closed", metadata: ["libvirt.uri": "\(displayURI)"])
     }
 
+    /// Whether the daemon is on this host: its URI names no other, as `lxc:///` does.
+    public nonisolated var isLocal: Bool {
+        guard let scheme = uri.firstRange(of: "://") else { return false }
+        let transport = uri[..<scheme.lowerBound].split(separator: "+").dropFirst().first
+        let host = uri[scheme.upperBound...].prefix { $0 != "/" && $0 != "?" }
+        return host.isEmpty && (transport == nil || transport == "unix")
+    }
+
     /// Whether the connection is open and its daemon there. Asks nobody, so it is quick.
     public var isAlive: Bool { handle?.isAlive ?? false }
 

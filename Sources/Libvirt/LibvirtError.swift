@@ -32,7 +32,7 @@ public struct LibvirtError: Error, Hashable, Sendable, CustomStringConvertible {
     }
 
     /// libvirt's words on one line, and the number.
-    public var description: String { "\(message.escapedForDisplay) [libvirt \(domain):\(code)]" }
+    public var description: String { "\(message.escapedForDisplay(atMost: 1_000)) [libvirt \(domain):\(code)]" }
 }
 
 extension LXCError {

@@ -89,8 +89,10 @@ private func onLifecycleEvent(
     withUnsafeMutableBytes(of: &bytes) { buffer in
         buffer.withMemoryRebound(to: UInt8.self) { _ = virDomainGetUUID(domain, $0.baseAddress) }
     }
+    let id = virDomainGetID(domain)
     Unmanaged<LifecycleEventHub>.fromOpaque(opaque).takeUnretainedValue().deliver(
         DomainEvent(
-            name: String(cString: name), uuid: UUID(uuid: bytes), kind: DomainEvent.Kind(event), detail: detail))
+            name: String(cString: name), uuid: UUID(uuid: bytes), id: id == .max ? nil : Int32(bitPattern: id),
+            kind: DomainEvent.Kind(event), detail: detail))
     return 0
 }

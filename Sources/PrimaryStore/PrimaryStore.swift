@@ -38,6 +38,16 @@ public protocol PrimaryStore: Sendable {
         progress: ProgressHandler?
     ) async throws -> StoredTemplate
 
+    /// Reads a template again and compares it with what was installed.
+    ///
+    /// - Parameters:
+    ///   - id: the template.
+    ///   - progress: called while it is read.
+    /// - Returns: the entries that differ, ordered by path; none when the template is as it was installed.
+    /// - Throws: `LXCError` `notFound` without that template, `unsupported` for one this package did not install,
+    ///   `corrupt` when it differs and what it was made of is not known any more, `io`; `CancellationError`.
+    func verifyTemplate(_ id: TemplateID, progress: ProgressHandler?) async throws -> [TreeManifest.Difference]
+
     /// Removes a template. What is not there is no error.
     ///
     /// - Throws: `LXCError` `inUse` while a volume was cloned from it, `io`.
@@ -68,10 +78,36 @@ public protocol PrimaryStore: Sendable {
     ///   directories the host mounts on (`dev`, `proc`, `sys`, `run`).
     func hostPath(of volume: VolumeID) async throws -> String
 
-    /// Takes a volume for a host. A host that has it already gets its lease again.
+    /// The volume's root, to change files in it while nobody runs from it.
     ///
-    /// - Throws: `LXCError` `notFound` without that volume, `inUse` naming the holder when it is another.
-    func acquireLease(on volume: VolumeID, for holder: String) async throws -> VolumeLease
+    /// - Throws: as ``hostPath(of:)``.
+    func root(of volume: VolumeID) async throws -> ConfinedRoot
+
+    /// Takes a volume for a host. A host that has it already gets its lease again, and renews it so.
+    ///
+    /// - Parameters:
+    ///   - volume: the volume.
+    ///   - holder: names the host.
+    ///   - duration: how long the lease holds unless its holder takes it again before; nil until it is given back.
+    /// - Returns: the lease. One that ended is anybody's; whose lease ended and became another's gets `inUse`.
+    /// - Throws: `LXCError` `notFound` without that volume, `inUse` naming the holder when it is another,
+    ///   `invalidArgument` for a holder without a name or a duration that is not positive.
+    func acquireLease(
+        on volume: VolumeID, for holder: String, lasting duration: Duration?
+    ) async throws -> VolumeLease
+
+    /// Lets a lease its holder has last longer, or for ever.
+    ///
+    /// - Parameters:
+    ///   - volume: the volume.
+    ///   - holder: names the host.
+    ///   - duration: how long the lease holds from now on; nil until it is given back.
+    /// - Returns: the lease. One that ended and became nobody's is begun anew; its `acquired` tells.
+    /// - Throws: `LXCError` `notFound` without a lease or that volume, `inUse` naming the holder when it is another.
+    @discardableResult
+    func renewLease(
+        on volume: VolumeID, for holder: String, lasting duration: Duration?
+    ) async throws -> VolumeLease
 
     /// Gives a volume back. A lease that is not there, or is another holder's, stays as it is.
     func releaseLease(on volume: VolumeID, by holder: String) async throws
@@ -80,6 +116,14 @@ public protocol PrimaryStore: Sendable {
     ///
     /// - Returns: how many leftovers were removed.
     func collectGarbage() async throws -> Int
+}
+
+extension PrimaryStore {
+    /// Opens the directory at ``hostPath(of:)``.
+    public func root(of volume: VolumeID) async throws -> ConfinedRoot {
+        let path = try await hostPath(of: volume)
+        return try await BlockingPool.shared.run { _ in try ConfinedRoot(path: path, shown: "volume \(volume)") }
+    }
 }
 
 extension PrimaryStore {
@@ -93,5 +137,10 @@ extension PrimaryStore {
         _ id: VolumeID, from template: TemplateID, idMap: IDMap? = nil
     ) async throws -> StoredVolume {
         try await createVolume(id, from: template, idMap: idMap, progress: nil)
+    }
+
+    /// Takes a volume for a host until it gives it back.
+    public func acquireLease(on volume: VolumeID, for holder: String) async throws -> VolumeLease {
+        try await acquireLease(on: volume, for: holder, lasting: nil)
     }
 }

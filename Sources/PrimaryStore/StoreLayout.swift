@@ -1,30 +1,30 @@
 import LXCCore
 
-/// Where things are below a pool's directory: the specification's `<pool>/<uuid>/`, and one dot directory beside them.
-struct StoreLayout: Sendable {
-    let root: String
-
+/// Where things are below a pool's directory: the specification's `<uuid>/`, and one dot directory beside them. Paths
+/// are relative to the pool's directory.
+enum StoreLayout {
     /// Mode 0700: what is half made is nobody else's to see.
-    var control: String { "\(root)/.lxc" }
+    static let control = ".lxc"
     /// The pool's identity.
-    var pool: String { "\(control)/pool.json" }
+    static let pool = "\(control)/pool.json"
     /// Work in progress, as `<uuid>.<random>`.
-    var staging: String { "\(control)/staging" }
+    static let staging = "\(control)/staging"
     /// Deletions in progress, as `<uuid>.<random>`.
-    var trash: String { "\(control)/trash" }
-    /// What each directory is, as `<uuid>.json`.
-    var objects: String { "\(control)/objects" }
+    static let trash = "\(control)/trash"
+    /// What each directory is, as `<uuid>.json`, and of templates what is in them, as `<uuid>.manifest`.
+    static let objects = "\(control)/objects"
     /// Who uses which volume, as `<uuid>.json`.
-    var leases: String { "\(control)/leases" }
+    static let leases = "\(control)/leases"
     /// Who builds or deletes which object, as `<uuid>`.
-    var locks: String { "\(control)/locks" }
+    static let locks = "\(control)/locks"
 
-    var directories: [String] { [control, staging, trash, objects, leases, locks] }
+    static let directories = [control, staging, trash, objects, leases, locks]
 
-    func object(_ id: Identifier<some Any>) -> String { "\(root)/\(id)" }
-    func record(_ id: Identifier<some Any>) -> String { "\(objects)/\(id).json" }
-    func lease(_ id: VolumeID) -> String { "\(leases)/\(id).json" }
-    func lock(_ id: Identifier<some Any>) -> String { "\(locks)/\(id)" }
-    func staged(_ id: Identifier<some Any>) -> String { "\(staging)/\(id).\(RandomName.make())" }
-    func trashed(_ id: Identifier<some Any>) -> String { "\(trash)/\(id).\(RandomName.make())" }
+    static func object(_ id: Identifier<some Any>) -> String { "\(id)" }
+    static func record(_ id: Identifier<some Any>) -> String { "\(objects)/\(id).json" }
+    static func manifest(_ id: Identifier<some Any>) -> String { "\(objects)/\(id).manifest" }
+    static func lease(_ id: VolumeID) -> String { "\(leases)/\(id).json" }
+    static func lock(_ id: Identifier<some Any>) -> String { "\(locks)/\(id)" }
+    static func staged(_ id: Identifier<some Any>) -> String { "\(staging)/\(id).\(RandomName.make())" }
+    static func trashed(_ id: Identifier<some Any>) -> String { "\(trash)/\(id).\(RandomName.make())" }
 }

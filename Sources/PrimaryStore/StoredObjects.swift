@@ -93,11 +93,59 @@ public struct VolumeLease: Hashable, Sendable, Codable {
     public var holder: String
     /// Since when.
     public var acquired: Date
+    /// When it ends unless it is renewed; nil when it does not.
+    public var expires: Date?
 
     /// Takes everything.
-    public init(volume: VolumeID, holder: String, acquired: Date) {
+    public init(volume: VolumeID, holder: String, acquired: Date, expires: Date? = nil) {
         self.volume = volume
         self.holder = holder
         self.acquired = acquired
+        self.expires = expires
+    }
+
+    /// The lease a holder has after it asked for the volume: a new one, or `present` renewed.
+    ///
+    /// - Parameters:
+    ///   - present: the lease there is.
+    ///   - volume: the volume.
+    ///   - holder: who asks.
+    ///   - now: the time by the store's clock; whole seconds of it count.
+    ///   - duration: how long it shall last; nil for ever.
+    /// - Returns: the lease to keep.
+    /// - Throws: `LXCError` `inUse` while it is another's, `invalidArgument`.
+    public static func succeeding(
+        _ present: VolumeLease?, on volume: VolumeID, for holder: String, now: Date, lasting duration: Duration?
+    ) throws -> VolumeLease {
+        guard !holder.isEmpty else {
+            throw LXCError(.invalidArgument, "a lease on volume \(volume) needs its holder's name")
+        }
+        guard duration.map({ $0 > .zero }) ?? true else {
+            throw LXCError(.invalidArgument, "a lease on volume \(volume) needs a duration above zero")
+        }
+        let now = Date(timeIntervalSince1970: now.timeIntervalSince1970.rounded(.down))
+        // Rounded up: a lease is never shorter than was asked for.
+        let expires = duration.map { now + ($0 / .seconds(1)).rounded(.up) }
+        if let present, !present.hasEnded(at: now) {
+            guard present.holder == holder else { throw present.conflict }
+            return VolumeLease(volume: volume, holder: holder, acquired: present.acquired, expires: expires)
+        }
+        return VolumeLease(volume: volume, holder: holder, acquired: now, expires: expires)
+    }
+
+    /// The error where there is no lease to renew.
+    public static func missing(on volume: VolumeID, for holder: String) -> LXCError {
+        LXCError(.notFound, "\(holder.escapedForDisplay) has no lease on volume \(volume)")
+    }
+
+    /// Whether it does not hold any more.
+    public func hasEnded(at now: Date) -> Bool { expires.map { $0 < now } ?? false }
+
+    /// The error another holder gets.
+    public var conflict: LXCError {
+        let end = expires.map { " and until \($0.ISO8601Format())" } ?? ""
+        return LXCError(
+            .inUse,
+            "volume \(volume) is in use by \(holder.escapedForDisplay) since \(acquired.ISO8601Format())\(end)")
     }
 }

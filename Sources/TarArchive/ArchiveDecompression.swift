@@ -1,9 +1,11 @@
-import FileTree
-import Glibc
+package import FileTree
 public import LXCCore
 
-/// Undoes an archive's compression: gzip, bzip2, xz, lzma, zstd or lz4, told by content.
+/// Undoes an archive's compression: gzip, bzip2, xz, lzma, zstd, lz4, or a zip file around one file, told by content.
 public enum ArchiveDecompression {
+    /// From where on the expansion ratio counts, in bytes.
+    private static let expansionFloor: UInt64 = 64 << 20
+
     /// Stores the contents of the archive `source` in the new file `destination`, and syncs it; a plain archive is
     /// copied. Whether the contents are a tar archive is not looked at.
     ///
@@ -13,73 +15,83 @@ public enum ArchiveDecompression {
     ///   - source: the archive's path.
     ///   - destination: a path where nothing is yet; nothing is there when this throws.
     ///   - maximumBytes: how large the result may be, in bytes.
+    ///   - expansionRatio: how many bytes of the result are accepted for each byte read, once there are 64 MiB.
     ///   - cancellation: looked at before each block.
     ///   - progress: told how far it is.
+    ///   - observe: is lent each block in turn, before it is written.
     /// - Returns: the size of the result in bytes.
-    /// - Throws: `LXCError` `corrupt` when the compressed data is damaged, cut short or followed by anything but zeros;
-    ///   `notFound`, `permissionDenied`, `invalidArgument` when the source is no regular file, `limitExceeded`,
-    ///   `alreadyExists`, `unsupported`, `io`; `CancellationError`.
+    /// - Throws: `LXCError` `corrupt` when the compressed data is damaged, cut short, followed by anything but zeros, or
+    ///   compressed data again; `notFound`, `permissionDenied`, `invalidArgument` when the source is no regular file,
+    ///   `unsafe`, `limitExceeded`, `alreadyExists`, `unsupported`, `io`; `CancellationError`.
     public static func run(
-        from source: String, to destination: String, maximumBytes: UInt64, cancellation: Cancellation,
-        progress: ProgressHandler?
+        from source: String, to destination: String, maximumBytes: UInt64, expansionRatio: UInt64 = .max,
+        cancellation: Cancellation, progress: ProgressHandler?, observe: (UnsafeRawBufferPointer) -> Void = { _ in }
     ) throws -> UInt64 {
-        let archive = try ArchiveFile(path: source)
-        let output = try NewFile(destination)
+        try run(
+            from: LocalFile(source), to: NewLocalFile(destination), maximumBytes: maximumBytes,
+            expansionRatio: expansionRatio, cancellation: cancellation, progress: progress, observe: observe)
+    }
+
+    /// The same wherever the files are.
+    package static func run(
+        from source: any StoredFile, to output: any NewStoredFile, maximumBytes: UInt64, expansionRatio: UInt64 = .max,
+        cancellation: Cancellation, progress: ProgressHandler?, observe: (UnsafeRawBufferPointer) -> Void
+    ) throws -> UInt64 {
         do {
-            var reporter = ProgressReporter(progress)
-            let position = { TransferProgress(bytes: archive.stream.bytesRead, totalBytes: archive.size) }
-            var written: UInt64 = 0
-            while true {
-                try cancellation.check()
-                let bytes = try archive.stream.next()
-                if bytes.isEmpty { break }
-                written += UInt64(bytes.count)
-                guard written <= maximumBytes else {
-                    throw LXCError(
-                        .limitExceeded,
-                        "the archive \"\(source.escapedForDisplay)\" has more than \(maximumBytes) bytes of contents")
-                }
-                try output.write(bytes)
-                reporter.report(position())
+            let size = try run(
+                from: source, maximumBytes: maximumBytes, expansionRatio: expansionRatio, cancellation: cancellation,
+                progress: progress
+            ) { block in
+                block.withUnsafeBytes(observe)
+                try output.write(block)
             }
-            try output.sync()
-            reporter.finish(position())
-            return written
+            try output.finish()
+            return size
         } catch {
-            output.remove()
+            output.abandon()
             throw error
         }
     }
-}
 
-/// A file this made, open for writing.
-private struct NewFile: ~Copyable {
-    private let descriptor: Descriptor
-    private let path: String
-
-    init(_ path: String) throws {
-        let flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW
-        guard let descriptor = Descriptor(path, flags: flags, mode: 0o644) else {
-            throw LXCError.lastSystemCall("openat", "create \"\(path.escapedForDisplay)\"")
+    /// Gives the contents of the archive `source` to `take`, block by block.
+    ///
+    /// - Returns: the size of the contents in bytes.
+    /// - Throws: what the other does, and what `take` throws.
+    package static func run(
+        from source: any StoredFile, maximumBytes: UInt64, expansionRatio: UInt64 = .max, cancellation: Cancellation,
+        progress: ProgressHandler?, take: (SharedBytes) throws -> Void
+    ) throws -> UInt64 {
+        let archive = try ArchiveFile(source)
+        var reporter = ProgressReporter(progress)
+        let position = { TransferProgress(bytes: archive.stream.bytesRead, totalBytes: archive.size) }
+        let shown = "\"\(source.description.escapedForDisplay)\""
+        var written: UInt64 = 0
+        while true {
+            try cancellation.check()
+            let bytes = try archive.stream.next()
+            if bytes.isEmpty { break }
+            if written == 0 { try refuseCompressed(bytes, shown) }
+            written += UInt64(bytes.count)
+            guard written <= maximumBytes else {
+                throw LXCError(
+                    .limitExceeded, "the archive \(shown) has more than \(maximumBytes) bytes of contents")
+            }
+            guard written <= expansionFloor || written / max(archive.stream.bytesRead, 1) <= expansionRatio else {
+                throw LXCError(
+                    .limitExceeded, "the archive \(shown) expands to more than \(expansionRatio) times its size")
+            }
+            try take(bytes)
+            reporter.report(position())
         }
-        self.descriptor = descriptor
-        self.path = path
+        reporter.finish(position())
+        return written
     }
 
-    borrowing func write(_ bytes: UnsafeRawBufferPointer) throws {
-        var rest = bytes
-        while !rest.isEmpty {
-            let count = Descriptor.retrying { Glibc.write(descriptor.raw, rest.baseAddress, rest.count) }
-            guard count > 0 else { throw LXCError.lastSystemCall("write", "write \"\(path.escapedForDisplay)\"") }
-            rest = UnsafeRawBufferPointer(rebasing: rest[count...])
+    /// What is called plain must be: readers that tell compression by content would undo a second one.
+    private static func refuseCompressed(_ start: SharedBytes, _ shown: String) throws {
+        guard start.withUnsafeBytes({ CompressionFormat(sniffing: $0) }) == .none else {
+            throw LXCError(
+                .corrupt, "the archive \(shown) is compressed more than once; decompress it once and take the result")
         }
     }
-
-    borrowing func sync() throws {
-        guard fsync(descriptor.raw) == 0 else {
-            throw LXCError.lastSystemCall("fsync", "sync \"\(path.escapedForDisplay)\"")
-        }
-    }
-
-    borrowing func remove() { unlink(path) }
 }

@@ -1,16 +1,29 @@
 import FileTree
-import Glibc
 import LXCCore
 
 /// The bytes of a tar archive, decompressed, in sequence. Used by one thread, which it may block.
 protocol ByteStream: AnyObject {
-    /// The next bytes, valid until the next call; empty after the last. Everything the format offers to tell damage
-    /// by was checked when this returns empty.
+    /// The next bytes; empty after the last. Everything the format offers to tell damage by was checked when this
+    /// returns empty.
     ///
     /// - Throws: `LXCError` `corrupt`, `io`, `limitExceeded`.
-    func next() throws -> UnsafeRawBufferPointer
+    func next() throws -> SharedBytes
     /// How many bytes of the file were read.
     var bytesRead: UInt64 { get }
+}
+
+/// How an archive is read; what else than the defaults is for tests.
+package struct ArchiveReading: Sendable {
+    /// What undoes gzip.
+    package var gzip = GzipEngine.fastest
+    /// How much of the file is read at a time, in bytes.
+    package var chunkBytes = SharedBytes.Maker.blockSize
+    /// How much of a compressed file may bring no contents at all, in bytes: empty members, zeros, fields to be skipped.
+    /// Beyond it a file is made to keep its reader busy. Decoders with threads take up to a window before they give any.
+    package var longestSilence: UInt64 = 256 << 20
+
+    /// The defaults.
+    package init() {}
 }
 
 /// An archive file that is open: its size and the stream of what is in it.
@@ -18,55 +31,54 @@ struct ArchiveFile {
     let size: UInt64
     let stream: any ByteStream
 
-    /// Opens the file at `path` and finds out how it is compressed.
-    init(path: String) throws {
-        let shown = "\"\(path.escapedForDisplay)\""
-        guard let file = Descriptor(path, flags: O_RDONLY | O_NONBLOCK) else {
-            throw LXCError.lastSystemCall("openat", "open the archive \(shown)")
-        }
-        var status = stat()
-        guard fstat(file.raw, &status) == 0 else { throw LXCError.lastSystemCall("fstat", "look at \(shown)") }
-        guard status.st_mode & S_IFMT == S_IFREG else {
-            throw LXCError(.invalidArgument, "the archive \(shown) is not a regular file")
-        }
-        size = UInt64(status.st_size)
-        let start = try Self.start(of: file.raw, shown)
-        let format = CompressionFormat(sniffing: start)
-        try DecoderWindow.check(start, format, shown)
-        switch format {
-        case .none: stream = FileStream(file, shown)
-        case .gzip: stream = try GzipStream(FileStream(file, shown), shown)
-        default: stream = try LibArchiveStream(file, size: size, format, shown)
-        }
+    /// Opens the file and finds out how it is compressed.
+    init(_ origin: any StoredFile, reading: ArchiveReading = ArchiveReading()) throws {
+        let file = try origin.open()
+        size = file.size
+        let shown = "\"\(origin.description.escapedForDisplay)\""
+        let problem = DecoderProblem(format: try Self.format(of: file), shown: shown)
+        stream = ReadAheadStream(try Self.stream(file, problem, reading))
     }
 
-    private static func start(of file: CInt, _ shown: String) throws -> ArraySlice<UInt8> {
-        var start = [UInt8](repeating: 0, count: max(CompressionFormat.sniffedBytes, DecoderWindow.inspectedBytes))
-        let count = Descriptor.retrying { pread(file, &start, start.count, 0) }
-        guard count >= 0 else { throw LXCError.lastSystemCall("pread", "read \(shown)") }
-        return start[..<count]
+    private static func format(of file: any OpenStoredFile) throws -> CompressionFormat {
+        var start = [UInt8](repeating: 0, count: CompressionFormat.sniffedBytes)
+        let count = try start.withUnsafeMutableBytes { try file.read(into: $0, at: 0) }
+        return CompressionFormat(sniffing: start[..<count])
+    }
+
+    private static func stream(
+        _ file: any OpenStoredFile, _ problem: DecoderProblem, _ reading: ArchiveReading
+    ) throws -> any ByteStream {
+        let decoder: any MemberDecoder
+        switch problem.format {
+        case .none: return FileStream(file, chunkBytes: reading.chunkBytes)
+        case .bzip2, .lz4: return try LibArchiveStream(file, problem)
+        case .zip: return try ZipStream(file, problem)
+        case .gzip: decoder = try GzipDecoder(reading.gzip, problem)
+        case .xz, .lzma: decoder = LzmaDecoder(problem)
+        case .zstd: decoder = try ZstdDecoder(problem)
+        }
+        let input = FileStream(file, chunkBytes: reading.chunkBytes)
+        return try CompressedStream(input, decoder, problem, longestSilence: reading.longestSilence)
     }
 }
 
 /// A file's bytes as they are.
 final class FileStream: ByteStream {
-    private let file: Descriptor
-    private let shown: String
-    private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
+    private let file: any OpenStoredFile
+    private let chunkBytes: Int
+    private let maker = SharedBytes.Maker()
     private(set) var bytesRead: UInt64 = 0
 
-    /// Takes an open file and how messages call it.
-    init(_ file: consuming Descriptor, _ shown: String) {
+    /// Takes an open file and how much to read at a time.
+    init(_ file: any OpenStoredFile, chunkBytes: Int) {
         self.file = file
-        self.shown = shown
+        self.chunkBytes = chunkBytes
     }
 
-    deinit { buffer.deallocate() }
-
-    func next() throws -> UnsafeRawBufferPointer {
-        let count = Descriptor.retrying { pread(file.raw, buffer.baseAddress, buffer.count, off_t(bytesRead)) }
-        guard count >= 0 else { throw LXCError.lastSystemCall("pread", "read the archive \(shown)") }
-        bytesRead += UInt64(count)
-        return UnsafeRawBufferPointer(rebasing: buffer[..<count])
+    func next() throws -> SharedBytes {
+        let bytes = try maker.make(upTo: chunkBytes) { try file.read(into: $0, at: bytesRead) }
+        bytesRead += UInt64(bytes.count)
+        return bytes
     }
 }

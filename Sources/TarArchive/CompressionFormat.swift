@@ -12,6 +12,8 @@ enum CompressionFormat: String, CaseIterable {
     case zstd
     /// LZ4 frames.
     case lz4
+    /// A zip file, which is to hold one file.
+    case zip
 
     /// How many bytes are enough to tell.
     static let sniffedBytes = 13
@@ -31,6 +33,8 @@ enum CompressionFormat: String, CaseIterable {
         case .lzma: Self.isAloneHeader(bytes)
         case .zstd: bytes.starts(with: [0x28, 0xB5, 0x2F, 0xFD]) || Self.isSkippableFrame(bytes)
         case .lz4: bytes.starts(with: [0x04, 0x22, 0x4D, 0x18])
+        // The second is a zip file without any file.
+        case .zip: bytes.starts(with: [0x50, 0x4B, 0x03, 0x04]) || bytes.starts(with: [0x50, 0x4B, 0x05, 0x06])
         }
     }
 

@@ -7,26 +7,43 @@ extension PaxRecords {
     /// only numbers are taken.
     func attributes(of kind: TreeEntry.Kind) -> (attributes: [TreeEntry.Attribute], losses: [String]) {
         var found: [[UInt8]: [UInt8]] = [:]
+        // The raw form, where there is one too, is exact.
+        var encoded: [[UInt8]: [UInt8]] = [:]
         var losses: [String] = []
-        for (keyword, value) in values {
-            if let name = keyword.suffix(after: "LIBARCHIVE.xattr.") {
-                // The raw form, where there is one too, is exact.
-                guard let name = Self.percentDecoded(name), values[Array("SCHILY.xattr.".utf8) + name] == nil else {
-                    continue
+        var hasLists = false
+        forEach { keyword, value in
+            switch keyword.first {
+            case UInt8(ascii: "S"):
+                if let name = keyword.suffix(after: "SCHILY.xattr.") {
+                    found[Self.decoded(gnu: name)] = Array(value)
+                } else if keyword.elementsEqual("SCHILY.acl.ace".utf8) {
+                    if !losses.contains("acl") { losses.append("acl") }
+                } else if keyword.starts(with: "SCHILY.acl.".utf8) {
+                    hasLists = true
                 }
-                found[name] = Self.base64Decoded(value)
-                if found[name] == nil { losses.append("xattr:" + String(decoding: name, as: UTF8.self)) }
-            } else if let name = keyword.suffix(after: "SCHILY.xattr.") {
-                found[Self.decoded(gnu: name)] = value
-            } else if keyword.elementsEqual("RHT.security.selinux".utf8) {
-                found[Array("security.selinux".utf8)] = value
-            } else if keyword.elementsEqual("SCHILY.acl.ace".utf8) {
-                losses.append("acl")
+            case UInt8(ascii: "L"):
+                guard let name = keyword.suffix(after: "LIBARCHIVE.xattr.").flatMap(Self.percentDecoded) else { break }
+                encoded[name] = Array(value)
+            case UInt8(ascii: "R"):
+                if keyword.elementsEqual("RHT.security.selinux".utf8) {
+                    found[Array("security.selinux".utf8)] = Array(value)
+                }
+            default: break
             }
         }
-        for type in ["access", "default"] {
+        for (name, value) in encoded where found[name] == nil {
+            found[name] = Self.base64Decoded(value)
+            if found[name] == nil { losses.append("xattr:" + String(decoding: name, as: UTF8.self)) }
+        }
+        if hasLists { addLists(to: &found, &losses, of: kind) }
+        return (found.map { TreeEntry.Attribute(name: $0.key, value: $0.value) }, losses)
+    }
+
+    private func addLists(to found: inout [[UInt8]: [UInt8]], _ losses: inout [String], of kind: TreeEntry.Kind) {
+        let lists = [("access", text("SCHILY.acl.access")), ("default", text("SCHILY.acl.default"))]
+        for (type, text) in lists {
             let name = Array("system.posix_acl_\(type)".utf8)
-            guard found[name] == nil, let text = text("SCHILY.acl.\(type)") else { continue }
+            guard found[name] == nil, let text else { continue }
             // Part of a list could allow what the whole forbids: one that is not understood is left out altogether.
             if Self.canHave(type, kind), let list = AccessControlList(parsing: text), list.isComplete {
                 found[name] = list.value
@@ -34,7 +51,6 @@ extension PaxRecords {
                 losses.append("acl")
             }
         }
-        return (found.map { TreeEntry.Attribute(name: $0.key, value: $0.value) }, losses)
     }
 
     private static func canHave(_ list: String, _ kind: TreeEntry.Kind) -> Bool {
@@ -137,7 +153,7 @@ extension AccessControlList {
     }
 }
 
-extension Array<UInt8> {
+extension ArraySlice<UInt8> {
     fileprivate func suffix(after prefix: String) -> ArraySlice<UInt8>? {
         starts(with: prefix.utf8) && count > prefix.utf8.count ? dropFirst(prefix.utf8.count) : nil
     }

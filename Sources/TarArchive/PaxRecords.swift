@@ -1,75 +1,168 @@
 import FileTree
+import Glibc
 
 /// The records of pax extended headers that hold for an entry.
+///
+/// Entries have a handful: they stay in the bytes they came in, and are looked for one by one.
 struct PaxRecords {
-    /// Values by keyword; what later headers say replaces what earlier ones said.
-    private(set) var values: [[UInt8]: [UInt8]] = [:]
+    private struct Record {
+        var keyword: Range<Int>
+        var value: Range<Int>
+    }
+
+    private var bytes: [UInt8] = []
+    private var records: [Record] = []
     /// The map of GNU's sparse format 0.0, which repeats its keywords.
     private(set) var sparseNumbers: [UInt64] = []
 
     init() {}
 
-    /// Whether there is none.
-    var isEmpty: Bool { values.isEmpty && sparseNumbers.isEmpty }
+    /// How many there are.
+    var count: Int { records.count + sparseNumbers.count }
 
-    /// Adds a header's records, each `LENGTH KEYWORD=VALUE\n` with the length counting all of it. False when one is
-    /// malformed.
-    mutating func merge(_ bytes: [UInt8]) -> Bool {
-        var rest = bytes[...]
+    /// Adds a header's records, each `LENGTH KEYWORD=VALUE\n` with the length counting all of it; what later headers say
+    /// replaces what earlier ones said. False when one is malformed.
+    mutating func merge(_ header: [UInt8]) -> Bool {
+        var position = bytes.count
+        if bytes.isEmpty { bytes = header } else { bytes += header }
         // Some writers count the padding in.
-        while let first = rest.first, first != 0 {
-            guard let space = rest.prefix(21).firstIndex(of: UInt8(ascii: " ")),
-                let length = Int(String(decoding: rest[..<space], as: UTF8.self)), length > space - rest.startIndex,
-                length <= rest.count, rest[rest.startIndex + length - 1] == UInt8(ascii: "\n")
-            else { return false }
-            let record = rest[(space + 1)..<(rest.startIndex + length - 1)]
-            guard let equals = record.firstIndex(of: UInt8(ascii: "=")), add(record[..<equals], record[(equals + 1)...])
-            else { return false }
-            rest = rest.dropFirst(length)
+        while position < bytes.count, bytes[position] != 0 {
+            guard let length = add(at: position) else { return false }
+            position += length
         }
-        return rest.allSatisfy { $0 == 0 }
+        return bytes[position...].allSatisfy { $0 == 0 }
     }
 
     /// Adds records that hold for one entry to those that hold for all.
     mutating func merge(_ other: PaxRecords) {
-        values.merge(other.values) { $1 }
+        for record in other.records { append(other.bytes[record.keyword], other.bytes[record.value]) }
         sparseNumbers += other.sparseNumbers
     }
 
+    /// Lets go of what was replaced.
+    mutating func compact() {
+        var seen: Set<ArraySlice<UInt8>> = []
+        let kept = records.reversed().filter { seen.insert(bytes[$0.keyword]).inserted }
+        var compact = PaxRecords()
+        for record in kept.reversed() { compact.append(bytes[record.keyword], bytes[record.value]) }
+        compact.sparseNumbers = sparseNumbers
+        self = compact
+    }
+
+    /// Calls `body` for every record in its sequence, also for those that were replaced.
+    func forEach(_ body: (_ keyword: ArraySlice<UInt8>, _ value: ArraySlice<UInt8>) -> Void) {
+        for record in records { body(bytes[record.keyword], bytes[record.value]) }
+    }
+
     /// The value of a keyword; an empty one takes back what an earlier header said.
-    subscript(_ keyword: String) -> [UInt8]? { values[Array(keyword.utf8)].flatMap { $0.isEmpty ? nil : $0 } }
+    subscript(_ keyword: StaticString) -> ArraySlice<UInt8>? {
+        let found = bytes.withUnsafeBytes { bytes in
+            records.last { bytes.isEqual($0.keyword, keyword) }
+        }
+        return found.flatMap { $0.value.isEmpty ? nil : bytes[$0.value] }
+    }
 
     /// The value of a keyword as text.
-    func text(_ keyword: String) -> String? { self[keyword].map { String(decoding: $0, as: UTF8.self) } }
+    func text(_ keyword: StaticString) -> String? { self[keyword].map { String(decoding: $0, as: UTF8.self) } }
 
-    private mutating func add(_ keyword: ArraySlice<UInt8>, _ value: ArraySlice<UInt8>) -> Bool {
-        if keyword.elementsEqual("GNU.sparse.offset".utf8) || keyword.elementsEqual("GNU.sparse.numbytes".utf8) {
-            let isOffset = keyword.last == UInt8(ascii: "t")
-            guard let number = UInt64(String(decoding: value, as: UTF8.self)),
-                isOffset == sparseNumbers.count.isMultiple(of: 2)
-            else { return false }
-            sparseNumbers.append(number)
-        } else {
-            values[Array(keyword)] = Array(value)
+    /// The value of a keyword as a decimal number, nil when it is none; without the keyword what the header says.
+    func number(_ keyword: StaticString, orElse header: Int64?) -> Int64? {
+        guard let value = self[keyword] else { return header }
+        return Self.number(value)
+    }
+
+    /// The value of a keyword as a number of bytes; nil when it is none, or is not there.
+    func size(_ keyword: StaticString) -> UInt64? { number(keyword, orElse: nil).flatMap { UInt64(exactly: $0) } }
+
+    /// Takes the record that begins at `start`. Returns its length, nil when it is malformed.
+    private mutating func add(at start: Int) -> Int? {
+        var length = 0
+        var space = start
+        while space < bytes.count, let digit = Self.digit(bytes[space]) {
+            length = length * 10 + Int(digit)
+            space += 1
+            guard length <= bytes.count else { return nil }
         }
-        return true
+        let end = start + length - 1
+        guard end > space, end < bytes.count, bytes[space] == UInt8(ascii: " "), bytes[end] == UInt8(ascii: "\n"),
+            let equals = bytes[(space + 1)..<end].firstIndex(of: UInt8(ascii: "="))
+        else { return nil }
+        let record = Record(keyword: (space + 1)..<equals, value: (equals + 1)..<end)
+        guard let isOffset = Self.sparseKeyword(bytes[record.keyword]) else {
+            records.append(record)
+            return length
+        }
+        guard let number = Self.number(bytes[record.value]).flatMap({ UInt64(exactly: $0) }),
+            isOffset == sparseNumbers.count.isMultiple(of: 2)
+        else { return nil }
+        sparseNumbers.append(number)
+        return length
+    }
+
+    private mutating func append(_ keyword: ArraySlice<UInt8>, _ value: ArraySlice<UInt8>) {
+        let start = bytes.count
+        bytes += keyword
+        let middle = bytes.count
+        bytes += value
+        records.append(Record(keyword: start..<middle, value: middle..<bytes.count))
+    }
+
+    /// Whether a keyword is the offset, or the length, of a stretch in a sparse map; nil when it is something else.
+    private static func sparseKeyword(_ keyword: ArraySlice<UInt8>) -> Bool? {
+        guard keyword.first == UInt8(ascii: "G") else { return nil }
+        if keyword.elementsEqual("GNU.sparse.offset".utf8) { return true }
+        return keyword.elementsEqual("GNU.sparse.numbytes".utf8) ? false : nil
+    }
+}
+
+// MARK: - Numbers
+
+extension PaxRecords {
+    private static func digit(_ byte: UInt8) -> UInt8? {
+        (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) ? byte - UInt8(ascii: "0") : nil
+    }
+
+    /// A decimal number, with a sign perhaps.
+    static func number(_ text: ArraySlice<UInt8>) -> Int64? {
+        let isNegative = text.first == UInt8(ascii: "-")
+        let digits = isNegative || text.first == UInt8(ascii: "+") ? text.dropFirst() : text
+        guard !digits.isEmpty else { return nil }
+        var result: Int64 = 0
+        for byte in digits {
+            guard let digit = digit(byte) else { return nil }
+            let (product, overflows) = result.multipliedReportingOverflow(by: 10)
+            let (sum, passes) = product.addingReportingOverflow(isNegative ? -Int64(digit) : Int64(digit))
+            guard !overflows, !passes else { return nil }
+            result = sum
+        }
+        return result
     }
 
     /// A decimal number of seconds, with a fraction and a sign perhaps.
-    static func time(_ text: String) -> TreeEntry.Time? {
-        let parts = text.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
-        guard let whole = parts.first, let seconds = Int64(whole == "-" || whole.isEmpty ? "0" : String(whole)) else {
-            return nil
+    static func time(_ text: ArraySlice<UInt8>) -> TreeEntry.Time? {
+        let point = text.firstIndex(of: UInt8(ascii: ".")) ?? text.endIndex
+        let whole = text[..<point]
+        let isNegative = whole.first == UInt8(ascii: "-")
+        guard let seconds = whole.isEmpty || whole.elementsEqual("-".utf8) ? 0 : number(whole) else { return nil }
+        var nanoseconds: UInt32 = 0
+        var unit: UInt32 = 100_000_000
+        for byte in text[point...].dropFirst() {
+            guard let digit = digit(byte) else { return nil }
+            nanoseconds += UInt32(digit) * unit
+            unit /= 10
         }
-        let fraction = parts.count == 2 ? parts[1] : ""
-        guard fraction.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) else { return nil }
-        let digits = fraction.prefix(9)
-        guard let nanoseconds = UInt32(digits + String(repeating: "0", count: 9 - digits.count)) else { return nil }
-        guard whole.hasPrefix("-"), nanoseconds > 0 else {
-            return TreeEntry.Time(seconds: seconds, nanoseconds: nanoseconds)
-        }
+        guard isNegative, nanoseconds > 0 else { return TreeEntry.Time(seconds: seconds, nanoseconds: nanoseconds) }
         // -1.25 is a quarter of a second before -1.
         let (below, overflows) = seconds.subtractingReportingOverflow(1)
         return overflows ? nil : TreeEntry.Time(seconds: below, nanoseconds: 1_000_000_000 - nanoseconds)
+    }
+}
+
+extension UnsafeRawBufferPointer {
+    /// Whether the bytes in a range are those of a text.
+    func isEqual(_ range: Range<Int>, _ text: StaticString) -> Bool {
+        let bytes = self[range]
+        guard bytes.count == text.utf8CodeUnitCount, let start = baseAddress else { return false }
+        return memcmp(start + bytes.startIndex, text.utf8Start, bytes.count) == 0
     }
 }

@@ -1,3 +1,4 @@
+import FileTree
 import LXCCore
 
 /// Where the bytes of a sparse file belong.
@@ -28,7 +29,7 @@ struct SparseMap {
     }
 
     /// Reads entries of old GNU headers: 12 bytes of offset and 12 of length each, ended by an empty one.
-    static func extents(_ field: ArraySlice<UInt8>) -> [Extent]? {
+    static func extents(_ field: Slice<UnsafeRawBufferPointer>) -> [Extent]? {
         var result: [Extent] = []
         for start in stride(from: field.startIndex, to: field.endIndex, by: 24) {
             guard field[start] != 0 || field[start + 12] != 0 else { break }
@@ -53,11 +54,12 @@ extension TarInput {
         guard var extents = header.sparseMap else { throw damage("a sparse map is malformed") }
         var more = header.hasMoreSparse
         while more {
-            let block = Array(try requiredBlock())
-            guard let next = SparseMap.extents(block[0..<504]) else { throw damage("a sparse map is malformed") }
+            let block = try requiredBlock()
+            let next = block.withUnsafeBytes { SparseMap.extents($0[0..<504]) }
+            guard let next else { throw damage("a sparse map is malformed") }
             guard extents.count < SparseMap.maximumExtents else { throw excess("a sparse map is too long") }
             extents += next
-            more = block[504] != 0
+            more = block.withUnsafeBytes { $0[504] != 0 }
         }
         return extents
     }
@@ -72,7 +74,7 @@ extension TarInput {
         while true {
             let block = try requiredBlock()
             bytes += UInt64(block.count)
-            for byte in block {
+            for byte in block.withUnsafeBytes({ Array($0) }) {
                 guard byte == UInt8(ascii: "\n") else {
                     guard digits.count < 20 else { throw damage("a sparse map is malformed") }
                     digits.append(byte)

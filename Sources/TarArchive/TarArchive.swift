@@ -1,23 +1,86 @@
 public import FileTree
 import LXCCore
 
-/// A tar archive in a local file, plain or compressed with gzip, bzip2, xz, lzma, zstd or lz4, recognised by content.
+/// A tar archive in a local file, as an origin and as a destination.
+///
+/// As an origin it is plain, compressed with gzip, bzip2, xz, lzma, zstd or lz4, or the one file in a zip file,
+/// recognised by content.
+/// As a destination the file must not exist; its name says how it is compressed: `.tar`, `.tar.gz` (`.tgz`), `.tar.xz`
+/// (`.txz`), `.tar.zst` (`.tzst`), `.tar.bz2` (`.tbz2`) or `.tar.lz4`. It is built beside its place under a hidden name
+/// and renamed when complete. The same tree makes the same bytes, with the same versions of the compressors.
+///
+/// ```swift
+/// var options = TreeCopyOptions()
+/// options.sourceMap = volume.idMap
+/// let summary = try await TreeCopy.run(from: LocalTree(root), to: TarArchive("web1.tar.zst"), options: options)
+/// ```
+///
+/// Archives are written in the pax format, as GNU tar and bsdtar read it: times to the nanosecond, owners of 32 bits,
+/// names of any bytes, extended attributes, ACLs, sparse files. Owners are numbers alone.
 ///
 /// Archives are read by this package's own reader, because names have to arrive byte for byte: libarchive converts and
-/// normalizes the names of pax archives. libarchive decompresses what is not gzip; gzip is left to zlib, because
-/// libarchive does not check its CRC.
-public struct TarArchive: TreeOrigin {
+/// normalizes the names of pax archives. Reading and decompressing happen in a thread of their own, a few MiB ahead.
+///
+/// | format | decoded by | checked |
+/// |---|---|---|
+/// | gzip | Intel's ISA-L with the package trait `ISAL`, which is on by default; zlib without | checksum and length |
+/// | xz | liblzma, with up to four threads where the file has blocks that tell their size | checksum |
+/// | lzma | liblzma | the format has no check |
+/// | zstd | libzstd | checksum, where the file has one |
+/// | bzip2, lz4 | libarchive | checksum; lz4's where the file has one |
+/// | zip | libarchive | checksum and length |
+///
+/// A file may hold several gzip members, xz streams, zstd frames and so on, one after the other; only zeros may follow. A
+/// decoder that would take more than 128 MiB for its window is refused as `limitExceeded`.
+public struct TarArchive: TreeOrigin, TreeDestination, LocalDestination {
     /// The archive's path.
     public let path: String
+    /// How it is read.
+    package let reading: ArchiveReading
 
     /// Takes a path; nothing is opened yet.
-    public init(_ path: String) { self.path = path }
+    public init(_ path: String) { self.init(path, reading: ArchiveReading()) }
+
+    /// Takes a path and how to read it.
+    package init(_ path: String, reading: ArchiveReading) {
+        self.path = path
+        self.reading = reading
+    }
 
     /// The path.
     public var description: String { path }
 
     /// Opens the archive for reading.
     public func open(limits: TreeLimits) throws -> any TreeSource {
-        try TarReader(ArchiveFile(path: path), shown: "\"\(path.escapedForDisplay)\"", limits: limits)
+        try StoredArchive(LocalFile(path), reading: reading).open(limits: limits)
+    }
+
+    /// Starts a new archive.
+    public func open(options: TreeCopyOptions) throws -> any TreeSink {
+        guard options.strategy != .snapshot, options.strategy != .reflink else {
+            throw LXCError(
+                .unsupported, "the archive \"\(path.escapedForDisplay)\" is written byte by byte; use the strategy auto"
+            )
+        }
+        return TarWriter(try ArchiveWriter(TreeLocation(path)), durable: options.durable)
+    }
+}
+
+/// A tar archive in a file wherever that is, as an origin; what ``TarArchive`` says of reading holds for it too.
+package struct StoredArchive: TreeOrigin {
+    private let file: any StoredFile
+    private let reading: ArchiveReading
+
+    /// Takes the file and how to read it; nothing is opened yet.
+    package init(_ file: any StoredFile, reading: ArchiveReading = ArchiveReading()) {
+        self.file = file
+        self.reading = reading
+    }
+
+    package var description: String { file.description }
+
+    package func open(limits: TreeLimits) throws -> any TreeSource {
+        let shown = "\"\(file.description.escapedForDisplay)\""
+        return try TarReader(ArchiveFile(file, reading: reading), shown: shown, limits: limits)
     }
 }

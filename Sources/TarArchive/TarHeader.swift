@@ -6,25 +6,22 @@ struct TarHeader {
     /// Who defined the fields after the first 257 bytes.
     enum Dialect { case v7, posix, star, gnu }
 
-    private let bytes: [UInt8]
+    private let block: SharedBytes
     let dialect: Dialect
+    /// The letter for the kind of entry; old archives have a NUL for files.
+    let type: UInt8
 
-    /// Copies a block; nil when its checksum does not match.
-    init?(_ block: UnsafeRawBufferPointer) {
-        bytes = Array(block)
-        let magic = bytes[257..<265]
-        if magic.elementsEqual("ustar  \0".utf8) {
-            dialect = .gnu
-        } else if magic.starts(with: "ustar\0".utf8) {
-            dialect = bytes[508...].elementsEqual("tar\0".utf8) ? .star : .posix
-        } else {
-            dialect = .v7
+    /// Takes a block; nil when its checksum does not match.
+    init?(_ block: SharedBytes) {
+        self.block = block
+        let fields = block.withUnsafeBytes { bytes -> (Dialect, UInt8)? in
+            guard let stored = Self.number(bytes[148..<156]), Self.isChecksum(stored, of: bytes) else { return nil }
+            return (Self.dialect(of: bytes), bytes[156])
         }
-        guard let stored = number(148..<156), isChecksum(stored) else { return nil }
+        guard let fields else { return nil }
+        (dialect, type) = fields
     }
 
-    /// The letter for the kind of entry; old archives have a NUL for files.
-    var type: UInt8 { bytes[156] }
     var mode: Int64? { number(100..<108) }
     var user: Int64? { number(108..<116) }
     var group: Int64? { number(116..<124) }
@@ -49,29 +46,28 @@ struct TarHeader {
     /// The size of an old GNU sparse file with its holes.
     var realSize: Int64? { number(483..<495) }
     /// Whether blocks with more of the sparse map follow.
-    var hasMoreSparse: Bool { bytes[482] != 0 }
+    var hasMoreSparse: Bool { block.withUnsafeBytes { $0[482] != 0 } }
     /// The part of the sparse map that is in the header.
-    var sparseMap: [SparseMap.Extent]? { SparseMap.extents(bytes[386..<482]) }
+    var sparseMap: [SparseMap.Extent]? { block.withUnsafeBytes { SparseMap.extents($0[386..<482]) } }
 
     /// The number in a field: octal digits, or with the first bit set a binary number of any size and sign; nil when
     /// it is neither or too large.
-    static func number(_ field: ArraySlice<UInt8>) -> Int64? {
+    static func number(_ field: Slice<UnsafeRawBufferPointer>) -> Int64? {
         guard let first = field.first else { return nil }
         if first & 0x80 != 0 { return binary(field, isNegative: first & 0x40 != 0) }
-        let digits = field.drop { $0 == UInt8(ascii: " ") || $0 == 0 }
+        let isBlank = { (byte: UInt8) in byte == UInt8(ascii: " ") || byte == 0 }
+        var rest = field.drop(while: isBlank)
         var result: Int64 = 0
-        for (index, digit) in digits.enumerated() {
-            guard digit != UInt8(ascii: " "), digit != 0 else {
-                // Nothing but blanks may follow.
-                return digits.dropFirst(index).allSatisfy { $0 == UInt8(ascii: " ") || $0 == 0 } ? result : nil
-            }
-            guard (UInt8(ascii: "0")...UInt8(ascii: "7")).contains(digit), result <= Int64.max >> 3 else { return nil }
-            result = result << 3 | Int64(digit - UInt8(ascii: "0"))
+        while let byte = rest.first, !isBlank(byte) {
+            let digit = byte &- UInt8(ascii: "0")
+            guard digit < 8, result <= Int64.max >> 3 else { return nil }
+            result = result << 3 | Int64(digit)
+            rest = rest.dropFirst()
         }
-        return result
+        return rest.allSatisfy(isBlank) ? result : nil
     }
 
-    private static func binary(_ field: ArraySlice<UInt8>, isNegative: Bool) -> Int64? {
+    private static func binary(_ field: Slice<UnsafeRawBufferPointer>, isNegative: Bool) -> Int64? {
         let start: UInt8 = field[field.startIndex] & 0x7F | (isNegative ? 0x80 : 0)
         var result: Int64 = isNegative ? -1 : 0
         for byte in [start] + field.dropFirst() {
@@ -82,19 +78,29 @@ struct TarHeader {
         return result
     }
 
-    private func number(_ field: Range<Int>) -> Int64? { Self.number(bytes[field]) }
+    private func number(_ field: Range<Int>) -> Int64? { block.withUnsafeBytes { Self.number($0[field]) } }
 
-    private func text(_ field: Range<Int>) -> [UInt8] { Array(bytes[field].prefix { $0 != 0 }) }
+    private func text(_ field: Range<Int>) -> [UInt8] {
+        block.withUnsafeBytes { bytes in Array(bytes[field].prefix { $0 != 0 }) }
+    }
+
+    private static func dialect(of bytes: UnsafeRawBufferPointer) -> Dialect {
+        if bytes.isEqual(257..<265, "ustar  \0") { return .gnu }
+        guard bytes.isEqual(257..<263, "ustar\0") else { return .v7 }
+        return bytes.isEqual(508..<512, "tar\0") ? .star : .posix
+    }
 
     /// The sum of all bytes, the checksum itself taken as blanks. Some old writers summed signed bytes.
-    private func isChecksum(_ stored: Int64) -> Bool {
-        var unsigned: Int64 = 0
-        var signed: Int64 = 0
-        for (index, byte) in bytes.enumerated() {
-            let byte = (148..<156).contains(index) ? UInt8(ascii: " ") : byte
-            unsigned += Int64(byte)
-            signed += Int64(Int8(bitPattern: byte))
-        }
-        return stored == unsigned || stored == signed
+    private static func isChecksum(_ stored: Int64, of bytes: UnsafeRawBufferPointer) -> Bool {
+        stored == sum(bytes) { Int32($0) } || stored == sum(bytes) { Int32(Int8(bitPattern: $0)) }
+    }
+
+    /// Cannot overflow; that nobody checks lets the compiler add up many bytes at once.
+    @inline(__always)
+    private static func sum(_ bytes: UnsafeRawBufferPointer, _ value: (UInt8) -> Int32) -> Int32 {
+        var sum = 8 * value(UInt8(ascii: " "))
+        for byte in bytes { sum &+= value(byte) }
+        for byte in bytes[148..<156] { sum &-= value(byte) }
+        return sum
     }
 }

@@ -1,8 +1,7 @@
 import FileTree
 import LXCCore
 
-/// A tar archive's bytes in blocks of 512 and in pieces, without copying where a piece lies whole in the stream's
-/// buffer. What is handed out is valid until the next call.
+/// A tar archive's bytes in blocks of 512 and in pieces, without copying but for blocks that the stream cuts in two.
 final class TarInput {
     /// The unit of tar(5).
     static let blockSize = 512
@@ -14,11 +13,9 @@ final class TarInput {
     private let stream: any ByteStream
     private let shown: String
     private let expansionRatio: UInt64
-    private var chunk = UnsafeRawBufferPointer(start: nil, count: 0)
+    private var chunk = SharedBytes.empty
     /// A block that was looked at and not yet taken.
-    private var peeked = UnsafeRawBufferPointer(start: nil, count: 0)
-    private let peekBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: blockSize, alignment: 8)
-    private let blockBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: blockSize, alignment: 8)
+    private var peeked = SharedBytes.empty
     private var produced: UInt64 = 0
 
     /// Takes a stream and how messages call the archive.
@@ -28,46 +25,38 @@ final class TarInput {
         self.expansionRatio = expansionRatio
     }
 
-    deinit {
-        peekBuffer.deallocate()
-        blockBuffer.deallocate()
-    }
-
     /// How much of the file was read.
     var bytesRead: UInt64 { stream.bytesRead }
 
     /// The next block; nil where the stream ends.
-    func block() throws -> UnsafeRawBufferPointer? {
+    func block() throws -> SharedBytes? {
         if peeked.isEmpty, chunk.count >= Self.blockSize { return take(Self.blockSize) }
-        var count = 0
-        while count < Self.blockSize {
+        var block: [UInt8] = []
+        while block.count < Self.blockSize {
             guard try fill() else {
-                if count == 0 { return nil }
+                if block.isEmpty { return nil }
                 throw damage("it ends in the middle of a block")
             }
-            let part = take(Self.blockSize - count)
-            UnsafeMutableRawBufferPointer(rebasing: blockBuffer[count...]).copyMemory(from: part)
-            count += part.count
+            take(Self.blockSize - block.count).withUnsafeBytes { block += $0 }
         }
-        return UnsafeRawBufferPointer(blockBuffer)
+        return SharedBytes(copying: block)
     }
 
     /// A block that has to be there.
-    func requiredBlock() throws -> UnsafeRawBufferPointer {
+    func requiredBlock() throws -> SharedBytes {
         guard let block = try block() else { throw damage("it ends before its end") }
         return block
     }
 
     /// The next block without taking it.
-    func peekBlock() throws -> UnsafeRawBufferPointer? {
+    func peekBlock() throws -> SharedBytes? {
         guard let block = try block() else { return nil }
-        peekBuffer.copyMemory(from: block)
-        peeked = UnsafeRawBufferPointer(peekBuffer)
-        return peeked
+        peeked = block
+        return block
     }
 
     /// Up to `limit` bytes, at least one.
-    func piece(upTo limit: UInt64) throws -> UnsafeRawBufferPointer {
+    func piece(upTo limit: UInt64) throws -> SharedBytes {
         guard try fill() else { throw damage("it ends in the middle of a file's contents") }
         return take(Int(min(limit, UInt64(Int.max))))
     }
@@ -82,7 +71,9 @@ final class TarInput {
     func bytes(_ count: Int) throws -> [UInt8] {
         var result: [UInt8] = []
         result.reserveCapacity(count)
-        while result.count < count { result += try piece(upTo: UInt64(count - result.count)) }
+        while result.count < count {
+            try piece(upTo: UInt64(count - result.count)).withUnsafeBytes { result += $0 }
+        }
         try skip(Self.padding(after: UInt64(count)))
         return result
     }
@@ -96,7 +87,7 @@ final class TarInput {
         while try fill() {
             let rest = take(Int.max)
             padding += rest.count
-            guard rest.isZero else { throw damage("data follows its end-of-archive marker") }
+            guard rest.withUnsafeBytes({ $0.isZero }) else { throw damage("data follows its end-of-archive marker") }
             guard padding <= Self.maximumPadding else { throw excess("its padding does not end") }
         }
     }
@@ -122,14 +113,15 @@ final class TarInput {
         return !chunk.isEmpty
     }
 
-    private func take(_ limit: Int) -> UnsafeRawBufferPointer {
-        if !peeked.isEmpty { return Self.take(limit, from: &peeked) }
-        return Self.take(limit, from: &chunk)
-    }
-
-    private static func take(_ limit: Int, from buffer: inout UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
-        let count = min(limit, buffer.count)
-        defer { buffer = UnsafeRawBufferPointer(rebasing: buffer[count...]) }
-        return UnsafeRawBufferPointer(rebasing: buffer[..<count])
+    private func take(_ limit: Int) -> SharedBytes {
+        // Reading and writing a property one after the other needs no check at run time that nobody else does.
+        guard peeked.isEmpty else {
+            let taken = peeked.prefix(limit)
+            peeked = peeked.dropFirst(limit)
+            return taken
+        }
+        let taken = chunk.prefix(limit)
+        chunk = chunk.dropFirst(limit)
+        return taken
     }
 }

@@ -5,6 +5,8 @@ import LXCCore
 final class TarReader: TreeSource {
     /// Extended headers in a row; real archives have three at most.
     private static let maximumExtensions = 32
+    /// Records that hold for all entries; they are looked through for each. Real archives have a few.
+    private static let maximumGlobalRecords = 100
 
     private let input: TarInput
     private let size: UInt64
@@ -15,6 +17,8 @@ final class TarReader: TreeSource {
     private var stored: UInt64 = 0
     private var padding: UInt64 = 0
     private var extents: ArraySlice<SparseMap.Extent> = []
+    /// Whether the entry's file is stored without its holes.
+    private var isSparse = false
     private(set) var losses = TreeLosses()
 
     /// Takes an open archive.
@@ -33,7 +37,7 @@ final class TarReader: TreeSource {
         for _ in 0...Self.maximumExtensions {
             let block = try input.block()
             guard let block else { throw input.damage("it ends without an end-of-archive marker") }
-            if block.isZero {
+            if block.withUnsafeBytes({ $0.isZero }) {
                 guard extensions.isEmpty else { throw input.damage("it ends after an extended header") }
                 try input.finish()
                 isAtEnd = true
@@ -45,16 +49,15 @@ final class TarReader: TreeSource {
         throw input.excess("there are more than \(Self.maximumExtensions) extended headers in a row")
     }
 
-    func readPiece(_ body: (UInt64, UnsafeRawBufferPointer) throws -> Void) throws -> Bool {
-        guard let extent = extents.first else { return false }
+    func nextPiece() throws -> TreePiece? {
+        guard let extent = extents.first else { return nil }
         let bytes = try input.piece(upTo: extent.count)
         let count = UInt64(bytes.count)
         stored -= count
         extents[extents.startIndex].offset += count
         extents[extents.startIndex].count -= count
         if extent.count == count { extents.removeFirst() }
-        try body(extent.offset, bytes)
-        return true
+        return TreePiece(offset: extent.offset, bytes: bytes)
     }
 
     private func skipRest() throws {
@@ -62,19 +65,24 @@ final class TarReader: TreeSource {
         stored = 0
         padding = 0
         extents = []
+        isSparse = false
     }
 
     /// Takes a header that says something of the entry after it; false when this is the entry.
     private func extend(_ extensions: inout TarExtensions, by header: TarHeader) throws -> Bool {
         switch header.type {
         case UInt8(ascii: "x"), UInt8(ascii: "X"):
-            guard extensions.records.merge(try contents(of: header)) else { throw malformed() }
+            guard extensions.own.merge(try contents(of: header)) else { throw malformed() }
         case UInt8(ascii: "g"):
             guard global.merge(try contents(of: header)) else { throw malformed() }
-            for keyword in ["path", "linkpath", "size"] where global[keyword] != nil {
+            global.compact()
+            guard global.count <= Self.maximumGlobalRecords else {
+                throw input.excess("more than \(Self.maximumGlobalRecords) records are said of all its entries")
+            }
+            for keyword in ["path", "linkpath", "size"] as [StaticString] where global[keyword] != nil {
                 throw input.damage("a global header gives every entry the same \(keyword)")
             }
-            extensions.adopt(global)
+            extensions.global = global
         case UInt8(ascii: "L"): extensions.longName = Array(try contents(of: header).prefix { $0 != 0 })
         case UInt8(ascii: "K"): extensions.longLinkName = Array(try contents(of: header).prefix { $0 != 0 })
         case UInt8(ascii: "V"): _ = try contents(of: header)
@@ -105,29 +113,36 @@ final class TarReader: TreeSource {
 extension TarReader {
     private func entry(_ header: TarHeader, _ extensions: TarExtensions) throws -> TreeEntry {
         let records = extensions.records
-        let name = extensions.name(header)
-        guard let archived = records.text("size").map({ Int64($0) }) ?? header.size, archived >= 0 else {
+        let name = extensions.name(header, records)
+        guard let archived = records.number("size", orElse: header.size), archived >= 0 else {
             throw input.damage("the size of \"\(String(escapingForDisplay: name))\" is no number")
         }
         let path = try TreePath(name)
-        let kind = try kind(header, extensions, name, path, UInt64(archived))
+        let linkName = { extensions.linkName(header, records) }
+        let kind = try kind(header, records, name, linkName, path, UInt64(archived))
         let (attributes, losses) = records.attributes(of: kind)
         for loss in losses + extensions.losses { self.losses.add(loss, path) }
         return TreeEntry(
             path: path, kind: kind, mode: try mode(header, path),
-            user: try id(records.text("uid"), header.user, "user", path),
-            group: try id(records.text("gid"), header.group, "group", path),
-            modified: try modified(header, records, path), attributes: attributes)
+            user: try id(records.number("uid", orElse: header.user), "user", path),
+            group: try id(records.number("gid", orElse: header.group), "group", path),
+            modified: try modified(header, records, path), attributes: attributes, extents: holedExtents)
+    }
+
+    /// The stretches of a sparse file that are stored.
+    private var holedExtents: [Range<UInt64>]? {
+        isSparse ? extents.map { $0.offset..<($0.offset + $0.count) } : nil
     }
 
     private func kind(
-        _ header: TarHeader, _ extensions: TarExtensions, _ name: [UInt8], _ path: TreePath, _ archived: UInt64
+        _ header: TarHeader, _ records: PaxRecords, _ name: [UInt8], _ linkName: () -> [UInt8], _ path: TreePath,
+        _ archived: UInt64
     ) throws -> TreeEntry.Kind {
         switch header.type {
         case 0, UInt8(ascii: "0"), UInt8(ascii: "7"):
             // Before there was a letter for directories they had a slash at their end.
             guard name.last != UInt8(ascii: "/") else { break }
-            return .file(size: try startFile(extensions.records, archived, path))
+            return .file(size: try startFile(records, archived, path))
         case UInt8(ascii: "S"):
             return .file(size: try startOldSparse(header, archived, path))
         case UInt8(ascii: "D"):
@@ -138,13 +153,13 @@ extension TarReader {
         }
         try discardStrayData(archived)
         switch header.type {
-        case UInt8(ascii: "1"): return .hardLink(to: try TreePath(extensions.linkName(header)))
-        case UInt8(ascii: "2"): return .symbolicLink(target: try linkTarget(extensions.linkName(header), path))
+        case UInt8(ascii: "1"): return .hardLink(to: try TreePath(linkName()))
+        case UInt8(ascii: "2"): return .symbolicLink(target: try linkTarget(linkName(), path))
         case UInt8(ascii: "3"):
-            let (major, minor) = try device(header, extensions.records, path)
+            let (major, minor) = try device(header, records, path)
             return .characterDevice(major: major, minor: minor)
         case UInt8(ascii: "4"):
-            let (major, minor) = try device(header, extensions.records, path)
+            let (major, minor) = try device(header, records, path)
             return .blockDevice(major: major, minor: minor)
         case UInt8(ascii: "5"), 0, UInt8(ascii: "0"), UInt8(ascii: "7"): return .directory
         case UInt8(ascii: "6"): return .fifo
@@ -164,15 +179,15 @@ extension TarReader {
             let (extents, bytes) = try input.newSparseMap()
             guard bytes <= stored else { throw sparseDamage(path) }
             stored -= bytes
-            return try startSparse(extents, realSize: records.text("GNU.sparse.realsize").flatMap { UInt64($0) }, path)
+            return try startSparse(extents, realSize: records.size("GNU.sparse.realsize"), path)
         }
-        if let size = records.text("GNU.sparse.size") {
+        if records["GNU.sparse.size"] != nil {
             let map = records.text("GNU.sparse.map").map { $0.split(separator: ",").map { UInt64($0) } }
             let numbers = map ?? records.sparseNumbers.map { $0 }
             guard let extents = SparseMap.extents(pairing: numbers.compactMap { $0 }), !numbers.contains(nil) else {
                 throw sparseDamage(path)
             }
-            return try startSparse(extents, realSize: UInt64(size), path)
+            return try startSparse(extents, realSize: records.size("GNU.sparse.size"), path)
         }
         extents = archived > 0 ? [SparseMap.Extent(offset: 0, count: archived)] : []
         return archived
@@ -190,6 +205,7 @@ extension TarReader {
     private func startSparse(_ map: [SparseMap.Extent], realSize: UInt64?, _ path: TreePath) throws -> UInt64 {
         guard let realSize, let map = SparseMap(map, size: realSize, stored: stored) else { throw sparseDamage(path) }
         extents = map.extents[...]
+        isSparse = true
         return realSize
     }
 
@@ -207,7 +223,7 @@ extension TarReader {
     private func discardStrayData(_ count: UInt64) throws {
         guard count > 0 else { return }
         guard let block = try input.peekBlock() else { return }
-        if !block.isZero, TarHeader(block) == nil { expect(count) }
+        if !block.withUnsafeBytes({ $0.isZero }), TarHeader(block) == nil { expect(count) }
     }
 
     private func linkTarget(_ target: [UInt8], _ path: TreePath) throws -> [UInt8] {
@@ -223,10 +239,8 @@ extension TarReader {
         return UInt16(mode & 0o7777)
     }
 
-    private func id(_ text: String?, _ number: Int64?, _ what: String, _ path: TreePath) throws -> UInt32 {
-        guard let id = text.map({ Int64($0) }) ?? number else {
-            throw input.damage("the \(what) of \"\(path)\" is no number")
-        }
+    private func id(_ id: Int64?, _ what: String, _ path: TreePath) throws -> UInt32 {
+        guard let id else { throw input.damage("the \(what) of \"\(path)\" is no number") }
         // Cut to 32 bits some would be root's; the largest one means "leave the owner as it is" to the kernel.
         guard let exact = UInt32(exactly: id), exact != .max else {
             throw LXCError(.unsafe, "\"\(path)\" has the \(what) id \(id), which no file can have; refused")
@@ -236,7 +250,7 @@ extension TarReader {
 
     private func modified(_ header: TarHeader, _ records: PaxRecords, _ path: TreePath) throws -> TreeEntry.Time {
         let time =
-            records.text("mtime").map { PaxRecords.time($0) } ?? header.modified.map { TreeEntry.Time(seconds: $0) }
+            records["mtime"].map { PaxRecords.time($0) } ?? header.modified.map { TreeEntry.Time(seconds: $0) }
         guard let time else { throw input.damage("the time of \"\(path)\" is no number") }
         return time
     }
@@ -244,8 +258,8 @@ extension TarReader {
     private func device(
         _ header: TarHeader, _ records: PaxRecords, _ path: TreePath
     ) throws -> (major: UInt32, minor: UInt32) {
-        let major = records.text("SCHILY.devmajor").map { Int64($0) } ?? header.major
-        let minor = records.text("SCHILY.devminor").map { Int64($0) } ?? header.minor
+        let major = records.number("SCHILY.devmajor", orElse: header.major)
+        let minor = records.number("SCHILY.devminor", orElse: header.minor)
         // Linux has 12 bits for the one and 20 for the other.
         guard let major, let minor, (0..<1 << 12).contains(major), (0..<1 << 20).contains(minor) else {
             throw input.damage("the device numbers of \"\(path)\" are none Linux has")

@@ -1,4 +1,5 @@
 import Crypto
+import FileTree
 import Foundation
 import LXCCore
 
@@ -71,34 +72,30 @@ public struct Checksum: Hashable, Sendable, CustomStringConvertible {
     public var description: String { "{\(algorithm.rawValue)}\(digits)" }
 
     /// The checksum of a file's bytes. Blocks.
-    static func compute(_ algorithm: Algorithm, ofFile path: String, _ cancellation: Cancellation) throws -> Checksum {
+    static func compute(
+        _ algorithm: Algorithm, of file: any StoredFile, _ cancellation: Cancellation
+    ) throws -> Checksum {
         switch algorithm {
-        case .md5: try hash(path, with: Insecure.MD5(), algorithm, cancellation)
-        case .sha1: try hash(path, with: Insecure.SHA1(), algorithm, cancellation)
-        case .sha256: try hash(path, with: SHA256(), algorithm, cancellation)
-        case .sha384: try hash(path, with: SHA384(), algorithm, cancellation)
-        case .sha512: try hash(path, with: SHA512(), algorithm, cancellation)
+        case .md5: try hash(file, with: Insecure.MD5(), algorithm, cancellation)
+        case .sha1: try hash(file, with: Insecure.SHA1(), algorithm, cancellation)
+        case .sha256: try hash(file, with: SHA256(), algorithm, cancellation)
+        case .sha384: try hash(file, with: SHA384(), algorithm, cancellation)
+        case .sha512: try hash(file, with: SHA512(), algorithm, cancellation)
         }
     }
 
     private static func hash(
-        _ path: String, with function: some HashFunction, _ algorithm: Algorithm, _ cancellation: Cancellation
+        _ file: any StoredFile, with function: some HashFunction, _ algorithm: Algorithm, _ cancellation: Cancellation
     ) throws -> Checksum {
         var function = function
-        let file: FileHandle
-        do {
-            file = try FileHandle(forReadingFrom: URL(filePath: path))
-        } catch {
-            throw LXCError(.notFound, "cannot open \(path.escapedForDisplay)", cause: error)
-        }
-        defer { try? file.close() }
-        do {
-            while let block = try file.read(upToCount: 1 << 20), !block.isEmpty {
-                try cancellation.check()
-                function.update(data: block)
-            }
-        } catch let error as CocoaError {
-            throw LXCError(.io, "cannot read \(path.escapedForDisplay)", cause: error)
+        let file = try file.open()
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 16)
+        defer { buffer.deallocate() }
+        var offset: UInt64 = 0
+        while case let count = try file.read(into: buffer, at: offset), count > 0 {
+            try cancellation.check()
+            function.update(bufferPointer: UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+            offset += UInt64(count)
         }
         return Checksum(algorithm, digest: function.finalize())
     }

@@ -65,40 +65,6 @@ public struct Template: Hashable, Sendable, Codable {
     }
 }
 
-/// A request to put a template on secondary storage.
-public struct TemplateRegistration: Hashable, Sendable {
-    /// Where it is to be.
-    public var key: TemplateKey
-    /// CloudStack's unique name.
-    public var name: String
-    /// CloudStack's display text; the name where empty.
-    public var description: String
-    /// The archive: the path of a tar, plain or compressed with gzip, bzip2, xz, zstd or lz4, recognised by content.
-    public var source: String
-    /// What the archive's bytes must hash to.
-    public var checksum: Checksum?
-    /// How large the plain tar may be; CloudStack's default of 50 GiB.
-    public var maximumSize: ByteCount
-    /// Whether every account may use it.
-    public var isPublic: Bool
-    /// What is accepted of the tree inside.
-    public var limits = TreeLimits()
-
-    /// Takes what describes the template.
-    public init(
-        key: TemplateKey, name: String, description: String = "", source: String, checksum: Checksum? = nil,
-        maximumSize: ByteCount = .gibibytes(50), isPublic: Bool = true
-    ) {
-        self.key = key
-        self.name = name
-        self.description = description
-        self.source = source
-        self.checksum = checksum
-        self.maximumSize = maximumSize
-        self.isPublic = isPublic
-    }
-}
-
 /// What is on secondary storage.
 public struct TemplateListing: Hashable, Sendable, Codable {
     /// A directory that should hold a template and does not.

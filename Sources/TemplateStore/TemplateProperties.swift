@@ -6,8 +6,10 @@ import LXCCore
 struct TemplateProperties {
     static let fileName = "template.properties"
 
-    /// The key of this package: the digest of the tree inside.
+    /// The keys of this package: the digest of the tree inside, the checksum of the tar, and what was asked for.
     private static let digestKey = "lxc.tree.digest"
+    private static let tarChecksumKey = "lxc.tar.checksum"
+    private static let registrationKey = "lxc.registration"
 
     private(set) var properties: JavaProperties
 
@@ -15,7 +17,7 @@ struct TemplateProperties {
     init(parsing bytes: [UInt8]) throws { properties = try JavaProperties(parsing: bytes) }
 
     /// The properties of a template registered here, with every key CloudStack needs.
-    init(_ template: Template, checksum: Checksum?) {
+    init(_ template: Template, checksum: Checksum?, tarChecksum: Checksum, registration: String) {
         let size = String(template.size.bytes)
         let values = [
             ("filename", template.fileName), ("id", String(template.key.id)), ("public", String(template.isPublic)),
@@ -26,6 +28,43 @@ struct TemplateProperties {
         properties = JavaProperties()
         for (key, value) in values { properties[key] = value }
         properties[Self.digestKey] = template.digest?.description
+        properties[Self.tarChecksumKey] = tarChecksum.description
+        properties[Self.registrationKey] = registration
+    }
+
+    /// The fingerprint of the request that made the template; nil where this package did not.
+    var registration: String? { properties[Self.registrationKey] }
+
+    /// The checksum of the tar; nil where this package did not store it.
+    ///
+    /// - Throws: `LXCError` `corrupt`.
+    func tarChecksum(_ key: TemplateKey) throws -> Checksum? {
+        guard let text = properties[Self.tarChecksumKey] else { return nil }
+        do {
+            let checksum = try Checksum(parsing: text)
+            guard checksum.algorithm == .sha256 else { throw LXCError(.invalidArgument, "it is not of SHA-256") }
+            return checksum
+        } catch {
+            throw LXCError(
+                .corrupt, "template \(key) has a bad \(Self.tarChecksumKey) in its \(Self.fileName)", cause: error)
+        }
+    }
+
+    /// Compares what is said twice. CloudStack reads some of it here and some there.
+    ///
+    /// - Throws: `LXCError` `corrupt` naming the key.
+    func checkConsistency(_ key: TemplateKey) throws {
+        let pairs = [
+            ("id", String(key.id)), ("filename", properties["tar.filename"]), ("size", properties["tar.size"]),
+            ("virtualsize", properties["tar.virtualsize"]),
+        ]
+        for (name, expected) in pairs {
+            guard let found = properties[name], let expected, found != expected else { continue }
+            throw LXCError(
+                .corrupt,
+                "template \(key) has \(name)=\(found.escapedForDisplay) in its \(Self.fileName), where "
+                    + "\(expected.escapedForDisplay) is expected")
+        }
     }
 
     /// The file's bytes.

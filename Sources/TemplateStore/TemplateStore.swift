@@ -5,16 +5,20 @@ public import LXCCore
 ///
 /// Check a conforming type of your own with `TemplateStoreConformance` of the LXCTesting product.
 public protocol TemplateStore: Sendable {
-    /// Stores a template: checks the archive's checksum, unpacks its compression, reads the tree inside to its end, and
-    /// only then makes it visible.
+    /// Stores a template: fetches the archive, checks its checksum, unpacks its compression, reads the tree inside to its
+    /// end, and only then makes it visible.
+    ///
+    /// Of several registrations of the same at once, in this program or others, one does the work and the others wait for
+    /// its template.
     ///
     /// - Parameters:
     ///   - registration: what to store, and as what.
     ///   - progress: called while it is stored.
     /// - Returns: the template.
     /// - Throws: `LXCError` `alreadyExists` where that key is taken, `notFound` without the archive, `corrupt`
-    ///   for a damaged archive or another checksum, `unsafe`, `limitExceeded`, `io`; `CancellationError`. Nothing is left
-    ///   in the store then.
+    ///   for a damaged archive or another checksum, `unsafe` for a tree, a server or a redirect that is refused,
+    ///   `limitExceeded`, `unavailable` when a server stays away, `permissionDenied`, `unsupported` for a source of
+    ///   another kind, `invalidArgument`, `io`; `CancellationError`. Nothing is visible in the store then.
     func register(_ registration: TemplateRegistration, progress: ProgressHandler?) async throws -> Template
 
     /// All templates. One that is broken does not hide its neighbours.

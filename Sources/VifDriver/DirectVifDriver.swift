@@ -19,6 +19,27 @@ public struct DirectVifDriver: VifDriver {
         self.init(device: device, mode: mode, sysfs: HostNetwork.sysfs)
     }
 
+    /// Takes `network.direct.device` and `network.direct.source.mode` (`private`, `bridge`, `vepa` or `passthrough`), which
+    /// have no default.
+    ///
+    /// - Throws: `LXCError` `invalidArgument` naming the key that is missing or whose value is none of these.
+    public init(agentProperties properties: JavaProperties) throws {
+        guard let device = properties["network.direct.device"], Interface.isDeviceName(device) else {
+            throw Self.fault("network.direct.device", properties, "the name of a network device of the host")
+        }
+        guard let mode = properties["network.direct.source.mode"].flatMap({ Interface.DirectMode(rawValue: $0) }) else {
+            throw Self.fault(
+                "network.direct.source.mode", properties,
+                Interface.DirectMode.allCases.map(\.rawValue).joined(separator: ", "))
+        }
+        self.init(device: device, mode: mode)
+    }
+
+    private static func fault(_ key: String, _ properties: JavaProperties, _ expected: String) -> LXCError {
+        let found = properties[key].map { "cannot be \"\($0.escapedForDisplay)\"" } ?? "is missing"
+        return LXCError(.invalidArgument, "\(key) \(found); a direct network needs \(expected)")
+    }
+
     /// Reads the host's devices from another directory than sysfs.
     package init(device: String, mode: Interface.DirectMode, sysfs: String) {
         self.device = device
@@ -33,9 +54,9 @@ public struct DirectVifDriver: VifDriver {
     ///   a rate and for a filter; `CancellationError`.
     public func plug(_ nic: NIC, of guest: ContainerName) async throws -> Interface {
         try checkAbilities(nic, guest)
-        try await host.requireFreeDevice(device)
+        try await BlockingPool.shared.run { [host, device] _ in try host.requireFreeDevice(device) }
         // The device moves into the container, so there is no host's end to name.
-        return try nic.interface(.direct(device: device, mode: mode), target: nil)
+        return try nic.interface(.direct(device: device, mode: mode), of: guest, target: nil)
     }
 
     /// Does nothing: the device was there before the guest, and libvirt removes what it put on it.
@@ -55,11 +76,17 @@ public struct DirectVifDriver: VifDriver {
                 "NIC \(nic.deviceID) of \(guest) has a rate, which libvirt cannot keep on a direct "
                     + "device; remove the rate, or use a bridge")
         }
-        guard nic.filter == nil else {
+        guard nic.filter == nil, nic.security == nil else {
             throw LXCError(
                 .unsupported,
                 "NIC \(nic.deviceID) of \(guest) has a network filter, which libvirt cannot apply on a "
                     + "direct device; remove the filter, or use a bridge")
+        }
+        guard nic.broadcast == .untagged, !nic.isIsolated else {
+            throw LXCError(
+                .unsupported,
+                "NIC \(nic.deviceID) of \(guest) is in a VLAN or VXLAN, or isolated, which takes a bridge; a direct device "
+                    + "has the network it is in: name the VLAN's device, or use a bridge")
         }
     }
 }

@@ -4,7 +4,7 @@ import LXCCore
 
 extension NIC {
     /// The interface of a kind with all the NIC says, checked as it will be when the document is written.
-    func interface(_ kind: Interface.Kind, target: String?) throws -> Interface {
+    func interface(_ kind: Interface.Kind, of guest: ContainerName, target: String?) throws -> Interface {
         guard (0...65535).contains(deviceID) else {
             throw LXCError(.invalidArgument, "a NIC's device id cannot be \(deviceID); use 0 to 65535")
         }
@@ -16,10 +16,24 @@ extension NIC {
         interface.targetDevice = target
         interface.guestDevice = "eth\(deviceID)"
         interface.mtu = mtu
-        interface.filter = filter.map { Interface.FilterReference($0, parameters: parameters) }
+        // libvirt switches on in a container only what says so.
+        interface.linkState = .up
+        interface.isPortIsolated = isIsolated
+        interface.filter = try filterReference(of: guest)
         interface.bandwidth = try bandwidth()
         _ = try interface.xml()
         return interface
+    }
+
+    /// The filter by name, or the one made for this NIC alone.
+    private func filterReference(of guest: ContainerName) throws -> Interface.FilterReference? {
+        guard let security else { return filter.map { Interface.FilterReference($0, parameters: parameters) } }
+        guard filter == nil else {
+            throw LXCError(.invalidArgument, "NIC \(deviceID) has a filter and security rules; leave one of them out")
+        }
+        guard mac != nil else { throw Self.needsAddress(deviceID) }
+        try security.check()
+        return Interface.FilterReference(networkFilterName(of: guest))
     }
 
     /// The name of the host's end of the cable: the same for the same guest and NIC, never another guest's, and never

@@ -2,7 +2,7 @@ import DomainXML
 import LXCCore
 import Testing
 
-@Suite(.timeLimit(.minutes(2))) struct RoundTripTests {
+@Suite(.timeLimit(.minutes(15))) struct RoundTripTests {
     /// Every domain the model can hold is the same after it was written and read, to the last byte, and libvirt's
     /// schema accepts each.
     @Test func everyDomainSurvives() throws {

@@ -3,7 +3,7 @@ import LXCCore
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(2)), .host(.root))
+@Suite(.timeLimit(.minutes(15)), .host(.root))
 struct LocalTreeRemoveTests {
     let scratch: TreeScratch
 
@@ -62,7 +62,7 @@ struct LocalTreeRemoveTests {
 }
 
 /// What every user may do with his own files.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct OwnTreeRemoveTests {
     @Test func directoriesThatShutTheirOwnerOutAreRemoved() async throws {
         let scratch = try TreeScratch()

@@ -3,7 +3,7 @@ import LXCCore
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(2)), .host(.root))
+@Suite(.timeLimit(.minutes(15)), .host(.root))
 struct TreeDigestTests {
     let scratch: TreeScratch
 

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Network drivers on the devices of the real host.
-@Suite(.host(.root, .libvirtd, .busybox), .serialized, .timeLimit(.minutes(3)))
+@Suite(.host(.root, .libvirtd, .busybox), .serialized, .timeLimit(.minutes(15)))
 struct DirectVifDriverTests {
     /// Says again and again what its first interface is; ends when asked.
     private static let reporter = """
@@ -82,34 +82,5 @@ struct DirectVifDriverTests {
                 await codeThrown { try await BridgeVifDriver().plug(NIC(bridge: "no-such-bridge"), of: guest) }
                     == .notFound)
         }
-    }
-}
-
-/// A pair of connected devices of one test alone.
-private struct TestCable {
-    let name = "lxcv\(UInt32.random(in: 0 ... .max))"
-
-    /// Makes the pair, runs `body`, and takes it away, also when `body` fails.
-    static func run(_ body: (TestCable) async throws -> Void) async throws {
-        let cable = TestCable()
-        try HostTests.run("/sbin/ip", "link", "add", cable.name, "type", "veth")
-        defer { try? HostTests.run("/sbin/ip", "link", "delete", cable.name) }
-        try HostTests.run("/sbin/ip", "link", "set", cable.name, "up")
-        try await body(cable)
-    }
-
-    /// The devices of the host that lie on this one.
-    var devicesOnIt: [String] {
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: "/sys/class/net/\(name)")) ?? []
-        return names.filter { $0.hasPrefix("upper_") }
-    }
-}
-
-extension TestHost {
-    /// The same host with another network driver.
-    fileprivate func lxc(on vif: any VifDriver) -> LXCHypervisor {
-        LXCHypervisor(
-            driver: lxc.driver, primary: lxc.primary, templates: lxc.templates, vifs: VifDrivers(standard: vif),
-            hostName: lxc.hostName, logger: logger)
     }
 }

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// The rules of `HypervisorDriver`, kept by libvirt's LXC driver with real containers.
-@Suite(.host(.root, .libvirtd, .busybox), .serialized, .timeLimit(.minutes(3)))
+@Suite(.host(.root, .libvirtd, .busybox), .serialized, .timeLimit(.minutes(15)))
 struct LibvirtDriverConformanceTests {
     /// Nothing is made of a suite that is only asked for its rules.
     private static let rules = conformance(root: "/nowhere", uri: "lxc:///").checks.map(\.rule)
@@ -57,7 +57,7 @@ struct LibvirtDriverConformanceTests {
 
     /// A container that runs until it is asked to end.
     private static func domain(named name: ContainerName, root: String) -> Domain {
-        let script = "trap 'exit 0' TERM; while true; do read -t 1 line; done"
+        let script = "trap 'exit 0' TERM; while true; do read -t 60 line; done"
         let os = OperatingSystem.container(initPath: "/bin/busybox", arguments: ["sh", "-c", script])
         var domain = Domain(type: .lxc, name: name.description, os: os)
         domain.memory = .mebibytes(64)

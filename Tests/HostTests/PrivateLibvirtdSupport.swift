@@ -4,6 +4,7 @@ import HypervisorDriver
 import LXCCore
 import Libvirt
 import Logging
+import TestSupport
 import Testing
 
 let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
@@ -99,9 +100,7 @@ func freshDirectory() -> String { "/run/lxc-hypervisor/test-\(UInt32.random(in: 
 
 /// Runs a program of the host to its end.
 func run(_ program: String, _ arguments: String...) throws {
-    let process = try Process.run(URL(filePath: program), arguments: arguments)
-    process.waitUntilExit()
-    try #require(process.terminationStatus == 0, "\(program) \(arguments)")
+    try Command.run(program, arguments)
 }
 
 /// Another process that owns a daemon, for tests that kill it.

@@ -36,10 +36,11 @@ struct TestHost: Sendable {
     }
 
     /// Another program's view of the same stores.
-    func reopened(hostName: String) async throws -> LXCHypervisor {
+    func reopened(hostName: String, vif: any VifDriver = BridgeVifDriver()) async throws -> LXCHypervisor {
         let primary = try await SharedMountPointStore(path: "\(directory)/primary", logger: logger)
         return LXCHypervisor(
-            driver: lxc.driver, primary: primary, templates: lxc.templates, hostName: hostName, logger: logger)
+            driver: lxc.driver, primary: primary, templates: lxc.templates, vifs: VifDrivers(standard: vif),
+            hostName: hostName, logger: logger)
     }
 
     private static func open(
@@ -58,7 +59,7 @@ struct TestHost: Sendable {
         trap 'echo asked to end; exit 0' TERM
         echo "hello from $(/bin/busybox cat /proc/1/comm), map $(/bin/busybox tr -s ' ' </proc/self/uid_map)"
         [ -n "$ADDRESS" ] && /bin/busybox ip address add $ADDRESS/24 dev eth0 && /bin/busybox ip link set eth0 up
-        while true; do if read -t 1 line; then echo "got $line"; fi; done
+        while true; do if read -t 60 line; then echo "got $line"; fi; done
         """
 
     private static func makeRoot(_ root: String, _ initializer: String) throws {
@@ -70,11 +71,29 @@ struct TestHost: Sendable {
         try HostTests.run("/bin/chmod", "755", "\(root)/sbin/init", "\(root)/bin/busybox")
     }
 
+    /// The same host with another network driver.
+    func lxc(on vif: any VifDriver) -> LXCHypervisor {
+        LXCHypervisor(
+            driver: lxc.driver, primary: lxc.primary, templates: lxc.templates, vifs: VifDrivers(standard: vif),
+            hostName: lxc.hostName, logger: logger)
+    }
+
     /// Registers and installs the template.
     func install() async throws -> StoredTemplate {
         let registration = TemplateRegistration(key: Self.key, name: "busybox", source: archive)
         _ = try await lxc.templates.register(registration, progress: nil)
         return try await lxc.installTemplate(Self.key)
+    }
+
+    /// A container that runs, without network.
+    func startedContainer(_ name: String = "web1", privileged: Bool = false) async throws -> Container {
+        let template = try await install()
+        let specification = ContainerSpecification(
+            name: try ContainerName(name), template: template.id,
+            privilege: privileged ? .privileged : .unprivileged(.standard))
+        let container = try await lxc.createContainer(specification)
+        try await container.start()
+        return container
     }
 
     /// What is left in the store beside templates.
@@ -100,7 +119,10 @@ struct TestBridge: Sendable {
     private let network = "198.\(Int.random(in: 18...19)).\(Int.random(in: 0...255))"
 
     var hostAddress: String { "\(network).1/24" }
-    var guestAddress: String { "\(network).2" }
+    var guestAddress: String { address(2) }
+
+    /// An address of the bridge's network.
+    func address(_ host: Int) -> String { "\(network).\(host)" }
 
     /// Makes the bridge, runs `body`, and takes the bridge away, also when `body` fails.
     static func run(_ body: (TestBridge) async throws -> Void) async throws {
@@ -114,5 +136,25 @@ struct TestBridge: Sendable {
 
     var ports: [String] {
         (try? FileManager.default.contentsOfDirectory(atPath: "/sys/class/net/\(name)/brif")) ?? []
+    }
+}
+
+/// A pair of connected devices of one test alone.
+struct TestCable {
+    let name = "lxcv\(UInt32.random(in: 0 ... .max))"
+
+    /// Makes the pair, runs `body`, and takes it away, also when `body` fails.
+    static func run(_ body: (TestCable) async throws -> Void) async throws {
+        let cable = TestCable()
+        try HostTests.run("/sbin/ip", "link", "add", cable.name, "type", "veth")
+        defer { try? HostTests.run("/sbin/ip", "link", "delete", cable.name) }
+        try HostTests.run("/sbin/ip", "link", "set", cable.name, "up")
+        try await body(cable)
+    }
+
+    /// The devices of the host that lie on this one.
+    var devicesOnIt: [String] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: "/sys/class/net/\(name)")) ?? []
+        return names.filter { $0.hasPrefix("upper_") }
     }
 }

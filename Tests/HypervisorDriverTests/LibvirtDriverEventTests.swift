@@ -3,7 +3,7 @@ import HypervisorDriver
 import LXCCore
 import Testing
 
-@Suite(.timeLimit(.minutes(3)))
+@Suite(.timeLimit(.minutes(15)))
 struct LibvirtDriverEventTests {
     /// Events that nobody reads must not fill the memory.
     @Test func aReaderThatFallsBehindIsToldSo() async throws {

@@ -3,7 +3,7 @@ import LXCCore
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct BlockingPoolTests {
     /// Blocks threads until it is opened.
     private final class Gate: Sendable {
@@ -135,7 +135,7 @@ struct BlockingPoolTests {
     }
 }
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct QueueExecutorTests {
     private actor Worker {
         private let executor = QueueExecutor(label: "test")

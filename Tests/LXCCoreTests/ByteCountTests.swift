@@ -2,7 +2,7 @@ import Foundation
 import LXCCore
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct ByteCountTests {
     @Test(
         arguments: [

@@ -3,7 +3,7 @@ import LXCCore
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct DurableFileTests {
     private let directory: TemporaryDirectory
 

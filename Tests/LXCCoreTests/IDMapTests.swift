@@ -3,7 +3,7 @@ import LXCCore
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct IDMapTests {
     @Test func mapsBothWays() throws {
         let map = try IDMap(host: 100_000, count: 65_536)

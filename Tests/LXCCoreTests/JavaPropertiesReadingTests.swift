@@ -2,7 +2,7 @@ import LXCCore
 import Testing
 
 /// What `java.util.Properties.load` documents, case by case.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct JavaPropertiesReadingTests {
     /// The pairs of a file given as text of which every scalar is one byte.
     private func load(_ text: String) throws -> [String: String] {

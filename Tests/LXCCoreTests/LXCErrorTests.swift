@@ -2,7 +2,7 @@ import Glibc
 import LXCCore
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct LXCErrorTests {
     @Test func descriptionIsTheMessageThenTheCause() {
         let plain = LXCError(.notFound, "there is no volume x")
@@ -54,7 +54,7 @@ struct LXCErrorTests {
     }
 }
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct DisplayTextTests {
     @Test(arguments: [
         ("plain text ü 日本", "plain text ü 日本"),
@@ -72,6 +72,8 @@ struct DisplayTextTests {
     @Test func longTextIsCut() {
         #expect(String(repeating: "a", count: 200).escapedForDisplay == String(repeating: "a", count: 200))
         #expect(String(repeating: "a", count: 201).escapedForDisplay == String(repeating: "a", count: 200) + "…")
+        #expect("abc\n".escapedForDisplay(atMost: 4) == "abc\\u{a}")
+        #expect("abc\nd".escapedForDisplay(atMost: 4) == "abc\\u{a}…")
     }
 
     @Test func combiningMarksCannotHideAControlCharacter() {

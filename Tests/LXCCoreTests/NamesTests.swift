@@ -2,7 +2,7 @@ import Foundation
 import LXCCore
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct IdentifierTests {
     private static let text = "402b0be5-b840-3fef-b292-d330f3bf809a"
 
@@ -46,7 +46,7 @@ struct IdentifierTests {
     }
 }
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct ContainerNameTests {
     @Test(arguments: [
         "a", "i-2-3-VM", "r-4-VM", "0", "_", "a.b", "a-", "a.", "A_b-c.9", "..".replacing("..", with: "a.."),

@@ -2,7 +2,7 @@ import LXCCore
 import Synchronization
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct ProgressReporterTests {
     private final class Reports: Sendable {
         private let list = Mutex<[TransferProgress]>([])
@@ -57,7 +57,7 @@ struct ProgressReporterTests {
     }
 }
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct CancellationTests {
     @Test func staysCancelled() throws {
         let cancellation = Cancellation()

@@ -12,10 +12,37 @@ import Testing
 
     @Test func nameAndTemplateAreEnough() throws {
         let specification = try decode(#"{"name": "web1", "template": "\#(template)"}"#)
-        #expect(specification.privilege == .unprivileged(.standard))
+        #expect(specification.privilege == .isolated)
         #expect(specification.memory == .mebibytes(512))
         #expect(specification.initializer.path == "/sbin/init")
         #expect(specification.nics.isEmpty)
+    }
+
+    @Test func whatIsToHappenToItIsRead() throws {
+        let specification = try decode(
+            #"""
+            {"name": "web1", "template": "\#(template)", "softMemory": "64MiB", "memoryAndSwap": 1073741824, "cpuSet": "0-1",
+             "blockIOWeight": 300, "blockIODevices": [{"path": "/dev/vda", "readBytesPerSecond": 1000}],
+             "stopSignal": "SIGRTMIN+3", "restart": "always", "autostart": true}
+            """#)
+        #expect(specification.softMemory == .mebibytes(64) && specification.memoryAndSwap == .mebibytes(1024))
+        #expect(specification.cpu.set == "0-1" && specification.blockIOWeight == 300)
+        #expect(specification.blockIODevices == [.init(path: "/dev/vda", readBytesPerSecond: 1000)])
+        #expect(specification.stopSignal == .systemdHalt && specification.restart == .always)
+        #expect(specification.isAutostarted)
+        let again = try JSONDecoder().decode(ContainerSpecification.self, from: JSONEncoder().encode(specification))
+        #expect(again == specification)
+        let document = try specification.domain(root: "/root", pool: .random())
+        #expect(document.memoryTuning.softLimit == .mebibytes(64) && document.virtualCPUs?.cpuSet == "0-1")
+        #expect(try document.containerMetadata()?.stopSignal == "SIGRTMIN+3")
+        #expect(try document.containerMetadata()?.restart == .always)
+        #expect(try Domain(xml: document.xml()) == document)
+        for wrong in [#""cpuSet": "x""#, #""blockIOWeight": 5"#, #""memoryAndSwap": 1048576"#, #""cpuQuota": 5"#] {
+            let error = #expect(throws: LXCError.self) {
+                try decode(#"{"name": "web1", "template": "\#(template)", \#(wrong)}"#).domain(root: "/root")
+            }
+            #expect(error?.code == .invalidArgument, "\(wrong)")
+        }
     }
 
     @Test func everyKeyIsRead() throws {

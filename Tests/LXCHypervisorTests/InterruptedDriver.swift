@@ -3,7 +3,10 @@ import LXCTesting
 
 /// A driver in memory that does something else as well, before or after one of its operations.
 struct InterruptedDriver: HypervisorDriver {
-    enum Moment: Hashable, CaseIterable { case beforeDefine, afterDefine, beforeStart, afterStart, beforeShutdown }
+    enum Moment: Hashable, CaseIterable {
+        case beforeDefine, afterDefine, beforeStart, afterStart, beforeShutdown, beforeAttach, afterAttach,
+            beforeMetadata
+    }
 
     let base: InMemoryHypervisorDriver
     let moment: Moment
@@ -46,7 +49,26 @@ struct InterruptedDriver: HypervisorDriver {
     func definition(of guest: ContainerName) async throws -> Domain { try await base.definition(of: guest) }
     func statistics(of guest: ContainerName) async throws -> GuestStatistics { try await base.statistics(of: guest) }
     func events() async throws -> AsyncThrowingStream<GuestEvent, any Error> { try await base.events() }
+    func create(_ domain: Domain) async throws {
+        try await at(.beforeStart)
+        try await base.create(domain)
+        try await at(.afterStart)
+    }
     func openConsole(of guest: ContainerName) async throws -> any GuestConsole {
         try await base.openConsole(of: guest)
     }
+    func setContainerMetadata(_ metadata: ContainerMetadata, of guest: ContainerName) async throws {
+        try await at(.beforeMetadata)
+        try await base.setContainerMetadata(metadata, of: guest)
+    }
+    func attach(_ interface: Interface, to guest: ContainerName) async throws {
+        try await at(.beforeAttach)
+        try await base.attach(interface, to: guest)
+        try await at(.afterAttach)
+    }
+    func detach(_ address: MACAddress, from guest: ContainerName) async throws {
+        try await base.detach(address, from: guest)
+    }
+    func define(_ filter: NetworkFilter) async throws { try await base.define(filter) }
+    func undefineNetworkFilter(_ name: String) async throws { try await base.undefineNetworkFilter(name) }
 }

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// Operations of the facade that fail, are cancelled or meet another program between two of their steps.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct InterruptedOperationTests {
     private let driver = InMemoryHypervisorDriver()
     private let primary = InMemoryPrimaryStore()

@@ -6,22 +6,22 @@ import TestSupport
 import Testing
 
 /// The facade over in-memory drivers.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct FacadeTests {
     let driver = InMemoryHypervisorDriver()
     let primary = InMemoryPrimaryStore()
     let templates = InMemoryTemplateStore()
     let key = TemplateKey(account: 1, id: 10)
 
-    func makeHost(_ hostName: String = "host-1") -> LXCHypervisor {
+    func makeHost(_ hostName: String = "host-1", leases: LeasePolicy = LeasePolicy()) -> LXCHypervisor {
         LXCHypervisor(
             driver: driver, primary: primary, templates: templates, vifs: VifDrivers(standard: InMemoryVifDriver()),
-            hostName: hostName, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            hostName: hostName, leases: leases, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
 
     /// A host with one template installed.
-    func installed() async throws -> (LXCHypervisor, StoredTemplate) {
-        let host = makeHost()
+    func installed(leases: LeasePolicy = LeasePolicy()) async throws -> (LXCHypervisor, StoredTemplate) {
+        let host = makeHost(leases: leases)
         await templates.addArchive(.smallRoot(), at: "/archive.tar")
         let registration = TemplateRegistration(key: key, name: "test", source: "/archive.tar")
         _ = try await templates.register(registration, progress: nil)
@@ -55,6 +55,7 @@ struct FacadeTests {
     @Test func theDocumentCarriesTheSpecification() async throws {
         let (host, template) = try await installed()
         var specification = try specification("web1", template)
+        specification.privilege = .unprivileged(.standard)
         specification.memory = .mebibytes(300)
         specification.cpu = .init(count: 2, shares: 512, period: 10_000, quota: 5_000)
         specification.initializer = .init(path: "/bin/run", arguments: ["-a", "b c"], environment: ["K": "v"])
@@ -161,6 +162,61 @@ struct FacadeTests {
             if !isFree { try await Task.sleep(for: .milliseconds(20)) }
         }
         #expect(isFree)
+        service.cancel()
+        try? await service.value
+    }
+
+    // MARK: Leases
+
+    /// What another host is told of the volume's lease.
+    private func lease(on volume: VolumeID) async -> String {
+        do {
+            _ = try await primary.renewLease(on: volume, for: "host-2", lasting: nil)
+            return "none"
+        } catch {
+            return "\(error)"
+        }
+    }
+
+    private func waitUntilLease(on volume: VolumeID, _ isExpected: (String) -> Bool) async throws {
+        while await !isExpected(lease(on: volume)) { try await Task.sleep(for: .milliseconds(20)) }
+    }
+
+    /// A container that was started before the service is found, its lease renewed again and again, and kept for good when
+    /// the service ends.
+    @Test func theServiceRenewsLeases() async throws {
+        let (host, template) = try await installed(leases: LeasePolicy(duration: .seconds(6)))
+        let specification = try specification("web1", template)
+        let container = try await host.createContainer(specification)
+        // As a program that does not run the service starts it.
+        try await makeHost().container(container.name).start()
+        let volume = specification.volume
+        #expect(await !lease(on: volume).contains("until"))
+        let service = Task { try await host.run() }
+        try await waitUntilLease(on: volume) { $0.contains("until") }
+        let first = await lease(on: volume)
+        try await waitUntilLease(on: volume) { $0.contains("until") && $0 != first }
+        service.cancel()
+        try? await service.value
+        #expect(await !lease(on: volume).contains("until"))
+        try await container.stop()
+        #expect(await lease(on: volume).contains("no lease"))
+    }
+
+    @Test func aLostLeaseIsReported() async throws {
+        let (losses, loss) = AsyncStream<(ContainerName, LXCError)>.makeStream()
+        let (host, template) = try await installed(
+            leases: LeasePolicy(duration: .seconds(3)) { loss.yield(($0, $1)) })
+        let specification = try specification("web1", template)
+        let container = try await host.createContainer(specification)
+        try await container.start()
+        try await primary.releaseLease(on: specification.volume, by: "host-1")
+        _ = try await primary.acquireLease(on: specification.volume, for: "host-2")
+        let service = Task { try await host.run() }
+        let reported = await losses.first { _ in true }
+        #expect(reported?.0 == container.name)
+        #expect(reported?.1.code == .inUse)
+        #expect(reported?.1.message.contains("host-2") == true)
         service.cancel()
         try? await service.value
     }

@@ -4,7 +4,7 @@ import Libvirt
 import Logging
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct DomainTests {
+@Suite(.timeLimit(.minutes(15))) struct DomainTests {
     @Test func livesFromDefineToUndefine() async throws {
         let host = try TestHost()
         let connection = try await host.connect()
@@ -109,7 +109,7 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct LibvirtErrorTests {
+@Suite(.timeLimit(.minutes(15))) struct LibvirtErrorTests {
     @Test func missingDomainIsNotFoundAndKeepsLibvirtsNumbers() async throws {
         let host = try TestHost()
         let connection = try await host.connect()
@@ -185,7 +185,7 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct LifecycleEventTests {
+@Suite(.timeLimit(.minutes(15))) struct LifecycleEventTests {
     @Test func eventsArriveInOrder() async throws {
         let host = try TestHost()
         let connection = try await host.connect()

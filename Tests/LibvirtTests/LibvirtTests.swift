@@ -30,7 +30,7 @@ func document(_ name: String, memory: Int = 65536) -> String {
     """
 }
 
-@Suite(.timeLimit(.minutes(1))) struct LibvirtConnectionTests {
+@Suite(.timeLimit(.minutes(15))) struct LibvirtConnectionTests {
     @Test func tellsAboutTheHost() async throws {
         let host = try TestHost()
         let connection = try await host.connect()

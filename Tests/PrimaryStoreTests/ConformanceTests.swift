@@ -5,7 +5,7 @@ import PrimaryStore
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(15)))
 struct ConformanceTests {
     private static let inMemory = PrimaryStoreConformance(options: withoutHostPaths) { check in
         try await check(InMemoryPrimaryStore())
@@ -56,6 +56,11 @@ private struct EagerStore: PrimaryStore {
         return try await store.installTemplate(
             id, from: origin, expecting: expected, limits: limits, progress: progress)
     }
+    func verifyTemplate(
+        _ id: TemplateID, progress: ProgressHandler?
+    ) async throws -> [TreeManifest.Difference] {
+        try await store.verifyTemplate(id, progress: progress)
+    }
     func deleteTemplate(_ id: TemplateID) async throws { try await store.deleteTemplate(id) }
     func createVolume(
         _ id: VolumeID, from template: TemplateID, idMap: IDMap?, progress: ProgressHandler?
@@ -64,8 +69,15 @@ private struct EagerStore: PrimaryStore {
     }
     func deleteVolume(_ id: VolumeID) async throws { try await store.deleteVolume(id) }
     func hostPath(of volume: VolumeID) async throws -> String { try await store.hostPath(of: volume) }
-    func acquireLease(on volume: VolumeID, for holder: String) async throws -> VolumeLease {
-        try await store.acquireLease(on: volume, for: holder)
+    func acquireLease(
+        on volume: VolumeID, for holder: String, lasting duration: Duration?
+    ) async throws -> VolumeLease {
+        try await store.acquireLease(on: volume, for: holder, lasting: duration)
+    }
+    func renewLease(
+        on volume: VolumeID, for holder: String, lasting duration: Duration?
+    ) async throws -> VolumeLease {
+        try await store.renewLease(on: volume, for: holder, lasting: duration)
     }
     func releaseLease(on volume: VolumeID, by holder: String) async throws {
         try await store.releaseLease(on: volume, by: holder)

@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 
 /// What others can do to the directory in which the store keeps what it knows.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct ControlDirectoryTests {
     @Test(arguments: [".lxc", ".lxc/objects", ".lxc/staging"])
     func aLinkIsUnsafe(link: String) async throws {

@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 
 /// What a killed process leaves behind, put there by hand.
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(15)))
 struct CrashTests {
     /// Leftovers of every kind, of a store that also has a template, a volume and a lease.
     private func leaveEverything(in fixture: Fixture) throws -> Int {

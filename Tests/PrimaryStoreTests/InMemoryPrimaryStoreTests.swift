@@ -5,7 +5,7 @@ import PrimaryStore
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct InMemoryPrimaryStoreTests {
     private let store = InMemoryPrimaryStore(capacity: .kibibytes(1))
 
@@ -45,7 +45,7 @@ struct InMemoryPrimaryStoreTests {
     }
 }
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct MemoryTreeTests {
     @Test func copiesIntoMemoryAreEqual() async throws {
         var tree = MemoryTree.smallRoot(user: 5, group: 6)

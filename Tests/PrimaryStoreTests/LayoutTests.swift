@@ -8,8 +8,40 @@ import TestSupport
 import Testing
 
 /// What is on disk: the specification's directories, and directories somebody else made.
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(15)))
 struct LayoutTests {
+    // MARK: Verification
+
+    @Test func aTemplateThatChangedIsFoundOut() async throws {
+        let fixture = try await Fixture()
+        let (id, store) = (try await fixture.template(), fixture.store)
+        #expect(try await store.verifyTemplate(id, progress: nil).isEmpty)
+        try fixture.directory.write("other", to: "\(id)/etc/hostname")
+        try fixture.directory.write("more", to: "\(id)/etc/more")
+        let differences = try await store.verifyTemplate(id, progress: nil)
+        let paths = differences.filter { $0.kind != .changed || $0.path != "etc" }.map(\.description)
+        #expect(paths == ["changed etc/hostname", "added etc/more"])
+        #expect(try await store.collectGarbage() == 0)
+        #expect(fixture.directory.exists(".lxc/objects/\(id).manifest"))
+
+        try fixture.directory.write("lxc-tree-digest 1\n", to: ".lxc/objects/\(id).manifest")
+        #expect(await codeThrown { try await store.verifyTemplate(id, progress: nil) } == .corrupt)
+        #expect(unlink(fixture.directory[".lxc/objects/\(id).manifest"]) == 0)
+        #expect(await codeThrown { try await store.verifyTemplate(id, progress: nil) } == .corrupt)
+        #expect(unlink(fixture.directory[".lxc/objects/\(id).json"]) == 0)
+        #expect(await codeThrown { try await store.verifyTemplate(id, progress: nil) } == .unsupported)
+        #expect(await codeThrown { try await store.verifyTemplate(.random(), progress: nil) } == .notFound)
+    }
+
+    @Test func aManifestGoesWithItsTemplate() async throws {
+        let fixture = try await Fixture()
+        let id = try await fixture.template()
+        try await fixture.store.deleteTemplate(id)
+        #expect(fixture.control.filter { $0.hasPrefix("objects") }.isEmpty)
+        try fixture.directory.write("", to: ".lxc/objects/\(id).manifest")
+        #expect(try await fixture.store.collectGarbage() == 1)
+    }
+
     // MARK: Identity
 
     @Test func theIdentityStaysWithTheDirectory() async throws {
@@ -69,7 +101,8 @@ struct LayoutTests {
         #expect(fixture.mode(".lxc") == 0o700)
         #expect(fixture.mode(template.description) == 0o755)
         #expect(fixture.mode(volume.id.description) == 0o755)
-        #expect(fixture.control == [template.description, volume.id.description].sorted().map { "objects/\($0).json" })
+        let records = ["\(template).json", "\(template).manifest", "\(volume.id).json"]
+        #expect(fixture.control == records.sorted().map { "objects/\($0)" })
         #expect(try fixture.directory.read("\(volume.id)/etc/hostname") == Array("box\n".utf8))
         #expect(fixture.mode("\(volume.id)/tmp") == 0o1777)
         #expect(try await fixture.store.hostPath(of: volume.id) == fixture.directory[volume.id.description])
@@ -93,7 +126,7 @@ struct LayoutTests {
         let template = try await fixture.template()
         let volume = try await fixture.store.createVolume(.random(), from: template).id
         try await fixture.store.deleteVolume(volume)
-        #expect(fixture.control == ["objects/\(template).json"])
+        #expect(fixture.control == ["objects/\(template).json", "objects/\(template).manifest"])
         try await fixture.store.deleteTemplate(template)
         #expect(fixture.control.isEmpty)
         #expect(fixture.directory.list() == [".lxc"])

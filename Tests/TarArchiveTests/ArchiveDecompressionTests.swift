@@ -5,7 +5,7 @@ import TarArchive
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(15)))
 struct ArchiveDecompressionTests {
     let scratch: TreeScratch
 

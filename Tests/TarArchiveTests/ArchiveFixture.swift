@@ -5,40 +5,17 @@ import TarArchive
 import TestSupport
 import Testing
 
-/// An entry with its contents, as a test compares it.
-struct ReadEntry: Equatable {
-    var entry: TreeEntry
-    var pieces: [Piece] = []
-
-    struct Piece: Equatable {
-        var offset: UInt64
-        var bytes: [UInt8]
-    }
-
-    /// Adds a piece, joined to the one before where it adjoins: how contents are cut is the source's own business.
-    mutating func add(_ bytes: [UInt8], at offset: UInt64) {
-        if let last = pieces.last, last.offset + UInt64(last.bytes.count) == offset {
-            pieces[pieces.count - 1].bytes += bytes
-        } else {
-            pieces.append(Piece(offset: offset, bytes: bytes))
-        }
-    }
-
-    var path: String { entry.path.description }
-    /// The contents without their holes.
-    var bytes: [UInt8] { pieces.flatMap(\.bytes) }
-    var attributes: [String: [UInt8]] {
-        Dictionary(uniqueKeysWithValues: entry.attributes.map { (String(decoding: $0.name, as: UTF8.self), $0.value) })
-    }
-}
-
 /// Reads an archive to its end.
-func readAll(_ path: String) throws -> (entries: [ReadEntry], losses: TreeLosses) {
-    let source = try TarArchive(path).open(limits: TreeLimits())
+func readAll(
+    _ path: String, reading: ArchiveReading = ArchiveReading()
+) throws -> (entries: [ReadEntry], losses: TreeLosses) {
+    let source = try TarArchive(path, reading: reading).open(limits: TreeLimits())
     var entries: [ReadEntry] = []
     while let entry = try source.next() {
         var read = ReadEntry(entry: entry)
-        while try source.readPiece({ read.add(Array($1), at: $0) }) {}
+        while let piece = try source.nextPiece() {
+            read.add(piece.bytes.withUnsafeBytes { Array($0) }, at: piece.offset)
+        }
         entries.append(read)
     }
     #expect(try source.next() == nil)

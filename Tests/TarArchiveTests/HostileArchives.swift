@@ -119,6 +119,10 @@ extension Attack {
             $0.addPax([("path", Array("x".utf8))], type: "g")
             $0.add("f")
         },
+        Attack(name: "more records for all than anybody needs", code: .limitExceeded) { builder in
+            for index in 0..<101 { builder.addPax([("comment\(index)", [1])], type: "g") }
+            builder.add("f")
+        },
         Attack(name: "unknown kind", code: .unsupported) { $0.add("f", type: "Q") },
         Attack(name: "device numbers out of range", code: .corrupt) { $0.add("f", type: "3", major: 5_000) },
         Attack(name: "data after the end", code: .corrupt) {

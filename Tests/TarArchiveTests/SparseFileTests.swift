@@ -4,7 +4,7 @@ import TarArchive
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(15)))
 struct SparseFileTests {
     let scratch: TreeScratch
 

@@ -4,7 +4,7 @@ import TarArchive
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(3)), .host(.root))
+@Suite(.timeLimit(.minutes(15)), .host(.root))
 struct TarFidelityTests {
     /// GNU tar is everywhere, bsdtar where its package is installed.
     private static let writers = [

@@ -5,7 +5,7 @@ import TemplateStore
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(15)))
 struct ConformanceTests {
     private static let inMemory = TemplateStoreConformance { check in
         let store = InMemoryTemplateStore()

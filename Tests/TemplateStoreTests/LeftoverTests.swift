@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// What killed programs left on secondary storage, and what others planted there.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct LeftoverTests {
     private func leaveHalf(_ key: TemplateKey, in fixture: Fixture) throws {
         try fixture.directory.write(

@@ -9,7 +9,7 @@ import TestSupport
 import Testing
 
 /// Reading what CloudStack wrote, and what is damaged.
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(15)))
 struct ReadingTests {
     private let fixture: Fixture
 
@@ -104,6 +104,19 @@ struct ReadingTests {
         }
         try fixture.directory.write(bytes, to: name)
         try await fixture.store.verify(fixture.key, progress: nil)
+    }
+
+    /// What no entry of the tree shows: the padding after a file's contents.
+    @Test func verifyFindsAFlippedByteBetweenTheFiles() async throws {
+        let template = try await fixture.store.register(fixture.registration(), progress: nil)
+        let name = "secondary/template/tmpl/1/10/\(template.fileName)"
+        var bytes = try fixture.directory.read(name)
+        let place = try #require(bytes.firstRange(of: Array("box\n".utf8))?.upperBound)
+        bytes[place + 20] ^= 0x01
+        try fixture.directory.write(bytes, to: name)
+        let error = await #expect(throws: LXCError.self) { try await fixture.store.verify(fixture.key, progress: nil) }
+        #expect(error?.code == .corrupt)
+        #expect(error?.message.contains("1/10") == true)
     }
 
     @Test func aTarOfAnotherLengthIsCorrupt() async throws {

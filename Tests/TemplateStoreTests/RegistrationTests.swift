@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// What registering puts on secondary storage, and what it refuses.
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(15)))
 struct RegistrationTests {
     private let fixture: Fixture
 
@@ -37,6 +37,8 @@ struct RegistrationTests {
         let size = try fixture.directory.read("plain").count
         let text = String(
             decoding: try fixture.directory.read("secondary/template/tmpl/1/10/template.properties"), as: UTF8.self)
+        let registrationID = text.split(separator: "lxc.registration=").last.map { $0.prefix(64) } ?? ""
+        #expect(registrationID.count == 64 && registrationID.allSatisfy(\.isHexDigit))
         #expect(
             text == """
                 filename=\(template.fileName)
@@ -53,6 +55,8 @@ struct RegistrationTests {
                 tar.size=\(size)
                 tar.virtualsize=\(size)
                 lxc.tree.digest=\(template.digest?.description ?? "")
+                lxc.tar.checksum={SHA-256}\(try fixture.checksum("sha256sum", of: fixture.tar))
+                lxc.registration=\(registrationID)
 
                 """)
     }
@@ -112,6 +116,61 @@ struct RegistrationTests {
         let checksum = try Checksum(parsing: "00112233445566778899AABBCCDDEEFF")
         #expect(checksum.description == "{MD5}00112233445566778899aabbccddeeff")
         #expect(try Checksum(parsing: checksum.description) == checksum)
+    }
+
+    // MARK: Sources
+
+    @Test func aFileURLIsItsPath() async throws {
+        try fixture.directory.write(fixture.directory.read("plain"), to: "with space ü%.tar")
+        let path = fixture.directory["with%20space%20%C3%BC%25.tar"]
+        for prefix in ["file://", "FILE://localhost"] {
+            _ = try await fixture.store.register(fixture.registration(prefix + path), progress: nil)
+            try await fixture.store.delete(fixture.key)
+        }
+    }
+
+    @Test(arguments: [
+        ("file://elsewhere/archive.tar", LXCError.Code.invalidArgument), ("file:///", .invalidArgument),
+        ("file://", .invalidArgument), ("file:///a%0", .invalidArgument), ("file:///a%00b", .invalidArgument),
+        ("file:///a%FF", .invalidArgument), ("", .invalidArgument), ("a\0b", .invalidArgument),
+        ("http://", .invalidArgument), ("https://user:secret@", .invalidArgument),
+        ("http://host:99999/", .invalidArgument), ("ftp://host/archive.tar", .unsupported),
+        ("nfs://host", .invalidArgument), ("javascript://host", .unsupported), ("file:///missing", .notFound),
+        ("not/there://host", .notFound),
+    ])
+    func otherSourcesAreRefused(_ source: String, _ code: LXCError.Code) async throws {
+        let error = await failure(fixture.registration(source))
+        #expect(error?.code == code, "\(error?.description ?? "")")
+        #expect(error?.description.contains("secret") == false)
+        #expect(fixture.files.isEmpty)
+    }
+
+    @Test func aFileThatChangesMeanwhileIsRefused() async throws {
+        let source = try fixture.compressed(by: "gzip")
+        let registration = fixture.registration(source)
+        let error = await #expect(throws: LXCError.self) {
+            try await fixture.store.register(registration) { _ in
+                _ = try? Command.run("/usr/bin/touch", "-d", "2001-01-01", source)
+            }
+        }
+        #expect(error?.code == .invalidState)
+        #expect(fixture.files.isEmpty)
+    }
+
+    @Test func compressedTwiceIsNoPlainTar() async throws {
+        try Command.run(
+            "/bin/sh", "-c", "gzip -c < '\(fixture.tar)' | gzip -c > '\(fixture.directory["compressed"])'")
+        let error = await failure(fixture.registration(fixture.directory["compressed"]))
+        #expect(error?.code == .corrupt)
+        #expect(fixture.files.isEmpty)
+    }
+
+    @Test func whatExpandsBeyondMeasureIsRefused() async throws {
+        try Command.run(
+            "/bin/sh", "-c", "head -c 200M /dev/zero | bzip2 -c > '\(fixture.directory["compressed"])'")
+        let error = await failure(fixture.registration(fixture.directory["compressed"]))
+        #expect(error?.code == .limitExceeded)
+        #expect(fixture.files.isEmpty)
     }
 
     // MARK: Refusals leave nothing

@@ -12,11 +12,16 @@ public enum Command {
 
     /// Runs a program by its absolute path and returns what it writes.
     @discardableResult
-    public static func run(_ path: String, _ arguments: String...) throws -> String {
+    public static func run(_ path: String, _ arguments: String...) throws -> String { try run(path, arguments) }
+
+    /// Runs a program by its absolute path and returns what it writes.
+    @discardableResult
+    public static func run(_ path: String, _ arguments: [String]) throws -> String {
         let process = Process()
         let output = Pipe()
-        process.executableURL = URL(filePath: path)
-        process.arguments = arguments
+        // The thread this runs on may block signals that the program needs, as ping needs SIGALRM to end.
+        process.executableURL = URL(filePath: "/usr/bin/env")
+        process.arguments = ["--default-signal", path] + arguments
         process.standardOutput = output
         process.standardError = FileHandle.nullDevice
         try process.run()

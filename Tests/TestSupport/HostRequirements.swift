@@ -12,6 +12,8 @@ public enum HostRequirement: String, Sendable {
     case busybox
     /// QEMU is installed.
     case qemu
+    /// nfs-ganesha and rpcbind are installed.
+    case nfsServer
 
     /// Why it is missing; nil where it is there.
     var missing: String? {
@@ -19,6 +21,8 @@ public enum HostRequirement: String, Sendable {
         case .root: geteuid() == 0 ? nil : "needs root"
         case .libvirtd: Self.lacks(["/usr/sbin/libvirtd", "/usr/lib/libvirt/libvirt_lxc"], "libvirt-daemon-driver-lxc")
         case .busybox: Self.lacks(["/bin/busybox"], "busybox-static")
+        case .nfsServer:
+            Self.lacks(["/usr/bin/ganesha.nfsd", "/usr/sbin/rpcbind"], "nfs-ganesha nfs-ganesha-vfs rpcbind")
         case .qemu: Self.lacks(["/usr/bin/qemu-system-x86_64"], "qemu-system-x86")
         }
     }

@@ -3,7 +3,7 @@ import LXCCore
 import Testing
 import VifDriver
 
-@Suite(.timeLimit(.minutes(1))) struct BridgeVifDriverTests {
+@Suite(.timeLimit(.minutes(15))) struct BridgeVifDriverTests {
     private let host: FakeHost
     private let driver: BridgeVifDriver
     private let guest: ContainerName
@@ -14,19 +14,20 @@ import VifDriver
         try host.add(bridge: "cloudbr1")
         try host.add(device: "eth0")
         try host.add(port: "eth1", of: "cloudbr0")
-        driver = BridgeVifDriver(defaultBridges: [.public: "cloudbr0", .guest: "cloudbr1"], sysfs: host.sysfs)
+        driver = BridgeVifDriver(
+            devices: [.public: "cloudbr0", .guest: "cloudbr1"], sysfs: host.sysfs, bridgeSettings: host.bridgeSettings)
         guest = try ContainerName("i-2-3-VM")
     }
 
     @Test func aNICBecomesAnInterfaceOnItsBridge() async throws {
         let nic = NIC(
             deviceID: 1, mac: try MACAddress("02:00:4c:3b:00:01"), bridge: "cloudbr0", mtu: 1450,
-            megabitsPerSecond: 200, model: "virtio", filter: "clean-traffic",
+            megabitsPerSecond: 200, isIsolated: true, model: "virtio", filter: "clean-traffic",
             filterParameters: ["IP": ["10.1.2.3", "10.1.2.4"], "DHCPSERVER": ["10.1.2.1"]])
         let interface = try valid(await driver.plug(nic, of: guest))
         #expect(interface.kind == .bridge("cloudbr0"))
         #expect(interface.mac == nic.mac && interface.mtu == 1450 && interface.model == "virtio")
-        #expect(interface.guestDevice == "eth1")
+        #expect(interface.guestDevice == "eth1" && interface.linkState == .up && interface.isPortIsolated)
         // CloudStack: 200 Mbit/s × 128, both ways, average and peak.
         let rate = Interface.Rate(average: 25600, peak: 25600)
         #expect(interface.bandwidth == Interface.Bandwidth(inbound: rate, outbound: rate))
@@ -100,6 +101,34 @@ import VifDriver
             #expect(await failure { try await driver.plug(nic, of: guest) }?.code == .invalidArgument, "\(nic)")
         }
         _ = try valid(await driver.plug(NIC(megabitsPerSecond: 33_554_431), of: guest))
+    }
+
+    @Test func securityIsAFilterOfTheNICsOwn() async throws {
+        let nic = NIC(mac: .random(), security: NICSecurity(rules: []))
+        let interface = try valid(await driver.plug(nic, of: guest))
+        #expect(interface.filter?.filter == (try nic.networkFilter(of: guest)?.name))
+        #expect(interface.filter?.parameters.isEmpty == true)
+        var wrong = [nic, nic, nic]
+        wrong[0].mac = nil
+        wrong[1].filter = "clean-traffic"
+        wrong[2].security?.addresses = [try IPNetwork(parsing: "10.0.0.0/8")]
+        for nic in wrong { #expect(await failure { try await driver.plug(nic, of: guest) }?.code == .invalidArgument) }
+    }
+
+    @Test func rulesNeedAKernelThatFiltersBridges() async throws {
+        try host.addFile("settings/bridge-nf-call-ip6tables", "0\n")
+        let rules = NIC(mac: .random(), security: NICSecurity(rules: []))
+        let error = await failure { try await driver.plug(rules, of: guest) }
+        #expect(error?.code == .unsupported && error?.message.contains("bridge-nf-call-ip6tables=1") == true)
+        // Addresses are looked at in frames, which needs none of it.
+        _ = try await driver.plug(NIC(mac: .random(), security: NICSecurity()), of: guest)
+    }
+
+    @Test func aTaggedNetworkNeedsAWayOut() async throws {
+        let vlan = NIC(broadcast: .vlan(5), bridge: "cloudbr0")
+        #expect(await failure { try await driver.plug(vlan, of: guest) }?.message.contains("leads out") == true)
+        let range = NIC(broadcast: .vlan(4095), bridge: "cloudbr0")
+        #expect(await failure { try await driver.plug(range, of: guest) }?.code == .invalidArgument)
     }
 
     @Test func unplugIsIdempotent() async throws {

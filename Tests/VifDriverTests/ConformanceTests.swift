@@ -4,7 +4,7 @@ import LXCTesting
 import Testing
 import VifDriver
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct ConformanceTests {
     private static let inMemory = VifDriverConformance(nic: NIC()) { check in try await check(InMemoryVifDriver()) }
 
@@ -14,7 +14,7 @@ struct ConformanceTests {
     private static let bridge = VifDriverConformance(nic: NIC(bridge: "cloudbr0")) { check in
         let host = try FakeHost()
         try host.add(bridge: "cloudbr0")
-        try await check(BridgeVifDriver(defaultBridges: [:], sysfs: host.sysfs))
+        try await check(BridgeVifDriver(devices: [:], sysfs: host.sysfs, bridgeSettings: host.bridgeSettings))
         withExtendedLifetime(host) {}
     }
 

@@ -3,7 +3,7 @@ import LXCCore
 import Testing
 import VifDriver
 
-@Suite(.timeLimit(.minutes(1))) struct DirectVifDriverTests {
+@Suite(.timeLimit(.minutes(15))) struct DirectVifDriverTests {
     private let host: FakeHost
     private let guest: ContainerName
 
@@ -47,7 +47,11 @@ import VifDriver
 
     /// libvirt refuses a rate on a direct interface when the guest starts, and leaves a filter out without a word.
     @Test func whatLibvirtCannotDoIsUnsupported() async throws {
-        for nic in [NIC(megabitsPerSecond: 10), NIC(filter: "clean-traffic")] {
+        let nics = [
+            NIC(megabitsPerSecond: 10), NIC(filter: "clean-traffic"), NIC(mac: .random(), security: NICSecurity()),
+            NIC(broadcast: .vlan(5)), NIC(isIsolated: true),
+        ]
+        for nic in nics {
             #expect(await failure { try await driver().plug(nic, of: guest) }?.code == .unsupported)
         }
     }

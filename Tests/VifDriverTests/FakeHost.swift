@@ -7,10 +7,15 @@ import Testing
 /// A directory that shows network devices as sysfs does. It goes with the value.
 final class FakeHost: Sendable {
     let sysfs: String
+    /// Where a host has /proc/sys/net/bridge.
+    var bridgeSettings: String { sysfs + "/settings" }
 
+    /// A host without devices that filters what is bridged.
     init() throws {
         sysfs = FileManager.default.temporaryDirectory.appending(path: "sysfs-\(UUID())").path()
-        try makeDirectory("")
+        for setting in ["bridge-nf-call-iptables", "bridge-nf-call-ip6tables"] {
+            try addFile("settings/\(setting)", "1\n")
+        }
     }
 
     deinit { try? FileManager.default.removeItem(atPath: sysfs) }
@@ -19,11 +24,25 @@ final class FakeHost: Sendable {
 
     func add(bridge name: String) throws { try makeDirectory("\(name)/bridge") }
 
-    func add(port name: String, of bridge: String) throws {
+    func add(port name: String, of bridge: String, isPhysical: Bool = false) throws {
         try makeDirectory("\(name)/brport")
         try add(bridge: bridge)
+        try makeDirectory("\(bridge)/brif/\(name)")
+        if isPhysical { try addLink("\(name)/device") }
         try FileManager.default.createSymbolicLink(
             atPath: "\(sysfs)/\(name)/master", withDestinationPath: "../\(bridge)")
+    }
+
+    /// A file, with the directory it is in.
+    func addFile(_ path: String, _ contents: String = "") throws {
+        let file = URL(filePath: "\(sysfs)/\(path)")
+        try FileManager.default.createDirectory(at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+        try contents.write(to: file, atomically: false, encoding: .utf8)
+    }
+
+    /// A link, to something that is there.
+    func addLink(_ path: String) throws {
+        try FileManager.default.createSymbolicLink(atPath: "\(sysfs)/\(path)", withDestinationPath: sysfs)
     }
 
     private func makeDirectory(_ path: String) throws {

@@ -4,11 +4,12 @@ import LXCCore
 import Testing
 import VifDriver
 
-@Suite(.timeLimit(.minutes(1))) struct NICTests {
+@Suite(.timeLimit(.minutes(15))) struct NICTests {
     @Test func jsonSurvives() throws {
         let nic = NIC(
-            deviceID: 3, mac: .random(), trafficType: .public, bridge: "br0", mtu: 9000, megabitsPerSecond: 100,
-            model: "virtio", filter: "f", filterParameters: ["IP": ["10.0.0.1"]])
+            deviceID: 3, mac: .random(), trafficType: .public, broadcast: .vxlan(5), bridge: "br0", mtu: 9000,
+            megabitsPerSecond: 100, isIsolated: true, model: "virtio", filter: "f",
+            filterParameters: ["IP": ["10.0.0.1"]], security: NICSecurity(rules: []))
         #expect(try JSONDecoder().decode(NIC.self, from: JSONEncoder().encode(nic)) == nic)
         #expect(try JSONDecoder().decode(NIC.self, from: JSONEncoder().encode(NIC())) == NIC())
     }
@@ -18,7 +19,10 @@ import VifDriver
         #expect(nic == NIC(trafficType: .vpn, bridge: "br0"))
     }
 
-    @Test(arguments: [#"{"mac": "01:00:5e:00:00:01"}"#, #"{"trafficType": "guest "}"#, #"{"deviceID": "0"}"#])
+    @Test(arguments: [
+        #"{"mac": "01:00:5e:00:00:01"}"#, #"{"trafficType": "guest "}"#, #"{"deviceID": "0"}"#,
+        #"{"broadcast": "vlan://5000"}"#, #"{"isIsolated": true}"#, #"{"security": {"rules": ["x"]}}"#,
+    ])
     func wrongValuesAreRefused(_ json: String) throws {
         #expect(throws: (any Error).self) { try JSONDecoder().decode(NIC.self, from: Data(json.utf8)) }
     }

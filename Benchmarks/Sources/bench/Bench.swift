@@ -1,62 +1,94 @@
 import Foundation
 import LXCHypervisor
 
-/// Measures this package against the tools an operator would use instead, alternately in one run, and prints ratios:
-///
-///     bench tree ARCHIVE DIRECTORY [ROUNDS]
-///
-/// ARCHIVE is a root filesystem as tar or tar.gz; DIRECTORY is on the file system to be measured.
+/// Measures this package against the tools an operator would use instead, alternately in one run, and prints ratios.
 @main
 enum Bench {
-    static func main() async throws {
-        let arguments = CommandLine.arguments.dropFirst()
-        guard arguments.count >= 3, arguments.first == "tree", let rounds = Int(arguments.dropFirst(3).first ?? "5")
-        else {
-            print("usage: bench tree ARCHIVE DIRECTORY [ROUNDS]")
+    private static let usage = """
+        usage: bench tree ARCHIVES WORK [--rounds N] [--filesystems ext4,xfs,btrfs] [--works unpack,clone,remove]
+                          [--size MIB] [--json] [--quick]
+               bench nfs ARCHIVE WORK [--rounds N] [--round-trips MS,MS] [--without-paths] [--quick]
+               bench container WORK [--rounds N] [--parallel N] [--held N] [--quick]
+               bench op unpack|clone|remove PATH... [--durable] [--no-digest] [--window N]
+               bench op unpack-by-path ARCHIVE URL
+
+        ARCHIVES is a directory with one root filesystem as root.tar, root.tar.gz, root.tar.xz and root.tar.zst; in the
+        directory WORK a file system of SIZE MiB is made in a file, again and again. `bench op` is what `bench tree`
+        starts for this package, so that both sides of a ratio are processes. `bench nfs` starts an nfs-ganesha of its own
+        and compares with one call at a time and with libnfs's calls by path, on plain loopback and behind a proxy that
+        adds a round trip of so many milliseconds. `bench container` starts a libvirtd of its own and compares with virsh.
+        """
+
+    static func main() async {
+        do {
+            var arguments = Arguments(CommandLine.arguments.dropFirst())
+            switch arguments.next() {
+            case "tree": try TreeBench(&arguments).run()
+            case "nfs": try NFSBench(&arguments).run()
+            case "container": try await ContainerBench(&arguments).run()
+            case "op": try await Operation(&arguments).run()
+            default: throw Arguments.Wrong()
+            }
+        } catch is Arguments.Wrong {
+            FileHandle.standardError.write(Data((usage + "\n").utf8))
             exit(64)
+        } catch {
+            FileHandle.standardError.write(Data("bench: \(error)\n".utf8))
+            exit(1)
         }
-        let values = Array(arguments)
-        try await TreeBench(archive: values[1], directory: values[2], rounds: rounds).run()
     }
 }
 
-/// Runs this package and a peer in turn and prints the median of the rounds' ratios.
-struct Contest {
-    var name: String
-    var ours: () async throws -> Void
-    var peers: [(name: String, run: () async throws -> Void)]
-    var cleanUp: () async throws -> Void
+/// A command line, taken apart from both ends: words in sequence, options wherever they are.
+struct Arguments {
+    /// It is not as the usage says.
+    struct Wrong: Error {}
 
-    func run(rounds: Int) async throws {
-        var ratios = [[Double]](repeating: [], count: peers.count)
-        var times: [Double] = []
-        // One round more than counted: the first warms the page cache and the disk's blocks.
-        for round in 0...rounds {
-            let own = try await seconds(ours)
-            if round > 0 { times.append(own) }
-            for (index, peer) in peers.enumerated() {
-                let other = try await seconds(peer.run)
-                if round > 0 { ratios[index].append(other / own) }
-            }
+    private var words: [String]
+
+    init(_ words: some Sequence<String>) { self.words = Array(words) }
+
+    /// Takes the next word that is no option's.
+    mutating func next() -> String? { words.isEmpty ? nil : words.removeFirst() }
+
+    /// Takes the next word, which has to be there.
+    mutating func required() throws -> String {
+        guard let word = next() else { throw Wrong() }
+        return word
+    }
+
+    /// Takes an option without a value; says whether it was there.
+    mutating func flag(_ name: String) -> Bool {
+        guard let index = words.firstIndex(of: name) else { return false }
+        words.remove(at: index)
+        return true
+    }
+
+    /// Takes an option's value.
+    mutating func value(_ name: String) throws -> String? {
+        guard let index = words.firstIndex(of: name) else { return nil }
+        guard index + 1 < words.count else { throw Wrong() }
+        defer { words.removeSubrange(index...(index + 1)) }
+        return words[index + 1]
+    }
+
+    /// Takes an option's number.
+    mutating func number(_ name: String) throws -> Int? {
+        guard let text = try value(name) else { return nil }
+        guard let number = Int(text), number > 0 else { throw Wrong() }
+        return number
+    }
+
+    /// Takes an option's values, separated by commas; all there are where it is not given.
+    mutating func list<Value: RawRepresentable & CaseIterable>(_ name: String) throws -> [Value]
+    where Value.RawValue == String {
+        guard let text = try value(name) else { return Array(Value.allCases) }
+        return try text.split(separator: ",").map {
+            guard let value = Value(rawValue: String($0)) else { throw Wrong() }
+            return value
         }
-        for (index, peer) in peers.enumerated() {
-            let ratio = String(format: "%.2f", median(ratios[index]))
-            let own = String(format: "%.2f", median(times))
-            print("\(name): \(ratio) × as fast as \(peer.name) (ours \(own) s, median of \(rounds))")
-        }
     }
 
-    private func seconds(_ body: () async throws -> Void) async throws -> Double {
-        let clock = ContinuousClock()
-        let start = clock.now
-        try await body()
-        let duration = clock.now - start
-        try await cleanUp()
-        return Double(duration.components.seconds) + Double(duration.components.attoseconds) / 1e18
-    }
-
-    private func median(_ values: [Double]) -> Double {
-        let sorted = values.sorted()
-        return sorted.isEmpty ? .nan : sorted[sorted.count / 2]
-    }
+    /// Everything must have been taken.
+    func end() throws { if !words.isEmpty { throw Wrong() } }
 }

@@ -25,7 +25,13 @@ struct ContainerConsole: AsyncParsableCommand {
             let console = try await container.openConsole()
             let terminal = RawTerminal()
             if terminal != nil { say("connected to \(container.name); Ctrl-] detaches") }
+            let sizes = terminal.map { _ in
+                RawTerminal.watchSize { size in Task { try? await container.resizeConsole(to: size) } }
+            }
+            // A console without a size of its own is still one.
+            if terminal != nil { try? await container.resizeConsole(to: RawTerminal.size) }
             defer {
+                sizes?.cancel()
                 terminal?.restore()
                 if terminal != nil { say("disconnected from \(container.name)") }
             }
@@ -53,20 +59,10 @@ struct ContainerConsole: AsyncParsableCommand {
         try? FileHandle.standardError.write(contentsOf: Data("\r\nlxcctl: \(text)\r\n".utf8))
     }
 
-    /// Reads this program's input on a thread of its own; the end of input leaves the console open for its output.
+    /// Forwards this program's input; its end leaves the console open for its output.
     private func forwardInput(to console: any GuestConsole, detachable: Bool) -> Task<Void, Never> {
-        let (chunks, continuation) = AsyncStream.makeStream(of: [UInt8].self)
-        Thread.detachNewThread {
-            var buffer = [UInt8](repeating: 0, count: 4096)
-            while true {
-                let count = read(STDIN_FILENO, &buffer, buffer.count)
-                guard count > 0 else { break }
-                continuation.yield(Array(buffer[..<count]))
-            }
-            continuation.finish()
-        }
-        return Task {
-            for await chunk in chunks {
+        Task {
+            for await chunk in StandardInput() {
                 if detachable, let detach = chunk.firstIndex(of: 0x1D) {
                     try? await console.write(Array(chunk[..<detach]))
                     await console.close()
@@ -75,24 +71,5 @@ struct ContainerConsole: AsyncParsableCommand {
                 guard (try? await console.write(chunk)) != nil else { return }
             }
         }
-    }
-}
-
-/// Standard input in raw mode: every key goes to the container, also Ctrl-C.
-private struct RawTerminal {
-    private let saved: termios
-
-    /// Nil when standard input is no terminal.
-    init?() {
-        var settings = termios()
-        guard isatty(STDIN_FILENO) == 1, tcgetattr(STDIN_FILENO, &settings) == 0 else { return nil }
-        saved = settings
-        cfmakeraw(&settings)
-        tcsetattr(STDIN_FILENO, TCSANOW, &settings)
-    }
-
-    func restore() {
-        var settings = saved
-        tcsetattr(STDIN_FILENO, TCSANOW, &settings)
     }
 }

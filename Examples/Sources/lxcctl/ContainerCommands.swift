@@ -7,7 +7,9 @@ struct ContainerCommand: AsyncParsableCommand {
         commandName: "container", abstract: "Containers, from creation to destruction.",
         subcommands: [
             CreateContainer.self, StartContainer.self, StopContainer.self, DestroyContainer.self, ListContainers.self,
-            ShowContainer.self, ContainerStatistics.self, ContainerConsole.self,
+            ShowContainer.self, ContainerStatistics.self, ContainerConsole.self, ContainerExec.self,
+            ContainerPush.self, ContainerPull.self, RebootContainer.self, SuspendContainer.self,
+            ResumeContainer.self, WaitForContainer.self, SetContainer.self, ContainerEvents.self,
         ])
 }
 
@@ -36,8 +38,13 @@ struct CreateContainer: AsyncParsableCommand {
     func run() async throws {
         let specification = try spec.map { try SpecificationFile.read($0) } ?? description.specification(name ?? "")
         let container = try await host.withHost(common, primary: primary) { host in
-            _ = try await withProgress("cloning") { try await host.createContainer(specification, progress: $0) }
-            return specification
+            let container = try await withProgress("cloning") {
+                try await host.createContainer(specification, progress: $0)
+            }
+            // With the ids that were chosen for it.
+            var created = specification
+            created.privilege = try await container.document().idMap.map { .unprivileged($0) } ?? .privileged
+            return created
         }
         if common.json { try Output.json(container) } else { print(container.name) }
     }
@@ -71,6 +78,14 @@ struct SpecificationOptions: ParsableArguments {
     var environment: [String] = []
     @Option(help: ArgumentHelp("For whom it runs.", valueName: "text"))
     var owner: String?
+    @Option(
+        help: ArgumentHelp(
+            "The signal that asks it to end, such as SIGTERM; by default what its init is decides.", valueName: "name"))
+    var stopSignal: String?
+    @Option(help: "What happens when it ends without having been stopped, while a program watches.")
+    var restart: ContainerMetadata.RestartPolicy?
+    @Flag(help: "libvirt starts it when it starts itself.")
+    var autostart = false
 
     func validate() throws {
         guard !privileged || map.idMap.isEmpty else {
@@ -80,27 +95,34 @@ struct SpecificationOptions: ParsableArguments {
 
     /// Whether none was given.
     var isEmpty: Bool {
-        [template, volume, memory, initializer, owner].allSatisfy { $0 == nil } && cpus == nil && !privileged
+        [template, volume, memory, initializer, owner, stopSignal].allSatisfy { $0 == nil } && cpus == nil
+            && restart == nil && !privileged && !autostart
             && [map.idMap, bridge, arguments, environment].allSatisfy(\.isEmpty)
     }
 
     func specification(_ name: String) throws -> ContainerSpecification {
         var specification = ContainerSpecification(
             name: try ContainerName(name), template: try TemplateID(parsing: template ?? ""),
-            privilege: privileged ? .privileged : .unprivileged(try map.map() ?? .standard))
+            privilege: privileged ? .privileged : try map.map().map { .unprivileged($0) } ?? .isolated)
         specification.volume = try volume.map { try VolumeID(parsing: $0) } ?? specification.volume
         specification.memory = try memory.map { try ByteCount(parsing: $0) } ?? specification.memory
         specification.cpu.count = cpus ?? specification.cpu.count
         specification.nics = bridge.enumerated().map { NIC(deviceID: $0.offset, bridge: $0.element) }
         specification.initializer.path = initializer ?? specification.initializer.path
         specification.initializer.arguments = arguments
-        specification.initializer.environment = try environmentValues()
+        specification.initializer.environment = try EnvironmentOption.values(environment)
         specification.owner = owner
+        specification.stopSignal = try stopSignal.map { try GuestSignal(parsing: $0) }
+        specification.restart = restart ?? .never
+        specification.isAutostarted = autostart
         return specification
     }
+}
 
-    private func environmentValues() throws -> [String: String] {
-        try environment.reduce(into: [:]) { values, entry in
+/// The texts of `--env`.
+enum EnvironmentOption {
+    static func values(_ texts: [String]) throws -> [String: String] {
+        try texts.reduce(into: [:]) { values, entry in
             let parts = entry.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             guard parts.count == 2, !parts[0].isEmpty else {
                 throw LXCError(.invalidArgument, "--env takes NAME=VALUE, not \"\(entry.escapedForDisplay)\"")
@@ -124,10 +146,12 @@ struct ContainerArgument: ParsableArguments {
         let settings = try common.settings()
         let connection = try await HostConnection.open(host.connection(settings), logger: common.logger())
         do {
-            let store = try await store(of: name, definition(of: name, connection.driver), settings)
+            let store = try await store(of: name, connection, settings)
             let hypervisor = LXCHypervisor(
                 driver: connection.driver, primary: store,
-                templates: LocalSecondaryStorage(path: settings[.secondary] ?? store.path),
+                templates: try StoreLocation(settings[.secondary] ?? Settings.defaultSecondary)
+                    .secondaryStorage(logger: common.logger()),
+                vifs: try settings.vifs(),
                 hostName: HostFacts.current().hostName, logger: common.logger())
             let value = try await body(hypervisor.container(name))
             await connection.close()
@@ -147,18 +171,32 @@ struct ContainerArgument: ParsableArguments {
     }
 
     private func store(
-        of name: ContainerName, _ definition: Domain, _ settings: Settings
-    ) async throws -> SharedMountPointStore {
-        let root = definition.filesystems.first { $0.target == "/" }
-        var path = primary.primary ?? settings[.primary]
-        if path == nil, case .mount(let directory)? = root?.source {
-            path = URL(filePath: directory).deletingLastPathComponent().path(percentEncoded: false)
-        }
-        guard let path else {
+        of name: ContainerName, _ connection: HostConnection, _ settings: Settings
+    ) async throws -> any PrimaryStore {
+        let driver = connection.driver
+        let location =
+            if let given = primary.primary ?? settings[.primary] { given } else {
+                try await directory(of: name, definition(of: name, driver))
+            }
+        return try await StoreLocation(location).primaryStore(
+            mounter: LibvirtMounter(driver, daemon: connection.privateDaemon), logger: common.logger())
+    }
+
+    /// The directory of the store in which the container's root is.
+    private func directory(of name: ContainerName, _ definition: Domain) async throws -> String {
+        guard case .mount(let root)? = definition.filesystems.first(where: { $0.target == "/" })?.source else {
             throw LXCError(
                 .invalidArgument, "the root of \(name) is in no store that can be told from it; give --primary")
         }
-        return try await SharedMountPointStore(path: try localPath(path), logger: common.logger())
+        let path = URL(filePath: root).deletingLastPathComponent().path(percentEncoded: false)
+        // A store that is opened in an empty directory begins there. This one has begun, and is elsewhere now.
+        guard FileManager.default.fileExists(atPath: "\(path)/.lxc/pool.json") else {
+            throw LXCError(
+                .unavailable,
+                "the primary store of \(name) is not at \(path.escapedForDisplay) any more; mount it, or give its "
+                    + "location by --primary")
+        }
+        return path
     }
 
     /// What a verb prints when it succeeded.
@@ -294,27 +332,6 @@ struct ShowContainer: AsyncParsableCommand {
             ]
                 + report.interfaces.enumerated().map { index, interface in
                     (interface.guestDevice ?? "eth\(index)", "\(interface.mac ?? "-") on \(interface.device ?? "-")")
-                })
-    }
-}
-
-struct ContainerStatistics: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "stats", abstract: "Shows what a container uses.")
-
-    @OptionGroup var argument: ContainerArgument
-
-    func run() async throws {
-        let statistics = try await argument.withContainer { try await $0.statistics() }
-        if argument.common.json { return try Output.json(statistics) }
-        let cpu = Double(statistics.cpuNanoseconds) / 1e9
-        Output.facts(
-            [
-                ("cpu time", String(format: "%.3f s", cpu)), ("processors", "\(statistics.virtualCPUs)"),
-                ("memory", "\(statistics.memoryUsed) of \(statistics.memoryLimit)"),
-            ]
-                + statistics.interfaces.map { interface in
-                    let (received, sent) = (ByteCount(interface.receivedBytes), ByteCount(interface.sentBytes))
-                    return (interface.device, "\(received) received, \(sent) sent")
                 })
     }
 }

@@ -3,7 +3,7 @@ import LXCHypervisor
 
 struct HostCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "host", abstract: "This host.", subcommands: [HostInfo.self])
+        commandName: "host", abstract: "This host.", subcommands: [HostInfo.self, HostStats.self, HostReport.self])
 }
 
 struct HostInfo: AsyncParsableCommand {

@@ -31,12 +31,17 @@ extension Logger.Level: @retroactive ExpressibleByArgument {}
 
 /// Names the primary store.
 struct PrimaryOptions: ParsableArguments {
-    @Option(name: .long, help: ArgumentHelp("The primary store's directory.", valueName: "dir"))
+    @Option(
+        name: .long, help: ArgumentHelp("The primary store: a directory, or nfs://server/export.", valueName: "dir|url")
+    )
     var primary: String?
 
-    func open(_ common: CommonOptions) async throws -> SharedMountPointStore {
-        let location = try common.settings().location(primary, option: "--primary", key: .primary)
-        return try await SharedMountPointStore(path: location, logger: common.logger())
+    func location(_ common: CommonOptions) throws -> StoreLocation {
+        try StoreLocation(common.settings().location(primary, option: "--primary", key: .primary))
+    }
+
+    func open(_ common: CommonOptions) async throws -> any PrimaryStore {
+        try await location(common).primaryStore(logger: common.logger())
     }
 }
 
@@ -44,17 +49,19 @@ struct PrimaryOptions: ParsableArguments {
 struct SecondaryOptions: ParsableArguments {
     @Option(
         name: .long,
-        help: ArgumentHelp("The directory of secondary storage, which holds template/tmpl.", valueName: "dir"))
+        help: ArgumentHelp(
+            "Secondary storage, which holds template/tmpl: a directory, or nfs://server/export.",
+            valueName: "dir|url"))
     var secondary: String?
 
-    func open(_ common: CommonOptions) throws -> LocalSecondaryStorage {
-        let location = try common.settings().location(secondary, option: "--secondary", key: .secondary)
-        guard isDirectory(location) else {
+    func open(_ common: CommonOptions) throws -> any TemplateStore {
+        let location = try StoreLocation(
+            common.settings().location(secondary, option: "--secondary", key: .secondary))
+        if case .directory(let path) = location, !isDirectory(path) {
             throw LXCError(
-                .notFound, "there is no directory \(location.escapedForDisplay) for secondary storage; make or mount it"
-            )
+                .notFound, "there is no directory \(path.escapedForDisplay) for secondary storage; make or mount it")
         }
-        return LocalSecondaryStorage(path: location, logger: common.logger())
+        return location.secondaryStorage(logger: common.logger())
     }
 }
 
@@ -72,9 +79,10 @@ struct HostOptions: ParsableArguments {
     ) async throws -> Value {
         let settings = try common.settings()
         var configuration = Configuration(
-            primary: try settings.location(primary.primary, option: "--primary", key: .primary),
-            secondary: settings[.secondary] ?? "/var/lib/lxc-hypervisor/secondary")
+            primary: try primary.location(common).description,
+            secondary: settings[.secondary] ?? Settings.defaultSecondary)
         configuration.connection = connection(settings)
+        configuration.vifs = try settings.vifs()
         configuration.logger = common.logger()
         let host = try await LXCHypervisor.open(configuration)
         do {

@@ -30,6 +30,15 @@ enum Output {
         }
     }
 
+    /// A line for each difference, and failure where there is any.
+    static func differences(_ differences: [TreeManifest.Difference], of what: String, _ common: CommonOptions) throws {
+        if common.json { try json(differences) } else { differences.forEach { print($0) } }
+        guard differences.isEmpty else {
+            let count = differences.count == 1 ? "1 entry differs" : "\(differences.count) entries differ"
+            throw LXCError(.corrupt, "\(what): \(count)")
+        }
+    }
+
     private static func trimmingEnd(_ line: String) -> Substring {
         line[..<(line.lastIndex { $0 != " " }.map { line.index(after: $0) } ?? line.startIndex)]
     }

@@ -4,7 +4,7 @@ import LXCHypervisor
 struct PoolCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "pool", abstract: "Primary stores.",
-        subcommands: [PoolInfo.self, PoolList.self, PoolCollect.self])
+        subcommands: [PoolInfo.self, PoolList.self, PoolVerify.self, PoolCollect.self])
 }
 
 struct PoolInfo: AsyncParsableCommand {
@@ -25,7 +25,7 @@ struct PoolInfo: AsyncParsableCommand {
         let store = try await primary.open(common)
         let contents = try await store.contents()
         let report = Report(
-            pool: store.id, path: store.path, capacity: try await store.capacity(),
+            pool: store.id, path: try primary.location(common).description, capacity: try await store.capacity(),
             templates: contents.templates.count, volumes: contents.volumes.count)
         if common.json { return try Output.json(report) }
         Output.facts([
@@ -53,6 +53,23 @@ struct PoolList: AsyncParsableCommand {
             [$0.id.description, "volume", $0.logicalSize?.description ?? "-", $0.template?.description ?? "-"]
         }
         Output.table(["UUID", "KIND", "SIZE", "TEMPLATE"], templates + volumes)
+    }
+}
+
+struct PoolVerify: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "verify", abstract: "Reads a template again and names what differs from what was installed.")
+
+    @Argument(help: "The template's uuid.")
+    var template: String
+    @OptionGroup var primary: PrimaryOptions
+    @OptionGroup var common: CommonOptions
+
+    func run() async throws {
+        let id = try TemplateID(parsing: template)
+        let store = try await primary.open(common)
+        let differences = try await withProgress("reading") { try await store.verifyTemplate(id, progress: $0) }
+        try Output.differences(differences, of: "template \(id)", common)
     }
 }
 

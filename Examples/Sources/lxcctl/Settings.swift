@@ -13,6 +13,9 @@ struct Settings {
 
     static let defaultFile = "/etc/lxc-hypervisor/agent.properties"
 
+    /// What stands for secondary storage where nothing needs it.
+    static let defaultSecondary = "/var/lib/lxc-hypervisor/secondary"
+
     private let file: String
     private var properties = JavaProperties()
 
@@ -36,23 +39,29 @@ struct Settings {
 
     subscript(key: Key) -> String? { properties[key.rawValue].flatMap { $0.isEmpty ? nil : $0 } }
 
+    /// What the file says of the host in CloudStack's keys.
+    func agent() throws -> AgentProperties { try AgentProperties(properties) }
+
+    /// The network drivers the file names, and the bridges they use.
+    func vifs() throws -> VifDrivers { try VifDrivers(agentProperties: properties) }
+
     /// A store's location from the command line or the file.
     func location(_ given: String?, option: String, key: Key) throws -> String {
         guard let location = given ?? self[key] else {
             throw LXCError(
                 .invalidArgument, "give \(option), or set \(key.rawValue) in \(file.escapedForDisplay)")
         }
-        return try localPath(location)
+        return location
     }
 }
 
-/// A directory's path; an NFS URL is refused by name until this version can serve it.
+/// A path of this host, where an NFS URL cannot stand.
 func localPath(_ location: String) throws -> String {
     guard !location.hasPrefix("nfs://") else {
         throw LXCError(
             .unsupported,
-            "\(location.escapedForDisplay): nfs:// locations are not offered by this version; mount the "
-                + "export and give the directory")
+            "\(location.escapedForDisplay): an nfs:// location is not possible here; mount the export and give the "
+                + "directory")
     }
     guard !location.isEmpty, !location.contains("\0") else {
         throw LXCError(.invalidArgument, "a location must not be empty")

@@ -21,9 +21,12 @@ private func printFacts(of template: Template) {
 
 struct RegisterTemplate: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "register", abstract: "Stores an archive as a template, checked and unpacked to a plain tar.")
+        commandName: "register", abstract: "Stores an archive as a template, checked and unpacked to a plain tar.",
+        discussion: "An interrupted download is resumed by the next registration of the same URL as the same template.")
 
-    @Argument(help: "A tar archive, plain or compressed.")
+    @Argument(
+        help: ArgumentHelp(
+            "A tar archive, plain, compressed or alone in a zip file: a path, or a URL of file, nfs, http or https."))
     var source: String
     @OptionGroup var secondary: SecondaryOptions
     @Option(help: ArgumentHelp("The account's number.", valueName: "n"))
@@ -39,15 +42,49 @@ struct RegisterTemplate: AsyncParsableCommand {
             "The archive's checksum: {SHA-256}hex, {SHA-512}hex and so on, or bare hex digits for MD5.",
             valueName: "checksum"))
     var checksum: String?
+    @Option(
+        help: ArgumentHelp("How large the archive and the plain tar may be, as 20GiB.", valueName: "size"),
+        transform: { try ByteCount(parsing: $0) })
+    var maxSize = ByteCount.gibibytes(50)
+    @OptionGroup var download: DownloadArguments
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
         let store = try secondary.open(common)
-        let registration = TemplateRegistration(
-            key: TemplateKey(account: account, id: id), name: name, description: description,
-            source: try localPath(source), checksum: try checksum.map { try Checksum(parsing: $0) })
+        var registration = TemplateRegistration(
+            key: TemplateKey(account: account, id: id), name: name, description: description, source: source,
+            checksum: try checksum.map { try Checksum(parsing: $0) }, maximumSize: maxSize)
+        registration.download = download.options
         let template = try await withProgress("registering") { try await store.register(registration, progress: $0) }
         if common.json { try Output.json(template) } else { printFacts(of: template) }
+    }
+}
+
+/// How an archive comes from a web server.
+struct DownloadArguments: ParsableArguments {
+    @Flag(help: "Take the archive also from an address of this host or its own networks.")
+    var allowPrivateAddresses = false
+    @Option(
+        help: ArgumentHelp(
+            "How often a download that failed is taken up again without having come further.", valueName: "n"))
+    var retries = DownloadOptions().retries
+    @Option(help: ArgumentHelp("How long a download may take, all tries together.", valueName: "seconds"))
+    var timeLimit = Int(DownloadOptions().timeLimit / .seconds(1))
+    @Option(help: ArgumentHelp("The certificates (PEM) an https server is accepted by.", valueName: "file"))
+    var caCertificates: String?
+
+    func validate() throws {
+        guard (0...1000).contains(retries) else { throw ValidationError("--retries takes a number from 0 to 1000.") }
+        guard timeLimit > 0 else { throw ValidationError("--time-limit takes a number above 0.") }
+    }
+
+    var options: DownloadOptions {
+        var options = DownloadOptions()
+        options.allowsPrivateAddresses = allowPrivateAddresses
+        options.retries = retries
+        options.timeLimit = .seconds(timeLimit)
+        options.certificateAuthorities = caCertificates
+        return options
     }
 }
 

@@ -3,7 +3,7 @@ import FoundationXML
 import Testing
 
 /// `lxcctl xml`: a specification's document.
-@Suite(.timeLimit(.minutes(2))) struct SpecificationTests {
+@Suite(.timeLimit(.minutes(15))) struct SpecificationTests {
     private let scratch: Scratch
     private static let template = "402b0be5-b840-3fef-b292-d330f3bf809a"
     private static let volume = "edb596f6-42fb-499d-8ded-8834aff52d75"

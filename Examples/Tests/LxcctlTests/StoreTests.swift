@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// Templates on secondary storage, templates and volumes on primary storage.
-@Suite(.timeLimit(.minutes(5)), .host(.root)) struct StoreTests {
+@Suite(.timeLimit(.minutes(15)), .host(.root)) struct StoreTests {
     private let scratch: Scratch
     private let primary: [String]
     private let secondary: [String]
@@ -46,6 +46,7 @@ import Testing
         let again = try await Lxcctl.run(["template", "install", "1/10"] + primary + secondary).line()
         #expect(again == id, "installed once")
 
+        #expect(try await Lxcctl.run(["pool", "verify", id] + primary).status == 0)
         let base = ["volume", "create", "--template", id, "--json"] + primary
         let volume = try await Lxcctl.run(base + ["--id-map", "0:100000:65536"]).json()
         #expect(volume.keys == Self.volumeKeys)
@@ -72,6 +73,16 @@ import Testing
         let deleted = try await Lxcctl.run(["template", "delete", "1/10", "--json"] + secondary).json()
         #expect(deleted == .object(["deleted": "1/10"]))
         #expect(try await Lxcctl.run(["template", "list", "--json"] + secondary).json()["templates"].count == 0)
+    }
+
+    @Test func changedTemplateIsNamed() async throws {
+        _ = try await register(scratch.makeArchive("root.tar.gz")).json()
+        let id = try await Lxcctl.run(["template", "install", "1/10"] + primary + secondary).line()
+        try scratch.write("other", to: "primary/\(id)/etc/empty")
+        let verified = try await Lxcctl.run(["pool", "verify", id] + primary)
+        #expect(verified.status == 1)
+        #expect(verified.stdout.split(separator: "\n").contains("changed etc/empty"))
+        try await Lxcctl.fails(["pool", "verify", UUID().uuidString.lowercased()] + primary)
     }
 
     private func expectTime(_ value: JSON, _ location: SourceLocation = #_sourceLocation) throws {

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// What a tree command that cannot be done says, and that it leaves nothing.
-@Suite(.timeLimit(.minutes(5)), .host(.root)) struct TreeFailureTests {
+@Suite(.timeLimit(.minutes(15)), .host(.root)) struct TreeFailureTests {
     private let scratch: Scratch
 
     init() throws { scratch = try Scratch() }
@@ -93,11 +93,21 @@ import Testing
         let archive = try await scratch.makeArchive("root.tar")
         let nfs = "nfs://server/export"
         for arguments in [
-            ["tree", "unpack", nfs, scratch["out"]], ["tree", "unpack", archive, nfs],
-            ["tree", "clone", nfs, scratch["out"]], ["tree", "digest", nfs], ["tree", "remove", nfs],
-            ["pool", "info", "--primary", nfs], ["template", "list", "--secondary", nfs],
+            ["tree", "unpack", nfs, scratch["out"]], ["tree", "pack", archive, nfs],
+            ["template", "list", "--secondary", nfs],
         ] {
             try await failsWithoutTrace(arguments, naming: [nfs, "mount"])
+        }
+        let away = "nfs://127.0.0.1/export/x?nfsport=1&mountport=1"
+        for arguments in [
+            ["tree", "unpack", archive, away], ["tree", "clone", away, scratch["out"]],
+            ["tree", "pack", away, scratch["out.tar"]], ["tree", "digest", away], ["tree", "remove", away],
+            ["tree", "compare", archive, away], ["pool", "info", "--primary", away],
+        ] {
+            try await failsWithoutTrace(arguments, naming: ["NFS server 127.0.0.1"])
+        }
+        for wrong in ["nfs://", "nfs://server", "nfs://server/x?nfsport=none", "nfs://server/x?unknown=1"] {
+            try await failsWithoutTrace(["tree", "digest", wrong], naming: [wrong, "nfs://server"])
         }
     }
 
@@ -121,9 +131,9 @@ import Testing
 
     @Test func identifierOutsideTheMap() async throws {
         let directory = try await scratch.makeRoot()
-        try await host("/bin/chown", "5000", "\(directory)/etc/hosts")
+        try await host("/bin/chown", "5000", "\(directory)/etc/empty")
         try await failsWithoutTrace(
-            ["tree", "clone", directory, scratch["out"], "--id-map", "0:100000:1000"], naming: ["5000", "etc/hosts"])
+            ["tree", "clone", directory, scratch["out"], "--id-map", "0:100000:1000"], naming: ["5000", "etc/empty"])
     }
 
     @Test func removeOfSomethingElse() async throws {

@@ -3,7 +3,7 @@ import Glibc
 import Testing
 
 /// Trees unpacked, cloned, digested and removed.
-@Suite(.timeLimit(.minutes(5)), .host(.root)) struct TreeTests {
+@Suite(.timeLimit(.minutes(15)), .host(.root)) struct TreeTests {
     private let scratch: Scratch
     private static let map = ["--id-map", "0:100000:65536"]
     private static let summaryKeys: Set = [
@@ -66,6 +66,28 @@ import Testing
         let before = try await Lxcctl.run("tree", "digest", root).line()
         try await host("/bin/chmod", "600", "\(root)/etc/hosts")
         #expect(try await Lxcctl.run("tree", "digest", root).line() != before)
+    }
+
+    @Test func compareNamesWhatDiffers() async throws {
+        let root = try await scratch.makeRoot()
+        let archive = try await scratch.pack("root", to: "root.tar.gz")
+        let same = try await Lxcctl.run("tree", "compare", archive, root)
+        #expect(same.status == 0)
+        #expect(same.stdout.isEmpty && same.stderr.isEmpty)
+        try await host("/bin/chmod", "600", "\(root)/etc/empty")
+        let other = try await Lxcctl.run("tree", "compare", archive, root)
+        #expect(other.status == 1)
+        #expect(other.stdout == "changed etc/empty\n")
+        #expect(other.stderr == "lxcctl: \(root): 1 entry differs\n")
+        let json = try await Lxcctl.run("tree", "compare", root, archive, "--json")
+        #expect(json.stdout.contains("\"kind\" : \"changed\"") && json.stdout.contains("\"path\" : \"etc/empty\""))
+    }
+
+    @Test func cloneWithoutDigestIsTheSame() async throws {
+        let root = try await scratch.makeRoot()
+        let summary = try await Lxcctl.run("tree", "clone", root, scratch["clone"], "--no-digest", "--json").json()
+        #expect(summary.keys == Self.summaryKeys.subtracting(["digest"]))
+        #expect(try await Lxcctl.run("tree", "compare", root, scratch["clone"]).status == 0)
     }
 
     @Test func removeIsIdempotent() async throws {

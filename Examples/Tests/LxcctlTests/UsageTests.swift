@@ -2,9 +2,10 @@ import Foundation
 import Testing
 
 /// What a command line that makes no sense, and one that asks for help, lead to.
-@Suite(.timeLimit(.minutes(2))) struct UsageTests {
+@Suite(.timeLimit(.minutes(15))) struct UsageTests {
     @Test(arguments: [
         ["nonsense"], ["tree"], ["tree", "unpack"], ["tree", "unpack", "a.tar"], ["tree", "unpack", "a", "b", "c"],
+        ["tree", "pack", "a"], ["tree", "pack", "a", "b.tar", "--strategy", "copy"],
         ["tree", "clone", "a", "b", "--strategy", "magic"], ["tree", "digest", "a", "--log-level", "loud"],
         ["tree", "unpack", "a", "b", "--limits", "entries"], ["template", "register", "a", "--account", "x"],
         ["template", "register", "a", "--account", "-1", "--id", "1", "--name", "n"],

@@ -40,6 +40,9 @@ int clinux_open(int directory, const char *path, int flags, mode_t mode);
 /// openat2(2) with RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV.
 int clinux_open_beneath(int directory, const char *path, int flags);
 
+/// openat2(2) with RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS: links and `..` are followed, and lead nowhere but below.
+int clinux_open_in_root(int directory, const char *path, int flags);
+
 /// getdents64(2).
 ssize_t clinux_getdents64(int directory, void *buffer, size_t size);
 
@@ -54,6 +57,13 @@ int clinux_link_descriptor(int descriptor, int directory, const char *name);
 
 /// chmod(2) of an inode open with O_PATH, through /proc/self/fd.
 int clinux_chmod_path_descriptor(int descriptor, mode_t mode);
+
+/// Gives the calling thread a file mode creation mask of its own and sets it to 0, so that a mode given to openat(2) is
+/// the one the file gets. Only for threads that run nobody else's code.
+int clinux_clear_own_umask(void);
+
+/// Has the calling thread alone make files as another user and group (setfsuid(2), setfsgid(2)).
+void clinux_set_creator(uid_t user, gid_t group);
 
 /// syncfs(2).
 int clinux_syncfs(int descriptor);

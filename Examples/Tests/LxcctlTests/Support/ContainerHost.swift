@@ -12,13 +12,15 @@ struct ContainerHost: Sendable {
     let network: String
 
     /// Says who it is, takes its address, then answers each line of its console; ends when asked.
+    ///
+    /// Busybox forgets what it has of a line when the time of `read` is up, so that time is long; a signal ends it anyhow.
     private static let initializer = """
         #!/bin/busybox sh
         trap 'echo asked to end; exit 0' TERM
         echo "hello from $(/bin/busybox hostname), map $(/bin/busybox tr -s ' ' </proc/self/uid_map)"
         [ -n "$ADDRESS" ] && /bin/busybox ip address add $ADDRESS/24 dev eth0 && /bin/busybox ip link set eth0 up
         [ -n "$BRIEF" ] && exit 0
-        while true; do if read -t 1 line; then echo "got $line"; fi; done
+        while true; do if read -t 60 line; then echo "got $line"; fi; done
 
         """
 
@@ -79,11 +81,16 @@ struct ContainerHost: Sendable {
     func container(_ arguments: String...) async throws -> Outcome { try await container(arguments) }
 
     func container(_ arguments: [String]) async throws -> Outcome {
-        try await Lxcctl.run(["container"] + arguments + ["--config", config])
+        try await Lxcctl.run(withConfiguration(arguments))
     }
 
     /// The command line of `lxcctl container …`, for what is not run to its end at once.
-    func arguments(_ arguments: String...) -> [String] { ["container"] + arguments + ["--config", config] }
+    func arguments(_ arguments: String...) -> [String] { withConfiguration(arguments) }
+
+    /// Options come before the arguments: what follows `--` is a container's.
+    private func withConfiguration(_ arguments: [String]) -> [String] {
+        ["container"] + arguments.prefix(1) + ["--config", config] + arguments.dropFirst()
+    }
 
     /// The containers by name.
     func containers() async throws -> [String] {

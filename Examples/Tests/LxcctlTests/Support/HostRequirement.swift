@@ -10,6 +10,8 @@ enum HostRequirement {
     case libvirtd
     /// A static busybox is installed.
     case busybox
+    /// nfs-ganesha and rpcbind are installed.
+    case nfsServer
 
     /// Why it is missing; nil where it is there.
     fileprivate var missing: String? {
@@ -17,6 +19,8 @@ enum HostRequirement {
         case .root: geteuid() == 0 ? nil : "needs root"
         case .libvirtd: Self.lacks(["/usr/sbin/libvirtd", "/usr/lib/libvirt/libvirt_lxc"], "libvirt-daemon-driver-lxc")
         case .busybox: Self.lacks(["/bin/busybox"], "busybox-static")
+        case .nfsServer:
+            Self.lacks(["/usr/bin/ganesha.nfsd", "/usr/sbin/rpcbind"], "nfs-ganesha nfs-ganesha-vfs rpcbind")
         }
     }
 

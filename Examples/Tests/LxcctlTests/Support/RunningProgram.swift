@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import Synchronization
 import Testing
 
 /// What a program left when it ended.
@@ -26,56 +27,90 @@ struct Outcome: Sendable {
 /// A program run with pipes, never with a terminal.
 ///
 /// Its output is read to the end of the pipes, not to the end of the program: a daemon that kept the tool's stdout would
-/// be found by the test that waits.
+/// be found by the test that waits. It is started by `posix_spawn`, since Foundation's `Process` keeps descriptors of
+/// every program it has run.
 final class RunningProgram: Sendable {
-    private let process: Process
-    private let input = Pipe()
+    private let processID: pid_t
+    private let input: Mutex<FileHandle?>
     private let result: Task<Outcome, Never>
 
     /// Starts it; stdin stays open until ``closeInput()`` unless `closingInput`.
     init(_ path: String, _ arguments: [String], environment: [String: String] = [:], closingInput: Bool = true) throws {
-        let process = Process()
-        let (output, errors) = (Pipe(), Pipe())
-        process.executableURL = URL(filePath: path)
-        process.arguments = arguments
-        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-        process.standardInput = input
-        process.standardOutput = output
-        process.standardError = errors
-        let ended = AsyncStream<Int32>.makeStream()
-        process.terminationHandler = {
-            ended.continuation.yield($0.terminationReason == .exit ? $0.terminationStatus : -$0.terminationStatus)
-            ended.continuation.finish()
+        let pipes = try (0...2).map { _ in try OpenPipe() }
+        let theirs = [pipes[0].reading, pipes[1].writing, pipes[2].writing]
+        let environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+        defer { for end in theirs { close(end) } }
+        do { processID = try Self.spawn(path, arguments, environment, descriptors: theirs) } catch {
+            for end in [pipes[0].writing, pipes[1].reading, pipes[2].reading] { close(end) }
+            throw error
         }
-        try process.run()
-        if closingInput { try input.fileHandleForWriting.close() }
-        self.process = process
+        let handle = FileHandle(fileDescriptor: pipes[0].writing, closeOnDealloc: true)
+        input = Mutex(closingInput ? nil : handle)
+        if closingInput { try handle.close() }
+        let (processID, outputs) = (processID, (pipes[1].reading, pipes[2].reading))
         result = Task {
-            async let stdout = Self.contents(output.fileHandleForReading)
-            async let stderr = Self.contents(errors.fileHandleForReading)
-            var status: Int32 = .min
-            for await value in ended.stream { status = value }
+            async let stdout = Self.blocking { Self.contents(outputs.0) }
+            async let stderr = Self.blocking { Self.contents(outputs.1) }
+            async let status = Self.blocking { Self.status(processID) }
             return await Outcome(status: status, stdout: stdout, stderr: stderr)
         }
     }
 
-    private static func contents(_ file: FileHandle) async -> String {
+    private static func spawn(
+        _ path: String, _ arguments: [String], _ environment: [String: String], descriptors: [Int32]
+    ) throws -> pid_t {
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        for (number, end) in descriptors.enumerated() { posix_spawn_file_actions_adddup2(&actions, end, Int32(number)) }
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        // Threads of a test's process block signals, which a program would inherit.
+        var none = sigset_t()
+        sigemptyset(&none)
+        posix_spawnattr_setsigmask(&attributes, &none)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
+        let argv = ([path] + arguments).map { strdup($0) } + [nil]
+        let envp = environment.map { strdup("\($0)=\($1)") } + [nil]
+        defer { for text in argv + envp { free(text) } }
+        var processID: pid_t = 0
+        let error = starting.withLock { _ in posix_spawn(&processID, path, &actions, &attributes, argv, envp) }
+        guard error == 0 else { throw POSIXError(POSIXErrorCode(rawValue: error) ?? .EIO) }
+        return processID
+    }
+
+    private static func blocking<Value: Sendable>(_ body: @escaping @Sendable () -> Value) async -> Value {
         await withCheckedContinuation { continuation in
-            Thread.detachNewThread {
-                let bytes = (try? file.readToEnd()) ?? Data()
-                continuation.resume(returning: String(decoding: bytes, as: UTF8.self))
-            }
+            Thread.detachNewThread { continuation.resume(returning: body()) }
         }
     }
 
+    private static func contents(_ descriptor: Int32) -> String {
+        let file = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+        return String(decoding: (try? file.readToEnd()) ?? Data(), as: UTF8.self)
+    }
+
+    private static func status(_ processID: pid_t) -> Int32 {
+        var status: Int32 = 0
+        while waitpid(processID, &status, 0) < 0 && errno == EINTR {}
+        let signal = status & 0x7f
+        return signal == 0 ? (status >> 8) & 0xff : -signal
+    }
+
     /// Sends a signal.
-    func signal(_ number: Int32) { kill(process.processIdentifier, number) }
+    func signal(_ number: Int32) { kill(processID, number) }
 
     /// Types something.
-    func type(_ text: String) throws { try input.fileHandleForWriting.write(contentsOf: Data(text.utf8)) }
+    func type(_ text: String) throws { try input.withLock { try $0?.write(contentsOf: Data(text.utf8)) } }
 
     /// Ends its input.
-    func closeInput() throws { try input.fileHandleForWriting.close() }
+    func closeInput() throws {
+        try input.withLock {
+            try $0?.close()
+            $0 = nil
+        }
+    }
 
     /// Waits for its end; kills it when it does not end in two minutes.
     func outcome() async -> Outcome {
@@ -85,6 +120,25 @@ final class RunningProgram: Sendable {
         }
         defer { watchdog.cancel() }
         return await result.value
+    }
+}
+
+/// Held while a pipe is made and while a program is started, so that no program starts between a pipe and its
+/// close-on-exec flags.
+private let starting = Mutex(())
+
+/// A pipe whose ends no other program inherits.
+private struct OpenPipe {
+    let reading: Int32
+    let writing: Int32
+
+    init() throws {
+        var ends: [Int32] = [-1, -1]
+        let isOpen = starting.withLock { _ in
+            pipe(&ends) == 0 && ends.allSatisfy { fcntl($0, F_SETFD, FD_CLOEXEC) == 0 }
+        }
+        guard isOpen else { throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO) }
+        (reading, writing) = (ends[0], ends[1])
     }
 }
 

@@ -1,0 +1,6 @@
+#define _GNU_SOURCE
+#include "fuzzing.h"
+
+#include <sys/mman.h>
+
+int cfuzzing_memory_file(void) { return memfd_create("fuzzed", MFD_CLOEXEC); }

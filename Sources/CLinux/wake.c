@@ -1,0 +1,5 @@
+#include "wake.h"
+
+#include <sys/eventfd.h>
+
+int clinux_make_wake_descriptor(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }

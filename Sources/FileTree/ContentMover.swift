@@ -1,0 +1,115 @@
+import CLinux
+import Glibc
+import LXCCore
+import Synchronization
+
+/// Brings the contents of one local file after the other to another, the best way there is, and hashes them where a
+/// digest is wanted.
+struct ContentMover {
+    private static let bufferSize = 256 << 10
+    /// How much the kernel is asked to copy between two looks at the cancellation.
+    private static let copySize: UInt64 = 16 << 20
+
+    private let tree: LocalWalkTree
+    private let strategy: TreeCopyOptions.Strategy
+    private let hashes: Bool
+    private let hasher = ContentHasher()
+    private let buffer = Buffer()
+    private var mayShare: Bool
+    private var mayCopy = true
+    /// Whether any contents were shared, and whether any were copied by the kernel.
+    private(set) var shared = false
+    private(set) var copied = false
+
+    /// Freed with its last user.
+    private final class Buffer {
+        let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: bufferSize, alignment: 4096)
+        deinit { memory.deallocate() }
+    }
+
+    /// Takes what the threads share.
+    init(_ tree: LocalWalkTree) {
+        self.tree = tree
+        strategy = tree.options.strategy
+        hashes = tree.options.computesDigest
+        mayShare = strategy == .auto || strategy == .reflink
+    }
+
+    /// Moves what `file` has up to `size` to the empty file open as `target`, or reads it where there is none.
+    ///
+    /// - Returns: the hash of the contents where a digest is wanted.
+    mutating func move(_ file: OpenFile, of entry: TreeEntry, size: UInt64, to target: CInt?) throws -> Hash? {
+        var isMoved = size == 0
+        if let target, size > 0 {
+            isMoved = try share(file, size, entry.path, to: target)
+            if !isMoved, !hashes { isMoved = try copy(file, size, entry.path, to: target) }
+        }
+        guard hashes || (!isMoved && target != nil) else { return nil }
+        if hashes { hasher.begin(size: size) }
+        let end = try read(file, entry.path, to: isMoved ? nil : target)
+        if let target, !isMoved, end < size { try Descriptor.extend(target, to: size, of: entry.path) }
+        return hashes ? hasher.finish() : nil
+    }
+
+    /// Reads all contents, hashes and writes them; returns where they end.
+    private func read(_ file: OpenFile, _ path: TreePath, to target: CInt?) throws -> UInt64 {
+        var end: UInt64 = 0
+        while let (offset, bytes) = try file.nextPiece(into: buffer.memory) {
+            try tree.cancellation.check()
+            end = offset + UInt64(bytes.count)
+            try tree.accounting.withLock { try $0.count(UInt64(bytes.count), of: path) }
+            if hashes { hasher.update(bytes, at: offset) }
+            if let target { try Descriptor.write(bytes, at: offset, of: path, to: target) }
+        }
+        return end
+    }
+
+    /// Makes the target share all extents of the file; false where the file systems cannot.
+    private mutating func share(_ file: OpenFile, _ size: UInt64, _ path: TreePath, to target: CInt) throws -> Bool {
+        guard mayShare else { return false }
+        if clinux_clone_file(target, file.descriptor.raw) == 0 {
+            shared = true
+            // The file may have grown since it was looked at. Setting a size that is right already is far from free.
+            if FileStatus(of: target)?.size != size { try Descriptor.extend(target, to: size, of: path) }
+            return true
+        }
+        guard [EOPNOTSUPP, EXDEV, EINVAL, ENOTTY, ENOSYS, EPERM].contains(errno) else {
+            throw LXCError.lastSystemCall("ioctl FICLONE", "share the extents of \"\(path)\"")
+        }
+        guard strategy != .reflink else {
+            throw LXCError(
+                .unsupported, "the file system cannot share extents with the source; use the strategy auto or copy")
+        }
+        mayShare = false
+        return false
+    }
+
+    /// Lets the kernel copy; false where it cannot.
+    private mutating func copy(_ file: OpenFile, _ size: UInt64, _ path: TreePath, to target: CInt) throws -> Bool {
+        guard mayCopy else { return false }
+        var end: UInt64 = 0
+        while let extent = try file.nextExtent() {
+            var offset = extent.lowerBound
+            while offset < extent.upperBound {
+                try tree.cancellation.check()
+                let wanted = Int(min(extent.upperBound - offset, Self.copySize))
+                let count = Descriptor.retrying {
+                    clinux_copy_file_range(file.descriptor.raw, off_t(offset), target, off_t(offset), wanted)
+                }
+                if count < 0, end == 0, [EXDEV, EOPNOTSUPP, EINVAL, ENOSYS].contains(errno) {
+                    mayCopy = false
+                    file.rewind()
+                    return false
+                }
+                guard count >= 0 else { throw LXCError.lastSystemCall("copy_file_range", "copy \"\(path)\"") }
+                guard count > 0 else { throw file.shrank() }
+                offset += UInt64(count)
+                end = offset
+                try tree.accounting.withLock { try $0.count(UInt64(count), of: path) }
+            }
+        }
+        if end < size { try Descriptor.extend(target, to: size, of: path) }
+        copied = true
+        return true
+    }
+}

@@ -1,0 +1,158 @@
+import CLinux
+import Glibc
+import LXCCore
+import Synchronization
+
+/// Makes the entries of a tree below an open root. Each thread has its own; several work on one tree.
+///
+/// Every name is made in a directory that is open, and directories are opened without following anything.
+final class EntryWriter {
+    /// What the writers of one tree share.
+    final class Tree: Sendable {
+        let root: CInt
+        let resolution: PathResolution
+        let isLossless: Bool
+        /// Who owns what this process makes here; nil where that is not certain (a server may decide otherwise).
+        let creator: (user: UInt32, group: UInt32)?
+        /// Counts how often names went away again: directories opened before may be among them.
+        let removals = Atomic(0)
+
+        init(_ staged: StagedDirectory, resolution: PathResolution, isLossless: Bool) {
+            root = staged.root.raw
+            creator = staged.creator
+            self.resolution = resolution
+            self.isLossless = isLossless
+        }
+    }
+
+    let tree: Tree
+    private let ownsUmask: Bool
+    private var parentPath: TreePath?
+    private var parent: Descriptor?
+    private var removals = 0
+    private(set) var losses = TreeLosses()
+
+    /// Takes what is common to all writers of the tree.
+    ///
+    /// - Parameters:
+    ///   - tree: where to write.
+    ///   - ownsThread: whether the thread this is used on is this package's alone.
+    init(_ tree: Tree, ownsThread: Bool) {
+        self.tree = tree
+        ownsUmask = ownsThread && clinux_clear_own_umask() == 0
+    }
+
+    /// Opens the directory an entry is in. The descriptor is valid until the next call.
+    func enterParent(of path: TreePath) throws -> CInt {
+        guard let wanted = path.parent, !wanted.isRoot else { return tree.root }
+        let removals = tree.removals.load(ordering: .acquiring)
+        if let raw = parent?.raw, parentPath == wanted, self.removals == removals { return raw }
+        parent = nil
+        parentPath = nil
+        guard let opened = tree.open(wanted, flags: clinux_o_path | clinux_o_directory) else {
+            if errno == ELOOP || errno == ENOTDIR {
+                throw LXCError(.unsafe, "\"\(path)\" would be made through something that is no directory; refused")
+            }
+            throw LXCError.lastSystemCall("openat2", "open the directory \"\(wanted)\"")
+        }
+        let raw = opened.raw
+        parent = consume opened
+        parentPath = wanted
+        self.removals = removals
+        return raw
+    }
+
+    // MARK: Making
+
+    /// Makes a directory, open to its owner alone until its attributes are set.
+    func makeDirectory(_ path: TreePath, _ name: UnsafePointer<CChar>, in directory: CInt) throws {
+        guard mkdirat(directory, name, 0o700) == 0 else {
+            throw LXCError.lastSystemCall("mkdirat", "create \"\(path)\"")
+        }
+    }
+
+    /// Makes a regular file, open for writing. The mode it gets is returned, nil where that is not certain.
+    func makeFile(
+        _ entry: TreeEntry, _ name: UnsafePointer<CChar>, in directory: CInt
+    ) throws -> (descriptor: CInt, mode: UInt16?) {
+        let mode = ownsUmask ? entry.mode & 0o777 : 0o600
+        let flags = O_RDWR | O_CREAT | O_EXCL | clinux_o_nofollow | clinux_o_cloexec
+        let raw = Descriptor.retrying { clinux_open(directory, name, flags, mode_t(mode)) }
+        guard raw >= 0 else { throw LXCError.lastSystemCall("openat", "create \"\(entry.path)\"") }
+        return (raw, ownsUmask ? mode : nil)
+    }
+
+    /// Makes a symbolic link, device or FIFO with all its attributes. Says false when it is a device and was lost.
+    func makeSpecial(_ entry: TreeEntry, _ name: UnsafePointer<CChar>, in directory: CInt) throws -> Bool {
+        let result: CInt
+        switch entry.kind {
+        case .symbolicLink(let target):
+            result = withCString(target) { symlinkat($0, directory, name) }
+        case .fifo: result = clinux_mknodat(directory, name, S_IFIFO | 0o600, 0, 0)
+        case .characterDevice(let major, let minor):
+            result = clinux_mknodat(directory, name, S_IFCHR | 0o600, major, minor)
+        case .blockDevice(let major, let minor):
+            result = clinux_mknodat(directory, name, S_IFBLK | 0o600, major, minor)
+        case .directory, .file, .hardLink: return false
+        }
+        guard result == 0 else {
+            if errno == EPERM, EntryKind(entry) == .device {
+                try lose("device", entry.path)
+                return false
+            }
+            throw LXCError.lastSystemCall("mknodat", "create \"\(entry.path)\"")
+        }
+        try apply(entry, toName: name, in: directory)
+        return true
+    }
+
+    /// Makes another name of something that is there.
+    func makeLink(_ path: TreePath, to target: TreePath) throws {
+        let directory = try enterParent(of: path)
+        guard !target.isRoot else { throw badLink(path, target, .unsafe, "to a directory") }
+        guard let opened = tree.open(target, flags: clinux_o_path), let status = FileStatus(of: opened.raw) else {
+            switch errno {
+            case ENOENT: throw badLink(path, target, .corrupt, "to an entry that did not come before it")
+            case ELOOP, ENOTDIR: throw badLink(path, target, .unsafe, "through something that is no directory")
+            default: throw LXCError.lastSystemCall("openat2", "open the hard link target \"\(target)\"")
+            }
+        }
+        guard status.type != S_IFDIR else { throw badLink(path, target, .unsafe, "to a directory") }
+        let result = withCString(path.name) { clinux_link_descriptor(opened.raw, directory, $0) }
+        guard result == 0 else { throw LXCError.lastSystemCall("linkat", "create \"\(path)\"") }
+    }
+
+    private func badLink(_ path: TreePath, _ target: TreePath, _ code: LXCError.Code, _ why: String) -> LXCError {
+        LXCError(code, "\"\(path)\" is a hard link \(why) (\"\(target)\"); refused")
+    }
+
+    /// Removes a name with everything below it. Says false when it is a directory and `keepsDirectory`.
+    ///
+    /// No other writer may be at work.
+    func remove(_ path: TreePath, keepsDirectory: Bool) throws -> Bool {
+        let directory = try enterParent(of: path)
+        return try withCString(path.name) { name in
+            if keepsDirectory, FileStatus(of: name, in: directory)?.type == S_IFDIR { return false }
+            try TreeRemover(cancellation: nil).remove(name, in: directory)
+            tree.removals.add(1, ordering: .releasing)
+            return true
+        }
+    }
+
+    // MARK: Losses
+
+    func lose(_ kind: String, _ path: TreePath) throws {
+        losses.add(kind, path)
+        if tree.isLossless {
+            throw LXCError(
+                .lossRefused, "the destination cannot hold \(kind.escapedForDisplay) of \"\(path)\"; allow losses")
+        }
+    }
+}
+
+extension EntryWriter.Tree {
+    /// Opens what a path below the root stands for; nil with `errno` set.
+    func open(_ path: TreePath, flags: CInt) -> Descriptor? {
+        resolution.open(path.bytes[...], below: root, flags: flags)
+    }
+}

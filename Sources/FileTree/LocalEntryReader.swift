@@ -1,0 +1,116 @@
+import CLinux
+import Glibc
+import LXCCore
+
+/// Reads entries of a tree that is open. Each thread has its own.
+///
+/// Every name is looked up in a directory that is open, and none is followed. What goes away between being listed and
+/// being read is counted as a loss and yields nothing.
+final class LocalEntryReader {
+    private let root: FileStatus
+    private let attributes = ExtendedAttributes()
+    private(set) var losses = TreeLosses()
+
+    /// Takes the status of the tree's root: nothing on another mount is read.
+    init(root: FileStatus) { self.root = root }
+
+    /// What a name stands for.
+    func status(_ name: UnsafePointer<CChar>, in directory: CInt, _ path: TreePath) throws -> FileStatus? {
+        guard let status = FileStatus(of: name, in: directory) else {
+            try lose(path, ifVanished: "statx")
+            return nil
+        }
+        try requireSameMount(status, path)
+        return status
+    }
+
+    /// Opens a directory.
+    func openDirectory(
+        _ name: UnsafePointer<CChar>, in directory: CInt, _ path: TreePath
+    ) throws -> (descriptor: CInt, entry: TreeEntry, status: FileStatus)? {
+        let flags = O_RDONLY | clinux_o_directory | clinux_o_nofollow
+        guard let opened = Descriptor(name, in: directory, flags: flags), let status = FileStatus(of: opened.raw) else {
+            try lose(path, ifVanished: "openat")
+            return nil
+        }
+        try requireSameMount(status, path)
+        guard let entry = try entry(path, .directory, status, .descriptor(opened.raw)) else { return nil }
+        return (opened.release(), entry, status)
+    }
+
+    /// Opens a regular file.
+    func openFile(
+        _ name: UnsafePointer<CChar>, in directory: CInt, _ path: TreePath
+    ) throws -> (file: OpenFile, status: FileStatus)? {
+        // O_NONBLOCK: a FIFO put in the file's place meanwhile must not make the open wait.
+        let flags = O_RDONLY | O_NONBLOCK | clinux_o_nofollow
+        guard let opened = Descriptor(name, in: directory, flags: flags), let status = FileStatus(of: opened.raw) else {
+            try lose(path, ifVanished: "openat")
+            return nil
+        }
+        try requireSameMount(status, path)
+        guard status.type == S_IFREG else {
+            throw LXCError(.io, "the file \"\(path)\" became something else while it was read; try again")
+        }
+        return (OpenFile(opened, path: path, size: status.size, mayHaveHoles: status.mayHaveHoles), status)
+    }
+
+    /// Reads a symbolic link, device or FIFO. A socket belongs to the program that made it and is counted as a loss.
+    func special(
+        _ name: UnsafePointer<CChar>, in directory: CInt, _ path: TreePath, _ status: FileStatus
+    ) throws -> TreeEntry? {
+        let numbers = status.deviceNumbers
+        let kind: TreeEntry.Kind
+        switch status.type {
+        case S_IFLNK:
+            guard let target = Self.readLink(name, in: directory) else {
+                try lose(path, ifVanished: "readlinkat")
+                return nil
+            }
+            kind = .symbolicLink(target: target)
+        case S_IFCHR: kind = .characterDevice(major: numbers.major, minor: numbers.minor)
+        case S_IFBLK: kind = .blockDevice(major: numbers.major, minor: numbers.minor)
+        case S_IFIFO: kind = .fifo
+        default:
+            losses.add(status.type == S_IFSOCK ? "socket" : "unknown", path)
+            return nil
+        }
+        return try entry(path, kind, status, .name(name, in: directory))
+    }
+
+    /// The entry for an inode.
+    func entry(
+        _ path: TreePath, _ kind: TreeEntry.Kind, _ status: FileStatus, _ subject: ExtendedAttributes.Subject
+    ) throws -> TreeEntry? {
+        guard let attributes = attributes.read(subject) else {
+            try lose(path, ifVanished: "listxattr")
+            return nil
+        }
+        return TreeEntry(
+            path: path, kind: kind, mode: status.mode, user: status.user, group: status.group,
+            modified: status.modified, attributes: attributes)
+    }
+
+    /// Counts an entry that went away between being listed and being read; any other failure is an error.
+    func lose(_ path: TreePath, ifVanished call: String) throws {
+        guard errno == ENOENT else { throw LXCError.lastSystemCall(call, "read \"\(path)\"") }
+        losses.add("vanished", path)
+    }
+
+    /// Refuses what is mounted into the tree.
+    func requireSameMount(_ status: FileStatus, _ path: TreePath) throws {
+        guard status.isOnSameMount(as: root) else { throw Self.mountPoint(path) }
+    }
+
+    /// The error for a mount inside a tree.
+    static func mountPoint(_ path: TreePath) -> LXCError {
+        LXCError(.unsafe, "\"\(path)\" is a mount point; unmount it, because a copy does not cross mounts")
+    }
+
+    private static func readLink(_ name: UnsafePointer<CChar>, in directory: CInt) -> [UInt8]? {
+        withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(PATH_MAX)) { buffer in
+            let length = readlinkat(directory, name, buffer.baseAddress.unsafelyUnwrapped, buffer.count)
+            return length < 0 ? nil : buffer[..<length].map { UInt8(bitPattern: $0) }
+        }
+    }
+}

@@ -1,0 +1,151 @@
+package import Foundation
+import Glibc
+package import LXCCore
+
+/// A store's place in a directory of this host, which may be on a file system other hosts have mounted too: their locks
+/// (fcntl) are carried between them by cluster file systems and NFS.
+package struct LocalStoreFiles: StoreFiles {
+    /// The directory's absolute path.
+    package let root: String
+    private let pool: BlockingPool
+
+    /// Takes a directory; nothing is opened yet.
+    package init(_ root: String, pool: BlockingPool) {
+        self.root = root
+        self.pool = pool
+    }
+
+    package var description: String { root }
+
+    /// Where something is on this host.
+    package func absolute(_ path: String) -> String { path.isEmpty ? root : "\(root)/\(path)" }
+
+    package func capacity() async throws -> (total: UInt64, available: UInt64) {
+        try await pool.run { [root] _ in
+            var status = statvfs()
+            guard statvfs(root, &status) == 0 else { throw LXCError.lastSystemCall("statvfs", "measure \(root)") }
+            let unit = UInt64(status.f_frsize)
+            return (UInt64(status.f_blocks) * unit, UInt64(status.f_bavail) * unit)
+        }
+    }
+
+    /// The host's own: hosts that share a file system keep their clocks together.
+    package func now() -> Date { Date() }
+
+    package func kind(of path: String) async throws -> StoredKind? {
+        // The place itself is the operator's to name; below it no link is followed.
+        let flags = path.isEmpty ? 0 : AT_SYMLINK_NOFOLLOW
+        let path = absolute(path)
+        return try await pool.run { _ in
+            var status = stat()
+            guard fstatat(AT_FDCWD, path, &status, flags) == 0 else {
+                if errno == ENOENT || errno == ENOTDIR { return nil }
+                throw LXCError.lastSystemCall("fstatat", "look at \(path.escapedForDisplay)")
+            }
+            return switch status.st_mode & S_IFMT {
+            case S_IFDIR: .directory
+            case S_IFREG: .file(size: UInt64(status.st_size))
+            default: .other
+            }
+        }
+    }
+
+    package func list(_ path: String) async throws -> [String] {
+        let path = absolute(path)
+        return try await pool.run { _ in try DurableFile.list(path) }
+    }
+
+    package func makeDirectory(_ path: String) async throws {
+        let path = absolute(path)
+        try await pool.run { _ in
+            try DurableFile.makeDirectory(path, mode: 0o755)
+            try DurableFile.syncDirectory(of: path)
+        }
+    }
+
+    package func makePrivateDirectory(_ path: String) async throws {
+        let path = absolute(path)
+        try await pool.run { _ in
+            try DurableFile.makeDirectory(path, mode: 0o700)
+            try Self.requirePrivate(path)
+            try DurableFile.syncDirectory(of: path)
+        }
+    }
+
+    private static func requirePrivate(_ directory: String) throws {
+        var status = stat()
+        guard lstat(directory, &status) == 0 else {
+            throw LXCError.lastSystemCall("lstat", "look at \(directory.escapedForDisplay)")
+        }
+        let isOurs = status.st_uid == geteuid() || status.st_uid == 0
+        guard status.st_mode & S_IFMT == S_IFDIR, isOurs, status.st_mode & 0o077 == 0 else {
+            throw LXCError(
+                .unsafe,
+                "\(directory.escapedForDisplay) must be a directory, no link, that belongs to this user alone; look "
+                    + "who made it, then: chmod 700, chown")
+        }
+    }
+
+    package func read(_ path: String, limit: Int) async throws -> [UInt8]? {
+        let path = absolute(path)
+        return try await pool.run { _ in try DurableFile.read(path, limit: limit) }
+    }
+
+    package func write(_ bytes: [UInt8], to path: String, mode: UInt16) async throws {
+        let path = absolute(path)
+        try await pool.run { _ in try DurableFile.write(bytes, to: path, mode: UInt32(mode)) }
+    }
+
+    package func create(_ bytes: [UInt8], at path: String) async throws -> Bool {
+        let path = absolute(path)
+        return try await pool.run { _ in
+            let staged = path + "." + RandomName.make()
+            try DurableFile.writeNew(bytes, to: staged, mode: 0o600)
+            defer { unlink(staged) }
+            // link(2) makes the whole file appear at once, for one of all that try.
+            guard link(staged, path) == 0 else {
+                let number = errno
+                // Another was first, and may have taken the staged file for garbage since.
+                var status = stat()
+                if number == EEXIST || (number == ENOENT && lstat(path, &status) == 0) { return false }
+                throw LXCError.systemCall("link", errno: number, "create \(path)")
+            }
+            try DurableFile.syncDirectory(of: path)
+            return true
+        }
+    }
+
+    package func remove(_ path: String) async throws -> Bool {
+        let path = absolute(path)
+        return try await pool.run { _ in
+            guard unlink(path) != 0 else { return true }
+            guard errno == ENOENT else { throw LXCError.lastSystemCall("unlink", "remove \(path)") }
+            return false
+        }
+    }
+
+    package func publish(_ staged: String, as path: String) async throws {
+        let (staged, path) = (absolute(staged), absolute(path))
+        try await pool.run { _ in try DurableFile.publish(staged, as: path) }
+    }
+
+    package func file(_ path: String) -> any StoredFile { LocalFile(absolute(path)) }
+
+    package func newFile(_ path: String, _ cancellation: Cancellation) throws -> any NewStoredFile {
+        try NewLocalFile(absolute(path))
+    }
+
+    package func tree(_ path: String) -> any StoredTree { LocalTree(absolute(path)) }
+
+    package func tryHold<Value>(
+        _ lock: String, _ mode: FileLock.Mode, _ body: (StoreLock) async throws -> Value
+    ) async throws -> Value? {
+        // The kernel takes it from nobody who lives.
+        try await FileLock.tryHold(absolute(lock), mode, pool: pool) { try await body(StoreLock {}) }
+    }
+
+    package func removeLock(_ lock: String) async throws {
+        // Taking a lock and letting it go is what removes its file.
+        _ = try await FileLock.tryHold(absolute(lock), pool: pool) {}
+    }
+}

@@ -1,0 +1,91 @@
+import LXCCore
+
+/// What a guest uses, as the kernel counts it.
+extension ControlGroup {
+    /// Processor time in nanoseconds.
+    var cpuNanoseconds: UInt64? {
+        guard let (path, isUnified) = directory(of: "cpuacct") else { return nil }
+        if isUnified { return Self.table("\(path)/cpu.stat")["usage_usec"].map { $0 &* 1000 } }
+        return Self.number("\(path)/cpuacct.usage")
+    }
+
+    /// Adds what is known of the memory to the statistics.
+    func readMemory(into statistics: inout GuestStatistics) {
+        guard let (path, isUnified) = directory(of: "memory") else { return }
+        let counters = Self.table("\(path)/memory.stat")
+        if let used = Self.number(isUnified ? "\(path)/memory.current" : "\(path)/memory.usage_in_bytes") {
+            statistics.memoryUsed = ByteCount(used)
+        }
+        if let limit = Self.number(isUnified ? "\(path)/memory.max" : "\(path)/memory.limit_in_bytes"),
+            limit < Self.noLimit
+        {
+            statistics.memoryLimit = ByteCount(limit)
+        }
+        statistics.memoryCache = counters[isUnified ? "file" : "total_cache"].map { ByteCount($0) }
+        statistics.swapUsed =
+            (isUnified ? Self.number("\(path)/memory.swap.current") : counters["total_swap"]).map { ByteCount($0) }
+        statistics.outOfMemoryKills =
+            Self.table(isUnified ? "\(path)/memory.events" : "\(path)/memory.oom_control")["oom_kill"]
+    }
+
+    /// Version 1 writes a number near 2⁶³, rounded down to pages, where there is no limit.
+    static let noLimit: UInt64 = 1 << 62
+
+    /// What went to and came from block devices.
+    var blockIO: GuestStatistics.BlockIO? {
+        guard let (path, isUnified) = directory(of: "blkio") else { return nil }
+        var total = GuestStatistics.BlockIO()
+        if isUnified {
+            guard let text = Self.read("\(path)/io.stat") else { return nil }
+            for field in text.split(whereSeparator: \.isWhitespace) {
+                let parts = field.split(separator: "=")
+                guard parts.count == 2, let number = UInt64(parts[1]) else { continue }
+                switch parts[0] {
+                case "rbytes": total.readBytes &+= number
+                case "wbytes": total.writtenBytes &+= number
+                case "rios": total.readRequests &+= number
+                case "wios": total.writeRequests &+= number
+                default: break
+                }
+            }
+            return total
+        }
+        guard let bytes = Self.sums("\(path)/blkio.throttle.io_service_bytes_recursive"),
+            let requests = Self.sums("\(path)/blkio.throttle.io_serviced_recursive")
+        else { return nil }
+        return .init(
+            readBytes: bytes.read, readRequests: requests.read, writtenBytes: bytes.written,
+            writeRequests: requests.written)
+    }
+
+    /// The sums over all devices of a file of `MAJOR:MINOR Operation number` lines.
+    private static func sums(_ path: String) -> (read: UInt64, written: UInt64)? {
+        guard let text = read(path) else { return nil }
+        var sums: (read: UInt64, written: UInt64) = (0, 0)
+        for line in text.split(separator: "\n") {
+            let fields = line.split(separator: " ")
+            guard fields.count == 3, let number = UInt64(fields[2]) else { continue }
+            if fields[1] == "Read" { sums.read &+= number }
+            if fields[1] == "Write" { sums.written &+= number }
+        }
+        return sums
+    }
+
+    /// How many processes the guest has: those of the group and of all below it, but for the controller, the host's own.
+    var processes: Int? {
+        guard let (path, _) = directory(of: "freezer"), DurableFile.isDirectory(path) else { return nil }
+        var count = 0
+        var waiting = [path]
+        // A guest may nest groups; nobody needs thousands, and it must not cost the host more.
+        var visits = 4096
+        while let directory = waiting.popLast(), visits > 0 {
+            visits -= 1
+            count += Self.read("\(directory)/cgroup.procs")?.utf8.count { $0 == 0x0A } ?? 0
+            for name in (try? DurableFile.list(directory)) ?? [] {
+                let child = "\(directory)/\(name)"
+                if DurableFile.isDirectory(child) { waiting.append(child) }
+            }
+        }
+        return max(0, count - 1)
+    }
+}

@@ -1,0 +1,120 @@
+import CLinux
+import FileTree
+import Glibc
+import LXCCore
+
+/// Starts the program that enters a container, and hears from it until the command runs.
+struct EnterStarter {
+    /// A command that runs.
+    struct Started {
+        var input: DescriptorStream
+        var output: DescriptorStream
+        /// Nil for a command with a terminal.
+        var errorOutput: DescriptorStream?
+        var report: DescriptorStream
+        var starter: pid_t
+        var group: ProcessGroup
+    }
+
+    /// Starts a command.
+    ///
+    /// - Throws: `LXCError` saying which step failed, `notFound` where the program is not there.
+    static func start(
+        _ command: ResolvedCommand, _ confinement: Confinement, in namespaces: GuestNamespaces, shown: String
+    ) async throws -> Started {
+        let kinds = namespaces.descriptors.map(\.kind)
+        let script = EnterScript(command, confinement, namespaces: kinds)
+        let pipes = try CommandPipes(withTerminal: command.hasTerminal)
+        let starter = try await BlockingPool.shared.run { _ in
+            let program = try EnterProgram.make(script.list)
+            defer { pipes.closeProgramEnds() }
+            return try spawn(program, pipes, namespaces)
+        }
+        do {
+            return try await listen(to: starter, pipes, script, shown: shown)
+        } catch {
+            // It ends when nobody listens to it; what it had started ends with it.
+            kill(starter, SIGKILL)
+            pipes.report.close()
+            try? await Task { try await BlockingPool.shared.run { _ in _ = clinux_await_child(starter, 0) } }.value
+            throw error
+        }
+    }
+
+    private static func listen(
+        to starter: pid_t, _ pipes: CommandPipes, _ script: EnterScript, shown: String
+    ) async throws -> Started {
+        var terminal: DescriptorStream?
+        while let message = try await pipes.report.receive(ExitReport.size) {
+            if message.descriptor >= 0 {
+                guard clinux_is_terminal_master(message.descriptor) == 1, terminal == nil else {
+                    close(message.descriptor)
+                    throw LXCError(.unsafe, "\(shown) has no real terminals in its /dev/pts; mount devpts there")
+                }
+                terminal = try DescriptorStream(Descriptor(adopting: message.descriptor))
+            }
+            switch message.bytes.count {
+            case 16:
+                throw failure(message.bytes, script, shown)
+            case 8:
+                let number = message.bytes.withUnsafeBytes { $0.loadUnaligned(as: Int64.self) }
+                guard let input = terminal ?? pipes.input, let output = terminal ?? pipes.output else { break }
+                return Started(
+                    input: input, output: output, errorOutput: pipes.errorOutput, report: pipes.report,
+                    starter: starter, group: ProcessGroup(pid_t(number)))
+            default:
+                break
+            }
+        }
+        throw LXCError(.invalidState, "\(shown) ended before the command began")
+    }
+
+    private static func failure(_ bytes: [UInt8], _ script: EnterScript, _ shown: String) -> LXCError {
+        let words = bytes.withUnsafeBytes { bytes in
+            [0, 8].map { bytes.loadUnaligned(fromByteOffset: $0, as: UInt64.self) }
+        }
+        let purpose = script.list.purpose(of: Int(clamping: words[1]))
+        return LXCError.systemCall("enter", errno: CInt(truncatingIfNeeded: words[0]), "\(purpose) in \(shown)")
+    }
+
+    /// Blocks; posix_spawn(3) needs no copy of this program's memory.
+    private static func spawn(
+        _ file: borrowing Descriptor, _ pipes: CommandPipes, _ namespaces: GuestNamespaces
+    ) throws -> pid_t {
+        var actions = posix_spawn_file_actions_t()
+        var attributes = posix_spawnattr_t()
+        posix_spawn_file_actions_init(&actions)
+        posix_spawnattr_init(&attributes)
+        defer {
+            posix_spawn_file_actions_destroy(&actions)
+            posix_spawnattr_destroy(&attributes)
+        }
+        let program = EnterScript.Number.program(after: namespaces.descriptors.count)
+        // First out of the way of the numbers they will have, which are all from 0 to the program's.
+        let sources = pipes.programEnds + namespaces.descriptors.map(\.number) + [file.raw]
+        var away: [CInt] = []
+        defer { for number in away { close(number) } }
+        for (source, target) in zip(sources, 0...CInt(program)) {
+            let number = fcntl(source, F_DUPFD_CLOEXEC, 64)
+            guard number >= 0 else { throw LXCError.lastSystemCall("fcntl", "start a command") }
+            away.append(number)
+            posix_spawn_file_actions_adddup2(&actions, number, target)
+        }
+        clinux_spawn_close_from(&actions, CInt(program) + 1)
+        var signals = sigset_t()
+        sigfillset(&signals)
+        posix_spawnattr_setsigdefault(&attributes, &signals)
+        sigemptyset(&signals)
+        posix_spawnattr_setsigmask(&attributes, &signals)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
+        var process: pid_t = 0
+        let path = "/proc/self/fd/\(program)"
+        // Its name in lists of processes; it has no environment.
+        let result = "lxc-enter".withCString { name in
+            let arguments = [UnsafeMutablePointer(mutating: name), nil]
+            return posix_spawn(&process, path, &actions, &attributes, arguments, [nil])
+        }
+        guard result == 0 else { throw LXCError.systemCall("posix_spawn", errno: result, "start a command") }
+        return process
+    }
+}

@@ -1,0 +1,91 @@
+/// A command to run inside a guest.
+public struct GuestCommand: Hashable, Sendable {
+    /// As whom it runs.
+    public enum User: Hashable, Sendable {
+        /// The guest's root.
+        case root
+        /// Ids as the guest sees them, and the groups beside the first.
+        case ids(user: UInt32, group: UInt32, groups: [UInt32] = [])
+        /// A name of the guest's `/etc/passwd`, with the groups its `/etc/group` gives it. The files are read as data:
+        /// nothing of the guest runs to answer (CVE-2019-14271).
+        case name(String)
+    }
+
+    /// The program and its arguments. A program without `/` is looked for in the directories of `PATH`, inside.
+    public var arguments: [String]
+    /// Added to the environment, which is `PATH`, `HOME`, `USER`, `container`, and `TERM` on a terminal. Nothing of this
+    /// program's own environment is in it.
+    public var environment: [String: String] = [:]
+    /// Where it starts: an absolute path inside.
+    public var workingDirectory = "/"
+    /// As whom it runs.
+    public var user = User.root
+    /// The size of the terminal it gets; nil gives it pipes.
+    public var terminal: TerminalSize?
+
+    /// A command of the guest's root, with pipes.
+    public init(_ arguments: [String]) { self.arguments = arguments }
+}
+
+/// The size of a terminal in characters.
+public struct TerminalSize: Hashable, Sendable {
+    /// Lines.
+    public var rows: UInt16
+    /// Characters in a line.
+    public var columns: UInt16
+
+    /// Takes both.
+    public init(rows: UInt16 = 24, columns: UInt16 = 80) {
+        self.rows = rows
+        self.columns = columns
+    }
+}
+
+/// How a command ended.
+public enum GuestExit: Hashable, Sendable {
+    /// By itself, with a status from 0 to 255.
+    case exited(Int32)
+    /// By a signal.
+    case signalled(Int32)
+
+    /// As shells say it: the status, or 128 and the signal's number.
+    public var shellStatus: Int32 {
+        switch self {
+        case .exited(let status): status
+        case .signalled(let signal): 128 + signal
+        }
+    }
+}
+
+/// A command that runs inside a guest. Dropping the last reference kills it.
+public protocol GuestProcess: Sendable {
+    /// What it writes on its standard output, or on its terminal. For one reader; a command waits while nobody reads.
+    var output: any AsyncSequence<[UInt8], any Error> & Sendable { get }
+
+    /// What it writes on its standard error; on a terminal that is part of ``output``, and this is empty.
+    var errorOutput: any AsyncSequence<[UInt8], any Error> & Sendable { get }
+
+    /// Gives bytes to its standard input, and waits while it takes no more.
+    ///
+    /// - Throws: `LXCError` `invalidState` when it reads no more.
+    func write(_ bytes: [UInt8]) async throws
+
+    /// Ends its standard input; on a terminal it is what Ctrl-D is.
+    func closeInput() async throws
+
+    /// Tells it that its terminal has another size.
+    ///
+    /// - Throws: `LXCError` `invalidState` when it has no terminal.
+    func resize(to size: TerminalSize) async throws
+
+    /// Sends a signal to it and what it started, its process group. A command that has ended is no error.
+    ///
+    /// - Throws: `LXCError` `invalidArgument` for a number that is no signal.
+    func send(signal: Int32) throws
+
+    /// Waits for its end. A task that is cancelled meanwhile kills it.
+    ///
+    /// - Returns: how it ended.
+    /// - Throws: `CancellationError`, after it has been killed.
+    func exit() async throws -> GuestExit
+}

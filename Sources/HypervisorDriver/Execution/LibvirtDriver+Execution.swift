@@ -1,0 +1,105 @@
+import CLinux
+public import FileTree
+import Glibc
+public import LXCCore
+import Libvirt
+
+/// Commands and files inside containers of this host.
+extension LibvirtDriver {
+    /// Runs a command in a container.
+    ///
+    /// It has the ids, capabilities, control groups and root directory the container has, and of the host nothing but
+    /// its streams.
+    ///
+    /// - Throws: `LXCError` `invalidState` when the container does not run, or is suspended; `notFound` when it has no
+    ///   such program, user or directory; `unsupported` for virtual machines and on a connection to another host, and
+    ///   where a security module confines the container, whose label the command would not have.
+    public func execute(_ command: GuestCommand, in guest: ContainerName) async throws -> any GuestProcess {
+        let facts = try await withInit(of: guest) { first, shown in
+            if let label = try first.securityLabel() {
+                throw LXCError(
+                    .unsupported,
+                    "\(shown) is confined by its security label \(label.escapedForDisplay), which a command cannot be given"
+                )
+            }
+            let confinement = try Confinement(
+                boundingSet: first.boundingSet(), memoryKillAdjustment: first.memoryKillAdjustment(),
+                controlGroupFiles: first.controlGroupFiles())
+            let root = ConfinedRoot(try first.root(), shown: shown)
+            return try (
+                command: ResolvedCommand(command, GuestAccounts(root)), confinement: confinement,
+                namespaces: GuestNamespaces(of: first, shown: shown)
+            )
+        }
+        let started = try await EnterStarter.start(
+            facts.command, facts.confinement, in: facts.namespaces, shown: "container \(guest)")
+        let process = EnteredProcess(started)
+        if let size = command.terminal { try await process.resize(to: size) }
+        return process
+    }
+
+    /// The root directory as a running container sees it.
+    ///
+    /// - Throws: `LXCError` `invalidState` when the container does not run, or is suspended; `unsupported` for virtual
+    ///   machines and on a connection to another host.
+    public func root(of guest: ContainerName) async throws -> ConfinedRoot {
+        try await withInit(of: guest) { first, shown in
+            try ConfinedRoot(first.root(), creator: first.rootIDs(), shown: shown)
+        }
+    }
+
+    /// Sets the size of the container's first terminal, which libvirt makes its console; libvirt passes bytes on, but no
+    /// size.
+    ///
+    /// - Throws: `LXCError` `invalidState` when the container does not run; `unsafe` when its console is no terminal.
+    public func resizeConsole(of guest: ContainerName, to size: TerminalSize) async throws {
+        let root = try await root(of: guest)
+        try await BlockingPool.shared.run { _ in
+            let terminal = try root.openTerminal("/dev/pts/0")
+            guard clinux_set_window_size(terminal.raw, size.rows, size.columns) == 0 else {
+                throw LXCError.lastSystemCall("ioctl", "resize the console of container \(guest)")
+            }
+        }
+    }
+
+    /// How long after its start a container may have no process 1 yet.
+    private static let startPatience = Duration.seconds(5)
+
+    /// Calls `body` with process 1 of a running container, on a thread that may block.
+    func withInit<Value: Sendable>(
+        of guest: ContainerName, _ body: @escaping @Sendable (GuestInit, _ shown: String) throws -> Value
+    ) async throws -> Value {
+        let shown = "container \(guest)"
+        let first = try await findInit(of: guest, shown: shown)
+        return try await BlockingPool.shared.run { _ in try body(first, shown) }
+    }
+
+    private func findInit(of guest: ContainerName, shown: String) async throws -> GuestInit {
+        guard kind == .lxc, connection.isLocal else {
+            throw LXCError(.unsupported, "only containers of this host can be entered, and \(guest) is none")
+        }
+        let deadline = ContinuousClock.now + Self.startPatience
+        while true {
+            let controller = try await controller(of: guest)
+            do {
+                let first = try await BlockingPool.shared.run { _ in try GuestInit(childOf: controller, shown: shown) }
+                // The number of a controller that has ended can be another's; then this is somebody else's process 1.
+                if try await self.controller(of: guest) == controller { return first }
+            } catch let error as LXCError where error.code == .invalidState {
+                // It comes a moment after the start has returned.
+                guard ContinuousClock.now < deadline, try await self.guest(guest).state.isActive else { throw error }
+            }
+            try await Task.sleep(for: .milliseconds(20))
+        }
+    }
+
+    /// The process of libvirt's that keeps a running container.
+    private func controller(of guest: ContainerName) async throws -> Int32 {
+        let found = try await self.guest(guest)
+        guard found.state == .running || found.state == .blocked, let controller = found.id else {
+            let remedy = found.state == .paused ? "is suspended; resume it" : "is not running; start it"
+            throw LXCError(.invalidState, "container \(guest) \(remedy)")
+        }
+        return controller
+    }
+}

@@ -1,0 +1,71 @@
+import LXCCore
+
+/// A signal to a container's init, by Linux's number for it (signal(7), x86's for the classic ones).
+public struct GuestSignal: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
+    /// The number.
+    public let rawValue: Int32
+
+    /// Takes a number; nil for one that is no signal.
+    public init?(rawValue: Int32) {
+        guard (1...64).contains(rawValue) else { return nil }
+        self.rawValue = rawValue
+    }
+
+    private init(_ number: Int32) { rawValue = number }
+
+    /// SIGHUP.
+    public static let hangup = Self(1)
+    /// SIGINT, Ctrl-Alt-Del to most inits.
+    public static let interrupt = Self(2)
+    /// SIGUSR1.
+    public static let user1 = Self(10)
+    /// SIGUSR2: BusyBox's init powers off.
+    public static let user2 = Self(12)
+    /// SIGTERM: what a plain program expects.
+    public static let terminate = Self(15)
+    /// SIGPWR, the power fails: what LXC sends SysV's init and Upstart.
+    public static let powerFailure = Self(30)
+    /// SIGRTMIN+3 of the C library: systemd halts (systemd(1)).
+    public static let systemdHalt = Self(firstRealTime + 3)
+
+    /// The C library keeps two real-time signals to itself.
+    private static let firstRealTime: Int32 = 34
+
+    private static let names: [String: Int32] = [
+        "HUP": 1, "INT": 2, "QUIT": 3, "ABRT": 6, "KILL": 9, "USR1": 10, "USR2": 12, "ALRM": 14, "TERM": 15,
+        "CONT": 18, "STOP": 19, "WINCH": 28, "PWR": 30,
+    ]
+
+    /// Reads `SIGTERM`, `TERM`, `SIGRTMIN+3` or a number.
+    ///
+    /// - Throws: `LXCError` `invalidArgument`.
+    public init(parsing text: String) throws {
+        let name = text.hasPrefix("SIG") ? text.dropFirst(3) : text[...]
+        let number: Int32?
+        if name.hasPrefix("RTMIN+") {
+            number = Int32(name.dropFirst(6)).flatMap { (0...30).contains($0) ? Self.firstRealTime + $0 : nil }
+        } else {
+            number = Self.names[String(name)] ?? (name == "RTMIN" ? Self.firstRealTime : Int32(text))
+        }
+        guard let number, let signal = Self(rawValue: number) else {
+            throw LXCError(
+                .invalidArgument,
+                "\"\(text.escapedForDisplay)\" is no signal; expected a name as SIGTERM or SIGRTMIN+3, or 1 to 64")
+        }
+        self = signal
+    }
+
+    /// The name, as `SIGRTMIN+3`; the number where there is no name.
+    public var description: String {
+        if rawValue >= Self.firstRealTime { return "SIGRTMIN+\(rawValue - Self.firstRealTime)" }
+        return Self.names.first { $0.value == rawValue }.map { "SIG\($0.key)" } ?? "\(rawValue)"
+    }
+}
+
+extension GuestSignal: Codable {
+    /// Reads the name.
+    public init(from decoder: any Decoder) throws { try self.init(parsing: String(from: decoder)) }
+
+    /// Writes the name.
+    public func encode(to encoder: any Encoder) throws { try description.encode(to: encoder) }
+}

@@ -1,0 +1,43 @@
+import LXCCore
+
+extension ContainerSpecification.CPU {
+    /// The processors of a CloudStack service offering.
+    ///
+    /// Shares are processors × MHz. On control groups of version 2 they are scaled to the range 1 to 10000 by what all of
+    /// the host's processors have in MHz, rounded up, and at least 2, because libvirt before 9.1 takes no less. Where the
+    /// use is limited, the period is 10000 µs and the quota that percentage of it; where the quota would be less than the
+    /// 1000 µs libvirt takes, it is 1000 and the period longer, up to 1000000.
+    ///
+    /// - Parameters:
+    ///   - count: the processors.
+    ///   - megahertz: what each of them is promised, after overcommitment.
+    ///   - limit: the share of a processor's time it may use, 0.4 for 40 %; nil limits nothing.
+    ///   - hostCapacity: what all processors of the host have together in MHz, where its control groups are of version 2.
+    /// - Returns: the values for the specification.
+    /// - Throws: `LXCError` `invalidArgument` for numbers that are not positive.
+    public static func cloudStack(
+        count: Int, megahertz: Int, limit: Double? = nil, hostCapacity: Int? = nil
+    ) throws -> Self {
+        guard count > 0, megahertz > 0, hostCapacity ?? 1 > 0,
+            count.multipliedReportingOverflow(by: megahertz).overflow == false
+        else { throw LXCError(.invalidArgument, "processors and MHz of an offering must be above zero") }
+        let requested = count * megahertz
+        var shares = requested
+        if let hostCapacity {
+            let (product, overflow) = requested.multipliedReportingOverflow(by: 10_000)
+            shares = overflow ? 10_000 : min(10_000, product / hostCapacity + (product % hostCapacity == 0 ? 0 : 1))
+        }
+        var cpu = Self(count: count, shares: UInt32(min(262_144, max(2, shares))))
+        if let limit {
+            guard limit > 0, limit.isFinite else {
+                throw LXCError(.invalidArgument, "the processor limit of an offering must be above zero")
+            }
+            (cpu.period, cpu.quota) = (10_000, Int64(min(10_000 * limit, 17_592_186_044_415)))
+            if let quota = cpu.quota, quota < 1000 {
+                cpu.quota = 1000
+                cpu.period = UInt64(min(1_000_000, 1000 / limit))
+            }
+        }
+        return cpu
+    }
+}

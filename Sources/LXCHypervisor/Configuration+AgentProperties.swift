@@ -1,0 +1,98 @@
+import Foundation
+import Glibc
+public import LXCCore
+import Logging
+import VifDriver
+
+extension Configuration {
+    /// A host as CloudStack's `agent.properties` describes it, in CloudStack's mode: privileged containers that libvirt
+    /// forgets when they end, in the layout of its first era.
+    ///
+    /// Set `policy.mode` to `standard` for unprivileged containers on the same host. The heartbeat has the address of
+    /// `private.network.device`, where that has one.
+    ///
+    /// - Parameters:
+    ///   - properties: the file's contents; ``AgentProperties/unknown`` of the same says which keys nobody knows.
+    ///   - secondary: the directory of secondary storage, which CloudStack's management server names and not this file.
+    /// - Throws: `LXCError` `invalidArgument` and `unsupported` as ``AgentProperties/init(_:)`` says.
+    public init(agentProperties properties: JavaProperties, secondary: String) throws {
+        try self.init(agentProperties: AgentProperties(properties), secondary: secondary)
+    }
+
+    /// A host as CloudStack's `agent.properties` describes it.
+    ///
+    /// - Parameters:
+    ///   - properties: what the file says.
+    ///   - secondary: the directory of secondary storage.
+    /// - Throws: `LXCError` `invalidArgument` for a direct network driver without device or mode.
+    public init(agentProperties properties: AgentProperties, secondary: String) throws {
+        self.init(primary: properties.localStoragePath, secondary: secondary)
+        pool = properties.localStorageID
+        if let uri = properties.hypervisorURI { connection = .uri(uri) }
+        vifs = try properties.drivers()
+        policy.mode = .cloudStack
+        policy.stopTimeout = properties.stopTimeout
+        policy.reservedMemory = properties.reservedMemory
+        policy.overcommittedMemory = properties.overcommittedMemory
+        policy.heartbeat = properties.privateDevice.flatMap(HostAddress.ofDevice).map { .init(address: $0) }
+        for key in properties.unknown.keys.sorted() {
+            logger.warning("agent.properties has a key nobody knows", metadata: ["key": "\(key.escapedForDisplay)"])
+        }
+    }
+}
+
+extension AgentProperties {
+    /// The network drivers the properties name.
+    ///
+    /// - Throws: `LXCError` `invalidArgument` for a direct driver without device or mode.
+    public func drivers() throws -> VifDrivers {
+        VifDrivers(
+            standard: try driver(vifDriver), byTraffic: try vifDrivers.mapValues { try driver($0) })
+    }
+
+    private func driver(_ name: VifDriverName) throws -> any VifDriver {
+        switch name {
+        case .bridge:
+            var bridges: [TrafficType: String] = [.control: controlBridge]
+            bridges[.public] = publicDevice
+            bridges[.management] = privateDevice
+            bridges[.storage] = privateDevice
+            bridges[.guest] = guestDevice ?? privateDevice
+            return BridgeVifDriver(devices: bridges)
+        case .direct:
+            guard let directDevice, let directMode else {
+                throw LXCError(
+                    .invalidArgument,
+                    "the direct network driver needs network.direct.device and network.direct.source.mode")
+            }
+            return DirectVifDriver(device: directDevice, mode: directMode)
+        }
+    }
+}
+
+/// Addresses of this host.
+enum HostAddress {
+    /// The first IPv4 address of a device; nil where it has none.
+    static func ofDevice(_ device: String) -> String? {
+        var list: UnsafeMutablePointer<ifaddrs>?
+        guard getifaddrs(&list) == 0 else { return nil }
+        defer { freeifaddrs(list) }
+        var next = list
+        while let entry = next?.pointee {
+            next = entry.ifa_next
+            guard let address = entry.ifa_addr, address.pointee.sa_family == sa_family_t(AF_INET),
+                String(cString: entry.ifa_name) == device
+            else { continue }
+            var text = [CChar](repeating: 0, count: Int(INET_ADDRSTRLEN))
+            let isWritten = address.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { address in
+                withUnsafePointer(to: &address.pointee.sin_addr) {
+                    inet_ntop(AF_INET, $0, &text, socklen_t(text.count)) != nil
+                }
+            }
+            if isWritten {
+                return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+            }
+        }
+        return nil
+    }
+}

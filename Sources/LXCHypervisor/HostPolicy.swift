@@ -1,0 +1,59 @@
+public import LXCCore
+
+/// How a host's containers are kept, beside what each specification says.
+public struct HostPolicy: Sendable {
+    /// Whose habits the host has.
+    public enum Mode: String, Hashable, Sendable, Codable, CaseIterable {
+        /// This package's: unprivileged unless asked otherwise, and known to libvirt until they are destroyed.
+        case standard
+        /// CloudStack's: privileged unless asked otherwise, and forgotten by libvirt when they end, because the management
+        /// server knows them.
+        case cloudStack
+    }
+
+    /// The waits before a container that ended by itself is started again.
+    public struct BackOff: Hashable, Sendable {
+        /// The first wait; each further one is twice as long.
+        public var initial: Duration
+        /// The longest wait. Who ran longer than that begins with the first again.
+        public var maximum: Duration
+
+        /// Takes both; by default one second, and one minute.
+        public init(initial: Duration = .seconds(1), maximum: Duration = .seconds(60)) {
+            self.initial = initial
+            self.maximum = maximum
+        }
+    }
+
+    /// The file by which CloudStack's hosts on NFS pools show each other that they are alive.
+    public struct Heartbeat: Hashable, Sendable {
+        /// The host's private address, by which the others know the file.
+        public var address: String
+        /// The time between two writes.
+        public var interval: Duration
+
+        /// Takes both; by default CloudStack's 60 seconds.
+        public init(address: String, interval: Duration = .seconds(60)) {
+            self.address = address
+            self.interval = interval
+        }
+    }
+
+    /// Whose habits the host has.
+    public var mode = Mode.standard
+    /// How long a container that is asked to end has for it, where the caller does not say.
+    public var stopTimeout = Duration.seconds(30)
+    /// The waits before a container is started again.
+    public var backOff = BackOff()
+    /// Where unprivileged containers get their ids from.
+    public var idMaps = IDMapPolicy()
+    /// Memory kept for the host itself: CloudStack's `host.reserved.mem.mb`, 1024 MiB.
+    public var reservedMemory = ByteCount.mebibytes(1024)
+    /// Memory promised beyond what there is: CloudStack's `host.overcommit.mem.mb`.
+    public var overcommittedMemory = ByteCount(0)
+    /// The heartbeat ``LXCHypervisor/run()`` writes into the primary store; nil writes none.
+    public var heartbeat: Heartbeat?
+
+    /// This package's habits.
+    public init() {}
+}

@@ -1,0 +1,158 @@
+package import FileTree
+import Foundation
+import LXCCore
+
+/// Writes an identity into a root nobody runs from.
+package struct IdentityWriter {
+    private let identity: GuestIdentity
+    private let specification: ContainerSpecification
+    private let root: ConfinedRoot
+
+    private static let fileLimit = 1 << 20
+
+    package init(identity: GuestIdentity, specification: ContainerSpecification, root: ConfinedRoot) {
+        self.identity = identity
+        self.specification = specification
+        self.root = root
+    }
+
+    private var hostName: String { identity.hostName ?? specification.name.description }
+
+    /// The container's root, as the host counts.
+    private var owner: (user: UInt32, group: UInt32) {
+        (specification.idMap?.hostUser(0) ?? 0, specification.idMap?.hostGroup(0) ?? 0)
+    }
+
+    /// Writes all of it. Blocks.
+    package func write() throws {
+        if try isDirectory("/etc") {
+            try write("\(hostName)\n", to: "/etc/hostname")
+            try writeHosts()
+            try writeNameServers()
+            try resetMachineID()
+        }
+        try renewHostKeys()
+        try writeAuthorizedKeys()
+        try writeNetworks()
+        try writeCloudInit()
+    }
+
+    // MARK: Names
+
+    /// The line 127.0.1.1 is Debian's for the host's own name; a template's is of the host it was made on.
+    private func writeHosts() throws {
+        let old = String(decoding: try root.read("/etc/hosts", limit: Self.fileLimit) ?? [], as: UTF8.self)
+        var lines = old.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+        lines.removeAll { $0.split(whereSeparator: \.isWhitespace).first == "127.0.1.1" }
+        while lines.last?.isEmpty == true { lines.removeLast() }
+        if lines.isEmpty { lines = ["127.0.0.1\tlocalhost", "::1\tlocalhost ip6-localhost ip6-loopback"] }
+        let short = hostName.prefix { $0 != "." }
+        lines.append("127.0.1.1\t\(short == hostName ? hostName : "\(hostName) \(short)")")
+        try write(lines.joined(separator: "\n") + "\n", to: "/etc/hosts")
+    }
+
+    private func writeNameServers() throws {
+        guard !identity.nameServers.isEmpty else { return }
+        var lines = identity.nameServers.map { "nameserver \($0)\n" }
+        if !identity.searchDomains.isEmpty { lines.append("search \(identity.searchDomains.joined(separator: " "))\n") }
+        try write(lines.joined(), to: "/etc/resolv.conf")
+    }
+
+    private func resetMachineID() throws {
+        guard identity.resetsMachineID else { return }
+        if try root.status("/etc/machine-id") != nil { try write("", to: "/etc/machine-id", mode: 0o444) }
+        // Often a link to the other; D-Bus makes it anew.
+        if try root.status("/var/lib/dbus/machine-id")?.kind == .file { try root.remove("/var/lib/dbus/machine-id") }
+    }
+
+    // MARK: SSH
+
+    private func renewHostKeys() throws {
+        guard identity.renewsHostKeys, try isDirectory("/etc/ssh") else { return }
+        let old = try root.list("/etc/ssh").filter { $0.hasPrefix("ssh_host_") && $0.contains("_key") }
+        guard !old.isEmpty else { return }
+        for name in old { try root.remove("/etc/ssh/\(name)") }
+        let key = SSHHostKey(comment: "root@\(hostName)")
+        try write(key.privateText, to: "/etc/ssh/ssh_host_ed25519_key", mode: 0o600)
+        try write(key.publicText, to: "/etc/ssh/ssh_host_ed25519_key.pub")
+    }
+
+    private func writeAuthorizedKeys() throws {
+        guard !identity.authorizedKeys.isEmpty else { return }
+        try makeDirectories(["root": 0o700, "root/.ssh": 0o700])
+        let text = identity.authorizedKeys.map { "\($0)\n" }.joined()
+        try write(text, to: "/root/.ssh/authorized_keys", mode: 0o600)
+    }
+
+    // MARK: Networks
+
+    private func writeNetworks() throws {
+        guard !identity.networks.isEmpty else { return }
+        if try isDirectory("/etc/systemd/network") {
+            for network in identity.networks {
+                try write(Self.networkd(network), to: "/etc/systemd/network/10-lxc-\(network.device).network")
+            }
+        }
+        if try isDirectory("/etc/network") {
+            let text = (["auto lo\niface lo inet loopback\n"] + identity.networks.map(Self.ifupdown)).joined(
+                separator: "\n")
+            try write(text, to: "/etc/network/interfaces")
+        }
+    }
+
+    /// systemd.network(5).
+    private static func networkd(_ network: GuestIdentity.Network) -> String {
+        var lines = ["[Match]", "Name=\(network.device)", "", "[Network]"]
+        lines += network.addresses.isEmpty ? ["DHCP=yes"] : network.addresses.map { "Address=\($0)" }
+        lines += network.gateways.map { "Gateway=\($0)" }
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    /// interfaces(5).
+    private static func ifupdown(_ network: GuestIdentity.Network) -> String {
+        var lines = ["auto \(network.device)"]
+        if network.addresses.isEmpty { lines.append("iface \(network.device) inet dhcp") }
+        var routed: Set<Bool> = []
+        for address in network.addresses {
+            let isSix = address.contains(":")
+            lines.append("iface \(network.device) \(isSix ? "inet6" : "inet") static")
+            lines.append("    address \(address)")
+            if routed.insert(isSix).inserted, let gateway = network.gateways.first(where: { $0.contains(":") == isSix })
+            {
+                lines.append("    gateway \(gateway)")
+            }
+        }
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    // MARK: cloud-init
+
+    private func writeCloudInit() throws {
+        guard let seed = identity.cloudInit else { return }
+        let folder = "/var/lib/cloud/seed/nocloud"
+        let parents = ["var", "var/lib", "var/lib/cloud", "var/lib/cloud/seed"].map { ($0, UInt16(0o755)) }
+        try makeDirectories(Dictionary(uniqueKeysWithValues: parents + [(String(folder.dropFirst()), 0o700)]))
+        let id = specification.uuid.uuidString.lowercased()
+        try write("instance-id: \(id)\nlocal-hostname: \(hostName)\n", to: "\(folder)/meta-data", mode: 0o600)
+        try write(seed.userData, to: "\(folder)/user-data", mode: 0o600)
+        if let network = seed.networkConfig { try write(network, to: "\(folder)/network-config", mode: 0o600) }
+    }
+
+    // MARK: Writing
+
+    private func isDirectory(_ path: String) throws -> Bool {
+        // With a slash behind it a link is followed, inside.
+        try root.status("\(path)/.")?.kind == .directory
+    }
+
+    /// Makes directories, the shortest path first.
+    private func makeDirectories(_ modes: [String: UInt16]) throws {
+        for (path, mode) in modes.sorted(by: { $0.key.count < $1.key.count }) {
+            try root.makeDirectory("/\(path)", mode: mode, owner: owner)
+        }
+    }
+
+    private func write(_ text: String, to path: String, mode: UInt16 = 0o644) throws {
+        try root.write(Array(text.utf8), to: path, mode: mode, owner: owner)
+    }
+}

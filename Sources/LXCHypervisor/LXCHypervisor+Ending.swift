@@ -1,0 +1,98 @@
+import DomainXML
+import HypervisorDriver
+import LXCCore
+
+/// How a container is asked to end.
+extension LXCHypervisor {
+    /// Asks, waits for the event, and kills when it does not come.
+    func end(
+        _ name: ContainerName, _ metadata: ContainerMetadata?, within grace: Duration
+    ) async throws -> Container.StopOutcome {
+        guard try await driver.guest(name).state.isActive else { return .notRunning }
+        let request = try request(to: name, metadata)
+        if let request, grace > .zero {
+            // Listening begins before asking, so that the end cannot be missed.
+            let events = try await driver.events()
+            do {
+                try await request()
+            } catch let error as LXCError where error.code == .invalidState || error.code == .notFound {
+                // It may have ended by itself just before; what else it is, killing it shows.
+                return try await kill(name) ? .forced : .graceful
+            }
+            if try await hasEnded(name, events, asking: request, within: grace) { return .graceful }
+        }
+        return try await kill(name) ? .forced : .graceful
+    }
+
+    /// How the container is asked: by the signal its specification names, else the one its init ends by, else SIGTERM. nil
+    /// where the driver cannot ask.
+    private func request(
+        to name: ContainerName, _ metadata: ContainerMetadata?
+    ) throws -> (@Sendable () async throws -> Void)? {
+        if driver.capabilities.contains(.signal) {
+            let known = metadata?.stopSignal ?? metadata?.initSignal
+            let signal = try known.map { try GuestSignal(parsing: $0) } ?? .terminate
+            return { [driver] in try await driver.send(signal, to: name) }
+        }
+        guard driver.capabilities.contains(.shutdown) else { return nil }
+        return { [driver] in try await driver.shutdown(name) }
+    }
+
+    /// Whether the guest's end was seen in time.
+    ///
+    /// It is asked again after one second, two, four and so on: the kernel drops a signal that process 1 has no handler
+    /// for yet.
+    private func hasEnded(
+        _ name: ContainerName, _ events: AsyncThrowingStream<GuestEvent, any Error>,
+        asking request: @escaping @Sendable () async throws -> Void, within grace: Duration
+    ) async throws -> Bool {
+        try await withThrowingTaskGroup(of: Bool?.self) { group in
+            group.addTask {
+                for try await event in events where event.guest == name && event.kind.isEnd { return true }
+                return false
+            }
+            group.addTask {
+                try await Task.sleep(for: grace)
+                return false
+            }
+            group.addTask {
+                var pause = Duration.seconds(1)
+                while true {
+                    try await Task.sleep(for: pause)
+                    pause *= 2
+                    // Whether it could be asked does not count: whether it ends does.
+                    try? await request()
+                }
+            }
+            defer { group.cancelAll() }
+            while let answer = try await group.next() {
+                if let answer { return answer }
+            }
+            return false
+        }
+    }
+
+    /// Returns when the guest is in the state.
+    func wait(for name: ContainerName, toBe state: GuestState) async throws {
+        let events = try await driver.events()
+        if try await isIn(state, name) { return }
+        for try await event in events where event.guest == name {
+            if try await isIn(state, name) { return }
+        }
+        throw CancellationError()
+    }
+
+    /// A guest that is forgotten when it ends is shut off then.
+    private func isIn(_ state: GuestState, _ name: ContainerName) async throws -> Bool {
+        guard let guest = try await guest(name) else {
+            if state == .shutOff { return true }
+            throw LXCError(.notFound, "there is no container \(name)")
+        }
+        return guest.state == state
+    }
+}
+
+extension GuestEvent.Kind {
+    /// Whether nothing of the guest runs after it.
+    var isEnd: Bool { self == .stopped || self == .crashed }
+}

@@ -1,0 +1,60 @@
+public import LXCCore
+public import Logging
+public import NFSClient
+public import PrimaryStore
+public import TemplateStore
+
+/// Where a primary store or secondary storage is, as operators write it: a directory of this host, or `nfs://server/export[/path]`.
+public enum StoreLocation: Hashable, Sendable, CustomStringConvertible {
+    /// A directory of this host.
+    case directory(String)
+    /// A directory of an NFS server.
+    case nfs(NFSURL)
+
+    /// Reads a location; nothing is opened.
+    ///
+    /// - Throws: `LXCError` `invalidArgument` when it is neither.
+    public init(_ text: String) throws {
+        guard !text.isEmpty, !text.utf8.contains(0) else {
+            throw LXCError(.invalidArgument, "the location of a store must not be empty")
+        }
+        self = NFSURL.isOne(text) ? .nfs(try NFSURL(parsing: text)) : .directory(text)
+    }
+
+    /// As it was written.
+    public var description: String {
+        switch self {
+        case .directory(let path): path
+        case .nfs(let url): url.description
+        }
+    }
+
+    /// Opens a primary store. A directory that is the mount of a pool used by URL opens as that.
+    ///
+    /// - Parameters:
+    ///   - id: the pool's uuid; nil takes the one the place has, or a new one.
+    ///   - mounter: makes the host's mount of a pool on NFS.
+    ///   - logger: takes what is done.
+    /// - Returns: the store.
+    /// - Throws: what `SharedMountPointStore` and `NFSStore` name.
+    public func primaryStore(
+        id: PoolID? = nil, mounter: any HostMounter = ExistingMount(), logger: Logger
+    ) async throws -> any PrimaryStore {
+        switch self {
+        case .nfs(let url): return try await NFSStore(url, id: id, mounter: mounter, logger: logger)
+        case .directory(let path):
+            if let url = try await NFSStore.url(ofPoolMountedAt: path) {
+                return try await NFSStore(url, id: id, mounter: mounter, logger: logger)
+            }
+            return try await SharedMountPointStore(path: path, id: id, logger: logger)
+        }
+    }
+
+    /// Secondary storage at this place; nothing is opened yet.
+    public func secondaryStorage(logger: Logger) -> any TemplateStore {
+        switch self {
+        case .nfs(let url): NFSSecondaryStorage(url, logger: logger)
+        case .directory(let path): LocalSecondaryStorage(path: path, logger: logger)
+        }
+    }
+}

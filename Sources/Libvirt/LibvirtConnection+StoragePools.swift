@@ -1,0 +1,75 @@
+import CLibvirt
+public import Foundation
+import LXCCore
+
+/// Storage pools, as far as a host needs them: started, looked at, stopped.
+extension LibvirtConnection {
+    /// Starts a pool that is gone when it stops (`virStoragePoolCreateXML`); what it is made of, such as the mount of a
+    /// `netfs` pool, is made now.
+    ///
+    /// - Parameters:
+    ///   - xml: the pool's document.
+    ///   - builds: whether what it needs first, such as the directory that is mounted on, is made too.
+    /// - Throws: `LXCError` `hypervisor` when libvirt cannot start it, `alreadyExists` when one of the UUID is active.
+    public func startStoragePool(xml: String, building builds: Bool = false) async throws {
+        try requireNoNUL(xml, "the storage pool document")
+        let flags = builds ? VIR_STORAGE_POOL_CREATE_WITH_BUILD.rawValue : 0
+        try await perform { (raw: virConnectPtr) in
+            guard let pool = virStoragePoolCreateXML(raw, xml, flags) else {
+                throw LXCError.lastLibvirt("start the storage pool")
+            }
+            virStoragePoolFree(pool)
+        }
+    }
+
+    /// Whether there is an active pool of that UUID.
+    ///
+    /// - Throws: `LXCError` `unavailable`, `hypervisor`.
+    public func isStoragePoolActive(_ uuid: UUID) async throws -> Bool {
+        try await withStoragePool(uuid) { pool in
+            let isActive = virStoragePoolIsActive(pool.raw)
+            guard isActive >= 0 else { throw LXCError.lastLibvirt("look at \(pool.shown)") }
+            return isActive == 1
+        } ?? false
+    }
+
+    /// Stops a pool, which unmounts what it mounted. What is not there is no error.
+    ///
+    /// - Throws: `LXCError` `hypervisor` when libvirt cannot stop it, as when files in it are in use.
+    public func stopStoragePool(_ uuid: UUID) async throws {
+        _ = try await withStoragePool(uuid) { pool in
+            if virStoragePoolIsActive(pool.raw) == 1, virStoragePoolDestroy(pool.raw) < 0 {
+                throw LXCError.lastLibvirt("stop \(pool.shown)")
+            }
+        }
+    }
+
+    /// Runs blocking C calls on a pool; nil when there is none of that UUID.
+    private func withStoragePool<Value: Sendable>(
+        _ uuid: UUID, _ body: @escaping @Sendable (borrowing StoragePoolHandle) throws -> Value
+    ) async throws -> Value? {
+        try await perform { (raw: virConnectPtr) in
+            do {
+                return try body(StoragePoolHandle(uuid, on: raw))
+            } catch let error as LXCError where error.code == .notFound {
+                return nil
+            }
+        }
+    }
+}
+
+/// Owns one reference to a storage pool.
+private struct StoragePoolHandle: ~Copyable {
+    let raw: virStoragePoolPtr
+    let shown: String
+
+    init(_ uuid: UUID, on connection: virConnectPtr) throws(LXCError) {
+        shown = "the storage pool \(uuid.uuidString.lowercased())"
+        guard let raw = virStoragePoolLookupByUUIDString(connection, uuid.uuidString) else {
+            throw .lastLibvirt("find \(shown)")
+        }
+        self.raw = raw
+    }
+
+    deinit { virStoragePoolFree(raw) }
+}

@@ -1,0 +1,71 @@
+import Foundation
+import LXCCore
+
+/// How much of a longer work is under way: holds its giver back when that is too much, and tells it of the first failure.
+final class FlowBudget: @unchecked Sendable {
+    // @unchecked: every access to the variables below holds `condition`.
+    private let condition = NSCondition()
+    private let maximumItems: Int
+    private let maximumBytes: Int
+    private var items = 0
+    private var bytes = 0
+    private var failure: (any Error)?
+
+    /// Allows so many pieces of work and bytes.
+    init(items: Int, bytes: Int) {
+        maximumItems = items
+        maximumBytes = bytes
+    }
+
+    /// The first failure.
+    var error: (any Error)? { condition.withLock { failure } }
+
+    /// Takes a share, once there is one.
+    ///
+    /// - Throws: the first failure; `CancellationError`.
+    func acquire(items newItems: Int, bytes newBytes: Int, cancellation: Cancellation?) throws {
+        condition.lock()
+        defer { condition.unlock() }
+        while failure == nil, isOver(newItems, newBytes) { try wait(cancellation) }
+        if let failure { throw failure }
+        items += newItems
+        bytes += newBytes
+    }
+
+    /// One piece of work always goes, however large.
+    private func isOver(_ newItems: Int, _ newBytes: Int) -> Bool {
+        (items > 0 && items + newItems > maximumItems) || (bytes > 0 && bytes + newBytes > maximumBytes)
+    }
+
+    /// Gives a share back.
+    func release(items oldItems: Int, bytes oldBytes: Int) {
+        condition.withLock {
+            items -= oldItems
+            bytes -= oldBytes
+            condition.broadcast()
+        }
+    }
+
+    /// Waits until nothing is under way.
+    ///
+    /// - Throws: the first failure; `CancellationError`.
+    func waitUntilIdle(cancellation: Cancellation?) throws {
+        condition.lock()
+        defer { condition.unlock() }
+        while failure == nil, items > 0 || bytes > 0 { try wait(cancellation) }
+        if let failure { throw failure }
+    }
+
+    /// Ends the work; only the first failure counts.
+    func fail(_ error: any Error) {
+        condition.withLock {
+            failure = failure ?? error
+            condition.broadcast()
+        }
+    }
+
+    private func wait(_ cancellation: Cancellation?) throws {
+        try cancellation?.check()
+        _ = condition.wait(until: Date(timeIntervalSinceNow: 0.05))
+    }
+}

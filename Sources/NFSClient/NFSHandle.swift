@@ -1,0 +1,38 @@
+/// What a server calls one of its objects; made by the server, and valid as long as the object exists.
+///
+/// Two handles are equal when their bytes are; the path is only where the handle was found, for messages.
+public struct NFSHandle: Hashable, Sendable, CustomStringConvertible {
+    /// The server's bytes, at most 64 of version 3 and 128 of version 4.
+    public let bytes: [UInt8]
+    /// Where the object was found, relative to the directory of the URL and escaped for display.
+    public let path: String
+
+    /// Takes bytes that were kept, and a path for messages.
+    public init(bytes: [UInt8], path: String = "") {
+        self.bytes = bytes
+        self.path = path
+    }
+
+    /// The path.
+    public var description: String { path.isEmpty ? "." : path }
+
+    /// Whether the bytes are the same.
+    public static func == (left: Self, right: Self) -> Bool { left.bytes == right.bytes }
+
+    /// Takes the bytes.
+    public func hash(into hasher: inout Hasher) { hasher.combine(bytes) }
+}
+
+/// An object with what the server said of it.
+public struct NFSObject: Hashable, Sendable {
+    /// The object.
+    public let handle: NFSHandle
+    /// Its attributes, where the server sent them along.
+    public let attributes: NFSAttributes?
+
+    /// Takes both.
+    public init(_ handle: NFSHandle, _ attributes: NFSAttributes?) {
+        self.handle = handle
+        self.attributes = attributes
+    }
+}

@@ -1,0 +1,294 @@
+import FileTree
+import Foundation
+import Glibc
+import LXCCore
+import Synchronization
+
+/// A lock made of files in a directory of an NFS server, held exclusively by one task of one process of one host, or
+/// shared by several. It needs no lock service (NLM), which many servers do not offer.
+///
+/// `<name>.x` is the exclusive holder's, `<name>.s.<random>` a sharer's. Who wants the lock makes its file first and looks
+/// for the others' afterwards, so that of two that exclude each other at most one goes on. A holder touches its file every
+/// ``renewal``; one that was not touched for ``lifetime``, by the server's clock alone, belonged to a process that is
+/// gone, and so does one whose process is not there any more on this host. Such a file is taken over by changing its
+/// attributes on the condition that nobody else did (RFC 1813, sattrguard3): of several that try one succeeds, and never
+/// against a holder that renews.
+struct NFSLock {
+    /// How long an untouched file keeps others out.
+    static let lifetime: TimeInterval = 45
+    /// How often a holder touches its file; several times within ``lifetime``.
+    static let renewal: Duration = .seconds(10)
+
+    private let client: NFSClient
+    private let directory: NFSHandle
+    private let name: String
+    private let holder: NFSLockHolder
+
+    init(_ client: NFSClient, _ directory: NFSHandle, _ name: String, _ holder: NFSLockHolder) {
+        self.client = client
+        self.directory = directory
+        self.name = name
+        self.holder = holder
+    }
+
+    private var exclusiveName: [UInt8] { Array("\(name).x".utf8) }
+    private var sharedPrefix: [UInt8] { Array("\(name).s.".utf8) }
+
+    /// Runs `body` holding the lock, or returns nil at once while another keeps us out.
+    func tryHold<Value>(_ mode: FileLock.Mode, _ body: (StoreLock) async throws -> Value) async throws -> Value? {
+        guard let file = try await take(mode) else { return nil }
+        let renewing = Task { try await file.renew() }
+        let result: Result<Value, any Error>
+        do { result = .success(try await body(StoreLock { try await file.confirm() })) } catch {
+            result = .failure(error)
+        }
+        renewing.cancel()
+        let release = await Task { try await file.release() }.result
+        // What went wrong inside is what the caller has to know first.
+        let value = try result.get()
+        try release.get()
+        return value
+    }
+
+    /// Makes the file of that mode and looks whether it is enough.
+    private func take(_ mode: FileLock.Mode) async throws -> NFSLockFile? {
+        switch mode {
+        case .exclusive:
+            guard let file = try await make(exclusiveName, replacingStale: true) else { return nil }
+            return try await keep(file) { try await hasSharers() }
+        case .shared:
+            let name = sharedPrefix + Array(RandomName.make().utf8)
+            guard let file = try await make(name, replacingStale: false) else { return nil }
+            return try await keep(file) { try await isTaken(exclusiveName) }
+        }
+    }
+
+    /// The file, unless somebody is in the way; then it goes.
+    private func keep(_ file: NFSLockFile, _ isInTheWay: () async throws -> Bool) async throws -> NFSLockFile? {
+        do {
+            guard try await isInTheWay() else { return file }
+            try await file.release()
+            return nil
+        } catch {
+            await Task { try? await file.release() }.value
+            throw error
+        }
+    }
+
+    private func make(_ name: [UInt8], replacingStale: Bool) async throws -> NFSLockFile? {
+        do {
+            // Made exclusively: a reply that was lost can be asked for again.
+            let made = try await client.create(name, in: directory, .exclusive(.random(in: .min ... .max)))
+            let file = NFSLockFile(client, directory, name, made.handle)
+            return try await file.sign(holder) ? file : nil
+        } catch let error as LXCError where error.code == .alreadyExists {
+            guard replacingStale, let stale = try await staleFile(name) else { return nil }
+            guard try await stale.seize() else { return nil }
+            return try await stale.sign(holder) ? stale : nil
+        }
+    }
+
+    private func hasSharers() async throws -> Bool {
+        for entry in try await client.list(directory) where entry.name.starts(with: sharedPrefix) {
+            if try await isTaken(entry.name) { return true }
+        }
+        return false
+    }
+
+    /// Whether a holder that lives has the file. One that does not is taken away if it is a sharer's.
+    private func isTaken(_ name: [UInt8]) async throws -> Bool {
+        if let stale = try await staleFile(name) {
+            if name.starts(with: sharedPrefix), try await stale.seize() { try await stale.release() }
+            return false
+        }
+        return try await lookUp(name) != nil
+    }
+
+    private func staleFile(_ name: [UInt8]) async throws -> NFSLockFile? {
+        try await Self.staleFile(client, directory, name, holder)
+    }
+
+    private func lookUp(_ name: [UInt8]) async throws -> NFSObject? {
+        try await Self.lookUp(client, directory, name)
+    }
+
+    // MARK: Stale files
+
+    /// Removes a lock's file if its holder is gone.
+    static func removeStale(
+        _ client: NFSClient, _ directory: NFSHandle, _ name: [UInt8], _ holder: NFSLockHolder
+    ) async throws {
+        guard let stale = try await staleFile(client, directory, name, holder), try await stale.seize() else { return }
+        try await stale.release()
+    }
+
+    /// The file of that name if its holder is gone.
+    private static func staleFile(
+        _ client: NFSClient, _ directory: NFSHandle, _ name: [UInt8], _ holder: NFSLockHolder
+    ) async throws -> NFSLockFile? {
+        guard let found = try await lookUp(client, directory, name) else { return nil }
+        do {
+            let changed = try await client.attributes(of: found.handle).changed
+            let file = NFSLockFile(client, directory, name, found.handle, changed: changed)
+            let now = try await client.serverTime(touching: directory)
+            if now.timeIntervalSince(changed.date) > lifetime { return file }
+            let text = try await client.contents(of: found.handle, limit: 4_096)
+            return NFSLockHolder(text).map(holder.knowsIsGone) == true ? file : nil
+        } catch let error as LXCError where error.code == .notFound {
+            // Its holder let go meanwhile.
+            return nil
+        }
+    }
+
+    private static func lookUp(
+        _ client: NFSClient, _ directory: NFSHandle, _ name: [UInt8]
+    ) async throws -> NFSObject? {
+        do {
+            return try await client.lookUp(name, in: directory)
+        } catch let error as LXCError where error.code == .notFound {
+            return nil
+        }
+    }
+}
+
+/// A lock's file that is ours, or may become so.
+private final class NFSLockFile: Sendable {
+    private let client: NFSClient
+    private let directory: NFSHandle
+    private let name: [UInt8]
+    private let handle: NFSHandle
+    /// When the file was last changed by us, or seen: nobody else has it as long as that is so.
+    private let changed: Mutex<TreeEntry.Time?>
+
+    init(
+        _ client: NFSClient, _ directory: NFSHandle, _ name: [UInt8], _ handle: NFSHandle,
+        changed: TreeEntry.Time? = nil
+    ) {
+        self.client = client
+        self.directory = directory
+        self.name = name
+        self.handle = handle
+        self.changed = Mutex(changed)
+    }
+
+    /// Writes who holds it. False when somebody removed it meanwhile.
+    func sign(_ holder: NFSLockHolder) async throws -> Bool {
+        do {
+            try await client.setAttributes(NFSNewAttributes(mode: 0o600, size: 0), of: handle)
+            let written = try await client.write(SharedBytes(copying: holder.text), to: handle, at: 0, .file)
+            let attributes =
+                if let known = written.attributes { known } else {
+                    try await client.attributes(of: handle)
+                }
+            changed.withLock { $0 = attributes.changed }
+            return true
+        } catch let error as LXCError where error.code == .notFound {
+            return false
+        }
+    }
+
+    /// Makes the file ours unless somebody changed it since it was seen.
+    func seize() async throws -> Bool {
+        guard let known = changed.withLock({ $0 }) else { return false }
+        do {
+            let seized = try await client.setAndRead(
+                NFSNewAttributes(modified: .now), of: handle, ifUnchangedSince: known)
+            changed.withLock { $0 = seized.changed }
+            return true
+        } catch let error as LXCError
+            where (error.cause as? NFSError)?.status == .notSynchronized || error.code == .notFound
+        {
+            return false
+        }
+    }
+
+    /// Touches the file now and then, as long as it is ours. A server that does not answer is asked again: the lock ends by
+    /// time alone.
+    func renew() async throws {
+        while true {
+            try await Task.sleep(for: NFSLock.renewal)
+            if let isOurs = try? await touch(), !isOurs { return }
+        }
+    }
+
+    private func touch() async throws -> Bool {
+        guard let known = changed.withLock({ $0 }) else { return false }
+        if try await seize() { return true }
+        do {
+            let found = try await client.attributes(of: handle).changed
+            // Nobody takes a file over so early: it was our own call, sent again because its reply was lost.
+            let isOurs = found.date.timeIntervalSince(known.date) < NFSLock.lifetime
+            changed.withLock { $0 = isOurs ? found : nil }
+            return isOurs
+        } catch let error as LXCError where error.code == .notFound {
+            changed.withLock { $0 = nil }
+            return false
+        }
+    }
+
+    /// Touches the file, so that it stays ours for ``NFSLock/lifetime`` from now on.
+    ///
+    /// - Throws: `LXCError` `inUse` when it became another's.
+    func confirm() async throws {
+        guard try await touch() else {
+            throw LXCError(
+                .inUse,
+                "the lock \(String(decoding: name, as: UTF8.self)) was not renewed in time and became another's; look "
+                    + "whether the server was out of reach, and try again")
+        }
+    }
+
+    /// Removes the file if it is still ours.
+    ///
+    /// - Throws: `LXCError` `inUse` when it became another's: what was done under the lock may have met that one.
+    func release() async throws {
+        try await confirm()
+        try await client.remove(name, in: directory)
+    }
+}
+
+/// Which process holds a lock.
+struct NFSLockHolder: Equatable, Sendable {
+    /// The kernel's boot: the same pid on another host, or after a restart, is another process.
+    private let boot: String
+    private let process: pid_t
+    /// When the process was started, in clock ticks since the boot: pids are used again.
+    private let started: String
+
+    static let current = NFSLockHolder(
+        boot: readLine("/proc/sys/kernel/random/boot_id"), process: getpid(), started: startTime(of: getpid()) ?? "")
+
+    private init(boot: String, process: pid_t, started: String) {
+        self.boot = boot
+        self.process = process
+        self.started = started
+    }
+
+    /// What `text` of another holder's file says; nil when it says nothing yet.
+    init?(_ text: [UInt8]) {
+        let parts = String(decoding: text, as: UTF8.self).split(separator: " ").map(String.init)
+        guard parts.count == 3, let process = pid_t(parts[1]) else { return nil }
+        self.init(boot: parts[0], process: process, started: parts[2].trimmingCharacters(in: .newlines))
+    }
+
+    /// What is written to the lock's file.
+    var text: [UInt8] { Array("\(boot) \(process) \(started)\n".utf8) }
+
+    /// Whether the other is a process of this host that is not there any more.
+    func knowsIsGone(_ other: NFSLockHolder) -> Bool {
+        other.boot == boot && Self.startTime(of: other.process) != other.started
+    }
+
+    private static func startTime(of process: pid_t) -> String? {
+        // The name in parentheses may hold anything; start time is the 20th field after it (proc_pid_stat(5)).
+        let line = readLine("/proc/\(process)/stat")
+        guard let end = line.lastIndex(of: ")") else { return nil }
+        let fields = line[end...].split(separator: " ")
+        return fields.count > 20 ? String(fields[20]) : nil
+    }
+
+    private static func readLine(_ path: String) -> String {
+        let text = (try? String(contentsOfFile: path, encoding: .utf8)) ?? ""
+        return String(text.prefix { $0 != "\n" })
+    }
+}

@@ -1,0 +1,135 @@
+import LXCCore
+
+/// What is to be done about a reply that is not the answer yet: a call the server carried out before, whose first reply
+/// was lost, or a creation of which the server does not say what it made.
+struct NFSRecovery {
+    /// Sends a further call.
+    typealias Submit =
+        @Sendable (NFSCall, @escaping @Sendable (Result<NFSReply, NFSFailure>) -> Void) -> Void
+    typealias Completion = @Sendable (Result<NFSReply, NFSFailure>) -> Void
+
+    private enum Need {
+        /// What has the name must be looked up.
+        case handle
+        /// What has the name may be ours.
+        case proof(NFSFailure)
+        /// Nothing is there any more, which is what was wanted.
+        case nothing
+        /// The new name is there if the rename was done.
+        case renamed(NFSFailure)
+    }
+
+    private let call: NFSCall
+    private let need: Need
+
+    /// Judges a reply; nil when it is the answer.
+    init?(_ call: NFSCall, _ outcome: NFSOutcome) {
+        self.call = call
+        switch (call, outcome.result) {
+        case (.create, .success(.object(nil, _))), (.makeDirectory, .success(.object(nil, _))),
+            (.makeSymbolicLink, .success(.object(nil, _))), (.makeNode, .success(.object(nil, _))):
+            need = .handle
+        case (.create(_, _, .unchecked), _), (.create(_, _, .exclusive), _):
+            // These may be repeated: the server tells our own file by the verifier.
+            return nil
+        case (.create, .failure(let failure)), (.makeDirectory, .failure(let failure)),
+            (.makeSymbolicLink, .failure(let failure)), (.makeNode, .failure(let failure)),
+            (.link, .failure(let failure)):
+            guard outcome.wasRepeated, failure.status == .exists else { return nil }
+            need = .proof(failure)
+        case (.remove, .failure(let failure)), (.removeDirectory, .failure(let failure)):
+            guard outcome.wasRepeated, failure.status == .noEntry else { return nil }
+            need = .nothing
+        case (.rename, .failure(let failure)):
+            guard outcome.wasRepeated, failure.status == .noEntry else { return nil }
+            need = .renamed(failure)
+        default: return nil
+        }
+    }
+
+    /// Finds out, and completes the call.
+    func run(_ submit: @escaping Submit, _ completion: @escaping Completion) {
+        switch need {
+        case .nothing: completion(.success(.done(nil)))
+        case .handle: find(submit, completion)
+        case .renamed(let failure):
+            guard case .rename(_, _, let name, let directory) = call else { return completion(.failure(failure)) }
+            submit(.lookUp(name, in: directory)) { result in
+                if case .success = result { completion(.success(.done(nil))) } else { completion(.failure(failure)) }
+            }
+        case .proof(let failure):
+            find(submit) { result in
+                guard case .success(.object(let handle?, let attributes?)) = result else {
+                    return completion(.failure(failure))
+                }
+                prove(NFSHandle(bytes: handle), attributes, submit) { isOurs in
+                    completion(isOurs ? .success(reply(handle, attributes)) : .failure(failure))
+                }
+            }
+        }
+    }
+
+    /// Looks up what has the name.
+    private func find(_ submit: Submit, _ completion: @escaping Completion) {
+        let (name, directory): ([UInt8], NFSHandle)
+        switch call {
+        case .create(let new, let above, _): (name, directory) = (new, above)
+        case .makeDirectory(let new, let above, _): (name, directory) = (new, above)
+        case .makeSymbolicLink(let new, let above, _, _): (name, directory) = (new, above)
+        case .makeNode(let new, let above, _, _): (name, directory) = (new, above)
+        case .link(_, let new, let above): (name, directory) = (new, above)
+        default: return completion(.failure(.failed(NFSClient.senseless(call.procedure))))
+        }
+        submit(.lookUp(name, in: directory), completion)
+    }
+
+    private func reply(_ handle: [UInt8], _ attributes: NFSAttributes) -> NFSReply {
+        if case .link = call { return .done(attributes) }
+        return .object(handle, attributes)
+    }
+
+    /// Whether what is there is what the call makes. Somebody else who made just the same is taken for us.
+    private func prove(
+        _ found: NFSHandle, _ attributes: NFSAttributes, _ submit: Submit,
+        _ completion: @escaping @Sendable (Bool) -> Void
+    ) {
+        switch call {
+        case .create(_, _, .guarded(let wanted)):
+            completion(attributes.type == .file && attributes.size == wanted.size ?? 0 && attributes.agree(wanted))
+        case .makeDirectory(_, _, let wanted):
+            completion(attributes.type == .directory && attributes.links <= 2 && attributes.agree(wanted))
+        case .makeNode(_, _, let node, let wanted):
+            completion(attributes.isNode(node) && attributes.agree(wanted))
+        case .makeSymbolicLink(_, _, let target, _):
+            guard attributes.type == .symbolicLink else { return completion(false) }
+            submit(.readLink(found)) { result in
+                guard case .success(.target(target)) = result else { return completion(false) }
+                completion(true)
+            }
+        case .link(let file, _, _):
+            submit(.getAttributes(file)) { result in
+                guard case .success(.done(let original?)) = result else { return completion(false) }
+                completion(
+                    original.fileID == attributes.fileID && original.fileSystem == attributes.fileSystem)
+            }
+        default: completion(false)
+        }
+    }
+}
+
+extension NFSAttributes {
+    /// Whether owner and mode are what was asked for, as far as they were.
+    fileprivate func agree(_ wanted: NFSNewAttributes) -> Bool {
+        // A directory may get the setgid bit of the one above.
+        (wanted.mode ?? mode) & 0o777 == mode & 0o777 && (wanted.user ?? user) == user
+            && (wanted.group ?? group) == group
+    }
+
+    fileprivate func isNode(_ node: NFSNode) -> Bool {
+        switch node {
+        case .fifo: type == .fifo
+        case .characterDevice(let major, let minor): type == .characterDevice && device == (major, minor)
+        case .blockDevice(let major, let minor): type == .blockDevice && device == (major, minor)
+        }
+    }
+}

@@ -1,0 +1,74 @@
+import Dispatch
+import FileTree
+import LXCCore
+
+/// A directory under construction: under a hidden name beside its place, open to its owner alone, renamed when complete.
+final class NFSStagedDirectory: Sendable {
+    /// How many seconds a server has to answer before what was built there is left behind.
+    private static let patience = 10.0
+
+    let client: NFSClient
+    /// The directory.
+    let root: NFSHandle
+    private let location: NFSLocation
+    private let hiddenName: [UInt8]
+
+    /// Makes the hidden directory.
+    ///
+    /// - Throws: `LXCError` `alreadyExists` when the place is taken, `permissionDenied`, `io`.
+    init(_ location: NFSLocation, _ cancellation: Cancellation) throws {
+        client = location.client
+        self.location = location
+        try Self.refuseTaken(location, cancellation)
+        // A name has room for 255 bytes.
+        hiddenName = [UInt8(ascii: ".")] + location.name.prefix(220) + Array(".partial-\(RandomName.make())".utf8)
+        let call = NFSCall.makeDirectory(hiddenName, in: location.parent, NFSNewAttributes(mode: 0o700))
+        switch client.wait(for: call, cancellation: cancellation) {
+        case .success(.object(let bytes?, _)): root = NFSHandle(bytes: bytes)
+        case .success: throw NFSClient.senseless("MKDIR")
+        case .failure(let failure): throw failure.error("create a directory beside \"\(location.description)\"")
+        }
+    }
+
+    /// Gives the directory its name, which must be free. The server has made everything durable before it answers.
+    func publish(_ cancellation: Cancellation) throws {
+        // NFSv3 has no rename that replaces nothing; the window after this look can only meet an empty directory.
+        try Self.refuseTaken(location, cancellation)
+        let call = NFSCall.rename(hiddenName, in: location.parent, to: location.name, below: location.parent)
+        // Not cancelled: a rename the server has done cannot be told from one that it has not.
+        if case .failure(let failure) = client.wait(for: call, cancellation: nil) {
+            if failure.status == .exists || failure.status == .notEmpty || failure.status == .notDirectory {
+                throw Self.taken(location)
+            }
+            throw failure.error("put \"\(location.description)\" in its place")
+        }
+    }
+
+    /// Removes everything that was not published.
+    func abandon() {
+        // A server that is away keeps nobody waiting who has a failure to tell.
+        let patience = Cancellation()
+        DispatchQueue.global().asyncAfter(deadline: .now() + Self.patience) { patience.cancel() }
+        guard (try? client.lookUp(hiddenName, in: location.parent, patience)) != nil else { return }
+        // Nobody could be told of a failure here: the failure that led here is what is reported.
+        try? NFSRemover(client, nil).remove(hiddenName, in: location.parent)
+    }
+
+    /// Removes something inside, for what takes its place.
+    func remove(_ name: [UInt8], in directory: NFSHandle, _ cancellation: Cancellation) throws {
+        try NFSRemover(client, cancellation).remove(name, in: directory)
+    }
+
+    private static func refuseTaken(_ location: NFSLocation, _ cancellation: Cancellation) throws {
+        do {
+            _ = try location.client.lookUp(location.name, in: location.parent, cancellation)
+        } catch let error as LXCError where error.code == .notFound {
+            return
+        }
+        throw taken(location)
+    }
+
+    private static func taken(_ location: NFSLocation) -> LXCError {
+        LXCError(.alreadyExists, "\"\(location.description)\" is there already; remove it or choose another name")
+    }
+}

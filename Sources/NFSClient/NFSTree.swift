@@ -1,0 +1,161 @@
+public import FileTree
+public import LXCCore
+
+/// A directory on an NFS server, as an origin and as a destination, without any mount.
+///
+/// As a destination the directory must not exist; its parent must. The tree is built beside it under a hidden name and
+/// renamed when complete. What NFSv3 cannot hold is a loss: extended attributes with ACLs and capabilities, and times
+/// before 1970 or after 2106; some servers hold no times of symbolic links.
+public struct NFSTree: RemoteOrigin, RemoteDestination {
+    private enum Place: Sendable {
+        case url(NFSURL, NFSClientOptions)
+        case client(NFSClient, TreePath)
+    }
+
+    private let place: Place
+
+    /// Takes a URL; every reading and writing makes a connection of its own.
+    public init(_ url: NFSURL, options: NFSClientOptions = NFSClientOptions()) { place = .url(url, options) }
+
+    /// Takes a path below the directory of a client, whose connection is used.
+    public init(_ path: TreePath, in client: NFSClient) { place = .client(client, path) }
+
+    /// The URL without its parameters.
+    public var description: String {
+        switch place {
+        case .url(let url, _): url.place
+        case .client(let client, let path): path.isRoot ? client.url.place : "\(client.url.place)/\(path)"
+        }
+    }
+
+    /// Opens the directory for reading.
+    public func open(limits: TreeLimits) throws -> any TreeSource {
+        try open(limits: limits, cancellation: Cancellation())
+    }
+
+    /// Starts a new directory.
+    public func open(options: TreeCopyOptions) throws -> any TreeSink {
+        try open(options: options, cancellation: Cancellation())
+    }
+
+    package func open(limits: TreeLimits, cancellation: Cancellation) throws -> any TreeSource {
+        let (client, root) = try openDirectory(cancellation)
+        return NFSTreeSource(client, root, limits, cancellation)
+    }
+
+    package func open(options: TreeCopyOptions, cancellation: Cancellation) throws -> any TreeSink {
+        guard options.strategy == .auto || options.strategy == .copy else {
+            throw LXCError(.unsupported, "\(self) is built entry by entry; use the strategy auto or copy")
+        }
+        let location = try openLocation(cancellation)
+        return try NFSTreeSink(NFSStagedDirectory(location, cancellation), options, cancellation)
+    }
+
+    package func refuseInside(_ origin: any TreeOrigin) throws {
+        guard let origin = origin as? NFSTree else { return }
+        let (mine, theirs) = (identity, origin.identity)
+        guard mine.server == theirs.server, mine.path.starts(with: theirs.path) else { return }
+        throw LXCError(.invalidArgument, "\(self) is inside \(origin); choose another place")
+    }
+
+    /// Removes the directory and everything below, never following a symbolic link and never crossing into another file
+    /// system. What is not there is no error.
+    ///
+    /// - Parameters:
+    ///   - onlyDirectory: whether something else of that name is refused (`invalidArgument`).
+    ///   - pool: whose threads may block.
+    /// - Throws: `LXCError` `inUse` when another file system is mounted inside, `permissionDenied`, `io`, and as
+    ///   ``NFSClient``; `CancellationError`.
+    public func remove(onlyDirectory: Bool = false, pool: BlockingPool = .shared) async throws {
+        try await pool.run { cancellation in
+            do {
+                let location = try openLocation(cancellation)
+                let remover = NFSRemover(location.client, cancellation)
+                try remover.remove(location.name, in: location.parent, onlyDirectory: onlyDirectory)
+            } catch let error as LXCError where error.code == .notFound {
+                // Not even the directory above is there.
+            }
+        }
+    }
+
+    // MARK: Places
+
+    private var identity: (server: String, path: [Substring]) {
+        switch place {
+        case .url(let url, _): (url.server, url.path.split(separator: "/"))
+        case .client(let client, let path):
+            (
+                client.url.server,
+                client.url.path.split(separator: "/")
+                    + String(decoding: path.bytes, as: UTF8.self).split(separator: "/")
+            )
+        }
+    }
+
+    func openDirectory(_ cancellation: Cancellation) throws -> (NFSClient, NFSObject) {
+        switch place {
+        case .url(let url, let options):
+            let client = try NFSClient.open(url, options, cancellation)
+            return (client, NFSObject(client.root, client.rootAttributes))
+        case .client(let client, let path): return (client, try client.object(at: path, cancellation))
+        }
+    }
+
+    private func openLocation(_ cancellation: Cancellation) throws -> NFSLocation {
+        switch place {
+        case .url(let url, let options):
+            let (above, name) = try url.splitName()
+            let client = try NFSClient.open(above, options, cancellation)
+            return NFSLocation(client: client, parent: client.root, name: name)
+        case .client(let client, let path): return try client.location(of: path, cancellation)
+        }
+    }
+}
+
+/// Where something is or will be: the directory above it, and its name there.
+struct NFSLocation: Sendable {
+    let client: NFSClient
+    let parent: NFSHandle
+    let name: [UInt8]
+
+    /// For messages.
+    var description: String { "\(client.url.place)/\(parent.pathOf(name))" }
+}
+
+extension NFSClient {
+    /// Where a path below ``root`` is, on a thread that may block.
+    func location(of path: TreePath, _ cancellation: Cancellation?) throws -> NFSLocation {
+        guard let above = path.parent else {
+            throw LXCError(.invalidArgument, "\(url.place) does not end in a name")
+        }
+        let parent = try object(at: above, cancellation)
+        return NFSLocation(client: self, parent: parent.handle, name: Array(path.name))
+    }
+
+    /// What a path below ``root`` stands for, on a thread that may block.
+    func object(at path: TreePath, _ cancellation: Cancellation?) throws -> NFSObject {
+        var found = NFSObject(root, rootAttributes)
+        for name in path.components { found = try lookUp(Array(name), in: found.handle, cancellation) }
+        return found
+    }
+
+    /// What the server says of an object, on a thread that may block.
+    func attributes(of handle: NFSHandle, _ cancellation: Cancellation?) throws -> NFSAttributes {
+        switch wait(for: .getAttributes(handle), cancellation: cancellation) {
+        case .success(.done(let attributes?)): return attributes
+        case .success: throw Self.senseless("GETATTR")
+        case .failure(let failure): throw failure.error("look at \"\(handle)\" on \(url.place)")
+        }
+    }
+
+    /// What a name stands for, on a thread that may block.
+    func lookUp(_ name: [UInt8], in directory: NFSHandle, _ cancellation: Cancellation?) throws -> NFSObject {
+        let path = directory.pathOf(name)
+        switch wait(for: .lookUp(name, in: directory), cancellation: cancellation) {
+        case .success(.object(let bytes?, let attributes)):
+            return NFSObject(NFSHandle(bytes: bytes, path: path), attributes)
+        case .success: throw Self.senseless("LOOKUP")
+        case .failure(let failure): throw failure.error("find \"\(path)\" on \(url.place)")
+        }
+    }
+}

@@ -1,0 +1,69 @@
+import LXCCore
+
+/// A call that has no reply yet. Used by the connection's thread alone once it was taken over.
+final class PendingCall: @unchecked Sendable {
+    // @unchecked: made by one thread, handed over under the connection's lock, from then on its thread's alone.
+    let call: NFSCall
+    let cancellation: Cancellation?
+    private let completion: @Sendable (NFSOutcome) -> Void
+    /// Its place in the order of arrival.
+    var serial: UInt64 = 0
+    /// How often it was sent.
+    var attempts = 0
+    /// When it was sent first, and last.
+    var firstSent: ContinuousClock.Instant?
+    var lastSent: ContinuousClock.Instant?
+    /// The caller no longer waits; the server may still answer.
+    private(set) var isCompleted = false
+    /// Who waits for the reply; it is kept until then.
+    var loop: NFSLoop?
+
+    init(_ call: NFSCall, _ cancellation: Cancellation?, _ completion: @escaping @Sendable (NFSOutcome) -> Void) {
+        self.call = call
+        self.cancellation = cancellation
+        self.completion = completion
+    }
+
+    /// Tells the caller how it ended; what comes later is nobody's.
+    func complete(_ result: Result<NFSReply, NFSFailure>) {
+        guard !isCompleted else { return }
+        isCompleted = true
+        completion(NFSOutcome(result: result, wasRepeated: attempts > 1))
+    }
+}
+
+/// Calls in the order in which they are sent.
+struct CallQueue {
+    private var calls: [PendingCall] = []
+    private var start = 0
+
+    /// The first, if there is one.
+    var first: PendingCall? { start < calls.count ? calls[start] : nil }
+    /// Whether there is none.
+    var isEmpty: Bool { start == calls.count }
+    /// All of them.
+    var all: ArraySlice<PendingCall> { calls[start...] }
+
+    mutating func append(_ new: some Collection<PendingCall>) { calls += new }
+
+    /// Puts calls before all others.
+    mutating func prepend(_ earlier: [PendingCall]) {
+        calls.replaceSubrange(..<start, with: earlier)
+        start = 0
+    }
+
+    mutating func removeFirst() {
+        start += 1
+        // Moving the rest up once in a while costs nothing beside a call.
+        if start >= 512 || start == calls.count {
+            calls.removeFirst(start)
+            start = 0
+        }
+    }
+
+    mutating func removeAll(where matches: (PendingCall) -> Bool) {
+        calls.removeFirst(start)
+        start = 0
+        calls.removeAll(where: matches)
+    }
+}

@@ -1,0 +1,68 @@
+import CLibNFS
+import Glibc
+import LXCCore
+import Synchronization
+
+/// Owns one of libnfs's contexts: a connection to one service, and the calls that wait for its replies.
+///
+/// Used by one thread. Ending it calls the callback of everything that still waits, with RPC_STATUS_CANCEL.
+struct RPCContext: ~Copyable {
+    let raw: OpaquePointer
+
+    /// libnfs numbers its contexts with a variable it does not protect.
+    private static let making = Mutex(())
+
+    /// Makes a context that is not connected.
+    ///
+    /// - Parameters:
+    ///   - user: whom the calls are made for.
+    ///   - group: its group.
+    /// - Throws: `LXCError` `io` without memory.
+    init(user: UInt32, group: UInt32) throws {
+        guard let raw = Self.making.withLock({ _ in rpc_init_context().map { Owned(raw: $0) } })?.raw else {
+            throw LXCError(.io, "no memory for an NFS connection")
+        }
+        rpc_set_uid(raw, CInt(bitPattern: user))
+        rpc_set_gid(raw, CInt(bitPattern: group))
+        self.raw = raw
+    }
+
+    /// Carries a new context out of the lock; it is this thread's alone.
+    private struct Owned: @unchecked Sendable { let raw: OpaquePointer }
+
+    deinit { rpc_destroy_context(raw) }
+
+    /// The socket; negative where there is none (any more).
+    var descriptor: CInt { rpc_get_fd(raw) }
+
+    /// What libnfs says went wrong last.
+    var problem: String { rpc_get_error(raw).map { String(cString: $0).escapedForDisplay } ?? "unknown failure" }
+
+    /// Begins to connect to a service; `callback` gets `context`. Without a port the server's portmapper is asked.
+    func connect(
+        to server: String, port: UInt16?, program: CInt, version: CInt, callback: rpc_cb?,
+        context: UnsafeMutableRawPointer?
+    ) -> Bool {
+        guard let port else {
+            return rpc_connect_program_async(raw, server, program, version, callback, context) == 0
+        }
+        return rpc_connect_port_async(raw, server, CInt(port), program, version, callback, context) == 0
+    }
+
+    /// Small calls go out at once, whatever is under way.
+    func disableDelay() {
+        var on: CInt = 1
+        setsockopt(descriptor, CInt(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<CInt>.size))
+    }
+
+    /// What to wait for on the socket.
+    var events: Int16 { Int16(truncatingIfNeeded: rpc_which_events(raw)) }
+
+    /// Sends and receives. False when the connection is lost.
+    func service(_ events: Int16) -> Bool { rpc_service(raw, CInt(events)) == 0 && descriptor >= 0 }
+
+    /// Puts a call into libnfs's queue. False when libnfs cannot encode it, and then no callback comes.
+    func send(
+        _ call: NFSCall, as wire: any NFSWire, callback: rpc_cb?, context: UnsafeMutableRawPointer
+    ) -> Bool { wire.send(call, over: self, callback: callback, context: context) }
+}

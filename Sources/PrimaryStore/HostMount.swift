@@ -1,0 +1,145 @@
+import Foundation
+import Glibc
+public import LXCCore
+
+/// Mounts the export of a pool on this host, where containers have their roots in it.
+///
+/// The library's own is libvirt's: a `netfs` storage pool named by the pool's UUID. ``ExistingMount`` leaves mounting to
+/// the administrator.
+public protocol HostMounter: Sendable {
+    /// Mounts the export, unless it is mounted already.
+    ///
+    /// - Returns: where it is mounted. The store checks for itself that it is the pool's.
+    /// - Throws: `LXCError` `unavailable`, `hypervisor` and what else mounting says.
+    func mount(_ export: NFSExport, for pool: PoolID) async throws -> HostMount
+    /// Undoes ``mount(_:for:)``. What is not mounted is no error.
+    ///
+    /// - Throws: `LXCError` `inUse` or `hypervisor` while files in it are in use.
+    func unmount(_ export: NFSExport, for pool: PoolID) async throws
+}
+
+/// Where an export is mounted.
+public struct HostMount: Hashable, Sendable {
+    /// The directory it is mounted on.
+    public var directory: String
+    /// A process that sees it there, where this process does not: that of a libvirtd with mounts of its own, which then
+    /// starts the containers.
+    public var process: Int32?
+
+    /// Takes both.
+    public init(directory: String, process: Int32? = nil) {
+        self.directory = directory
+        self.process = process
+    }
+
+    /// What tells of its process's mounts in proc(5).
+    var view: String { "/proc/\(process.map(String.init) ?? "self")" }
+}
+
+/// A directory of an NFS server, as the kernel mounts it.
+public struct NFSExport: Hashable, Sendable {
+    /// The server's name or address.
+    public var server: String
+    /// The directory on the server.
+    public var path: String
+    /// The NFS version asked for; nil leaves it to the host.
+    public var version: String?
+    /// NFS's TCP port; nil is the one the server tells, or the standard.
+    public var port: UInt16?
+    /// The MOUNT service's TCP port; nil is the one the server tells.
+    public var mountPort: UInt16?
+
+    /// Takes all of it.
+    public init(
+        server: String, path: String, version: String? = nil, port: UInt16? = nil, mountPort: UInt16? = nil
+    ) {
+        self.server = server
+        self.path = path
+        self.version = version
+        self.port = port
+        self.mountPort = mountPort
+    }
+}
+
+/// The mount an administrator made, at `/mnt/<pool uuid>` or elsewhere; nothing is mounted or unmounted.
+public struct ExistingMount: HostMounter {
+    private let directory: String?
+
+    /// Takes the directory it is mounted on; nil is CloudStack's, `/mnt/<pool uuid>`.
+    public init(_ directory: String? = nil) { self.directory = directory }
+
+    /// The directory, whether or not anything is mounted there.
+    public func mount(_ export: NFSExport, for pool: PoolID) -> HostMount {
+        HostMount(directory: directory ?? "/mnt/\(pool)")
+    }
+
+    /// Does nothing.
+    public func unmount(_ export: NFSExport, for pool: PoolID) {}
+}
+
+/// What the kernel knows of the file system that is mounted at a path.
+package struct MountedFileSystem {
+    /// Its type, such as `nfs4`.
+    package let type: String
+    /// What is mounted, such as `server:/export`.
+    package let source: String
+
+    /// The file system mounted exactly at `path`, the topmost where there are several; nil when none is.
+    package init?(at path: String, table: String) {
+        let lines = table.split(separator: "\n").map { $0.split(separator: " ").map(String.init) }
+        let mounted = lines.last { $0.count > 4 && Self.unescaped($0[4]) == path }
+        // Optional fields end with a dash; type and source follow.
+        guard let fields = mounted, let dash = fields.dropFirst(6).firstIndex(of: "-"), fields.count > dash + 2 else {
+            return nil
+        }
+        type = fields[dash + 1]
+        source = Self.unescaped(fields[dash + 2])
+    }
+
+    /// The kernel writes space, tab, line feed and backslash as three octal digits (proc_pid_mountinfo(5)).
+    private static func unescaped(_ text: String) -> String {
+        var bytes: [UInt8] = []
+        var rest = Array(text.utf8)[...]
+        while let byte = rest.popFirst() {
+            if byte == UInt8(ascii: "\\"), rest.count >= 3,
+                let value = UInt8(String(decoding: rest.prefix(3), as: UTF8.self), radix: 8)
+            {
+                bytes.append(value)
+                rest = rest.dropFirst(3)
+            } else {
+                bytes.append(byte)
+            }
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+}
+
+/// Calls on a mount whose server may be gone: the kernel then waits without end, and cannot be interrupted.
+enum TimeLimited {
+    /// Runs `body` on a thread of its own, which is left behind when it does not return in time.
+    ///
+    /// - Throws: `LXCError` `unavailable` when the time is over, and what `body` throws.
+    static func run<Value: Sendable>(
+        _ limit: Duration, _ what: String, _ body: @escaping @Sendable () throws -> Value
+    ) async throws -> Value {
+        let results = AsyncThrowingStream<Value, any Error>.makeStream()
+        Thread.detachNewThread {
+            do {
+                results.continuation.yield(try body())
+                results.continuation.finish()
+            } catch {
+                results.continuation.finish(throwing: error)
+            }
+        }
+        let timer = Task {
+            try await Task.sleep(for: limit)
+            results.continuation.finish(
+                throwing: LXCError(
+                    .unavailable, "\(what) does not answer within \(limit); is the NFS server there? mount it again"))
+        }
+        defer { timer.cancel() }
+        for try await value in results.stream { return value }
+        try Task.checkCancellation()
+        throw LXCError(.unavailable, "\(what) did not answer")
+    }
+}

@@ -1,0 +1,166 @@
+public import FileTree
+import Foundation
+public import LXCCore
+public import Logging
+public import NFSClient
+
+/// A primary store on an NFS server (CloudStack's NetworkFilesystem pools), worked on without any mount: the data goes
+/// between this process and the server, with many calls under way.
+///
+/// A container needs the kernel's mount of the same export. ``hostPath(of:)`` asks its ``HostMounter`` for it, and checks
+/// that what is mounted is this pool before it names a directory in it.
+///
+/// Hosts exclude each other by files on the server that their holders renew. Use a pool through this type on every host,
+/// or through `SharedMountPointStore` on a mount of it on every host; each refuses what the other has made.
+public struct NFSStore: PrimaryStore {
+    /// Where the store is.
+    public let url: NFSURL
+
+    let pool: Pool
+    private let mounter: any HostMounter
+    /// How long the host's mount may take to answer.
+    private static let patience = Duration.seconds(10)
+
+    /// Connects to the server and opens the store in the URL's directory, giving it its identity at the first opening.
+    ///
+    /// - Parameters:
+    ///   - url: a directory that exists on the server.
+    ///   - id: the pool's uuid; nil takes the one the directory has, or a new one.
+    ///   - mounter: makes the host's mount when a container needs it.
+    ///   - options: how the client behaves.
+    ///   - threads: for what blocks.
+    ///   - logger: takes what is done, at `debug` and `info`.
+    /// - Throws: `LXCError` `unavailable` when the server cannot be reached, `notFound` without the directory,
+    ///   `permissionDenied` when the export is read-only or takes the superuser for somebody else (`root_squash`),
+    ///   `unsupported` for a URL of version 4, `invalidArgument` when the directory belongs to a pool of another id, `unsafe` when others come to its control
+    ///   directory, `io`.
+    public init(
+        _ url: NFSURL, id: PoolID? = nil, mounter: any HostMounter = ExistingMount(),
+        options: NFSClientOptions = NFSClientOptions(), threads: BlockingPool = .shared,
+        logger: Logger = Logger(label: "lxc-hypervisor.store")
+    ) async throws {
+        self.url = url
+        self.mounter = mounter
+        try NFSStoreFiles.requireLocks(url)
+        let client = try await NFSClient.connect(to: url, options: options, pool: threads)
+        let files = NFSStoreFiles(client, pool: threads)
+        pool = try await Pool(files, id: id, url: url.description, threads: threads, logger: logger)
+        try await files.requireOwnership(in: StoreLayout.staging)
+    }
+
+    /// The URL a pool is used by whose export is mounted at a directory of this host; nil where there is none.
+    ///
+    /// - Throws: `LXCError` `unavailable` when the directory does not answer within 10 seconds, `io`.
+    public static func url(ofPoolMountedAt path: String) async throws -> NFSURL? {
+        let bytes = try await TimeLimited.run(patience, path.escapedForDisplay) {
+            try DurableFile.read("\(path)/\(StoreLayout.pool)")
+        }
+        guard let bytes, let record = try? JSONDecoder().decode(PoolRecord.self, from: Data(bytes)) else { return nil }
+        return try record.url.map { try NFSURL(parsing: $0) }
+    }
+
+    /// The identity kept in the directory.
+    public var id: PoolID { pool.id }
+
+    /// The server's file system's size and what of it is free.
+    public func capacity() async throws -> StoreCapacity { try await pool.capacity() }
+
+    /// The directories named by a UUID, and what is known of them.
+    public func contents() async throws -> StoreContents { try await pool.contents() }
+
+    /// Unpacks a template in staging and publishes it by rename; the second caller waits and gets the first's. What NFSv3
+    /// cannot hold is a loss, which the digest then shows.
+    public func installTemplate(
+        _ id: TemplateID, from origin: any TreeOrigin, expecting expected: TreeDigest?, limits: TreeLimits,
+        progress: ProgressHandler?
+    ) async throws -> StoredTemplate {
+        try await pool.installTemplate(id, from: origin, expecting: expected, limits: limits, progress: progress)
+    }
+
+    /// Digests the template's directory and compares it with the digest in its record, and where they differ entry by
+    /// entry with its manifest.
+    public func verifyTemplate(
+        _ id: TemplateID, progress: ProgressHandler?
+    ) async throws -> [TreeManifest.Difference] { try await pool.verifyTemplate(id, progress: progress) }
+
+    /// Takes a template away by rename, then removes it.
+    public func deleteTemplate(_ id: TemplateID) async throws { try await pool.deleteTemplate(id) }
+
+    /// Clones a template in staging and publishes the volume by rename.
+    public func createVolume(
+        _ id: VolumeID, from template: TemplateID, idMap: IDMap?, progress: ProgressHandler?
+    ) async throws -> StoredVolume {
+        try await pool.createVolume(id, from: template, idMap: idMap, progress: progress)
+    }
+
+    /// Takes a volume away by rename, then removes it.
+    public func deleteVolume(_ id: VolumeID) async throws { try await pool.deleteVolume(id) }
+
+    /// The volume's directory in the host's mount of the export, which is made where it is missing.
+    ///
+    /// - Throws: `LXCError` as `PrimaryStore` says; `unavailable` when what is at the mount's place is not this pool, or
+    ///   does not answer within 10 seconds.
+    public func hostPath(of volume: VolumeID) async throws -> String {
+        _ = try await pool.requireSafeVolume(volume)
+        let mount = try await mounter.mount(export, for: id)
+        try await require(mount)
+        return "\(mount.directory)/\(StoreLayout.object(volume))"
+    }
+
+    /// Undoes the mount ``hostPath(of:)`` made.
+    ///
+    /// - Throws: `LXCError` `inUse` or `hypervisor` while a container's root is in it.
+    public func unmount() async throws { try await mounter.unmount(export, for: id) }
+
+    private var export: NFSExport {
+        NFSExport(
+            server: url.server, path: url.path, version: String(url.version), port: url.port, mountPort: url.mountPort)
+    }
+
+    /// Nothing is ever started from, or written to, a directory in which the pool only should be.
+    private func require(_ mount: HostMount) async throws {
+        let (id, patience, directory) = (id, Self.patience, mount.directory)
+        let problem = try await TimeLimited.run(patience, "the mount at \(directory)") { () -> String? in
+            let table = try String(contentsOfFile: "\(mount.view)/mountinfo", encoding: .utf8)
+            guard let mounted = MountedFileSystem(at: directory, table: table) else { return "nothing is mounted" }
+            guard mounted.type == "nfs" || mounted.type == "nfs4" else {
+                return "a file system of type \(mounted.type) is"
+            }
+            let record = try DurableFile.read("\(mount.view)/root\(directory)/\(StoreLayout.pool)").map {
+                String(decoding: $0, as: UTF8.self)
+            }
+            guard record?.contains(id.description) == true else {
+                return "\(mounted.source), another place, is mounted"
+            }
+            return nil
+        }
+        if let problem {
+            throw LXCError(
+                .unavailable,
+                "\(problem) at \(directory.escapedForDisplay), where \(url.server.escapedForDisplay):"
+                    + "\(url.path.escapedForDisplay) should be; unmount what is there, and mount the export or, where "
+                    + "libvirt mounts it, run: virsh pool-destroy \(id)")
+        }
+    }
+
+    /// Writes the lease, which appears whole and for one holder only. Its end is by the server's clock.
+    public func acquireLease(
+        on volume: VolumeID, for holder: String, lasting duration: Duration?
+    ) async throws -> VolumeLease { try await pool.acquireLease(on: volume, for: holder, lasting: duration) }
+
+    /// Writes the lease anew if it is the holder's.
+    public func renewLease(
+        on volume: VolumeID, for holder: String, lasting duration: Duration?
+    ) async throws -> VolumeLease { try await pool.renewLease(on: volume, for: holder, lasting: duration) }
+
+    /// Removes the lease file if it is the holder's.
+    public func releaseLease(on volume: VolumeID, by holder: String) async throws {
+        try await pool.releaseLease(on: volume, by: holder)
+    }
+
+    /// Removes what is in staging and trash and no longer locked, and records without a directory. What cannot be
+    /// removed keeps nothing else from being so.
+    ///
+    /// - Throws: the first failure, when everything else is done.
+    public func collectGarbage() async throws -> Int { try await pool.collectGarbage() }
+}

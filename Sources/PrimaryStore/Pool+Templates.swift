@@ -1,0 +1,134 @@
+import FileTree
+import LXCCore
+import Logging
+import TarArchive
+
+extension Pool {
+    /// A manifest has about 100 bytes for each of at most `TreeManifest.maximumEntries` entries.
+    private static let manifestLimit = 512 << 20
+
+    /// Unpacks a template in staging and publishes it by rename; the second caller waits and gets the first's.
+    func installTemplate(
+        _ id: TemplateID, from origin: any TreeOrigin, expecting expected: TreeDigest?, limits: TreeLimits,
+        progress: ProgressHandler?
+    ) async throws -> StoredTemplate {
+        try await files.hold(StoreLayout.lock(id)) { lock in
+            if let installed = try await installed(id) {
+                try Self.check(installed.digest, against: expected, of: "the installed template \(id)")
+                return installed
+            }
+            var options = TreeCopyOptions()
+            options.limits = limits
+            options.requiresSafeRoot = true
+            options.keepsManifest = true
+            let record = try await build(id, from: origin, options: options, under: [lock], progress: progress) {
+                summary, tree in
+                try Self.check(summary.digest, against: expected, of: origin.description)
+                var record = ObjectRecord(.template, summary)
+                var manifest = summary.manifest
+                if !summary.losses.isEmpty {
+                    // What was lost cannot be compared later; what is there is read once to know it.
+                    let without = TreeDigest.Part.allCases
+                    let held = try await examine(tree, without: without, progress: nil)
+                    record.held = .init(digest: held.digest, without: without)
+                    manifest = held.manifest
+                }
+                return (record, manifest)
+            }
+            logger.info("installed template", metadata: ["pool": "\(self.id)", "template": "\(id)"])
+            return record.template(id)
+        }
+    }
+
+    /// The template of that id, or nil; a directory without a record is adopted.
+    func installed(_ id: TemplateID) async throws -> StoredTemplate? {
+        guard try await isThere(id) else { return nil }
+        guard let record = try await record(id) else { return StoredTemplate(id: id) }
+        guard record.kind == .template else {
+            throw LXCError(.alreadyExists, "\(id) is a volume of pool \(files), not a template")
+        }
+        return record.template(id)
+    }
+
+    private static func check(_ digest: TreeDigest?, against expected: TreeDigest?, of what: String) throws {
+        guard let expected, let digest, digest != expected else { return }
+        throw LXCError(.corrupt, "\(what) has the tree digest \(digest), not the expected \(expected)")
+    }
+
+    /// Takes a template away by rename, then removes it.
+    func deleteTemplate(_ id: TemplateID) async throws {
+        try await files.hold(StoreLayout.lock(id)) { lock in
+            guard try await installed(id) != nil else { return }
+            let dependents = try await contents().volumes.filter { $0.template == id }
+            guard dependents.isEmpty else {
+                throw LXCError(
+                    .inUse,
+                    "template \(id) is the base of \(dependents.count) volumes, of \(dependents[0].id) among "
+                        + "them; delete those first")
+            }
+            try await discard(id, under: lock)
+            logger.info("deleted template", metadata: ["pool": "\(self.id)", "template": "\(id)"])
+        }
+    }
+
+    /// What a template's directory is cloned from. CloudStack 4.5 and later leave the archive itself in it, packed:
+    /// a directory without a record that holds one `.tar` and nothing else.
+    func base(of template: TemplateID) async throws -> any TreeOrigin {
+        let directory = StoreLayout.object(template)
+        let names = try await files.list(directory)
+        if names.count == 1, let name = names.first, name.lowercased().hasSuffix(".tar"),
+            try await record(template) == nil
+        {
+            return StoredArchive(files.file("\(directory)/\(name)"))
+        }
+        return try files.tree(directory)
+    }
+
+    // MARK: Verifying
+
+    /// Digests the template's directory and compares it with the digest in its record, and where they differ entry by
+    /// entry with its manifest.
+    func verifyTemplate(_ id: TemplateID, progress: ProgressHandler?) async throws -> [TreeManifest.Difference] {
+        // Shared with clones; nobody deletes the template meanwhile.
+        try await files.hold(StoreLayout.lock(id), .shared) { _ in
+            guard try await isThere(id) else {
+                throw LXCError(.notFound, "template \(id) is not installed in pool \(files)")
+            }
+            guard let record = try await record(id), record.kind == .template,
+                let digest = record.held?.digest ?? record.digest
+            else {
+                throw LXCError(
+                    .unsupported, "\(id) was not installed by this package; nothing is known to compare it with")
+            }
+            let summary = try await examine(
+                files.tree(StoreLayout.object(id)), without: record.held?.without ?? [], progress: progress)
+            return summary.digest == digest ? [] : try await differences(of: id, summary, digest)
+        }
+    }
+
+    private func examine(
+        _ tree: any TreeOrigin, without parts: [TreeDigest.Part], progress: ProgressHandler?
+    ) async throws -> TreeSummary {
+        var options = TreeCopyOptions()
+        options.keepsManifest = true
+        options.digestOmits = Set(parts)
+        return try await TreeCopy.examine(tree, options: options, pool: threads, progress: progress)
+    }
+
+    private func differences(
+        of id: TemplateID, _ summary: TreeSummary, _ digest: TreeDigest
+    ) async throws -> [TreeManifest.Difference] {
+        let text = try await files.read(StoreLayout.manifest(id), limit: Self.manifestLimit)
+        guard let text, let found = summary.manifest else {
+            let found = summary.digest?.description ?? "none"
+            throw LXCError(
+                .corrupt, "template \(id) has the digest \(found), not \(digest); delete and install it again")
+        }
+        let installed = try TreeManifest(parsing: text)
+        guard installed.digest == digest else {
+            throw LXCError(
+                .corrupt, "the manifest and the record of template \(id) contradict each other; install it again")
+        }
+        return found.differences(from: installed)
+    }
+}

@@ -1,0 +1,121 @@
+import FileTree
+import LXCCore
+import Logging
+
+extension Pool {
+    /// Clones a template in staging and publishes the volume by rename.
+    func createVolume(
+        _ id: VolumeID, from template: TemplateID, idMap: IDMap?, progress: ProgressHandler?
+    ) async throws -> StoredVolume {
+        try await files.hold(StoreLayout.lock(id)) { lock in
+            guard try await !isThere(id) else {
+                throw LXCError(.alreadyExists, "there is a directory \(id) in pool \(files) already")
+            }
+            try await requireInstalled(template)
+            // Shared with other clones; who deletes the template waits for all of them, and then sees their volumes.
+            let made = try await files.hold(StoreLayout.lock(template), .shared) { shared in
+                try await requireInstalled(template)
+                var options = TreeCopyOptions()
+                options.destinationMap = idMap
+                options.requiresSafeRoot = true
+                // The template's digest is known, and nothing but this package writes below a template.
+                options.computesDigest = false
+                let known = try await record(template)
+                return try await build(
+                    id, from: base(of: template), options: options, under: [lock, shared], progress: progress
+                ) { summary, _ in
+                    (ObjectRecord(volumeOf: template, known, summary, idMap: idMap), nil)
+                }
+            }
+            logger.info(
+                "created volume", metadata: ["pool": "\(self.id)", "volume": "\(id)", "template": "\(template)"])
+            return made.volume(id)
+        }
+    }
+
+    private func requireInstalled(_ template: TemplateID) async throws {
+        guard try await installed(template) != nil else {
+            throw LXCError(.notFound, "template \(template) is not installed in pool \(files)")
+        }
+    }
+
+    /// Takes a volume away by rename, then removes it.
+    func deleteVolume(_ id: VolumeID) async throws {
+        try await files.hold(StoreLayout.lock(id)) { lock in
+            guard try await isThere(id) else { return }
+            guard try await record(id)?.kind != .template else {
+                throw LXCError(.invalidArgument, "\(id) is a template of pool \(files), not a volume")
+            }
+            if let lease = try await lease(on: id), try await !lease.hasEnded(at: files.now()) { throw lease.conflict }
+            try await discard(id, under: lock)
+            logger.info("deleted volume", metadata: ["pool": "\(self.id)", "volume": "\(id)"])
+        }
+    }
+
+    /// The volume's record, or nil where there is none.
+    ///
+    /// - Throws: `LXCError` `notFound` without that volume, `unsafe` when its root is none to start a container from.
+    func requireSafeVolume(_ volume: VolumeID) async throws -> ObjectRecord? {
+        let record = try await requireVolume(volume)
+        try await files.tree(StoreLayout.object(volume)).requireSafeRoot(pool: threads)
+        return record
+    }
+
+    @discardableResult
+    func requireVolume(_ volume: VolumeID) async throws -> ObjectRecord? {
+        let record = try await isThere(volume) ? record(volume) : nil
+        guard try await isThere(volume), record?.kind != .template else {
+            throw LXCError(.notFound, "there is no volume \(volume) in pool \(files)")
+        }
+        return record
+    }
+
+    // MARK: Leases
+
+    func lease(on volume: VolumeID) async throws -> VolumeLease? {
+        try await ControlFile.read(VolumeLease.self, StoreLayout.lease(volume), in: files)
+    }
+
+    /// Writes the lease, under the volume's lock: between reading and writing it becomes nobody else's.
+    func acquireLease(
+        on volume: VolumeID, for holder: String, lasting duration: Duration?
+    ) async throws -> VolumeLease {
+        try await files.hold(StoreLayout.lock(volume)) { lock in
+            try await requireVolume(volume)
+            return try await write(lease(on: volume), volume, holder, duration, under: lock)
+        }
+    }
+
+    /// Writes a lease anew that is there.
+    func renewLease(
+        on volume: VolumeID, for holder: String, lasting duration: Duration?
+    ) async throws -> VolumeLease {
+        try await files.hold(StoreLayout.lock(volume)) { lock in
+            guard let present = try await lease(on: volume) else { throw VolumeLease.missing(on: volume, for: holder) }
+            guard present.holder == holder else { throw present.conflict }
+            return try await write(present, volume, holder, duration, under: lock)
+        }
+    }
+
+    private func write(
+        _ present: VolumeLease?, _ volume: VolumeID, _ holder: String, _ duration: Duration?, under lock: StoreLock
+    ) async throws -> VolumeLease {
+        let lease = try await VolumeLease.succeeding(
+            present, on: volume, for: holder, now: files.now(), lasting: duration)
+        if lease != present {
+            try await lock.confirm()
+            try await files.write(ControlFile.encode(lease), to: StoreLayout.lease(volume))
+        }
+        return lease
+    }
+
+    /// Removes the lease file if it is the holder's.
+    func releaseLease(on volume: VolumeID, by holder: String) async throws {
+        // Under the lock: between reading and removing the lease, it must not become another holder's.
+        try await files.hold(StoreLayout.lock(volume)) { lock in
+            guard try await lease(on: volume)?.holder == holder else { return }
+            try await lock.confirm()
+            try await files.remove(StoreLayout.lease(volume))
+        }
+    }
+}

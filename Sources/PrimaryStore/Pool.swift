@@ -1,0 +1,154 @@
+import FileTree
+import Foundation
+import LXCCore
+import Logging
+
+/// What every store with the specification's layout does, wherever its files are.
+struct Pool: Sendable {
+    let id: PoolID
+    let files: any StoreFiles
+    /// Threads for the copies.
+    let threads: BlockingPool
+    let logger: Logger
+
+    /// Opens the pool in a place that is there, giving it its identity at the first opening.
+    ///
+    /// - Throws: `LXCError` `notFound` when there is no such directory, `invalidArgument` when it belongs to a pool of
+    ///   another id, `unsupported` when it is used by URL or directory on other hosts and not here, or the reverse; `unsafe`
+    ///   when others come to its control directory, `permissionDenied`, `io`.
+    init(
+        _ files: any StoreFiles, id: PoolID?, url: String? = nil, threads: BlockingPool, logger: Logger
+    ) async throws {
+        guard try await files.isDirectory("") else {
+            throw LXCError(
+                .notFound,
+                "there is no directory \(files.description.escapedForDisplay) for a primary store; make or mount it")
+        }
+        // Half-made roots hold setuid programs, and records and leases are believed: nobody else may come to them.
+        for directory in StoreLayout.directories { try await files.makePrivateDirectory(directory) }
+        self.id = try await Self.identity(files, PoolRecord(id: id ?? .random(), url: url), wanted: id)
+        self.files = files
+        self.threads = threads
+        self.logger = logger
+    }
+
+    private static func identity(
+        _ files: any StoreFiles, _ new: PoolRecord, wanted: PoolID?
+    ) async throws -> PoolID {
+        if try await files.read(StoreLayout.pool) == nil {
+            // Of several that open a new pool at once, one alone gives it its identity.
+            _ = try await files.create(ControlFile.encode(new), at: StoreLayout.pool)
+        }
+        guard let found = try await ControlFile.read(PoolRecord.self, StoreLayout.pool, in: files) else {
+            throw LXCError(.io, "\(files)/\(StoreLayout.pool) vanished while the store was opened")
+        }
+        guard wanted == nil || wanted == found.id else {
+            throw LXCError(.invalidArgument, "\(files) is the pool \(found.id), not the one asked for")
+        }
+        // Locks over NFS calls and locks of a file system know nothing of each other.
+        guard (found.url == nil) == (new.url == nil) else {
+            throw LXCError(
+                .unsupported,
+                found.url.map { "\(files) is used as \($0.escapedForDisplay); use it so here too" }
+                    ?? "\(files) is used as a mounted directory; use it so here too")
+        }
+        return found.id
+    }
+
+    /// The file system's size and what of it is free.
+    func capacity() async throws -> StoreCapacity {
+        let (total, available) = try await files.capacity()
+        return StoreCapacity(total: ByteCount(total), available: ByteCount(available))
+    }
+
+    /// The directories named by a UUID, and what is known of them.
+    func contents() async throws -> StoreContents {
+        var contents = StoreContents()
+        for name in try await files.list("") {
+            guard let id = try? VolumeID(parsing: name), id.description == name, try await isThere(id) else { continue }
+            let template = TemplateID(id.uuid)
+            let record = try await record(id)
+            // A deletion takes the directory first: what is gone by now says nothing by having no record.
+            guard try await isThere(id) else { continue }
+            switch record?.kind {
+            case .template: contents.templates.append(record?.template(template) ?? StoredTemplate(id: template))
+            case .volume, nil: contents.volumes.append(record?.volume(id) ?? StoredVolume(id: id))
+            }
+        }
+        return contents
+    }
+
+    func isThere(_ id: Identifier<some Any>) async throws -> Bool {
+        try await files.isDirectory(StoreLayout.object(id))
+    }
+
+    func record(_ id: Identifier<some Any>) async throws -> ObjectRecord? {
+        try await ControlFile.read(ObjectRecord.self, StoreLayout.record(id), in: files)
+    }
+
+    // MARK: Building and discarding, under the object's lock
+
+    /// Builds a tree in staging and publishes it by rename: the record first, so that a directory that is there is
+    /// known for what it is; a record without a directory is garbage. Nothing is published once one of the locks is
+    /// another's.
+    func build(
+        _ id: Identifier<some Any>, from origin: any TreeOrigin, options: TreeCopyOptions, under locks: [StoreLock],
+        progress: ProgressHandler?,
+        describe: (TreeSummary, any StoredTree) async throws -> (record: ObjectRecord, manifest: TreeManifest?)
+    ) async throws -> ObjectRecord {
+        let path = StoreLayout.staged(id)
+        let staged = try files.tree(path)
+        let summary = try await TreeCopy.run(
+            from: origin, to: staged, options: options, pool: threads, progress: progress)
+        do {
+            try Task.checkCancellation()
+            let (record, manifest) = try await describe(summary, staged)
+            // Another's record is not overwritten, nor is anything published beside it.
+            for lock in locks { try await lock.confirm() }
+            if let manifest { try await files.write(Array(manifest.text), to: StoreLayout.manifest(id)) }
+            try await files.write(ControlFile.encode(record), to: StoreLayout.record(id))
+            for lock in locks { try await lock.confirm() }
+            do {
+                try await files.publish(path, as: StoreLayout.object(id))
+            } catch {
+                // What has the name instead is not what the record says.
+                await discardRecord(id)
+                throw error
+            }
+            return record
+        } catch {
+            // In a task of its own: the caller's cancellation must not keep the leftovers from being removed.
+            await Task { [threads] in try? await staged.remove(pool: threads) }.value
+            throw error
+        }
+    }
+
+    /// Takes an object away at once, then removes it piece by piece where nobody sees it.
+    func discard(_ id: Identifier<some Any>, under lock: StoreLock) async throws {
+        let trashed = StoreLayout.trashed(id)
+        try await lock.confirm()
+        try await files.publish(StoreLayout.object(id), as: trashed)
+        await discardRecord(id)
+        try await files.tree(trashed).remove(pool: threads)
+    }
+
+    /// What cannot be removed is garbage, since its directory is gone.
+    private func discardRecord(_ id: Identifier<some Any>) async {
+        await Task { [files] in
+            for path in [StoreLayout.record(id), StoreLayout.manifest(id)] { _ = try? await files.remove(path) }
+        }.value
+    }
+}
+
+/// What `.lxc/pool.json` says.
+struct PoolRecord: Codable {
+    var formatVersion = ObjectRecord.currentVersion
+    var id: PoolID
+    /// How the pool is used, where that is by URL.
+    var url: String?
+
+    init(id: PoolID, url: String?) {
+        self.id = id
+        self.url = url
+    }
+}

@@ -1,0 +1,139 @@
+import CLibArchive
+import FileTree
+import Foundation
+import Glibc
+import LXCCore
+
+/// Compresses an archive with libarchive's filters, which are given plain bytes ("raw").
+///
+/// The result depends on the bytes alone: gzip's time is left out, and xz is always asked for threads, whose number does
+/// not matter to what they make. zstd has an encoder of its own, ``ZstdEncoder``.
+final class ArchiveCompression: ArchiveEncoder {
+    private static let blockSize = 256 << 10
+
+    private let format: CompressionFormat
+    private let shown: String
+    private let archive: OpaquePointer
+    private let output: Output
+
+    /// What libarchive writes to: the file, and why that failed.
+    private final class Output {
+        let file: ArchiveFileOutput
+        var failure: (any Error)?
+
+        init(_ file: ArchiveFileOutput) { self.file = file }
+
+        func write(_ bytes: UnsafeRawBufferPointer) -> Int {
+            do {
+                try file.write(bytes)
+                return bytes.count
+            } catch {
+                failure = error
+                return -1
+            }
+        }
+    }
+
+    /// Takes a file.
+    ///
+    /// - Throws: `LXCError` `unsupported` where the host's libarchive lacks the format.
+    init(_ format: CompressionFormat, _ file: ArchiveFileOutput, shown: String) throws {
+        guard let archive = archive_write_new() else { throw LXCError(.io, "libarchive cannot be set up") }
+        self.format = format
+        self.shown = shown
+        self.archive = archive
+        output = Output(file)
+        try start()
+    }
+
+    deinit {
+        // What was not finished is not wanted any more: without this it would be compressed and written now.
+        archive_write_fail(archive)
+        archive_write_free(archive)
+    }
+
+    func write(_ bytes: SharedBytes) throws {
+        let count = bytes.withUnsafeBytes { archive_write_data(archive, $0.baseAddress, $0.count) }
+        guard count == bytes.count else { throw failure() }
+    }
+
+    func finish() throws {
+        guard archive_write_close(archive) == ARCHIVE_OK else { throw failure() }
+    }
+
+    private func start() throws {
+        // A warning says that libarchive was built without the encoder and would start an external program.
+        guard addFilter() == ARCHIVE_OK else {
+            throw LXCError(
+                .unsupported, "the host's libarchive cannot compress \(format.rawValue) by itself (\(shown))")
+        }
+        setOptions()
+        archive_write_set_bytes_per_block(archive, CInt(Self.blockSize))
+        archive_write_set_bytes_in_last_block(archive, 1)
+        guard archive_write_set_format_raw(archive) == ARCHIVE_OK, let entry = archive_entry_new() else {
+            throw failure()
+        }
+        defer { archive_entry_free(entry) }
+        archive_entry_set_filetype(entry, UInt32(Glibc.S_IFREG))
+        let client = Unmanaged.passUnretained(output).toOpaque()
+        let opened = archive_write_open(
+            archive, client, nil,
+            { _, client, bytes, count in
+                guard let client else { return -1 }
+                let output = Unmanaged<Output>.fromOpaque(client).takeUnretainedValue()
+                return output.write(UnsafeRawBufferPointer(start: bytes, count: count))
+            }, nil)
+        guard opened == ARCHIVE_OK, archive_write_header(archive, entry) == ARCHIVE_OK else { throw failure() }
+    }
+
+    private func addFilter() -> CInt {
+        switch format {
+        case .gzip: archive_write_add_filter_gzip(archive)
+        case .bzip2: archive_write_add_filter_bzip2(archive)
+        case .xz: archive_write_add_filter_xz(archive)
+        case .lz4: archive_write_add_filter_lz4(archive)
+        case .zstd, .lzma, .zip, .none: ARCHIVE_FAILED
+        }
+    }
+
+    /// A libarchive that does not know an option does without it.
+    private func setOptions() {
+        let cores = ProcessInfo.processInfo.activeProcessorCount
+        switch format {
+        case .gzip: archive_write_set_filter_option(archive, nil, "timestamp", nil)
+        // One thread would make one block, which no reader can decompress in parallel. At level 3 each takes about
+        // 56 MB (at the usual 6 it would be 130), so that three stay below what any copy may take.
+        case .xz:
+            archive_write_set_filter_option(archive, nil, "compression-level", "3")
+            archive_write_set_filter_option(archive, nil, "threads", String(min(max(cores, 2), 3)))
+        case .bzip2, .lz4, .zstd, .lzma, .zip, .none: break
+        }
+    }
+
+    private func failure() -> any Error {
+        if let failure = output.failure { return failure }
+        let text = archive_error_string(archive).map { String(cString: $0).escapedForDisplay } ?? "libarchive failed"
+        return LXCError(.io, "cannot compress the archive \(shown): \(text)")
+    }
+}
+
+extension CompressionFormat {
+    /// How archives are compressed whose names end so.
+    private static let endings: KeyValuePairs<String, CompressionFormat> = [
+        ".tar": .none, ".tar.gz": .gzip, ".tgz": .gzip, ".tar.xz": .xz, ".txz": .xz, ".tar.zst": .zstd, ".tzst": .zstd,
+        ".tar.bz2": .bzip2, ".tbz2": .bzip2, ".tar.lz4": .lz4,
+    ]
+
+    /// The compression an archive's name asks for.
+    ///
+    /// - Throws: `LXCError` `invalidArgument` when the name has none of the endings.
+    init(forNewArchive name: String) throws {
+        guard let format = Self.endings.first(where: { name.hasSuffix($0.key) })?.value else {
+            throw LXCError(
+                .invalidArgument,
+                "\"\(name.escapedForDisplay)\" does not say how to compress the archive; end the name in "
+                    + Self.endings.map(\.key).joined(separator: ", "))
+        }
+        self = format
+    }
+}

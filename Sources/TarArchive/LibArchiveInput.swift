@@ -1,0 +1,64 @@
+import CLibArchive
+import FileTree
+import Glibc
+import LXCCore
+
+/// What libarchive reads from: a file wherever it is, how far it came, and why it could go no further.
+final class LibArchiveInput {
+    private static let blockSize = 256 << 10
+
+    let file: any OpenStoredFile
+    private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: blockSize, alignment: 4_096)
+    private var offset: UInt64 = 0
+    /// Why the file could not be read: that is not the archive's fault.
+    private var failure: (any Error)?
+
+    init(_ file: any OpenStoredFile) { self.file = file }
+
+    deinit { buffer.deallocate() }
+
+    /// Makes `archive` read from here, which must live as long.
+    func open(_ archive: OpaquePointer) -> CInt {
+        archive_read_set_callback_data(archive, Unmanaged.passUnretained(self).toOpaque())
+        archive_read_set_read_callback(archive) { _, input, block in
+            guard let input, let block else { return -1 }
+            return Unmanaged<LibArchiveInput>.fromOpaque(input).takeUnretainedValue().read(block)
+        }
+        archive_read_set_seek_callback(archive) { _, input, offset, whence in
+            guard let input else { return la_int64_t(ARCHIVE_FATAL) }
+            return Unmanaged<LibArchiveInput>.fromOpaque(input).takeUnretainedValue().seek(offset, whence)
+        }
+        return archive_read_open1(archive)
+    }
+
+    /// Why `archive` stopped: a file that cannot be read is not damaged.
+    func problem(of archive: OpaquePointer, _ problem: DecoderProblem, otherwise: String) -> any Error {
+        let message = archive_error_string(archive).map { String(cString: $0).escapedForDisplay }
+        return failure ?? problem.damage(message ?? otherwise)
+    }
+
+    private func read(_ block: UnsafeMutablePointer<UnsafeRawPointer?>) -> Int {
+        do {
+            let count = try file.read(into: buffer, at: offset)
+            offset += UInt64(count)
+            block.pointee = UnsafeRawPointer(buffer.baseAddress)
+            return count
+        } catch {
+            failure = error
+            return -1
+        }
+    }
+
+    private func seek(_ distance: Int64, _ whence: CInt) -> Int64 {
+        let start: UInt64 =
+            switch whence {
+            case SEEK_CUR: offset
+            case SEEK_END: file.size
+            default: 0
+            }
+        let place = Int64(clamping: start).addingReportingOverflow(distance)
+        guard !place.overflow, place.partialValue >= 0 else { return Int64(ARCHIVE_FATAL) }
+        offset = UInt64(place.partialValue)
+        return place.partialValue
+    }
+}

@@ -1,0 +1,69 @@
+import CZstd
+import FileTree
+import Foundation
+import LXCCore
+
+/// Compresses an archive with libzstd, as one frame with a checksum, which libarchive's encoder has no option for.
+final class ZstdEncoder: ArchiveEncoder {
+    private static let blockSize = 256 << 10
+
+    private let context: OpaquePointer
+    private let output: ArchiveFileOutput
+    private let shown: String
+    private let room = UnsafeMutableRawBufferPointer.allocate(byteCount: blockSize, alignment: 16)
+    private var filled = 0
+
+    /// Takes a file and how messages call it.
+    init(_ output: ArchiveFileOutput, shown: String) throws {
+        guard let context = ZSTD_createCCtx() else { throw LXCError(.io, "libzstd cannot be set up (\(shown))") }
+        self.context = context
+        self.output = output
+        self.shown = shown
+        try check(ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1))
+        // A thread of its own at least: with one or more the result is the same, with none another. A libzstd built
+        // without threads refuses, and does without.
+        let threads = min(max(ProcessInfo.processInfo.activeProcessorCount, 1), 8)
+        _ = ZSTD_CCtx_setParameter(context, ZSTD_c_nbWorkers, CInt(threads))
+    }
+
+    deinit {
+        ZSTD_freeCCtx(context)
+        room.deallocate()
+    }
+
+    func write(_ bytes: SharedBytes) throws {
+        try bytes.withUnsafeBytes { bytes in
+            var input = ZSTD_inBuffer(src: bytes.baseAddress, size: bytes.count, pos: 0)
+            while input.pos < input.size { _ = try compress(&input, ZSTD_e_continue) }
+        }
+    }
+
+    func finish() throws {
+        var input = ZSTD_inBuffer(src: nil, size: 0, pos: 0)
+        while try compress(&input, ZSTD_e_end) > 0 {}
+        try flush()
+    }
+
+    /// Takes some of the input; returns how much libzstd holds back, as far as it knows.
+    private func compress(_ input: inout ZSTD_inBuffer, _ directive: ZSTD_EndDirective) throws -> Int {
+        var target = ZSTD_outBuffer(dst: room.baseAddress, size: room.count, pos: filled)
+        let rest = try check(ZSTD_compressStream2(context, &target, &input, directive))
+        filled = target.pos
+        if filled == room.count { try flush() }
+        return rest
+    }
+
+    private func flush() throws {
+        try output.write(UnsafeRawBufferPointer(rebasing: room[..<filled]))
+        filled = 0
+    }
+
+    @discardableResult
+    private func check(_ result: Int) throws -> Int {
+        guard ZSTD_isError(result) == 0 else {
+            let text = String(cString: ZSTD_getErrorName(result)).escapedForDisplay
+            throw LXCError(.io, "cannot compress the archive \(shown): \(text)")
+        }
+        return result
+    }
+}

@@ -1,0 +1,145 @@
+import FileTree
+import Foundation
+import Glibc
+import LXCCore
+
+/// What there is of a download, in a directory that survives the program: the bytes, and of which copy they are.
+///
+/// The record is written before the first byte of a copy, and the bytes of another copy are gone before that; so bytes
+/// never stand beside the record of another copy. Used by one thread, and by one registration at a time.
+final class PartialDownload {
+    /// Of which copy of which file the bytes are.
+    struct Record: Codable, Hashable {
+        /// The URL for people.
+        var source: String
+        /// The hash of the URL.
+        var fingerprint: String
+        /// The copy's strong entity tag.
+        var entityTag: String?
+        /// When the copy was last changed, as the server wrote it; only where that tells copies apart.
+        var lastModified: String?
+        /// How long the copy is in bytes, where the server said so.
+        var length: UInt64?
+
+        /// What tells this copy from another (RFC 9110, 8.8).
+        var validator: String? { entityTag ?? lastModified }
+
+        /// The record of a response.
+        init(_ address: WebAddress, _ head: ResponseHead) {
+            source = address.shown
+            fingerprint = address.fingerprint
+            entityTag = head["etag"].flatMap { $0.hasPrefix("\"") ? $0 : nil }
+            // A file changed in the second of the answer may change again in that second.
+            lastModified = head["last-modified"].flatMap { $0 == head["date"] ? nil : $0 }
+            length = head.contentLength
+        }
+    }
+
+    /// The name of the bytes in the directory.
+    static let fileName = "archive"
+    private static let recordName = "download.json"
+
+    private let directory: String
+    private let address: WebAddress
+    private let file: Descriptor
+    private(set) var record: Record?
+    private(set) var size: UInt64
+
+    /// Opens what there is of `address` in `directory`, which is made where it is missing. Of another URL nothing is kept.
+    init(in directory: String, of address: WebAddress) throws {
+        self.directory = directory
+        self.address = address
+        try DurableFile.makeDirectory(directory, mode: 0o700)
+        let path = "\(directory)/\(Self.fileName)"
+        guard let file = Descriptor(path, flags: O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600) else {
+            throw LXCError.lastSystemCall("openat", "open the partial download \(path.escapedForDisplay)")
+        }
+        var status = stat()
+        guard fstat(file.raw, &status) == 0 else {
+            throw LXCError.lastSystemCall("fstat", "look at the partial download \(path.escapedForDisplay)")
+        }
+        self.file = file
+        size = UInt64(status.st_size)
+        let bytes = try DurableFile.read("\(directory)/\(Self.recordName)")
+        record = bytes.flatMap { try? JSONDecoder().decode(Record.self, from: Data($0)) }
+        if record?.fingerprint != address.fingerprint || record?.validator == nil { try discard() }
+    }
+
+    /// Whether a server can be asked for the rest.
+    var isResumable: Bool { size > 0 && record?.validator != nil }
+
+    /// Where to go on. Of a complete copy the last byte is asked for again: so the server says whether it is still the
+    /// same, in the same way as for any other.
+    var offset: UInt64 {
+        guard let length = record?.length, length > 0 else { return size }
+        return min(size, length - 1)
+    }
+
+    /// The fields that ask for the rest, or for all if the copy is another by now.
+    var requestFields: [String] {
+        guard isResumable, offset > 0, let validator = record?.validator else { return [] }
+        return ["Range: bytes=\(offset)-", "If-Range: \(validator)"]
+    }
+
+    /// Drops everything.
+    func discard() throws {
+        record = nil
+        try truncate(to: 0)
+    }
+
+    /// Begins with the first byte of a copy.
+    func begin(_ head: ResponseHead) throws {
+        try discard()
+        try write(Record(address, head))
+    }
+
+    /// Goes on where the response does; false when the response is not of the same copy or begins elsewhere.
+    func resume(_ head: ResponseHead) throws -> Bool {
+        guard let record, let range = head.contentRange, range.first == offset,
+            record.length == nil || range.total == nil || record.length == range.total,
+            record.entityTag == nil || head["etag"] == nil || head["etag"] == record.entityTag
+        else { return false }
+        try truncate(to: offset)
+        if record.length == nil, let total = range.total {
+            var record = record
+            record.length = total
+            try write(record)
+        }
+        return true
+    }
+
+    /// Adds bytes.
+    func append(_ bytes: UnsafeRawBufferPointer) throws {
+        var rest = bytes
+        while !rest.isEmpty {
+            let count = Descriptor.retrying { pwrite(file.raw, rest.baseAddress, rest.count, off_t(size)) }
+            guard count > 0 else { throw LXCError.lastSystemCall("pwrite", "store what is downloaded in \(directory)") }
+            size += UInt64(count)
+            rest = UnsafeRawBufferPointer(rebasing: rest[count...])
+        }
+    }
+
+    /// Says that a response ended. False when it was not the whole copy.
+    func finish() throws -> Bool {
+        guard let record else { return false }
+        if let length = record.length { return size == length }
+        var known = record
+        known.length = size
+        try write(known)
+        return true
+    }
+
+    private func write(_ record: Record) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        try DurableFile.write(encoder.encode(record), to: "\(directory)/\(Self.recordName)")
+        self.record = record
+    }
+
+    private func truncate(to length: UInt64) throws {
+        guard ftruncate(file.raw, off_t(length)) == 0 else {
+            throw LXCError.lastSystemCall("ftruncate", "cut the partial download in \(directory)")
+        }
+        size = length
+    }
+}

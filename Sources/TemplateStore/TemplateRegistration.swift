@@ -1,0 +1,51 @@
+import Crypto
+public import FileTree
+public import LXCCore
+
+/// A request to put a template on secondary storage.
+public struct TemplateRegistration: Hashable, Sendable {
+    /// Where it is to be.
+    public var key: TemplateKey
+    /// CloudStack's unique name.
+    public var name: String
+    /// CloudStack's display text; the name where empty.
+    public var description: String
+    /// The archive: a path, or a URL of `file`, `nfs`, `http` or `https`. It is a tar, plain, compressed with gzip, bzip2, xz,
+    /// zstd or lz4, or alone in a zip file; recognised by content.
+    ///
+    /// A name and password in a URL are sent to its own host alone, and never shown.
+    public var source: String
+    /// What the archive's bytes must hash to, as they are before anything is unpacked.
+    public var checksum: Checksum?
+    /// How large the archive and the plain tar may be; CloudStack's default of 50 GiB.
+    public var maximumSize: ByteCount
+    /// Whether every account may use it.
+    public var isPublic: Bool
+    /// What is accepted of the tree inside.
+    public var limits = TreeLimits()
+    /// How the archive is fetched, where it comes from a web server.
+    public var download = DownloadOptions()
+
+    /// Takes what describes the template.
+    public init(
+        key: TemplateKey, name: String, description: String = "", source: String, checksum: Checksum? = nil,
+        maximumSize: ByteCount = .gibibytes(50), isPublic: Bool = true
+    ) {
+        self.key = key
+        self.name = name
+        self.description = description
+        self.source = source
+        self.checksum = checksum
+        self.maximumSize = maximumSize
+        self.isPublic = isPublic
+    }
+
+    /// The display text with its default.
+    var displayText: String { description.isEmpty ? name : description }
+
+    /// A hash of what makes the template what it is; `origin` stands for the source.
+    func fingerprint(origin: String) -> String {
+        let parts = [origin, name, displayText, checksum?.description ?? "", "\(isPublic)"]
+        return Checksum(.sha256, digest: SHA256.hash(data: Array(parts.joined(separator: "\0").utf8))).digits
+    }
+}

@@ -1,0 +1,202 @@
+import Crypto
+import FileTree
+import Foundation
+import LXCCore
+import Logging
+import TarArchive
+
+extension TemplateShelf {
+    /// Builds the template's directory under a hidden name and publishes it by rename.
+    ///
+    /// Whoever waits while another registers the same gets the other's template.
+    func register(_ registration: TemplateRegistration, progress: ProgressHandler?) async throws -> Template {
+        let key = registration.key
+        guard !registration.name.isEmpty, !registration.name.contains("\0") else {
+            throw LXCError(.invalidArgument, "template \(key) needs a name")
+        }
+        let source = try TemplateSource(parsing: registration.source)
+        let identity = try await identity(of: registration, source)
+        try await check()
+        guard try await !isTaken(key) else { throw taken(key) }
+        for directory in ["template", "template/tmpl", Self.account(key)] { try await files.makeDirectory(directory) }
+        return try await alone(on: key, keepingDownload: source.isDownloaded) { lock in
+            if try await isTaken(key) { return try await resultOfAnother(key, identity) }
+            let template = try await build(registration, source, identity, under: lock, progress)
+            logger.info("registered template", metadata: ["template": "\(key)", "name": "\(registration.name)"])
+            return template
+        }
+    }
+
+    /// What another made while this one waited, if it is the same.
+    private func resultOfAnother(_ key: TemplateKey, _ identity: String) async throws -> Template {
+        guard let properties = try? await read(key), properties.registration == identity else { throw taken(key) }
+        logger.info("another program has registered the template", metadata: ["template": "\(key)"])
+        return try properties.template(key)
+    }
+
+    private func taken(_ key: TemplateKey) -> LXCError {
+        LXCError(
+            .alreadyExists, "there is a template \(key) in \(shown) already; delete it first or take another id")
+    }
+
+    /// A hash by which the same request is known again. Of a file that is read where it is it changes with the file.
+    private func identity(of registration: TemplateRegistration, _ source: TemplateSource) async throws -> String {
+        let origin: String
+        switch source {
+        case .web(let address): origin = address.fingerprint
+        case .file(let file): origin = try await pool.run { _ in try file.open().identity }
+        }
+        return registration.fingerprint(origin: origin)
+    }
+
+    private func build(
+        _ registration: TemplateRegistration, _ source: TemplateSource, _ identity: String, under lock: StoreLock,
+        _ progress: ProgressHandler?
+    ) async throws -> Template {
+        let key = registration.key
+        let staged = Self.hidden(key)
+        do {
+            try await files.makeDirectory(staged)
+            let archive = try await archive(of: registration, source, progress)
+            let template = try await fill(staged, from: archive, registration, identity, progress)
+            // Its checksum was taken in one reading and its contents in another.
+            guard try await self.identity(of: registration, source) == identity else {
+                throw LXCError(
+                    .invalidState,
+                    "\(registration.source.escapedForDisplay) changed while it was read; register it when it is complete"
+                )
+            }
+            // Before the template appears, since nothing would look for it after that.
+            try await downloads.remove(key)
+            try Task.checkCancellation()
+            try await lock.confirm()
+            do {
+                try await files.publish(staged, as: Self.directory(key))
+            } catch let error as LXCError where error.code == .alreadyExists {
+                throw taken(key)
+            }
+            return template
+        } catch {
+            // In a task of its own: the caller's cancellation must not keep the leftovers from being removed.
+            await Task { try? await remove(staged) }.value
+            throw error
+        }
+    }
+
+    // MARK: The archive
+
+    /// The archive's file, its checksum verified.
+    private func archive(
+        of registration: TemplateRegistration, _ source: TemplateSource, _ progress: ProgressHandler?
+    ) async throws -> any StoredFile {
+        switch source {
+        case .file(let file):
+            try await verify(registration.checksum, of: file, called: file.description.escapedForDisplay)
+            return file
+        case .web(let address):
+            let download = Download(
+                address: address, options: registration.download, maximumBytes: registration.maximumSize.bytes,
+                directory: try await downloads.directory(registration.key), logger: logger, progress: progress)
+            return try await keepingWhatCanBeResumed(download, registration.key) {
+                try await fetch(download, registration)
+            }
+        }
+    }
+
+    /// Bytes from before a crash of the host may be wrong: where the checksum of a resumed download is, all is fetched
+    /// again, once.
+    private func fetch(_ download: Download, _ registration: TemplateRegistration) async throws -> any StoredFile {
+        let archive = LocalFile(download.file)
+        let isResumed = try await download.run()
+        do {
+            try await verify(registration.checksum, of: archive, called: download.address.shown)
+        } catch let error as LXCError where error.code == .corrupt && isResumed {
+            logger.info(
+                "the checksum of a resumed download is wrong; it starts again",
+                metadata: ["source": "\(download.address.shown)"])
+            try await downloads.remove(registration.key)
+            _ = try await download.run()
+            try await verify(registration.checksum, of: archive, called: download.address.shown)
+        }
+        return archive
+    }
+
+    /// Removes the download when `body` fails, unless the next try can take it up.
+    private func keepingWhatCanBeResumed<Value>(
+        _ download: Download, _ key: TemplateKey, _ body: () async throws -> Value
+    ) async throws -> Value {
+        do {
+            return try await body()
+        } catch {
+            // The server or the caller went away; anything else would happen again.
+            let mayPass = error is CancellationError || (error as? LXCError)?.code == .unavailable
+            await Task {
+                if mayPass, (try? await download.isResumable(pool: pool)) == true { return }
+                try? await downloads.remove(key)
+            }.value
+            throw error
+        }
+    }
+
+    private func verify(_ checksum: Checksum?, of file: any StoredFile, called name: String) async throws {
+        guard let checksum else { return }
+        let found = try await pool.run { try Checksum.compute(checksum.algorithm, of: file, $0) }
+        guard found == checksum else {
+            throw LXCError(.corrupt, "\(name) has the checksum \(found), not the given \(checksum)")
+        }
+    }
+
+    // MARK: The template
+
+    /// Writes the plain tar and its properties, and reads the tar to its end as proof that it is one.
+    private func fill(
+        _ staged: String, from archive: any StoredFile, _ registration: TemplateRegistration, _ identity: String,
+        _ progress: ProgressHandler?
+    ) async throws -> Template {
+        let milliseconds = Int64(Date().timeIntervalSince1970 * 1000)
+        let fileName = "\(UUID(javaNameBytes: "\(registration.name)\(milliseconds)".utf8).uuidString.lowercased()).tar"
+        let tar = "\(staged)/\(fileName)"
+        do {
+            let (size, tarChecksum) = try await store(archive, at: tar, registration, progress)
+            var options = TreeCopyOptions()
+            options.limits = registration.limits
+            options.requiresSafeRoot = true
+            let summary = try await TreeCopy.examine(tree(in: tar), options: options, pool: pool)
+            let template = Template(
+                key: registration.key, name: registration.name, description: registration.displayText,
+                fileName: fileName, size: ByteCount(size), isPublic: registration.isPublic,
+                digest: summary.digest)
+            let properties = TemplateProperties(
+                template, checksum: registration.checksum, tarChecksum: tarChecksum, registration: identity)
+            try await files.write(properties.bytes, to: "\(staged)/\(TemplateProperties.fileName)", mode: 0o644)
+            return template
+        } catch let error as LXCError {
+            await Task { try? await downloads.remove(registration.key) }.value
+            throw error
+        }
+    }
+
+    /// Makes the plain tar of an archive, durably.
+    private func store(
+        _ archive: any StoredFile, at path: String, _ registration: TemplateRegistration, _ progress: ProgressHandler?
+    ) async throws -> (size: UInt64, checksum: Checksum) {
+        try await pool.run { [files] cancellation in
+            var hash = SHA256()
+            let size = try ArchiveDecompression.run(
+                from: archive, to: files.newFile(path, cancellation), maximumBytes: registration.maximumSize.bytes,
+                expansionRatio: registration.limits.expansionRatio, cancellation: cancellation, progress: progress,
+                observe: { hash.update(bufferPointer: $0) })
+            return (size, Checksum(.sha256, digest: hash.finalize()))
+        }
+    }
+}
+
+extension TemplateSource {
+    /// Whether the archive comes over the network first.
+    fileprivate var isDownloaded: Bool {
+        switch self {
+        case .file: false
+        case .web: true
+        }
+    }
+}

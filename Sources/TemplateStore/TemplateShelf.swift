@@ -1,0 +1,170 @@
+import FileTree
+import Foundation
+import LXCCore
+import Logging
+import TarArchive
+
+/// CloudStack's layout of templates on secondary storage, `template/tmpl/<account>/<id>/`, whatever the storage is kept in.
+///
+/// Work in progress on a template stands beside its directory, under the lock `.<id>.lock`: `.<id>.<random>` while it is
+/// built or removed, and in a directory of this host `.<id>.download`, what is there of its archive. A killed program leaves those to the next
+/// registration or deletion of the same template.
+struct TemplateShelf: Sendable {
+    private static let root = "template/tmpl"
+
+    let files: any StoreFiles
+    let downloads: DownloadPlace
+    /// Reads and examines on these threads.
+    let pool: BlockingPool
+    let logger: Logger
+
+    /// How messages call the storage.
+    var shown: String { files.description.escapedForDisplay }
+
+    static func account(_ key: TemplateKey) -> String { "\(root)/\(key.account)" }
+
+    static func directory(_ key: TemplateKey) -> String { "\(account(key))/\(key.id)" }
+
+    /// A name for work in progress.
+    static func hidden(_ key: TemplateKey) -> String { "\(account(key))/.\(key.id).\(RandomName.make())" }
+
+    /// Whether there is a template, or something in its place.
+    func isTaken(_ key: TemplateKey) async throws -> Bool { try await files.kind(of: Self.directory(key)) != nil }
+
+    /// Throws unless there is a storage.
+    func check() async throws {
+        guard try await files.isDirectory("") else {
+            throw LXCError(.notFound, "there is no directory \(shown) for secondary storage; make or mount it")
+        }
+    }
+
+    /// Runs `body` as the only one, of all programs and hosts, that registers or deletes the template, after removing
+    /// what killed ones left behind.
+    func alone<Value>(
+        on key: TemplateKey, keepingDownload: Bool, _ body: (StoreLock) async throws -> Value
+    ) async throws -> Value {
+        let lock = ".\(key.id).lock"
+        return try await files.hold("\(Self.account(key))/\(lock)") { held in
+            // The lock's own files begin with its name.
+            let leftovers = try await files.list(Self.account(key)).filter {
+                $0.hasPrefix(".\(key.id).") && !$0.hasPrefix(lock) && $0 != downloads.name(key)
+            }
+            for name in leftovers { try await remove("\(Self.account(key))/\(name)") }
+            if !keepingDownload { try await downloads.remove(key) }
+            return try await body(held)
+        }
+    }
+
+    /// Removes a directory with everything in it, or a file. What is not there is no error.
+    func remove(_ path: String) async throws { try await files.tree(path).remove(pool: pool) }
+
+    // MARK: Reading
+
+    /// Reads the properties of every `<account>/<id>` directory.
+    func list() async throws -> TemplateListing {
+        var listing = TemplateListing()
+        for account in try await numbers(in: Self.root) {
+            for id in try await numbers(in: "\(Self.root)/\(account)") {
+                let key = TemplateKey(account: account, id: id)
+                do {
+                    listing.templates.append(try await read(key).template(key))
+                } catch let error as LXCError where error.code != .notFound {
+                    listing.broken.append(.init(key: key, reason: error.message))
+                } catch is LXCError {
+                    // Deleted since its directory was listed.
+                }
+            }
+        }
+        listing.templates.sort { $0.key < $1.key }
+        listing.broken.sort { $0.key < $1.key }
+        return listing
+    }
+
+    /// The directories whose names are ids as CloudStack writes them; anything else is not ours.
+    private func numbers(in directory: String) async throws -> [UInt64] {
+        var numbers: [UInt64] = []
+        for name in try await files.list(directory) {
+            guard let number = UInt64(name), String(number) == name,
+                try await files.kind(of: "\(directory)/\(name)") == .directory
+            else { continue }
+            numbers.append(number)
+        }
+        return numbers
+    }
+
+    /// The template's properties, once its tar was seen to be of the size they tell.
+    func read(_ key: TemplateKey) async throws -> TemplateProperties {
+        // As in the listing, a link to a directory is no template: it could lead anywhere.
+        guard try await files.kind(of: Self.account(key)) == .directory,
+            try await files.kind(of: Self.directory(key)) == .directory
+        else { throw LXCError(.notFound, "there is no template \(key) in \(shown)") }
+        guard let bytes = try await files.read("\(Self.directory(key))/\(TemplateProperties.fileName)") else {
+            throw LXCError(.corrupt, "template \(key) has no \(TemplateProperties.fileName)")
+        }
+        let properties = try Self.parse(bytes, key)
+        let template = try properties.template(key)
+        guard case .file(let size) = try await files.kind(of: "\(Self.directory(key))/\(template.fileName)") else {
+            throw LXCError(.corrupt, "template \(key) has no file \(template.fileName.escapedForDisplay)")
+        }
+        guard size == template.size.bytes else {
+            throw LXCError(
+                .corrupt, "template \(key) has \(size) bytes; its properties say \(template.size.bytes)")
+        }
+        return properties
+    }
+
+    private static func parse(_ bytes: [UInt8], _ key: TemplateKey) throws -> TemplateProperties {
+        do {
+            return try TemplateProperties(parsing: bytes)
+        } catch let error as LXCError {
+            throw LXCError(
+                error.code, "template \(key) has a bad \(TemplateProperties.fileName): \(error.message)",
+                cause: error.cause)
+        }
+    }
+
+    /// The template's tar.
+    func contents(of key: TemplateKey) async throws -> any TreeOrigin {
+        tree(in: "\(Self.directory(key))/\(try await read(key).template(key).fileName)")
+    }
+
+    /// The tree in a tar.
+    func tree(in path: String) -> any TreeOrigin { StoredArchive(files.file(path)) }
+
+    // MARK: Upkeep
+
+    /// Reads the tar to its end and compares its bytes and its tree with what was registered.
+    func verify(_ key: TemplateKey, progress: ProgressHandler?) async throws {
+        let properties = try await read(key)
+        try properties.checkConsistency(key)
+        let template = try properties.template(key)
+        let tar = "\(Self.directory(key))/\(template.fileName)"
+        let summary = try await TreeCopy.examine(tree(in: tar), pool: pool, progress: progress)
+        guard template.digest == nil || template.digest == summary.digest else {
+            throw LXCError(
+                .corrupt,
+                "template \(key) has the tree digest \(summary.digest?.description ?? "-"), not the registered "
+                    + (template.digest?.description ?? "-"))
+        }
+        guard let registered = try properties.tarChecksum(key) else { return }
+        let file = files.file(tar)
+        let found = try await pool.run { try Checksum.compute(.sha256, of: file, $0) }
+        guard found == registered else {
+            throw LXCError(
+                .corrupt, "the tar of template \(key) has the checksum \(found), not the registered \(registered)")
+        }
+    }
+
+    /// Takes the template's directory away by rename, then removes it.
+    func delete(_ key: TemplateKey) async throws {
+        guard try await files.kind(of: Self.account(key)) == .directory else { return }
+        try await alone(on: key, keepingDownload: false) { lock in
+            guard try await isTaken(key) else { return }
+            let discarded = Self.hidden(key)
+            try await lock.confirm()
+            try await files.publish(Self.directory(key), as: discarded)
+            try await remove(discarded)
+            logger.info("deleted template", metadata: ["template": "\(key)"])
+        }
+    }
+}

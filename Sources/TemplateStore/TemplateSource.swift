@@ -1,0 +1,71 @@
+import FileTree
+import LXCCore
+import NFSClient
+
+/// Where a registration takes its archive from.
+enum TemplateSource {
+    /// A file that is read where it is: on this host, or on an NFS server.
+    case file(any StoredFile)
+    /// A web server.
+    case web(WebAddress)
+
+    /// Reads a path, or a URL of `file`, `nfs`, `http` or `https`. What begins like another URL is none of them.
+    ///
+    /// - Throws: `LXCError` `invalidArgument`, `unsupported` for other schemes.
+    init(parsing text: String) throws {
+        guard !text.isEmpty, !text.contains("\0") else {
+            throw LXCError(.invalidArgument, "an archive's path or URL must not be empty or contain NUL")
+        }
+        guard let scheme = Self.scheme(of: text) else {
+            self = .file(LocalFile(text))
+            return
+        }
+        switch scheme {
+        case "file": self = .file(LocalFile(try Self.path(text.dropFirst("file://".count))))
+        case "nfs": self = .file(NFSFile(try NFSURL(parsing: text)))
+        case "http", "https": self = .web(try WebAddress(parsing: text))
+        default:
+            throw LXCError(
+                .unsupported,
+                "archives are not taken from \(scheme.escapedForDisplay):// URLs; give a path, or a URL of file, nfs, "
+                    + "http or https")
+        }
+    }
+
+    /// The scheme in lower case; nil for a path.
+    private static func scheme(of text: String) -> String? {
+        guard let end = text.firstRange(of: "://")?.lowerBound else { return nil }
+        let scheme = text[..<end]
+        let isScheme =
+            scheme.first?.isLetter == true
+            && scheme.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "+-.".contains($0)) }
+        return isScheme ? scheme.lowercased() : nil
+    }
+
+    /// The path after `file://`, with `%xx` undone. Only this host's files have one.
+    private static func path(_ rest: Substring) throws -> String {
+        let slash = rest.firstIndex(of: "/") ?? rest.endIndex
+        let host = rest[..<slash].lowercased()
+        guard host.isEmpty || host == "localhost" else {
+            throw LXCError(.invalidArgument, "a file: URL must not name another host; expected file:///path")
+        }
+        var bytes: [UInt8] = []
+        var encoded = Array(rest[slash...].utf8)[...]
+        while let byte = encoded.popFirst() {
+            guard byte == UInt8(ascii: "%") else {
+                bytes.append(byte)
+                continue
+            }
+            let digits = encoded.prefix(2)
+            encoded = encoded.dropFirst(2)
+            guard digits.count == 2, digits.allSatisfy({ Character(Unicode.Scalar($0)).isHexDigit }),
+                let value = UInt8(String(decoding: digits, as: UTF8.self), radix: 16), value != 0
+            else { throw LXCError(.invalidArgument, "a file: URL has a malformed %xx in its path") }
+            bytes.append(value)
+        }
+        guard let path = String(validating: bytes, as: UTF8.self), path.hasPrefix("/"), path != "/" else {
+            throw LXCError(.invalidArgument, "a file: URL must have an absolute path; expected file:///path")
+        }
+        return path
+    }
+}

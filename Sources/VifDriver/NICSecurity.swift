@@ -1,0 +1,43 @@
+import LXCCore
+
+/// What a guest may send and receive on a NIC, enforced outside the guest by libvirt's network filters.
+///
+/// Whatever is allowed, a guest sends under its own hardware address alone, is no server of DHCP and no router of IPv6,
+/// and sends nothing but IP and ARP.
+public struct NICSecurity: Hashable, Sendable {
+    /// The guest's addresses: it sends and announces no others. Empty leaves them to the guest.
+    public var addresses: [IPNetwork]
+    /// What is allowed; nil allows everything.
+    ///
+    /// As in CloudStack's security groups nothing comes in but what a rule allows; everything goes out unless there is
+    /// a rule for what does. Answers, DHCP, DNS and what IPv6 needs to find its neighbours are always allowed.
+    public var rules: [SecurityRule]?
+
+    /// Takes addresses and rules; without arguments the guest is kept from using another's hardware address and no more.
+    public init(addresses: [IPNetwork] = [], rules: [SecurityRule]? = nil) {
+        self.addresses = addresses
+        self.rules = rules
+    }
+
+    /// Checks what its types do not.
+    func check() throws {
+        guard let network = addresses.first(where: { !$0.isAddress }) else { return }
+        throw LXCError(.invalidArgument, "\(network) is no address a guest can have; give it without a prefix length")
+    }
+}
+
+extension NICSecurity: Codable {
+    private enum CodingKeys: String, CodingKey, CaseIterable { case addresses, rules }
+
+    /// Reads the two lists, which may be left out.
+    ///
+    /// - Throws: `LXCError` `invalidArgument` for an unknown key and for values that break a rule; `DecodingError`.
+    public init(from decoder: any Decoder) throws {
+        try decoder.requireKeys(of: CodingKeys.self, in: "a NIC's security")
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        try self.init(
+            addresses: values.decodeIfPresent([IPNetwork].self, forKey: .addresses) ?? [],
+            rules: values.decodeIfPresent([SecurityRule].self, forKey: .rules))
+        try check()
+    }
+}

@@ -1,0 +1,63 @@
+import FileTree
+import Glibc
+import LXCCore
+import TarArchive
+import TestSupport
+import Testing
+
+/// Sources whose blocks cannot be read any more.
+@Suite(.timeLimit(.minutes(15)), .host(.root))
+struct UnreadableSourceTests {
+    let scratch: TreeScratch
+
+    init() throws { scratch = try TreeScratch() }
+
+    /// Makes a file system with the tree `source`, in which the blocks of the file `unreadable` are behind those of
+    /// everything else, and cuts the image a MiB after its first.
+    private func makeDamaged(_ script: String = "head -c 4M /dev/urandom > unreadable") throws -> LoopFileSystem {
+        let damaged = try LoopFileSystem(.ext4, megabytes: 96, options: "-b 4096 -O ^has_journal")
+        let start = try damaged.shell(
+            """
+            mkdir source; cd source
+            for i in $(seq 50); do printf text > $i; done
+            fallocate -l 30M ../front; \(script)
+            rm ../front; sync -f .
+            filefrag -v unreadable | awk '$1 == "0:" { print int($4) }'
+            """)
+        // Mounted again first, so that the file's contents are in no cache.
+        try damaged.remount()
+        try damaged.besideImage("truncate -s $((\(start) * 4096 + (1 << 20))) image")
+        return damaged
+    }
+
+    @Test(arguments: [true, false]) func fileIsNamedAndNothingIsLeft(digest: Bool) async throws {
+        let damaged = try makeDamaged()
+        var options = TreeCopyOptions()
+        options.computesDigest = digest
+        let failure = await error { [options] in
+            _ = try await TreeCopy.run(
+                from: LocalTree(damaged("source")), to: self.scratch.tree("clone"), options: options)
+        }
+        #expect(failure?.code == .io)
+        #expect((failure?.cause as? SystemCallError)?.errno == EIO)
+        #expect(failure?.message.contains("unreadable") == true, "\(String(describing: failure))")
+        #expect(try scratch.shell("ls -A").isEmpty)
+    }
+
+    @Test func digestIsNotGiven() async throws {
+        let damaged = try makeDamaged()
+        let failure = await error { _ = try await TreeCopy.examine(LocalTree(damaged("source"))) }
+        #expect(failure?.message.contains("unreadable") == true, "\(String(describing: failure))")
+    }
+
+    @Test(arguments: ["cat", "gzip -1", "xz -0", "zstd -q"]) func archiveIsNamedAndNothingIsLeft(pack: String)
+        async throws
+    {
+        let damaged = try makeDamaged("head -c 4M /dev/urandom > data; tar -c data | \(pack) > unreadable")
+        let failure = await error {
+            _ = try await TreeCopy.run(from: TarArchive(damaged("source/unreadable")), to: self.scratch.tree("clone"))
+        }
+        #expect(failure?.message.contains("unreadable") == true, "\(String(describing: failure))")
+        #expect(try scratch.shell("ls -A").isEmpty)
+    }
+}

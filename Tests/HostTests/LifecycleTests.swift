@@ -1,0 +1,221 @@
+import Foundation
+import LXCHypervisor
+import TestSupport
+import Testing
+
+/// The life of real containers: how they are asked to end, rebooted, started again, waited for.
+@Suite(.host(.root, .libvirtd, .busybox), .serialized, .timeLimit(.minutes(15)))
+struct LifecycleTests {
+    /// A program that ends by one signal alone and says so.
+    private static func endsBy(_ signal: Int) -> String {
+        """
+        #!/bin/busybox sh
+        for other in 1 10 12 15 30 37; do trap '' $other; done
+        trap 'echo ended by \(signal); exit 0' \(signal)
+        echo ready
+        while true; do read -t 60 line; done
+        """
+    }
+
+    /// A created container whose init is moved to `path` and reached by a link.
+    private func container(_ host: TestHost, initAt path: String?) async throws -> Container {
+        let template = try await host.install()
+        let specification = ContainerSpecification(name: try ContainerName("signalled"), template: template.id)
+        let container = try await host.lxc.createContainer(specification)
+        if let path {
+            let root = try await host.lxc.primary.hostPath(of: specification.volume)
+            let folder = URL(filePath: root + path).deletingLastPathComponent().path
+            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+            try FileManager.default.moveItem(atPath: "\(root)/sbin/init", toPath: root + path)
+            try FileManager.default.createSymbolicLink(atPath: "\(root)/sbin/init", withDestinationPath: path)
+        }
+        return container
+    }
+
+    @Test(arguments: [("/lib/systemd/systemd", 37, "SIGRTMIN+3"), (nil, 15, "SIGTERM")] as [(String?, Int, String)])
+    func processOneIsAskedByItsOwnSignal(path: String?, number: Int, name: String) async throws {
+        try await TestHost.run(Self.endsBy(number)) { host in
+            let container = try await container(host, initAt: path)
+            try await container.start()
+            #expect(try await container.document().containerMetadata()?.initSignal == name)
+            #expect(try await container.stop(within: .seconds(60)) == .graceful)
+        }
+    }
+
+    @Test func theSpecificationsSignalIsStronger() async throws {
+        try await TestHost.run(Self.endsBy(10)) { host in
+            let template = try await host.install()
+            var specification = ContainerSpecification(name: try ContainerName("asked"), template: template.id)
+            specification.stopSignal = .user1
+            let container = try await host.lxc.createContainer(specification)
+            try await container.start()
+            #expect(try await container.stop(within: .seconds(60)) == .graceful)
+        }
+    }
+
+    /// The kernel drops a signal process 1 has no handler for.
+    @Test func aSignalThatCameTooEarlyIsSentAgain() async throws {
+        let late = """
+            #!/bin/busybox sh
+            /bin/busybox sleep 2
+            trap 'exit 0' TERM
+            while true; do read -t 1 line; done
+            """
+        try await TestHost.run(late) { host in
+            let container = try await host.started("late")
+            #expect(try await container.stop(within: .seconds(60)) == .graceful)
+        }
+    }
+
+    @Test func aRebootIsAnEndAndAStart() async throws {
+        try await TestHost.run { host in
+            let container = try await host.started("rebooted")
+            let first = try await container.status()
+            let process = try #require(try await container.initProcess())
+            #expect(RunningProcess(process) != nil)
+            let events = try await host.lxc.events()
+            #expect(try await container.reboot(within: .seconds(60)) == .graceful)
+            let second = try await container.status()
+            #expect(second.state == .running && second.id != first.id)
+            #expect(try await container.initProcess() != process)
+            var kinds: [GuestEvent.Kind] = []
+            for try await event in events {
+                kinds.append(event.kind)
+                if event.kind == .started { break }
+            }
+            #expect(kinds == [.stopped, .started])
+            #expect(try await host.leftovers().contains { $0.hasPrefix("leases/") }, "the volume stays leased")
+            try await container.stop(within: .seconds(60))
+            let error = await #expect(throws: LXCError.self) { try await container.reboot() }
+            #expect(error?.code == .invalidState)
+            #expect(try await container.initProcess() == nil)
+        }
+    }
+
+    @Test func aTransientContainerIsForgottenAndItsVolumeStays() async throws {
+        try await TestHost.run { host in
+            let template = try await host.install()
+            let specification = ContainerSpecification(name: try ContainerName("passing"), template: template.id)
+            let container = try await host.lxc.startTransientContainer(specification)
+            #expect(try await container.status().isTransient)
+            #expect(try await container.reboot(within: .seconds(60)) == .graceful)
+            #expect(try await container.status().state == .running)
+            #expect(try await container.stop(within: .seconds(60)) == .graceful)
+            #expect(try await host.lxc.containers().isEmpty)
+            #expect(try await host.leftovers() == [specification.volume.description])
+
+            let again = try await host.lxc.startTransientContainer(specification)
+            #expect(try await again.document().idMap == host.lxc.primary.contents().volumes.first?.idMap)
+            try await again.destroy()
+            #expect(try await host.leftovers() == [])
+        }
+    }
+
+    @Test func whatDidNotStartLeavesNothing() async throws {
+        try await TestHost.run { host in
+            let template = try await host.install()
+            var specification = ContainerSpecification(name: try ContainerName("broken"), template: template.id)
+            specification.initializer.path = "/no/such/init"
+            _ = await #expect(throws: LXCError.self) { try await host.lxc.startTransientContainer(specification) }
+            #expect(try await eventually { try await host.leftovers() == [] })
+            #expect(try await host.lxc.containers().isEmpty)
+        }
+    }
+
+    @Test func aContainerThatIsToRunAlwaysIsStartedAgain() async throws {
+        // It ends by itself at once when something is typed.
+        try await TestHost.run("#!/bin/busybox sh\ntrap 'exit 0' TERM\nread x\n") { host in
+            let template = try await host.install()
+            var specification = ContainerSpecification(name: try ContainerName("always"), template: template.id)
+            specification.restart = .always
+            let container = try await host.lxc.createContainer(specification)
+            let service = Task { try await host.lxc.run() }
+            // It is wanted from its creation on.
+            try await container.wait(for: .running, within: .seconds(120))
+            let first = try await container.status().id
+            let console = try await container.openConsole()
+            try await console.write([0x0A])
+            await console.close()
+            #expect(
+                try await eventually {
+                    let guest = try await container.status()
+                    return guest.state == .running && guest.id != first
+                })
+            try await container.stop(within: .seconds(60))
+            #expect(try await container.document().containerMetadata()?.isHeld == true)
+            service.cancel()
+            try? await service.value
+            // Another program that watches leaves it alone too: what was asked for is kept with the container.
+            let other = try await host.reopened(hostName: "host-1")
+            let events = try await other.events()
+            let second = Task { try await other.run() }
+            try await Task.sleep(for: .seconds(3))
+            #expect(try await container.status().state == .shutOff)
+            second.cancel()
+            try? await second.value
+            try await container.start()
+            #expect(try await container.document().containerMetadata()?.isHeld == false)
+            for try await event in events {
+                #expect(event.kind == .started, "nothing but this start happened")
+                break
+            }
+        }
+    }
+
+    /// What a program knows is in libvirt and in the store, so one that was started anew goes on where the last one ended.
+    @Test func aRestartedProgramFindsContainersVolumesAndLeasesAgain() async throws {
+        try await TestHost.run(Self.endsBy(10)) { host in
+            let template = try await host.install()
+            var specification = ContainerSpecification(name: try ContainerName("lasting"), template: template.id)
+            specification.stopSignal = .user1
+            try await host.lxc.createContainer(specification).start()
+
+            let program = try await host.reopened(hostName: "host-1")
+            let container = try await program.container(specification.name)
+            #expect(try await program.statistics().keys.sorted() == [specification.name])
+            let stranger = try await host.reopened(hostName: "host-2")
+            let refused = await #expect(throws: LXCError.self) {
+                try await stranger.primary.acquireLease(on: specification.volume, for: "host-2")
+            }
+            #expect(refused?.code == .inUse, "the lease is that of the host, not of the program")
+            let other = try await program.createContainer(.init(name: ContainerName("other"), template: template.id))
+            let first = try #require(try await container.document().idMap?.users.first)
+            let second = try #require(try await other.document().idMap?.users.first)
+            #expect(first.host + first.count <= second.host || second.host + second.count <= first.host)
+            #expect(try await container.stop(within: .seconds(60)) == .graceful)
+            _ = try await stranger.primary.acquireLease(on: specification.volume, for: "host-2")
+            try await stranger.primary.releaseLease(on: specification.volume, by: "host-2")
+            for container in [container, other] { try await container.destroy() }
+            #expect(try await host.leftovers() == [])
+        }
+    }
+
+    @Test func waitingIsToldOfTheState() async throws {
+        try await TestHost.run { host in
+            let container = try await host.started("awaited")
+            async let paused: Void = container.wait(for: .paused, within: .seconds(60))
+            try await container.suspend()
+            try await paused
+            try await container.resume()
+            async let ended: Void = container.wait(for: .shutOff, within: .seconds(60))
+            try await container.stop(within: .seconds(60))
+            try await ended
+            let error = await #expect(throws: LXCError.self) {
+                try await container.wait(for: .running, within: .milliseconds(200))
+            }
+            #expect(error?.code == .timedOut)
+        }
+    }
+
+    @Test func autostartIsLibvirts() async throws {
+        try await TestHost.run { host in
+            let template = try await host.install()
+            var specification = ContainerSpecification(name: try ContainerName("booted"), template: template.id)
+            specification.isAutostarted = true
+            let container = try await host.lxc.createContainer(specification)
+            #expect(try await container.isAutostarted())
+            try await container.setAutostart(false)
+            #expect(try await !container.isAutostarted())
+        }
+    }
+}

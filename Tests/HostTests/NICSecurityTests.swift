@@ -1,0 +1,152 @@
+import Foundation
+import Glibc
+import LXCHypervisor
+import TestSupport
+import Testing
+
+/// Rules enforced for real, between containers on one bridge.
+@Suite(.host(.root, .libvirtd, .busybox), .serialized, .timeLimit(.minutes(15)))
+struct NICSecurityTests {
+    /// Two containers with addresses; `body` gets the secured one and the other.
+    private func withPair(
+        _ security: NICSecurity?, _ body: (Container, Inside, Inside, TestBridge) async throws -> Void
+    ) async throws {
+        try await TestBridge.run { bridge in
+            try await TestHost.run { host in
+                let template = try await host.install()
+                var insides: [Inside] = []
+                var containers: [Container] = []
+                // Names of this run alone: filters are named by guests, and a run that was killed may have left some.
+                let run = UInt32.random(in: 0 ... .max)
+                for (number, name) in ["secured-\(run)", "other-\(run)"].enumerated() {
+                    var specification = ContainerSpecification(name: try ContainerName(name), template: template.id)
+                    var nic = NIC(bridge: bridge.name)
+                    if number == 0, var security {
+                        if !security.addresses.isEmpty {
+                            security.addresses = [try IPNetwork(parsing: bridge.address(2))]
+                        }
+                        nic.security = security
+                    }
+                    specification.nics = [nic]
+                    let container = try await host.lxc.createContainer(specification)
+                    try await container.start()
+                    let inside = try await Inside(container)
+                    try inside.ip("address", "add", "\(bridge.address(number + 2))/24", "dev", "eth0")
+                    containers.append(container)
+                    insides.append(inside)
+                }
+                try await body(containers[0], insides[0], insides[1], bridge)
+                let end = try #require(try await containers[0].document().interfaces.first?.targetDevice)
+                for container in containers { try await container.destroy() }
+                #expect(try !Command.run("/usr/sbin/ebtables", ["-t", "nat", "-L"]).contains(end))
+                #expect(try !Command.run("/usr/sbin/iptables-save", []).contains(end))
+                #expect(Self.filterFiles(end).isEmpty)
+            }
+        }
+    }
+
+    /// Where private daemons keep their filters.
+    private static func filterFiles(_ end: String) -> [String] {
+        let root = "/run/lxc-hypervisor"
+        let daemons = (try? FileManager.default.contentsOfDirectory(atPath: root)) ?? []
+        return daemons.map { "\(root)/\($0)/etc/nwfilter/lxc-hypervisor-\(end).xml" }
+            .filter { FileManager.default.fileExists(atPath: $0) }
+    }
+
+    private func answers(_ client: Inside, _ address: String, _ port: Int, within seconds: Int = 2) -> Bool {
+        (try? client.run("/bin/busybox", "nc", "-w", "\(seconds)", address, "\(port)", "-e", "/bin/true")) != nil
+    }
+
+    private func listening(_ inside: Inside, _ ports: Int...) throws -> [Process] {
+        try ports.map { try inside.start("/bin/busybox", "nc", "-ll", "-p", "\($0)", "-e", "/bin/true") }
+    }
+
+    private func end(_ processes: [Process]) {
+        for process in processes {
+            kill(process.processIdentifier, SIGKILL)
+            process.waitUntilExit()
+        }
+    }
+
+    @Test func onlyWhatIsAllowedComesInAndTheRulesChangeAtOnce() async throws {
+        let rules = try SecurityRule.list("I:tcp;80;80;0.0.0.0/0")
+        try await withPair(NICSecurity(rules: rules)) { container, secured, other, bridge in
+            let servers = try listening(secured, 80, 81) + listening(other, 90)
+            defer { end(servers) }
+            #expect(await eventually { answers(other, bridge.address(2), 80) }, "an allowed port")
+            #expect(!answers(other, bridge.address(2), 81), "a port that is not")
+            #expect(await eventually { answers(secured, bridge.address(3), 90) }, "everything goes out")
+            #expect((try? other.run("/bin/busybox", "ping", "-c", "1", "-W", "2", bridge.address(2))) == nil)
+
+            let changed = try SecurityRule.list(
+                "I:tcp;81;81;0.0.0.0/0 I:icmp;8;0;\(bridge.address(3))/32 E:tcp;1;2;0.0.0.0/0")
+            try await container.setSecurity(NICSecurity(rules: changed), ofNIC: 0)
+            #expect(await eventually { answers(other, bridge.address(2), 81) }, "a port allowed now")
+            #expect(!answers(other, bridge.address(2), 80), "a port not allowed any more")
+            #expect(!answers(secured, bridge.address(3), 90), "what goes out is now ruled too")
+            #expect(
+                await eventually {
+                    (try? other.run("/bin/busybox", "ping", "-c", "1", "-W", "2", bridge.address(2))) != nil
+                })
+        }
+    }
+
+    @Test func aGuestSendsUnderItsOwnAddressesAlone() async throws {
+        let placeholder = NICSecurity(addresses: [try IPNetwork(parsing: "192.0.2.1")])
+        try await withPair(placeholder) { container, secured, other, bridge in
+            let ping = { (inside: Inside, from: String, to: String) in
+                (try? inside.run("/bin/busybox", "ping", "-c", "1", "-W", "2", "-I", from, to)) != nil
+            }
+            #expect(await eventually { ping(secured, bridge.address(2), bridge.address(3)) })
+            try secured.ip("address", "add", "\(bridge.address(9))/24", "dev", "eth0")
+            #expect(!ping(secured, bridge.address(9), bridge.address(3)), "another IPv4 address")
+            // ARP says nothing of it either: nobody learns where it is.
+            try other.ip("neigh", "flush", "all")
+            #expect(!ping(other, bridge.address(3), bridge.address(9)))
+
+            try secured.ip("address", "add", "2001:db8::9/64", "dev", "eth0", "nodad")
+            try other.ip("address", "add", "2001:db8::3/64", "dev", "eth0", "nodad")
+            #expect(
+                (try? secured.run("/bin/busybox", "ping", "-c", "1", "-W", "2", "-I", "2001:db8::9", "2001:db8::3"))
+                    == nil)
+
+            // Asked before, so that the answer to ARP is not what fails.
+            #expect(ping(secured, bridge.address(2), bridge.address(3)))
+            try secured.ip("link", "set", "eth0", "address", "02:00:00:00:00:99")
+            #expect(!ping(secured, bridge.address(2), bridge.address(3)), "another hardware address")
+            _ = container
+        }
+    }
+
+    @Test func withoutSecurityEverythingPasses() async throws {
+        try await withPair(nil) { container, plain, other, bridge in
+            try plain.ip("link", "set", "eth0", "down")
+            try plain.ip("link", "set", "eth0", "address", "02:00:00:00:00:99")
+            try plain.ip("link", "set", "eth0", "up")
+            #expect(
+                await eventually {
+                    (try? other.run("/bin/busybox", "ping", "-c", "1", "-W", "2", bridge.address(2))) != nil
+                })
+            try plain.ip("address", "add", "2001:db8::9/64", "dev", "eth0", "nodad")
+            try other.ip("address", "add", "2001:db8::3/64", "dev", "eth0", "nodad")
+            let ping6 = ["ping", "-c", "1", "-W", "2", "-I", "2001:db8::9", "2001:db8::3"]
+            #expect(await eventually { (try? plain.run("/bin/busybox", ping6)) != nil })
+            let late = await codeThrown { try await container.setSecurity(NICSecurity(), ofNIC: 0) }
+            #expect(late == .invalidState)
+            #expect(await codeThrown { try await container.setSecurity(NICSecurity(), ofNIC: 5) } == .notFound)
+        }
+    }
+
+    @Test func aPluggedNICIsSecuredFromItsFirstPacket() async throws {
+        try await withPair(nil) { container, plain, other, bridge in
+            try await container.unplugNIC(0)
+            let nic = NIC(bridge: bridge.name, security: NICSecurity(rules: []))
+            try await container.plugNIC(nic)
+            try plain.ip("address", "add", "\(bridge.address(2))/24", "dev", "eth0")
+            let servers = try listening(plain, 80) + listening(other, 90)
+            defer { end(servers) }
+            #expect(await eventually { answers(plain, bridge.address(3), 90) })
+            #expect(!answers(other, bridge.address(2), 80))
+        }
+    }
+}

@@ -1,0 +1,115 @@
+import Foundation
+import LXCTesting
+import Logging
+import TestSupport
+import Testing
+
+@testable import LXCHypervisor
+
+@Suite(.timeLimit(.minutes(15))) struct HostReportTests {
+    private func guest(_ name: String, on driver: InMemoryHypervisorDriver, _ type: DomainType) async throws {
+        var domain = Domain(type: type, name: name, os: .container(initPath: "/sbin/init"))
+        domain.memory = .mebibytes(64)
+        try await driver.define(domain)
+    }
+
+    @Test func oneDriversFailureLeavesTheOthersGuestsAlone() async throws {
+        let containers = InMemoryHypervisorDriver()
+        let machines = InMemoryHypervisorDriver(type: .kvm)
+        for name in ["i-2-3-VM", "i-2-4-VM", "i-2-5-VM"] { try await guest(name, on: containers, .lxc) }
+        try await guest("v-1-VM", on: machines, .kvm)
+        try await containers.start(ContainerName("i-2-3-VM"))
+        try await containers.start(ContainerName("i-2-5-VM"))
+        await containers.crash(try ContainerName("i-2-5-VM"))
+        try await machines.start(ContainerName("v-1-VM"))
+        let drivers: [any HypervisorDriver] = [containers, machines]
+        let whole = await PowerReport.collect(from: drivers, hostName: "host-1")
+        #expect(whole.isComplete)
+        #expect(whole.guests.map(\.name.description) == ["i-2-3-VM", "i-2-4-VM", "i-2-5-VM", "v-1-VM"])
+        #expect(whole.guests.map(\.power) == [.on, .off, .unknown, .on])
+        let json = String(decoding: try JSONEncoder().encode(whole), as: UTF8.self)
+        #expect(json.contains("PowerOn") && json.contains("PowerOff") && json.contains("PowerUnknown"))
+
+        await containers.disconnect()
+        let partial = await PowerReport.collect(from: drivers, hostName: "host-1")
+        #expect(!partial.isComplete)
+        #expect(partial.failures.count == 1)
+        #expect(partial.failures.first?.reason.contains("disconnected") == true)
+        #expect(partial.guests.map(\.name.description) == ["v-1-VM"])
+        #expect(partial.guests.map(\.power) == [.on])
+    }
+
+    @Test(
+        arguments: zip(
+            [GuestState.running, .blocked, .paused, .shutOff, .shuttingDown, .noState, .crashed],
+            ["PowerOn", "PowerOn", "PowerOn", "PowerOff", "PowerOff", "PowerUnknown", "PowerUnknown"]))
+    func statesAreMappedAsCloudStackDoes(state: GuestState, power: String) {
+        #expect(PowerReport.Power(state).rawValue == power)
+    }
+
+    @Test func theHostsStatisticsAreTheKernels() async throws {
+        let first = try await HostStatistics.current(reserved: .mebibytes(100))
+        #expect(first.cpus == ProcessInfo.processInfo.activeProcessorCount)
+        #expect(first.memory > first.memoryAvailable && first.memoryAvailable > ByteCount(0))
+        #expect(first.memoryForGuests.bytes == first.memory.bytes - ByteCount.mebibytes(100).bytes)
+        #expect(first.loadAverages.count == 3)
+        #expect(first.root.total > first.root.available)
+        #expect(first.cpuTotalSeconds > first.cpuBusySeconds && first.cpuBusySeconds > 0)
+        let second = try await HostStatistics.current(reserved: .mebibytes(1 << 40))
+        #expect(second.memoryForGuests == ByteCount(0), "more cannot be kept than there is")
+        #expect(second.uptimeSeconds >= first.uptimeSeconds)
+        #expect((0...100).contains(second.cpuPercent()))
+    }
+
+    @Test func theServiceWritesTheHeartbeat() async throws {
+        let directory = try TemporaryDirectory()
+        var policy = HostPolicy()
+        policy.heartbeat = .init(address: "10.1.2.3", interval: .milliseconds(20))
+        let store = try await SharedMountPointStore(path: directory.path)
+        let host = LXCHypervisor(
+            driver: InMemoryHypervisorDriver(), primary: store, templates: InMemoryTemplateStore(), hostName: "host-1",
+            policy: policy, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        let before = Date(timeIntervalSince1970: Date().timeIntervalSince1970.rounded(.down))
+        let service = Task { try await host.run() }
+        while try await store.heartbeat(of: "10.1.2.3") == nil { try await Task.sleep(for: .milliseconds(5)) }
+        let beat = try #require(try await store.heartbeat(of: "10.1.2.3"))
+        #expect(beat >= before && beat <= Date())
+        // The next beats replace the file: one that was taken away is there again.
+        try FileManager.default.removeItem(atPath: directory["KVMHA/hb-10.1.2.3"])
+        while try await store.heartbeat(of: "10.1.2.3") == nil { try await Task.sleep(for: .milliseconds(5)) }
+        service.cancel()
+        try await service.value
+    }
+
+    @Test func theShareOfProcessorsIsThatOfTheTimeBetween() async throws {
+        var first = try await HostStatistics.current()
+        var second = first
+        (first.cpuBusySeconds, first.cpuTotalSeconds) = (10, 100)
+        (second.cpuBusySeconds, second.cpuTotalSeconds) = (15, 120)
+        #expect(second.cpuPercent(since: first) == 25)
+        #expect(second.cpuPercent() == 12.5)
+        #expect(first.cpuPercent(since: first) == 0)
+    }
+
+    @Test func waitsGrowAndBeginAgainAfterALongRun() async throws {
+        let waits = RestartWaits(.init(initial: .seconds(1), maximum: .seconds(5)))
+        let name = try ContainerName("web1")
+        let now = ContinuousClock.now
+        var found: [Duration] = []
+        for _ in 0..<4 { found.append(await waits.next(for: name, at: now)) }
+        #expect(found == [.seconds(1), .seconds(2), .seconds(4), .seconds(5)])
+        await waits.started(name, at: now)
+        #expect(await waits.next(for: name, at: now + .seconds(4)) == .seconds(5))
+        await waits.started(name, at: now)
+        #expect(await waits.next(for: name, at: now + .seconds(6)) == .seconds(1))
+    }
+
+    @Test(arguments: [
+        ("lxc:///", "qemu:///system"), ("lxc:///system", "qemu:///system"),
+        ("lxc:///system?socket=/run/x/libvirt-sock", "qemu:///system?socket=/run/x/libvirt-sock"),
+        ("lxc+ssh://root@host/", "qemu+ssh://root@host/system"), ("test:///default", "qemu:///system"),
+    ])
+    func machinesAreWhereTheContainersAre(containers: String, machines: String) {
+        #expect(HostConnection.machines(besides: containers) == machines)
+    }
+}

@@ -1,0 +1,143 @@
+import Foundation
+import LXCTesting
+import Logging
+import TestSupport
+import Testing
+
+@testable import LXCHypervisor
+
+/// Host ids are given to one container only.
+@Suite(.timeLimit(.minutes(15))) struct IDMapPolicyTests {
+    private func ranges(_ users: String, _ groups: String? = nil) throws -> [Range<UInt32>] {
+        try IDMapPolicy.available(
+            users: IDMapPolicy.entries(users), groups: IDMapPolicy.entries(groups ?? users))
+    }
+
+    @Test func withoutRootsRangeTheStandardOneIsGivenButForOthers() throws {
+        #expect(try ranges("") == [IDMapPolicy.standardRange])
+        #expect(try ranges("alice:100000:65536\n") == [165_536..<655_460_000])
+        #expect(try ranges("alice:200000:10\n# comment\nbad:1\n") == [100_000..<200_000, 200_010..<655_460_000])
+    }
+
+    @Test func rootsRangesAreRespected() throws {
+        #expect(try ranges("root:1000000:65536\nalice:100000:65536\n") == [1_000_000..<1_065_536])
+        #expect(try ranges("0:1000000:200000\n", "root:1100000:200000\n") == [1_100_000..<1_200_000])
+        let error = #expect(throws: LXCError.self) { try ranges("root:1000000:10\n", "root:2000000:10\n") }
+        #expect(error?.code == .invalidArgument)
+    }
+
+    @Test func theFirstFreeRangeIsGiven() {
+        let policy = IDMapPolicy()
+        let available: [Range<UInt32>] = [100_000..<400_000]
+        #expect(policy.first(in: available, avoiding: []) == 100_000..<165_536)
+        #expect(policy.first(in: available, avoiding: [100_000..<165_536]) == 165_536..<231_072)
+        #expect(policy.first(in: available, avoiding: [165_536..<231_072]) == 100_000..<165_536)
+        #expect(policy.first(in: available, avoiding: [110_000..<110_001]) == 110_001..<175_537)
+        #expect(policy.first(in: available, avoiding: [100_000..<300_000, 50..<100_001]) == 300_000..<365_536)
+        #expect(policy.first(in: available, avoiding: [200_000..<350_000]) == 100_000..<165_536)
+        #expect(policy.first(in: available, avoiding: [120_000..<390_000]) == nil)
+        #expect(policy.first(in: [0..<10, 100_000..<165_536], avoiding: []) == 100_000..<165_536)
+    }
+
+    private let driver = InMemoryHypervisorDriver()
+    private let primary = InMemoryPrimaryStore()
+    private let templates = InMemoryTemplateStore()
+
+    private func host(_ locks: TemporaryDirectory, mode: HostPolicy.Mode = .standard) -> LXCHypervisor {
+        var policy = HostPolicy()
+        policy.mode = mode
+        policy.idMaps.lockDirectory = locks["idmaps"]
+        policy.idMaps.ranges = [100_000..<500_000]
+        return LXCHypervisor(
+            driver: driver, primary: primary, templates: templates, hostName: "host-1", policy: policy,
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    }
+
+    private func template(_ host: LXCHypervisor) async throws -> TemplateID {
+        await templates.addArchive(.smallRoot(), at: "/archive.tar")
+        let key = TemplateKey(account: 1, id: 10)
+        _ = try await templates.register(.init(key: key, name: "test", source: "/archive.tar"), progress: nil)
+        return try await host.installTemplate(key).id
+    }
+
+    @Test func containersOfSeveralProgramsGetRangesOfTheirOwn() async throws {
+        let locks = try TemporaryDirectory()
+        let programs = [host(locks), host(locks)]
+        let template = try await template(programs[0])
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for index in 0..<6 {
+                group.addTask {
+                    _ = try await programs[index % 2].createContainer(
+                        ContainerSpecification(name: ContainerName("c\(index)"), template: template))
+                }
+            }
+            try await group.waitForAll()
+        }
+        let maps = try await primary.contents().volumes.compactMap { $0.idMap?.users.first?.host }
+        #expect(maps.sorted() == (0..<6).map { 100_000 + $0 * 65_536 })
+        let error = await #expect(throws: LXCError.self) {
+            _ = try await programs[0].createContainer(.init(name: ContainerName("c6"), template: template))
+        }
+        #expect(error?.code == .limitExceeded)
+        try await programs[1].container(ContainerName("c3")).destroy()
+        let next = try await host(locks).createContainer(.init(name: ContainerName("c7"), template: template))
+        #expect(try await next.document().idMap?.users.first.map { maps.contains($0.host) } == true)
+        #expect(locks.list("idmaps").isEmpty, "the locks go with who held them")
+    }
+
+    @Test func aRangeThatAnotherProgramIsAboutToGiveIsLeftAlone() async throws {
+        let locks = try TemporaryDirectory()
+        let host = host(locks)
+        let template = try await template(host)
+        try locks.makeDirectory("idmaps")
+        let container = try await FileLock.tryHold(locks["idmaps/100000"], pool: .shared) {
+            try await host.createContainer(.init(name: ContainerName("c1"), template: template))
+        }
+        #expect(try await container?.document().idMap?.users.first?.host == 165_536)
+    }
+
+    @Test func theIdsOfAVolumeWithoutAContainerAreKept() async throws {
+        let locks = try TemporaryDirectory()
+        let host = host(locks)
+        let template = try await template(host)
+        _ = try await primary.createVolume(.random(), from: template, idMap: .standard)
+        let container = try await host.createContainer(.init(name: ContainerName("c1"), template: template))
+        #expect(try await container.document().idMap?.users.first?.host == 165_536)
+    }
+
+    @Test func inCloudStacksModeContainersArePrivilegedAndForgotten() async throws {
+        let locks = try TemporaryDirectory()
+        let host = host(locks, mode: .cloudStack)
+        let specification = ContainerSpecification(
+            name: try ContainerName("i-2-3-VM"), template: try await template(host))
+        let container = try await host.startContainer(specification)
+        #expect(try await container.document().idMap == nil)
+        #expect(try await container.status().isTransient)
+        #expect(try await container.stop() == .graceful)
+        #expect(try await host.containers().isEmpty)
+        let volumes = try await primary.contents().volumes
+        #expect(volumes.map(\.id) == [specification.volume], "the volume stays")
+        // The lease is given back: another host can take the volume.
+        _ = try await primary.acquireLease(on: specification.volume, for: "host-2")
+        try await primary.releaseLease(on: specification.volume, by: "host-2")
+        try await host.startContainer(specification)
+        #expect(try await primary.contents().volumes.map(\.id) == [specification.volume], "and is used again")
+        try await container.destroy()
+        #expect(try await primary.contents().volumes.isEmpty)
+    }
+
+    @Test func aVolumeOfTheHostsOwnersIsNotRunUnasked() async throws {
+        let locks = try TemporaryDirectory()
+        let host = host(locks)
+        let template = try await template(host)
+        var specification = ContainerSpecification(name: try ContainerName("c1"), template: template)
+        _ = try await primary.createVolume(specification.volume, from: template, idMap: nil)
+        let refused = await #expect(throws: LXCError.self) {
+            _ = try await host.startTransientContainer(specification)
+        }
+        #expect(refused?.code == .invalidArgument)
+        specification.privilege = .privileged
+        let container = try await host.startTransientContainer(specification)
+        #expect(try await container.status().state == .running)
+    }
+}

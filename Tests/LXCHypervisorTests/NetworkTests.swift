@@ -1,0 +1,163 @@
+import Foundation
+import LXCHypervisor
+import LXCTesting
+import Logging
+import TestSupport
+import Testing
+
+/// NICs of containers, over in-memory drivers.
+@Suite(.timeLimit(.minutes(15)))
+struct NetworkTests {
+    private let driver = InMemoryHypervisorDriver()
+    private let vif = InMemoryVifDriver()
+    private let primary = InMemoryPrimaryStore()
+
+    private func host(
+        _ moment: InterruptedDriver.Moment = .beforeDefine,
+        _ interruption: @escaping @Sendable (InMemoryHypervisorDriver) async throws -> Void = { _ in }
+    ) -> LXCHypervisor {
+        LXCHypervisor(
+            driver: InterruptedDriver(base: driver, moment: moment, interruption: interruption), primary: primary,
+            templates: InMemoryTemplateStore(), vifs: VifDrivers(standard: vif), hostName: "host-1",
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    }
+
+    private func container(_ name: String, _ nics: [NIC] = [], on host: LXCHypervisor? = nil) async throws -> Container
+    {
+        let template = try await primary.installTemplate(.random(), from: MemoryTree.smallRoot())
+        var specification = ContainerSpecification(name: try ContainerName(name), template: template.id)
+        specification.nics = nics
+        return try await (host ?? self.host()).createContainer(specification)
+    }
+
+    private var closed: NICSecurity { NICSecurity(rules: []) }
+
+    @Test func aNICWithoutAddressGetsOneOfItsOwn() async throws {
+        let container = try await container("web1", [NIC(deviceID: 1), NIC(deviceID: 0)])
+        let interfaces = try await container.document().interfaces
+        #expect(interfaces.map(\.guestDevice) == ["eth0", "eth1"])
+        let addresses = interfaces.compactMap(\.mac)
+        #expect(Set(addresses).count == 2 && addresses.allSatisfy { $0.description.hasPrefix("02:") })
+    }
+
+    @Test func anAddressThatIsTakenIsNotGivenAgain() async throws {
+        let first = try await container("web1", [NIC()])
+        let own = try #require(try await first.document().interfaces[0].mac)
+        // A container with the first one's UUID would get the first one's address.
+        let uuid = try await first.status().uuid.uuidString.lowercased()
+        #expect(MACAddress.stable(from: "\(uuid):0") == own)
+        let second = try await container("web2", [NIC(deviceID: 1, mac: own)])
+        try await first.unplugNIC(0)
+        let plugged = try #require(try await first.plugNIC(NIC()).mac)
+        #expect(plugged != own && plugged == .stable(from: "\(uuid):0:1"))
+        try await second.destroy()
+    }
+
+    @Test func pluggingAndUnpluggingAreIdempotent() async throws {
+        let container = try await container("web1")
+        try await container.start()
+        let interface = try await container.plugNIC(NIC(deviceID: 3))
+        #expect(try await container.plugNIC(NIC(deviceID: 3)) == interface)
+        #expect(try await container.document().interfaces == [interface])
+        let networks = try await container.document().containerMetadata()?.networks
+        #expect(networks == [.init(device: 3, traffic: "Guest")])
+        #expect(await codeThrown { try await container.plugNIC(NIC(deviceID: 3, mac: .random())) } == .alreadyExists)
+        #expect(await vif.plugged.count == 1)
+        for _ in 0..<2 { try await container.unplugNIC(3) }
+        #expect(try await container.document().interfaces.isEmpty)
+        #expect(try await container.document().containerMetadata()?.networks == [])
+        #expect(await vif.plugged.isEmpty)
+    }
+
+    @Test func networksAreMadeAgainForAStartAndGivenBackAtTheEnd() async throws {
+        let container = try await container("web1", [NIC(trafficType: .storage)])
+        try await container.start()
+        #expect(await vif.plugged.map(\.nic.trafficType) == [.storage])
+        try await container.stop()
+        #expect(await vif.plugged.isEmpty)
+        // As after the host's reboot.
+        try await container.start()
+        #expect(await vif.plugged.map(\.nic.trafficType) == [.storage])
+        try await container.destroy()
+        #expect(await vif.plugged.isEmpty)
+    }
+
+    @Test func aNetworkThatCannotBeMadeKeepsTheContainerFromStarting() async throws {
+        let container = try await container("web1", [NIC()])
+        await vif.failNext(with: LXCError(.notFound, "no bridge"))
+        #expect(await codeThrown { try await container.start() } == .notFound)
+        #expect(try await container.status().state == .shutOff)
+        try await container.start()
+    }
+
+    @Test(arguments: [InterruptedDriver.Moment.beforeAttach, .afterAttach, .beforeMetadata])
+    func aPlugThatDoesNotSucceedLeavesNothing(at moment: InterruptedDriver.Moment) async throws {
+        let failing = host(moment) { _ in throw LXCError(.unavailable, "the connection was lost") }
+        let container = try await container("web1", on: failing)
+        try await container.start()
+        #expect(await codeThrown { try await container.plugNIC(NIC(security: closed)) } == .unavailable)
+        #expect(try await container.document().interfaces.isEmpty)
+        #expect(await vif.plugged.isEmpty)
+        #expect(await driver.networkFilters.isEmpty)
+    }
+
+    @Test func filtersComeAndGoWithTheirNICs() async throws {
+        let container = try await container("web1", [NIC(security: closed)])
+        let filter = try #require(await driver.networkFilters.values.first)
+        #expect(try await container.document().interfaces[0].filter?.filter == filter.name)
+        try await container.start()
+        try await container.setSecurity(NICSecurity(), ofNIC: 0)
+        let changed = try #require(await driver.networkFilters[filter.name])
+        #expect(changed.rules.count < filter.rules.count && changed.uuid == filter.uuid)
+        try await container.plugNIC(NIC(deviceID: 1, security: closed))
+        #expect(await driver.networkFilters.count == 2)
+        try await container.unplugNIC(1)
+        #expect(await driver.networkFilters.count == 1)
+        try await container.destroy()
+        #expect(await driver.networkFilters.isEmpty)
+    }
+
+    @Test func securityIsNotAddedToWhatWasPluggedWithout() async throws {
+        let container = try await container("web1", [NIC(filter: "clean-traffic")])
+        #expect(await codeThrown { try await container.setSecurity(closed, ofNIC: 0) } == .invalidState)
+        #expect(await codeThrown { try await container.setSecurity(closed, ofNIC: 1) } == .notFound)
+        #expect(await driver.networkFilters.isEmpty)
+    }
+
+    @Test func aFailedCreationTakesFiltersAndNICsBack() async throws {
+        let failing = host(.beforeDefine) { _ in throw LXCError(.hypervisor, "no") }
+        await #expect(throws: LXCError.self) { try await container("web1", [NIC(security: closed)], on: failing) }
+        #expect(await vif.plugged.isEmpty)
+        #expect(await driver.networkFilters.isEmpty)
+    }
+
+    // MARK: Choosing drivers
+
+    private func properties(_ text: String) throws -> JavaProperties { try JavaProperties(parsing: Data(text.utf8)) }
+
+    @Test func driversAreChosenByCloudStacksNames() throws {
+        #expect(try VifDrivers(agentProperties: JavaProperties()).standard is BridgeVifDriver)
+        let text = """
+            libvirt.vif.driver=com.cloud.hypervisor.kvm.resource.BridgeVifDriver
+            libvirt.vif.driver.Guest=com.cloud.hypervisor.kvm.resource.DirectVifDriver
+            libvirt.vif.driver.Public=DirectVifDriver
+            network.direct.device=eth0
+            network.direct.source.mode=private
+            """
+        let drivers = try VifDrivers(agentProperties: properties(text))
+        #expect(drivers.standard is BridgeVifDriver)
+        #expect(drivers.byTraffic.keys.sorted { $0.rawValue < $1.rawValue } == [.guest, .public])
+        #expect(drivers.byTraffic.values.allSatisfy { $0 is DirectVifDriver })
+    }
+
+    @Test(arguments: [
+        ("libvirt.vif.driver=OvsVifDriver", LXCError.Code.unsupported), ("libvirt.vif.driver=", .invalidArgument),
+        ("libvirt.vif.driver.Guest=com.example.BridgeVifDriver", .invalidArgument),
+        ("network.bridge.type=openvswitch", .unsupported), ("libvirt.vif.driver=DirectVifDriver", .invalidArgument),
+    ])
+    func otherDriversAreRefusedWithTheirKey(_ text: String, _ code: LXCError.Code) throws {
+        let properties = try properties(text)
+        let error = #expect(throws: LXCError.self) { try VifDrivers(agentProperties: properties) }
+        #expect(error?.code == code)
+    }
+}

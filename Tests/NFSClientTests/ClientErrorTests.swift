@@ -1,0 +1,94 @@
+import FileTree
+import LXCCore
+import NFSClient
+import TestSupport
+import Testing
+
+@Suite(.timeLimit(.minutes(15))) struct NFSStatusTests {
+    @Test(arguments: [
+        (0, "NFS3_OK"), (1, "NFS3ERR_PERM"), (2, "NFS3ERR_NOENT"), (5, "NFS3ERR_IO"), (6, "NFS3ERR_NXIO"),
+        (13, "NFS3ERR_ACCES"), (17, "NFS3ERR_EXIST"), (18, "NFS3ERR_XDEV"), (19, "NFS3ERR_NODEV"),
+        (20, "NFS3ERR_NOTDIR"), (21, "NFS3ERR_ISDIR"), (22, "NFS3ERR_INVAL"), (27, "NFS3ERR_FBIG"),
+        (28, "NFS3ERR_NOSPC"), (30, "NFS3ERR_ROFS"), (31, "NFS3ERR_MLINK"), (63, "NFS3ERR_NAMETOOLONG"),
+        (66, "NFS3ERR_NOTEMPTY"), (69, "NFS3ERR_DQUOT"), (70, "NFS3ERR_STALE"), (71, "NFS3ERR_REMOTE"),
+        (10_001, "NFS3ERR_BADHANDLE"), (10_002, "NFS3ERR_NOT_SYNC"), (10_003, "NFS3ERR_BAD_COOKIE"),
+        (10_004, "NFS3ERR_NOTSUPP"), (10_005, "NFS3ERR_TOOSMALL"), (10_006, "NFS3ERR_SERVERFAULT"),
+        (10_007, "NFS3ERR_BADTYPE"), (10_008, "NFS3ERR_JUKEBOX"), (4_711, "NFS status 4711"),
+    ])
+    func hasTheNameOfTheRFC(_ number: UInt32, _ name: String) {
+        #expect(NFSStatus(rawValue: number).description == name)
+        #expect(NFSError("CREATE", NFSStatus(rawValue: number)).description == "CREATE: \(name)")
+    }
+}
+
+@Suite(.timeLimit(.minutes(15)), .host(.root, .nfsServer)) struct ClientErrorTests {
+    private let export: Export
+
+    init() throws { export = try Export() }
+
+    @Test func errorsNameStatusProcedureAndPath() async throws {
+        try export.scratch.shell("mkdir export/d; touch export/d/f export/g")
+        let client = try await export.connect()
+        let directory = try await client.lookUp("d".utf8, in: client.root).handle
+        let file = try await client.lookUp("f".utf8, in: directory).handle
+        let error = await #expect(throws: LXCError.self) {
+            try await client.create("f".utf8, in: directory, .guarded(NFSNewAttributes()))
+        }
+        #expect(error?.code == .alreadyExists)
+        #expect(error?.description.contains("\"d/f\"") == true)
+        #expect(error?.description.hasSuffix("(CREATE: NFS3ERR_EXIST)") == true)
+        #expect(await statusThrown { try await client.lookUp("x".utf8, in: directory) } == .noEntry)
+        #expect(await statusThrown { try await client.lookUp("x".utf8, in: file) } == .notDirectory)
+        #expect(await statusThrown { try await client.removeDirectory("d".utf8, in: client.root) } == .notEmpty)
+        #expect(await statusThrown { try await client.read(directory, at: 0, count: 1) } != nil)
+        let long = [UInt8](repeating: 97, count: 300)
+        #expect(
+            await statusThrown { try await client.create(long, in: directory, .guarded(.init())) }?.description
+                == "NFS3ERR_NAMETOOLONG")
+        try await client.remove("f".utf8, in: directory)
+        #expect(await codeThrown { try await client.attributes(of: file) } == .notFound)
+    }
+
+    @Test(arguments: ["", ".", "..", "a/b", "/", "a\0b"])
+    func refusesWhatIsNoName(_ name: String) async throws {
+        let client = try await export.connect()
+        #expect(await codeThrown { try await client.lookUp(name.utf8, in: client.root) } == .invalidArgument)
+        #expect(
+            await codeThrown { try await client.create(name.utf8, in: client.root, .guarded(.init())) }
+                == .invalidArgument)
+        #expect(await codeThrown { try await client.remove(name.utf8, in: client.root) } == .invalidArgument)
+    }
+
+    @Test func aHandleThatIsNoneIsAnError() async throws {
+        let client = try await export.connect()
+        let code = await codeThrown { try await client.attributes(of: NFSHandle(bytes: [1, 2, 3])) }
+        #expect(code == .io || code == .notFound)
+    }
+
+    @Test func whatIsNotExportedIsNotMounted() async throws {
+        let url = try NFSURL(
+            parsing: "nfs://\(export.server.address)/other?nfsport=2049&mountport=20048")
+        let code = await codeThrown { try await NFSClient.connect(to: url) }
+        #expect(code == .notFound || code == .permissionDenied)
+        #expect(await codeThrown { try await NFSClient.connect(to: export.url("/missing")) } == .notFound)
+        try export.scratch.shell("touch export/file")
+        #expect(await codeThrown { try await NFSClient.connect(to: export.url("/file")) } == .invalidArgument)
+    }
+
+    @Test func nobodyListensThere() async throws {
+        let url = try NFSURL(parsing: "nfs://127.0.0.1/x?nfsport=1&mountport=1")
+        var options = NFSClientOptions()
+        options.giveUp = .seconds(1)
+        let code = await codeThrown { [options] in try await NFSClient.connect(to: url, options: options) }
+        #expect(code == .unavailable)
+    }
+
+    @Test func aReadOnlyExportSaysSo() async throws {
+        let export = try Export { $0.isReadOnly = true }
+        let client = try await export.connect()
+        let status = await statusThrown { try await client.create("f".utf8, in: client.root, .guarded(.init())) }
+        #expect(status == .readOnly)
+        let code = await codeThrown { try await NFSTree(export.url("/t")).remove() }
+        #expect(code == nil)
+    }
+}

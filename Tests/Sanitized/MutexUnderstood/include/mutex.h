@@ -1,0 +1,1 @@
+// Nothing is called from outside: the functions have the names of the standard library's.

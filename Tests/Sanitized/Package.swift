@@ -1,0 +1,49 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// The tree engine, archives and their tests, built apart from the rest for Scripts/sanitize: a package's tests
+// are built all together, and what a sanitizer needs is built anew for it. The directories beside this file
+// are links to the real ones.
+
+let settings: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+let isal = Target.Dependency.target(name: "CISAL", condition: .when(traits: ["ISAL"]))
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+
+func library(_ name: String, _ dependencies: [Target.Dependency], path: String? = nil) -> Target {
+    .target(name: name, dependencies: dependencies, path: path, swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies + ["TestSupport"], path: name, swiftSettings: settings)
+}
+
+let package = Package(
+    name: "Sanitized",
+    traits: [.trait(name: "ISAL"), .default(enabledTraits: ["ISAL"])],
+    dependencies: [.package(url: "https://github.com/apple/swift-crypto", from: "4.5.2")],
+    targets: [
+        .systemLibrary(name: "CLibXML2", pkgConfig: "libxml-2.0"),
+        .systemLibrary(name: "CLibArchive", pkgConfig: "libarchive"),
+        .systemLibrary(name: "CISAL", pkgConfig: "libisal"),
+        .systemLibrary(name: "CLZMA", pkgConfig: "liblzma"),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib"),
+        .systemLibrary(name: "CZstd", pkgConfig: "libzstd"),
+        .target(name: "CLinux"),
+        library("LXCCore", ["CLinux"]),
+        library("FileTree", ["CLinux", "LXCCore", crypto]),
+        library("TarArchive", ["CLibArchive", "CLZMA", "CZlib", "CZstd", "FileTree", "LXCCore", isal]),
+        .target(name: "MutexUnderstood", path: "MutexUnderstood"),
+        library("TestSupport", ["CLibXML2", "CLinux", "FileTree", "LXCCore", "MutexUnderstood"], path: "TestSupport"),
+        tests("LXCCoreTests", ["LXCCore"]),
+        tests("FileTreeTests", ["CLinux", "FileTree", "LXCCore", "TarArchive"]),
+        tests("TarArchiveTests", ["CLibArchive", "CLZMA", "CLinux", "FileTree", "LXCCore", "TarArchive"]),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,201 @@
+import Foundation
+import LXCCore
+import Synchronization
+import TemplateStore
+import TestSupport
+import Testing
+
+/// Archives from a web server: whole, interrupted, changed in between, too large, refused.
+@Suite(.timeLimit(.minutes(15)))
+struct DownloadTests {
+    private let fixture: DownloadFixture
+
+    init() throws { fixture = try DownloadFixture() }
+
+    // MARK: Whole
+
+    @Test func anArchiveIsDownloadedOnce() async throws {
+        let server = try WebServer(WebServer.File(fixture.archive))
+        var registration = fixture.registration(server)
+        registration.checksum = try fixture.checksum()
+        let progress = Mutex<[TransferProgress]>([])
+        let template = try await fixture.storage.store.register(registration) { event in
+            progress.withLock { $0.append(event) }
+        }
+        #expect(server.requests.count == 1)
+        #expect(server.requests.first?["range"] == nil)
+        #expect(fixture.storage.directory.list("secondary/template/tmpl/1") == ["10"])
+        #expect(fixture.storage.names == [template.fileName, "template.properties"].sorted())
+        let size = UInt64(fixture.archive.count)
+        #expect(progress.withLock { $0 }.contains(TransferProgress(bytes: size, totalBytes: size)))
+        try await fixture.storage.store.verify(fixture.storage.key, progress: nil)
+    }
+
+    @Test(arguments: ["bzip2", "xz", "zstd", "cat"]) func compressionIsToldByContent(_ program: String) async throws {
+        let bytes = try fixture.storage.directory.read(
+            program == "cat"
+                ? "plain" : String(fixture.storage.compressed(by: program).split(separator: "/").last ?? ""))
+        let server = try WebServer(WebServer.File(bytes))
+        _ = try await fixture.storage.store.register(fixture.registration(server, "/download?id=7"), progress: nil)
+        try await fixture.storage.store.verify(fixture.storage.key, progress: nil)
+    }
+
+    @Test func aBodyOfUnknownLengthIsTakenToItsEnd() async throws {
+        let archive = fixture.archive
+        let server = try WebServer { request, _ in
+            var answer = WebServer.File(archive).answer(request)
+            answer.tellsLength = false
+            return answer
+        }
+        _ = try await fixture.storage.store.register(fixture.registration(server), progress: nil)
+        try await fixture.storage.store.verify(fixture.storage.key, progress: nil)
+    }
+
+    // MARK: Interrupted
+
+    @Test func anInterruptedDownloadGoesOnWhereItEnded() async throws {
+        let server = try fixture.failing(after: [200_000, 100_000])
+        var registration = fixture.registration(server)
+        registration.checksum = try fixture.checksum()
+        _ = try await fixture.storage.store.register(registration, progress: nil)
+        #expect(server.requests.map { $0["range"] } == [nil, "bytes=200000-", "bytes=300000-"])
+        #expect(server.requests.dropFirst().allSatisfy { $0["if-range"] == "\"one\"" })
+        try await fixture.storage.store.verify(fixture.storage.key, progress: nil)
+    }
+
+    @Test func theDateTellsCopiesApartWhereThereIsNoTag() async throws {
+        let date = "Thu, 18 Jul 2013 11:22:33 GMT"
+        for tag in [nil, "W/\"weak\""] {
+            let server = try fixture.failing(after: [200_000]) { file, _ in
+                file.entityTag = tag
+                file.lastModified = date
+            }
+            _ = try await fixture.storage.store.register(fixture.registration(server), progress: nil)
+            #expect(server.requests.last?["range"] == "bytes=200000-")
+            #expect(server.requests.last?["if-range"] == date)
+            try await fixture.storage.store.delete(fixture.storage.key)
+        }
+    }
+
+    @Test func withoutAnythingToTellCopiesByItStartsAgain() async throws {
+        let server = try fixture.failing(after: [200_000, 300_000]) { file, _ in file.entityTag = nil }
+        _ = try await fixture.storage.store.register(fixture.registration(server), progress: nil)
+        #expect(server.requests.map { $0["range"] } == [nil, nil, nil])
+        try await fixture.storage.store.verify(fixture.storage.key, progress: nil)
+    }
+
+    @Test func aServerWithoutRangesSendsItAllAgain() async throws {
+        let server = try fixture.failing(after: [200_000]) { file, _ in file.servesRanges = false }
+        _ = try await fixture.storage.store.register(fixture.registration(server), progress: nil)
+        #expect(server.requests.count == 2)
+        try await fixture.storage.store.verify(fixture.storage.key, progress: nil)
+    }
+
+    @Test func anotherCopyStartsFromZero() async throws {
+        let (archive, other) = (fixture.archive, try fixture.storage.directory.read("plain"))
+        let server = try WebServer { request, number in
+            var answer = WebServer.File(number == 0 ? archive : other, entityTag: "\"\(number)\"").answer(request)
+            if number == 0 { answer.cutAfter = 200_000 }
+            return answer
+        }
+        let template = try await fixture.storage.store.register(fixture.registration(server), progress: nil)
+        #expect(server.requests.map { $0["range"] } == [nil, "bytes=200000-"])
+        #expect(template.size.bytes == UInt64(other.count))
+        try await fixture.storage.store.verify(fixture.storage.key, progress: nil)
+    }
+
+    /// Servers that send a part of another copy, or another part than was asked for.
+    @Test(arguments: ["tag", "start", "total", "range"]) func aWrongPartStartsFromZero(_ what: String) async throws {
+        let archive = fixture.archive
+        let server = try WebServer { request, number in
+            var answer = WebServer.File(archive).answer(request)
+            if number == 0 { answer.cutAfter = 200_000 }
+            guard number == 1 else { return answer }
+            switch what {
+            case "tag": answer.fields["ETag"] = "\"two\""
+            case "start": answer.fields["Content-Range"] = "bytes 199999-\(archive.count - 1)/\(fixture.archive.count)"
+            case "total": answer.fields["Content-Range"] = "bytes 200000-\(archive.count - 1)/\(archive.count + 1)"
+            default: return WebServer.Answer(416, fields: ["Content-Range": "bytes */7"])
+            }
+            return answer
+        }
+        var registration = fixture.registration(server)
+        registration.checksum = try fixture.checksum()
+        _ = try await fixture.storage.store.register(registration, progress: nil)
+        #expect(server.requests.map { $0["range"] } == [nil, "bytes=200000-", nil])
+        try await fixture.storage.store.verify(fixture.storage.key, progress: nil)
+    }
+
+    @Test func whatIsThereIsUsedByTheNextRegistration() async throws {
+        let server = try fixture.failing(after: [200_000])
+        var registration = fixture.registration(server)
+        registration.download.retries = 0
+        registration.checksum = try fixture.checksum()
+        #expect(
+            await codeThrown { try await fixture.storage.store.register(registration, progress: nil) } == .unavailable)
+        #expect(fixture.storage.directory.list("secondary/template/tmpl/1") == [".10.download"])
+        #expect(try await fixture.storage.store.list() == TemplateListing())
+        _ = try await fixture.storage.store.register(registration, progress: nil)
+        #expect(server.requests.map { $0["range"] } == [nil, "bytes=200000-"])
+        #expect(fixture.storage.directory.list("secondary/template/tmpl/1") == ["10"])
+        try await fixture.storage.store.verify(fixture.storage.key, progress: nil)
+    }
+
+    @Test func whatIsThereOfAnotherURLIsNotUsed() async throws {
+        let server = try fixture.failing(after: [200_000])
+        var registration = fixture.registration(server)
+        registration.download.retries = 0
+        #expect(
+            await codeThrown { try await fixture.storage.store.register(registration, progress: nil) } == .unavailable)
+        registration.source = server.url("/other.tar.gz")
+        _ = try await fixture.storage.store.register(registration, progress: nil)
+        #expect(server.requests.map { $0["range"] } == [nil, nil])
+    }
+
+    @Test func damagedBytesFromBeforeAreFetchedAgain() async throws {
+        let server = try fixture.failing(after: [200_000])
+        var registration = fixture.registration(server)
+        registration.download.retries = 0
+        registration.checksum = try fixture.checksum()
+        #expect(
+            await codeThrown { try await fixture.storage.store.register(registration, progress: nil) } == .unavailable)
+        let partial = "secondary/template/tmpl/1/.10.download/archive"
+        var bytes = try fixture.storage.directory.read(partial)
+        bytes[1000] ^= 1
+        try fixture.storage.directory.write(bytes, to: partial)
+        _ = try await fixture.storage.store.register(registration, progress: nil)
+        #expect(server.requests.map { $0["range"] } == [nil, "bytes=200000-", nil])
+        try await fixture.storage.store.verify(fixture.storage.key, progress: nil)
+    }
+
+    @Test func aDeletionRemovesWhatThereIsOfADownload() async throws {
+        let server = try fixture.failing(after: [200_000])
+        var registration = fixture.registration(server)
+        registration.download.retries = 0
+        _ = try? await fixture.storage.store.register(registration, progress: nil)
+        try await fixture.storage.store.delete(fixture.storage.key)
+        fixture.expectNothing()
+    }
+
+    @Test func aCancelledDownloadIsResumed() async throws {
+        let archive = fixture.archive
+        let server = try WebServer { request, number in
+            var answer = WebServer.File(archive).answer(request)
+            answer.pause = number == 0 ? .seconds(2) : .zero
+            return answer
+        }
+        let registration = fixture.registration(server)
+        let received = Mutex<UInt64>(0)
+        let registering = Task {
+            try await fixture.storage.store.register(registration) { progress in
+                received.withLock { $0 = progress.bytes }
+            }
+        }
+        while received.withLock({ $0 }) == 0 { try await Task.sleep(for: .milliseconds(10)) }
+        registering.cancel()
+        await #expect(throws: CancellationError.self) { try await registering.value }
+        _ = try await fixture.storage.store.register(registration, progress: nil)
+        #expect(server.requests.last?["range"] != nil)
+        try await fixture.storage.store.verify(fixture.storage.key, progress: nil)
+    }
+}
