@@ -75,7 +75,7 @@ extension LibvirtDriver {
     }
 
     private func findInit(of guest: ContainerName, shown: String) async throws -> GuestInit {
-        guard kind == .lxc, connection.isLocal else {
+        guard hasProcessesHere else {
             throw LXCError(.unsupported, "only containers of this host can be entered, and \(guest) is none")
         }
         let deadline = ContinuousClock.now + Self.startPatience
