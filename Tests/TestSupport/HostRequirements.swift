@@ -14,6 +14,8 @@ public enum HostRequirement: String, Sendable {
     case qemu
     /// nfs-ganesha and rpcbind are installed.
     case nfsServer
+    /// debootstrap is installed, which makes the root of a distribution.
+    case debootstrap
 
     /// Why it is missing; nil where it is there.
     var missing: String? {
@@ -23,6 +25,7 @@ public enum HostRequirement: String, Sendable {
         case .busybox: Self.lacks(["/bin/busybox"], "busybox-static")
         case .nfsServer:
             Self.lacks(["/usr/bin/ganesha.nfsd", "/usr/sbin/rpcbind"], "nfs-ganesha nfs-ganesha-vfs rpcbind")
+        case .debootstrap: Self.lacks(["/usr/sbin/debootstrap"], "debootstrap")
         case .qemu: Self.lacks(["/usr/bin/qemu-system-x86_64"], "qemu-system-x86")
         }
     }

@@ -33,9 +33,7 @@ extension LibvirtDriver {
         }
         let started = try await EnterStarter.start(
             facts.command, facts.confinement, in: facts.namespaces, shown: "container \(guest)")
-        let process = EnteredProcess(started)
-        if let size = command.terminal { try await process.resize(to: size) }
-        return process
+        return EnteredProcess(started)
     }
 
     /// The root directory as a running container sees it.
