@@ -39,6 +39,7 @@ let package = Package(
         .library(name: "FileTree", targets: ["FileTree", "TarArchive"]),
         .library(name: "NFSClient", targets: ["NFSClient"]),
         .library(name: "LXCTesting", targets: ["LXCTesting"]),
+        .library(name: "LXCTestServers", targets: ["LXCTestServers"]),
     ],
     traits: [
         .trait(name: "ISAL", description: "Undo gzip with Intel's ISA-L (libisal), about twice as fast as zlib"),
@@ -99,8 +100,11 @@ let package = Package(
                 logging,
             ]),
 
+        // Servers for tests: HTTP, NFS, and a faulty proxy.
+        library("LXCTestServers", []),
+
         // Tests, one target per module; HostTests needs root, libvirtd and bridges.
-        library("TestSupport", ["CLibXML2", "CLinux", "FileTree", "LXCCore"]).inTests,
+        library("TestSupport", ["CLibXML2", "CLinux", "FileTree", "LXCCore", "LXCTestServers"]).inTests,
         tests("LXCCoreTests", ["LXCCore"]),
         tests("FileTreeTests", ["CLinux", "FileTree", "LXCCore", "TarArchive"]),
         tests("TarArchiveTests", ["CLibArchive", "CLZMA", "CLinux", "FileTree", "LXCCore", "TarArchive"]),

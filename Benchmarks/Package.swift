@@ -18,11 +18,11 @@ let package = Package(
     targets: [
         // libnfs's calls by path, which `bench nfs` compares with.
         .systemLibrary(name: "CNFSPaths", pkgConfig: "libnfs", providers: [.apt(["libnfs-dev"])]),
-        // NFSServer.swift and FaultyProxy.swift are links to the files of the tests.
         .executableTarget(
             name: "bench",
             dependencies: [
                 "CNFSPaths", .product(name: "LXCHypervisor", package: "LXCHypervisor"),
+                .product(name: "LXCTestServers", package: "LXCHypervisor"),
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),

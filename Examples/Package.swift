@@ -33,7 +33,9 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: settings),
         // Runs the built lxcctl as an operator would; it links nothing of it.
-        .testTarget(name: "LxcctlTests", dependencies: ["lxcctl"], swiftSettings: settings),
+        .testTarget(
+            name: "LxcctlTests", dependencies: ["lxcctl", .product(name: "LXCTestServers", package: "LXCHypervisor")],
+            swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -36,24 +36,17 @@ extension LibvirtDriver {
     private static func ended(
         _ guest: ContainerName, _ events: AsyncThrowingStream<DomainEvent, any Error>
     ) async throws -> Bool {
-        try await withThrowingTaskGroup(of: Bool.self) { group in
-            group.addTask {
+        do {
+            let isTold = try await within(destroyPatience) {
                 for try await event in events where event.name == guest.description && event.kind == .stopped {
                     return true
                 }
                 return false
             }
-            group.addTask {
-                try await Task.sleep(for: destroyPatience)
-                return false
-            }
-            defer { group.cancelAll() }
-            do {
-                return try await group.next() ?? false
-            } catch is LXCError {
-                // The connection was lost; the next call opens it again.
-                return false
-            }
+            return isTold ?? false
+        } catch is LXCError {
+            // The connection was lost; the next call opens it again.
+            return false
         }
     }
 }

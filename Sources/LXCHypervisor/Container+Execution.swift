@@ -45,23 +45,14 @@ extension Container {
         _ command: GuestCommand, input: [UInt8] = [], timeout: Duration? = nil, limit: ByteCount = .mebibytes(16)
     ) async throws -> CommandResult {
         let process = try await execute(command)
-        return try await withThrowingTaskGroup(of: CommandResult?.self) { group in
-            group.addTask { try await Self.result(of: process, input, limit) }
-            if let timeout {
-                group.addTask {
-                    try await Task.sleep(for: timeout)
-                    return nil
-                }
-            }
-            defer { group.cancelAll() }
-            guard let result = try await group.next() ?? nil else {
-                throw LXCError(
-                    .timedOut,
-                    "\(command.arguments[0].escapedForDisplay) in container \(name) did not end within "
-                        + "\(timeout ?? .zero) and was killed")
-            }
-            return result
+        guard let timeout else { return try await Self.result(of: process, input, limit) }
+        guard let result = try await within(timeout, { try await Self.result(of: process, input, limit) }) else {
+            throw LXCError(
+                .timedOut,
+                "\(command.arguments[0].escapedForDisplay) in container \(name) did not end within \(timeout) and was "
+                    + "killed")
         }
+        return result
     }
 
     private static func result(

@@ -21,19 +21,8 @@ extension Container {
     /// - Throws: `LXCError` `timedOut`.
     public func wait(for state: GuestState, within limit: Duration? = nil) async throws {
         guard let limit else { return try await host.wait(for: name, toBe: state) }
-        try await withThrowingTaskGroup(of: Bool.self) { group in
-            group.addTask {
-                try await host.wait(for: name, toBe: state)
-                return true
-            }
-            group.addTask {
-                try await Task.sleep(for: limit)
-                return false
-            }
-            defer { group.cancelAll() }
-            guard try await group.next() == true else {
-                throw LXCError(.timedOut, "container \(name) is not \(state.rawValue) after \(limit)")
-            }
+        guard try await within(limit, { try await host.wait(for: name, toBe: state) }) != nil else {
+            throw LXCError(.timedOut, "container \(name) is not \(state.rawValue) after \(limit)")
         }
     }
 

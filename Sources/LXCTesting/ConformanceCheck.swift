@@ -98,14 +98,6 @@ func requireError<Value>(
 func within<Value: Sendable>(
     _ limit: Duration, _ what: String, _ body: @escaping @Sendable () async throws -> Value
 ) async throws -> Value {
-    try await withThrowingTaskGroup(of: Value.self) { group in
-        group.addTask { try await body() }
-        group.addTask {
-            try await Task.sleep(for: limit)
-            throw Broken(found: "\(what) took more than \(limit)")
-        }
-        defer { group.cancelAll() }
-        guard let value = try await group.next() else { throw CancellationError() }
-        return value
-    }
+    guard let value = try await within(limit, body) else { throw Broken(found: "\(what) took more than \(limit)") }
+    return value
 }

@@ -39,27 +39,10 @@ struct SystemdTests {
 
 /// The root of a small Debian with systemd as a tar archive, made once and kept for the next run.
 enum DebianArchive {
-    static func path() async throws -> String {
-        try await BlockingPool(threads: 1).run { _ in try make() }
-    }
+    private static let script = URL(filePath: #filePath).deletingLastPathComponent()
+        .appending(path: "../../Scripts/debian-root").standardized.path
 
-    private static func make() throws -> String {
-        let caches = try FileManager.default.url(
-            for: .cachesDirectory, in: .userDomainMask, appropriateFor: nil, create: true)
-        let folder = caches.appending(path: "lxc-hypervisor/tests").path
-        let archive = "\(folder)/debian-12-systemd.tar"
-        if FileManager.default.fileExists(atPath: archive) { return archive }
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        let working = "/var/tmp/lxc-debian-\(UUID().uuidString.prefix(8))"
-        try FileManager.default.createDirectory(atPath: working, withIntermediateDirectories: false)
-        // rm and not FileManager: a root has devices, and a debootstrap that failed leaves /proc mounted there.
-        defer { _ = try? Command.run("/bin/rm", "-rf", "--one-file-system", working) }
-        try Command.run(
-            "/usr/sbin/debootstrap", "--variant=minbase", "--include=systemd-sysv,dbus,libpam-systemd", "bookworm",
-            "\(working)/root")
-        let tar = ["--numeric-owner", "--xattrs", "--xattrs-include=*", "--acls", "-C", "\(working)/root", "."]
-        try Command.run("/bin/tar", ["-cf", "\(working)/archive"] + tar)
-        try Command.run("/bin/mv", "\(working)/archive", archive)
-        return archive
+    static func path() async throws -> String {
+        try await BlockingPool(threads: 1).run { _ in String(try Command.run(script).dropLast()) }
     }
 }

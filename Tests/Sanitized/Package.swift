@@ -2,8 +2,8 @@
 import PackageDescription
 
 // The tree engine, archives and their tests, built apart from the rest for Scripts/sanitize: a package's tests
-// are built all together, and what a sanitizer needs is built anew for it. The directories beside this file
-// are links to the real ones.
+// are built all together, and what a sanitizer needs is built anew for it. Scripts/sanitize links the directories of
+// sources and tests beside this file.
 
 let settings: [SwiftSetting] = [
     .enableUpcomingFeature("ExistentialAny"),
@@ -40,7 +40,10 @@ let package = Package(
         library("FileTree", ["CLinux", "LXCCore", crypto]),
         library("TarArchive", ["CLibArchive", "CLZMA", "CZlib", "CZstd", "FileTree", "LXCCore", isal]),
         .target(name: "MutexUnderstood", path: "MutexUnderstood"),
-        library("TestSupport", ["CLibXML2", "CLinux", "FileTree", "LXCCore", "MutexUnderstood"], path: "TestSupport"),
+        library("LXCTestServers", []),
+        library(
+            "TestSupport", ["CLibXML2", "CLinux", "FileTree", "LXCCore", "LXCTestServers", "MutexUnderstood"],
+            path: "TestSupport"),
         tests("LXCCoreTests", ["LXCCore"]),
         tests("FileTreeTests", ["CLinux", "FileTree", "LXCCore", "TarArchive"]),
         tests("TarArchiveTests", ["CLibArchive", "CLZMA", "CLinux", "FileTree", "LXCCore", "TarArchive"]),

@@ -1,1 +1,2 @@
-import LXCCore
+// The servers are a product of their own, because the examples' tests and the benchmarks use them too.
+@_exported public import LXCTestServers

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import LXCTestServers
 import Testing
 
 /// Templates from a web server, and what is left of a registration that was killed.

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import LXCTestServers
 import Testing
 
 /// Stores on an NFS server, by URL: two places of one export.

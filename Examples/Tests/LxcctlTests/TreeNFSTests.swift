@@ -1,4 +1,5 @@
 import Foundation
+import LXCTestServers
 import Testing
 
 /// Trees on an NFS server, by URL. `Support/NFSServer.swift` is a link to the library's tests.

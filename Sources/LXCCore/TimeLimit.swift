@@ -1,0 +1,17 @@
+/// Runs `body`, and cancels it when the time is over first.
+///
+/// - Returns: what it returned; nil when the time was over.
+/// - Throws: what it throws.
+package func within<Value: Sendable>(
+    _ time: Duration, _ body: @escaping @Sendable () async throws -> Value
+) async throws -> Value? {
+    try await withThrowingTaskGroup(of: Value?.self) { group in
+        group.addTask { try await body() }
+        group.addTask {
+            try await Task.sleep(for: time)
+            return nil
+        }
+        defer { group.cancelAll() }
+        return try await group.next() ?? nil
+    }
+}
