@@ -9,7 +9,9 @@ let settings: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
 ]
 
+let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let hypervisor = Target.Dependency.product(name: "LXCHypervisor", package: "LXCHypervisor")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 
 let package = Package(
     name: "Examples",
@@ -27,11 +29,9 @@ let package = Package(
         .executableTarget(name: "Embedding", dependencies: [hypervisor], swiftSettings: settings),
         .executableTarget(name: "Quickstart", dependencies: [hypervisor], swiftSettings: settings),
         .executableTarget(
-            name: "lxcctl",
-            dependencies: [
-                hypervisor, .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "Logging", package: "swift-log"),
-            ], swiftSettings: settings),
+            name: "lxcctl", dependencies: [hypervisor, arguments, logging, "OperatorSupport"], swiftSettings: settings),
+        // What programs for operators have in common: the configuration file, JSON files.
+        .target(name: "OperatorSupport", dependencies: [hypervisor], swiftSettings: settings),
         // Runs the built lxcctl as an operator would; it links nothing of it.
         .testTarget(name: "LxcctlTests", dependencies: ["lxcctl"], swiftSettings: settings),
     ],

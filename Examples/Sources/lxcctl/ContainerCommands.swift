@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import LXCHypervisor
+import OperatorSupport
 
 struct ContainerCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -36,7 +37,7 @@ struct CreateContainer: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let specification = try spec.map { try SpecificationFile.read($0) } ?? description.specification(name ?? "")
+        let specification = try spec.map { try JSONFile.specification($0) } ?? description.specification(name ?? "")
         let container = try await host.withHost(common, primary: primary) { host in
             let container = try await withProgress("cloning") {
                 try await host.createContainer(specification, progress: $0)
