@@ -17,6 +17,7 @@ let package = Package(
     name: "Examples",
     products: [
         .executable(name: "embedding", targets: ["Embedding"]),
+        .executable(name: "host-agent", targets: ["HostAgent"]),
         .executable(name: "quickstart", targets: ["Quickstart"]),
         .executable(name: "lxcctl", targets: ["lxcctl"]),
     ],
@@ -24,6 +25,7 @@ let package = Package(
         .package(name: "LXCHypervisor", path: ".."),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
         .executableTarget(name: "Embedding", dependencies: [hypervisor], swiftSettings: settings),
@@ -32,8 +34,20 @@ let package = Package(
             name: "lxcctl", dependencies: [hypervisor, arguments, logging, "OperatorSupport"], swiftSettings: settings),
         // What programs for operators have in common: the configuration file, JSON files.
         .target(name: "OperatorSupport", dependencies: [hypervisor], swiftSettings: settings),
-        // Runs the built lxcctl as an operator would; it links nothing of it.
-        .testTarget(name: "LxcctlTests", dependencies: ["lxcctl"], swiftSettings: settings),
+        .executableTarget(
+            name: "HostAgent",
+            dependencies: [
+                hypervisor, arguments, logging, "HostAgentPlan", "OperatorSupport",
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+            ], swiftSettings: settings),
+        // What host-agent decides, apart from what it does.
+        .target(name: "HostAgentPlan", dependencies: [hypervisor], swiftSettings: settings),
+        .testTarget(
+            name: "HostAgentTests", dependencies: [hypervisor, "HostAgentPlan", "OperatorSupport"],
+            swiftSettings: settings),
+        // Runs the built lxcctl and host-agent as an operator would; it links nothing of them.
+        .testTarget(name: "LxcctlTests", dependencies: ["lxcctl", "HostAgent"], swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]
 )
