@@ -81,6 +81,7 @@ struct HostAgent: AsyncParsableCommand {
         configuration.connection = settings.connection(connect)
         // Nobody else knows the containers, so libvirt has to. They are unprivileged unless they are declared otherwise.
         configuration.policy.mode = .standard
+        configuration.policy.consoleLogs = settings.policy().consoleLogs
         // The agent says itself what it does, and what failed.
         configuration.logger = makeLogger("lxc-hypervisor", logLevel <= .debug ? logLevel : max(logLevel, .warning))
         for key in unknown {

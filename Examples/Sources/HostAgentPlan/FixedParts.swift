@@ -22,6 +22,7 @@ struct FixedParts {
             ("cpus", document.virtualCPUs?.count == other.document.virtualCPUs?.count),
             ("stopSignal", metadata?.stopSignal == other.metadata?.stopSignal),
             ("nics", networks == other.networks),
+            ("consoleLog", metadata?.consoleLog == other.metadata?.consoleLog),
             ("owner", metadata?.owner == other.metadata?.owner), ("title", document.title == other.document.title),
         ].filter { !$0.1 }.map(\.0)
     }

@@ -9,6 +9,7 @@ package struct Settings {
         case secondary = "lxcctl.secondary.storage"
         case connect = "hypervisor.uri"
         case daemon = "lxcctl.libvirtd.directory"
+        case consoleLogs = "lxcctl.console.directory"
     }
 
     package static let defaultFile = "/etc/lxc-hypervisor/agent.properties"
@@ -57,6 +58,13 @@ package struct Settings {
             .init(
                 directory: self[.daemon] ?? "/run/lxc-hypervisor/lxcctl",
                 lifetime: .lingering(idleTimeout: .seconds(10))))
+    }
+
+    /// How containers are kept: this package's way.
+    package func policy() -> HostPolicy {
+        var policy = HostPolicy()
+        if let directory = self[.consoleLogs] { policy.consoleLogs.directory = directory }
+        return policy
     }
 
     /// A store's location from the command line or the file.

@@ -84,6 +84,7 @@ struct HostOptions: ParsableArguments {
             secondary: settings[.secondary] ?? Settings.defaultSecondary)
         configuration.connection = connection(settings)
         configuration.vifs = try settings.vifs()
+        configuration.policy = settings.policy()
         configuration.logger = common.logger()
         let host = try await LXCHypervisor.open(configuration)
         do {

@@ -160,6 +160,46 @@ import Testing
         #expect(try await state(0, on: host) == "shutOff")
     }
 
+    @Test func whatAContainerWritesOnItsConsoleIsKept() async throws {
+        try await ContainerHost.run { host in
+            try declare([declared(0, on: host, #", "consoleLog": "16KiB""#), declared(1, on: host)], on: host)
+            let log = { try await host.container("log", names[0]).stdout }
+            try await run(host) { agent async throws in
+                #expect(try await eventually { try await log().contains("hello from \(names[0])") }, "\(agent.told)")
+                let file = host.scratch["followed"]
+                let follower = try RunningProgram(
+                    "/bin/sh",
+                    ["-c", #"exec "$0" "$@" >"$OUTPUT""#, Lxcctl.path] + host.arguments("log", names[0], "--follow"),
+                    environment: ["OUTPUT": file])
+                let speak = ["/bin/busybox", "sh", "-c", "echo spoken >/dev/console"]
+                #expect(try await host.container(["exec", names[0], "--"] + speak).status == 0)
+                let followed = { String(decoding: FileManager.default.contents(atPath: file) ?? Data(), as: UTF8.self) }
+                #expect(await eventually { followed().contains("hello from") && followed().contains("spoken") })
+                follower.signal(SIGTERM)
+                #expect(await follower.outcome().status == 1, "it was interrupted")
+                #expect(try await host.container("log", names[0], "--bytes", "4").stdout.utf8.count == 4)
+
+                // A person has the console alone, and the log goes on afterwards.
+                let person = try RunningProgram(
+                    Lxcctl.path, host.arguments("console", names[0], "--for", "5"), closingInput: false)
+                try person.type("a question\n")
+                let answer = await person.outcome()
+                #expect(answer.status == 0 && answer.stdout.contains("got a question"), "\(answer)")
+                #expect(try await !log().contains("got a question"))
+                #expect(try await log().contains("the console was opened"))
+                #expect(
+                    try await eventually {
+                        _ = try await host.container(["exec", names[0], "--"] + speak)
+                        return try await log().split(separator: "the console was opened").last?.contains("spoken")
+                            == true
+                    })
+
+                try await host.container("log", names[1]).expectFailure(naming: [names[1], "consoleLog"])
+                #expect(await agent.end() == 0)
+            }
+        }
+    }
+
     @Test func itsCommandLineAndFirstFile() async throws {
         let scratch = try Scratch()
         let run = { (arguments: [String]) in try await RunningProgram(RunningAgent.path, arguments).outcome() }
