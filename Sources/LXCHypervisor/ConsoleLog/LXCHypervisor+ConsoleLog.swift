@@ -3,6 +3,7 @@ import Foundation
 import HypervisorDriver
 import LXCCore
 import Logging
+import PrimaryStore
 import Synchronization
 
 extension LXCHypervisor {
