@@ -38,6 +38,7 @@ extension ContainerMetadata {
         initSignal = try rest.readText(Self.name("init-signal"))
         restart = try rest.read(Self.name("restart")) { $0.takeCase() } ?? .never
         isHeld = try rest.readFlag(Self.name("held"))
+        consoleLog = try rest.read(Self.name("console-log")) { try $0.takeNumber() }.map { ByteCount($0) }
     }
 
     /// Puts the values into the element.
@@ -54,6 +55,7 @@ extension ContainerMetadata {
         try element.writeText(Self.name("init-signal"), initSignal, .signalName)
         try element.writeText(Self.name("restart"), restart == .never ? nil : restart.rawValue)
         element.writeFlag(Self.name("held"), isHeld)
+        try element.writeText(Self.name("console-log"), consoleLog.map { String($0.bytes) })
         try element.writeEach(Self.name("network"), networks) { try $0.written() }
         return element
     }

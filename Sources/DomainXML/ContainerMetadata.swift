@@ -47,6 +47,9 @@ public struct ContainerMetadata: Hashable, Sendable {
     /// Whether the container was stopped by somebody who asked for it, and is to stay so.
     public var isHeld = false
 
+    /// How much is kept of what the container writes on its console.
+    public var consoleLog: ByteCount?
+
     /// What happens when a container ends without having been stopped by this package.
     public enum RestartPolicy: String, Hashable, Sendable, Codable, CaseIterable {
         /// Nothing.

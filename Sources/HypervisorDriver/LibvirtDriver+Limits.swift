@@ -9,16 +9,20 @@ extension LibvirtDriver {
     public func limits(of guest: ContainerName) async throws -> GuestLimits {
         let name = guest.description
         let memory = try await connection.memoryParameters(of: name)
-        let scheduler = try await connection.schedulerParameters(of: name)
+        // The shares alone: what the daemon tells beyond them it cannot be asked for when the container may end.
+        let scheduler = try await connection.schedulerParameters(of: name, first: 1)
+        let document = try await definition(of: guest)
         // Without a controller for disks the rest is still worth telling.
         let disks = (try? await connection.blockIOParameters(of: name)) ?? [:]
         var limits = GuestLimits(
-            memory: Self.size(memory["hard_limit"]), softMemory: Self.size(memory["soft_limit"]),
-            memoryAndSwap: Self.size(memory["swap_hard_limit"]), cpuShares: scheduler["cpu_shares"]?.asUInt64,
-            blockIOWeight: disks["weight"]?.asUInt64.flatMap { $0 == 0 ? nil : UInt32(exactly: $0) })
-        if case .long(let quota)? = scheduler["vcpu_quota"], quota > 0, quota < Self.noQuota {
+            // Where nothing else is said a container's memory is its limit.
+            memory: Self.size(memory["hard_limit"]) ?? (kind == .lxc ? document.memory : nil),
+            softMemory: Self.size(memory["soft_limit"]),
+            memoryAndSwap: Self.size(memory["swap_hard_limit"]), cpuShares: Self.limit(scheduler["cpu_shares"]),
+            blockIOWeight: Self.limit(disks["weight"]).flatMap { UInt32(exactly: $0) })
+        if let quota = document.cpuTuning.quota, quota > 0, quota < Self.noQuota {
             limits.cpuQuota = quota
-            limits.cpuPeriod = scheduler["vcpu_period"]?.asUInt64
+            limits.cpuPeriod = document.cpuTuning.period
         }
         limits.devices = Self.devices(disks)
         limits.cpuSet = try await cpuSet(of: guest)
@@ -69,6 +73,9 @@ extension LibvirtDriver {
         }
         try await set("soft_limit", limits.softMemory)
     }
+
+    /// 0 is what libvirt says where a stopped guest has none.
+    private static func limit(_ value: TypedValue?) -> UInt64? { value?.asUInt64.flatMap { $0 == 0 ? nil : $0 } }
 
     /// libvirt's number for no limit: 2⁵³ − 1 KiB.
     private static func size(_ value: TypedValue?) -> ByteCount? {

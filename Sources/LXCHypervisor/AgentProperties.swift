@@ -26,10 +26,10 @@ public struct AgentProperties: Hashable, Sendable {
     public var directDevice: String?
     /// `network.direct.source.mode`: `private`, `bridge`, `vepa` or `passthrough`.
     public var directMode: Interface.DirectMode?
-    /// `public.network.device`.
-    public var publicDevice: String?
-    /// `private.network.device`.
-    public var privateDevice: String?
+    /// `public.network.device`: a bridge or a physical device, as the next two.
+    public var publicDevice = "cloudbr0"
+    /// `private.network.device`: for storage and management, too.
+    public var privateDevice = "cloudbr1"
     /// `guest.network.device`; without it the private device.
     public var guestDevice: String?
     /// `private.bridge.name`: the bridge between the host and its system VMs.
@@ -161,11 +161,10 @@ extension AgentProperties {
         return value
     }
 
-    /// What the kernel takes as a name (dev_valid_name).
     private static func device(_ key: String, _ value: String) throws -> String {
-        guard (1...15).contains(value.utf8.count), value != ".", value != "..",
-            !value.contains(where: { $0 == "/" || $0 == ":" || $0.isWhitespace })
-        else { throw fault(key, value, "expected the name of a network device, at most 15 bytes") }
+        guard Interface.isDeviceName(value) else {
+            throw fault(key, value, "expected the name of a network device, 1 to 15 of A-Z a-z 0-9 . _ -")
+        }
         return value
     }
 

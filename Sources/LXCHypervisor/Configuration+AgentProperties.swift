@@ -2,7 +2,6 @@ import Foundation
 import Glibc
 public import LXCCore
 import Logging
-import VifDriver
 
 extension Configuration {
     /// A host as CloudStack's `agent.properties` describes it, in CloudStack's mode: privileged containers that libvirt
@@ -29,43 +28,14 @@ extension Configuration {
         self.init(primary: properties.localStoragePath, secondary: secondary)
         pool = properties.localStorageID
         if let uri = properties.hypervisorURI { connection = .uri(uri) }
-        vifs = try properties.drivers()
+        vifs = try VifDrivers(agentProperties: properties)
         policy.mode = .cloudStack
         policy.stopTimeout = properties.stopTimeout
         policy.reservedMemory = properties.reservedMemory
         policy.overcommittedMemory = properties.overcommittedMemory
-        policy.heartbeat = properties.privateDevice.flatMap(HostAddress.ofDevice).map { .init(address: $0) }
+        policy.heartbeat = HostAddress.ofDevice(properties.privateDevice).map { .init(address: $0) }
         for key in properties.unknown.keys.sorted() {
             logger.warning("agent.properties has a key nobody knows", metadata: ["key": "\(key.escapedForDisplay)"])
-        }
-    }
-}
-
-extension AgentProperties {
-    /// The network drivers the properties name.
-    ///
-    /// - Throws: `LXCError` `invalidArgument` for a direct driver without device or mode.
-    public func drivers() throws -> VifDrivers {
-        VifDrivers(
-            standard: try driver(vifDriver), byTraffic: try vifDrivers.mapValues { try driver($0) })
-    }
-
-    private func driver(_ name: VifDriverName) throws -> any VifDriver {
-        switch name {
-        case .bridge:
-            var bridges: [TrafficType: String] = [.control: controlBridge]
-            bridges[.public] = publicDevice
-            bridges[.management] = privateDevice
-            bridges[.storage] = privateDevice
-            bridges[.guest] = guestDevice ?? privateDevice
-            return BridgeVifDriver(devices: bridges)
-        case .direct:
-            guard let directDevice, let directMode else {
-                throw LXCError(
-                    .invalidArgument,
-                    "the direct network driver needs network.direct.device and network.direct.source.mode")
-            }
-            return DirectVifDriver(device: directDevice, mode: directMode)
         }
     }
 }

@@ -110,11 +110,36 @@ public struct Container: Sendable {
         try await host.driver.statistics(of: name)
     }
 
-    /// Opens its console.
+    /// Opens its console. Where that is logged, nothing is logged until it is closed.
     ///
     /// - Throws: `LXCError` `invalidState` when it is not running.
     public func openConsole() async throws -> any GuestConsole {
-        try await host.driver.openConsole(of: name)
+        try await host.openConsole(of: name)
+    }
+
+    /// What it has written on its console, as far as it was kept (`ContainerSpecification.consoleLog`). It stays when the
+    /// container ends, until it is destroyed.
+    ///
+    /// - Parameters:
+    ///   - position: where an earlier answer ended; nil takes the last of all there is. What has been dropped since is
+    ///     left out.
+    ///   - limit: how much of it is returned at the most: the last.
+    /// - Returns: the bytes, and where they end.
+    /// - Throws: `LXCError` `notFound` where nothing was kept.
+    public func consoleLog(
+        after position: ConsoleLogPosition? = nil, last limit: ByteCount = .kibibytes(64)
+    ) async throws -> ConsoleLogPart {
+        let log = host.consoleLog(of: name)
+        let part = try await BlockingPool.shared.run { _ in
+            try log.read(after: position, last: Int(clamping: limit.bytes))
+        }
+        guard let part else {
+            throw LXCError(
+                .notFound,
+                "nothing is kept of the console of \(name); ask for it by consoleLog in its specification, and have a "
+                    + "program run the service that keeps it")
+        }
+        return part
     }
 
     /// Tells its console the size of the terminal it is shown on.

@@ -49,6 +49,7 @@ extension ContainerSpecification {
             networks: nics.sorted { $0.deviceID < $1.deviceID }.map(\.network))
         metadata.stopSignal = stopSignal?.description
         metadata.restart = restart
+        metadata.consoleLog = consoleLog
         return metadata
     }
 
@@ -59,6 +60,9 @@ extension ContainerSpecification {
                 .invalidArgument,
                 "the init \"\(initializer.path.escapedForDisplay)\" of \(name) is not an "
                     + "absolute path")
+        }
+        if let consoleLog, consoleLog < BoundedLog.leastLimit {
+            throw LXCError(.invalidArgument, "the console log of \(name) needs at least \(BoundedLog.leastLimit)")
         }
         guard memory >= .mebibytes(1) else {
             throw LXCError(.invalidArgument, "\(name) needs at least 1 MiB of memory")

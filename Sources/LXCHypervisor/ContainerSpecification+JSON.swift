@@ -8,7 +8,7 @@ extension ContainerSpecification: Codable {
     private enum CodingKeys: String, CodingKey, CaseIterable {
         case name, uuid, template, volume, privileged, idMap, `init`, arguments, environment, memory, cpus, cpuShares,
             cpuPeriod, cpuQuota, cpuSet, softMemory, memoryAndSwap, blockIOWeight, blockIODevices, stopSignal, restart,
-            autostart, nics, identity, owner, title
+            autostart, consoleLog, nics, identity, owner, title
     }
 
     /// Reads a specification; only `name` and `template` are needed.
@@ -44,6 +44,7 @@ extension ContainerSpecification: Codable {
         stopSignal = try values.decodeIfPresent(GuestSignal.self, forKey: .stopSignal)
         restart = try values.decodeIfPresent(ContainerMetadata.RestartPolicy.self, forKey: .restart) ?? restart
         isAutostarted = try values.decodeIfPresent(Bool.self, forKey: .autostart) ?? false
+        consoleLog = try Self.size(.consoleLog, values)
         nics = try Self.numbered(values.decodeIfPresent([NIC].self, forKey: .nics) ?? [])
         // null is none; a key that is missing is the default.
         if values.contains(.identity) { identity = try values.decode(GuestIdentity?.self, forKey: .identity) }
@@ -111,6 +112,7 @@ extension ContainerSpecification: Codable {
         try values.encodeIfPresent(stopSignal, forKey: .stopSignal)
         if restart != .never { try values.encode(restart, forKey: .restart) }
         if isAutostarted { try values.encode(true, forKey: .autostart) }
+        try values.encodeIfPresent(consoleLog, forKey: .consoleLog)
         if !nics.isEmpty { try values.encode(nics, forKey: .nics) }
         if identity != GuestIdentity() { try values.encode(identity, forKey: .identity) }
         try values.encodeIfPresent(owner, forKey: .owner)

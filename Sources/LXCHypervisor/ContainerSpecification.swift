@@ -96,6 +96,9 @@ public struct ContainerSpecification: Hashable, Sendable {
     public var isAutostarted = false
     /// The network interfaces: eth0, eth1, … in the order of their device ids.
     public var nics: [NIC] = []
+    /// How much is kept of what it writes on its console, while ``LXCHypervisor/run()`` watches: at least 8 KiB; nil keeps
+    /// nothing. ``Container/consoleLog(after:last:)`` reads it.
+    public var consoleLog: ByteCount?
     /// What makes its root its own; nil leaves the volume as the template is.
     public var identity: GuestIdentity? = GuestIdentity()
     /// For whom it runs, kept with it.

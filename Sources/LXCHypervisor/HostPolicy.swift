@@ -47,6 +47,8 @@ public struct HostPolicy: Sendable {
     public var backOff = BackOff()
     /// Where unprivileged containers get their ids from.
     public var idMaps = IDMapPolicy()
+    /// Where what containers write on their consoles is kept.
+    public var consoleLogs = ConsoleLogPolicy()
     /// Memory kept for the host itself: CloudStack's `host.reserved.mem.mb`, 1024 MiB.
     public var reservedMemory = ByteCount.mebibytes(1024)
     /// Memory promised beyond what there is: CloudStack's `host.overcommit.mem.mb`.

@@ -136,6 +136,7 @@ extension LXCHypervisor {
             } catch let error as LXCError where error.code == .notFound {
                 // It was one that libvirt forgets when it ends.
             }
+            if metadata?.consoleLog != nil { await removeConsoleLog(of: name) }
         }
     }
 

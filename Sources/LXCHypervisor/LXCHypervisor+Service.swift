@@ -9,7 +9,7 @@ extension LXCHypervisor: Service {
     /// Watches over the containers until the surrounding service group shuts down: the volume of a container that
     /// ended by itself is given back, also of one that ended while the hypervisor could not be reached; one that is to
     /// run always is started again; the leases of those that run are renewed, as ``leases`` says; the host's heartbeat is
-    /// written where the policy has one.
+    /// written where the policy has one; the consoles of containers that ask for it are logged.
     public func run() async throws {
         await cancelWhenGracefulShutdown {
             await withDiscardingTaskGroup { group in
@@ -17,6 +17,7 @@ extension LXCHypervisor: Service {
                 group.addTask { await self.superviseRestarts() }
                 group.addTask { await self.lookAfterLeases() }
                 group.addTask { await self.keepHeartbeat() }
+                group.addTask { await self.keepConsoleLogs() }
             }
         }
         guard leases.duration != nil else { return }

@@ -15,39 +15,33 @@ public struct VifDrivers: Sendable {
         self.byTraffic = byTraffic
     }
 
-    /// Takes CloudStack's `libvirt.vif.driver` and `libvirt.vif.driver.<TrafficType>`, whose values are class names:
-    /// `BridgeVifDriver` (the default) and `DirectVifDriver`, with or without their package. What these read themselves
-    /// `BridgeVifDriver/init(agentProperties:)` and `DirectVifDriver/init(agentProperties:)` say.
+    /// Takes the drivers and devices CloudStack's `agent.properties` names.
     ///
-    /// - Throws: `LXCError` `unsupported` for `OvsVifDriver`, `IvsVifDriver` and `network.bridge.type=openvswitch`,
-    ///   `invalidArgument` for other names, and what the drivers throw.
-    public init(agentProperties properties: JavaProperties) throws {
-        let bridgeType = properties["network.bridge.type"]?.lowercased() ?? "native"
-        guard bridgeType == "native" else {
-            throw LXCError(
-                .unsupported, "network.bridge.type=\(bridgeType.escapedForDisplay) is not offered; use native bridges")
-        }
-        let key = "libvirt.vif.driver"
-        try self.init(standard: Self.driver(named: properties[key] ?? "BridgeVifDriver", key, properties))
-        for type in TrafficType.allCases {
-            let key = "\(key).\(type.rawValue)"
-            if let name = properties[key] { byTraffic[type] = try Self.driver(named: name, key, properties) }
-        }
+    /// - Throws: `LXCError` `invalidArgument` for a direct driver without device or mode.
+    public init(agentProperties properties: AgentProperties) throws {
+        self.init(
+            standard: try Self.driver(properties.vifDriver, properties),
+            byTraffic: try properties.vifDrivers.mapValues { try Self.driver($0, properties) })
     }
 
     private static func driver(
-        named name: String, _ key: String, _ properties: JavaProperties
+        _ name: AgentProperties.VifDriverName, _ properties: AgentProperties
     ) throws -> any VifDriver {
-        let package = "com.cloud.hypervisor.kvm.resource."
-        switch name.hasPrefix(package) ? String(name.dropFirst(package.count)) : name {
-        case "BridgeVifDriver": return try BridgeVifDriver(agentProperties: properties)
-        case "DirectVifDriver": return try DirectVifDriver(agentProperties: properties)
-        case "OvsVifDriver", "IvsVifDriver":
-            throw LXCError(.unsupported, "\(key)=\(name) is not offered; use BridgeVifDriver or DirectVifDriver")
-        default:
-            throw LXCError(
-                .invalidArgument,
-                "\(key) cannot be \"\(name.escapedForDisplay)\"; use BridgeVifDriver or DirectVifDriver")
+        switch name {
+        case .bridge:
+            let privateDevice = properties.privateDevice
+            return BridgeVifDriver(devices: [
+                .public: properties.publicDevice, .guest: properties.guestDevice ?? privateDevice,
+                .management: privateDevice, .storage: privateDevice, .control: properties.controlBridge,
+            ])
+        case .direct:
+            guard let device = properties.directDevice, let mode = properties.directMode else {
+                throw LXCError(
+                    .invalidArgument,
+                    "the direct network driver needs network.direct.device and network.direct.source.mode, which have no "
+                        + "defaults")
+            }
+            return DirectVifDriver(device: device, mode: mode)
         }
     }
 

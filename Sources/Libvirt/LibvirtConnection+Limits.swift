@@ -7,8 +7,19 @@ public import LXCCore
 /// the domain does not run.
 extension LibvirtConnection {
     /// CPU limits: `cpu_shares`, `vcpu_period`, `vcpu_quota` and what else the driver knows.
+    ///
+    /// The daemon of libvirt 9.0 crashes when it is asked for more than the first of a container that does not run
+    /// (lxcDomainGetSchedulerParametersFlags looks at the control group before it looks whether there is one), or that ends
+    /// at that moment.
+    ///
+    /// - Parameters:
+    ///   - domain: the domain's name.
+    ///   - count: how many are asked for at the most: the first.
+    ///   - impact: the running domain's or the stored ones; by default those in force.
+    /// - Returns: the limits by name.
+    /// - Throws: `LXCError` `notFound`, `unavailable`, `hypervisor`.
     public func schedulerParameters(
-        of domain: String, affecting impact: ModificationImpact = []
+        of domain: String, first count: Int32 = .max, affecting impact: ModificationImpact = []
     ) async throws -> [String: TypedValue] {
         try await withDomain(domain) { domain in
             var room: Int32 = 0
@@ -16,7 +27,7 @@ extension LibvirtConnection {
                 throw LXCError.lastLibvirt("read the scheduler of the \(domain.shown)")
             }
             _ = takeString(type)
-            var list = TypedParameterList(room: room)
+            var list = TypedParameterList(room: min(room, count))
             let raw = domain.raw
             let result = list.filled { virDomainGetSchedulerParametersFlags(raw, $0, &$1, impact.rawValue) }
             try domain.check(result, "read the CPU limits of")

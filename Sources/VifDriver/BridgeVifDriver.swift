@@ -27,28 +27,6 @@ public struct BridgeVifDriver: VifDriver {
         self.init(devices: devices, sysfs: HostNetwork.sysfs)
     }
 
-    /// Takes CloudStack's `public.network.device` (by default `cloudbr0`), `private.network.device` (`cloudbr1`),
-    /// `guest.network.device` (the private one) and `private.bridge.name` (`cloud0`).
-    ///
-    /// - Throws: `LXCError` `invalidArgument` naming the key whose value no device can have as its name.
-    public init(agentProperties properties: JavaProperties) throws {
-        let device = { (key: String, standard: String) throws -> String in
-            guard let value = properties[key], !value.isEmpty else { return standard }
-            guard Interface.isDeviceName(value) else {
-                throw LXCError(
-                    .invalidArgument,
-                    "\(key)=\(value.escapedForDisplay) cannot name a network device; use 1 to 15 of A-Z a-z 0-9 . _ -")
-            }
-            return value
-        }
-        let privateDevice = try device("private.network.device", "cloudbr1")
-        try self.init(devices: [
-            .public: device("public.network.device", "cloudbr0"),
-            .guest: device("guest.network.device", privateDevice),
-            .management: privateDevice, .storage: privateDevice, .control: device("private.bridge.name", "cloud0"),
-        ])
-    }
-
     /// Reads the host's devices and settings from other directories than the kernel's, and keeps locks and reservations
     /// elsewhere.
     package init(

@@ -19,27 +19,6 @@ public struct DirectVifDriver: VifDriver {
         self.init(device: device, mode: mode, sysfs: HostNetwork.sysfs)
     }
 
-    /// Takes `network.direct.device` and `network.direct.source.mode` (`private`, `bridge`, `vepa` or `passthrough`), which
-    /// have no default.
-    ///
-    /// - Throws: `LXCError` `invalidArgument` naming the key that is missing or whose value is none of these.
-    public init(agentProperties properties: JavaProperties) throws {
-        guard let device = properties["network.direct.device"], Interface.isDeviceName(device) else {
-            throw Self.fault("network.direct.device", properties, "the name of a network device of the host")
-        }
-        guard let mode = properties["network.direct.source.mode"].flatMap({ Interface.DirectMode(rawValue: $0) }) else {
-            throw Self.fault(
-                "network.direct.source.mode", properties,
-                Interface.DirectMode.allCases.map(\.rawValue).joined(separator: ", "))
-        }
-        self.init(device: device, mode: mode)
-    }
-
-    private static func fault(_ key: String, _ properties: JavaProperties, _ expected: String) -> LXCError {
-        let found = properties[key].map { "cannot be \"\($0.escapedForDisplay)\"" } ?? "is missing"
-        return LXCError(.invalidArgument, "\(key) \(found); a direct network needs \(expected)")
-    }
-
     /// Reads the host's devices from another directory than sysfs.
     package init(device: String, mode: Interface.DirectMode, sysfs: String) {
         self.device = device

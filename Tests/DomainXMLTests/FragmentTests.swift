@@ -71,12 +71,13 @@ import Testing
     }
 
     @Test func containerMetadataSurvives() throws {
-        let metadata = ContainerMetadata(
+        var metadata = ContainerMetadata(
             pool: .random(), volume: .random(), template: .random(), owner: "<&'\"> \u{1f600}",
             networks: [
                 .init(device: 0, traffic: "Guest"),
                 .init(device: 65_535, traffic: "Public", broadcast: "vxlan://5", label: "cloudbr0"),
             ])
+        metadata.consoleLog = .mebibytes(1)
         #expect(try ContainerMetadata(xml: metadata.xml()) == metadata)
         let little = ContainerMetadata(pool: .random(), volume: .random())
         #expect(try ContainerMetadata(xml: little.xml()) == little)

@@ -40,6 +40,49 @@ struct DirectVifDriverTests {
         }
     }
 
+    /// The specification's example, word for word but for the device's name.
+    @Test func aContainerRunsAsTheSpecificationsDirectExampleSays() async throws {
+        try await TestCable.run { cable in
+            try await TestHost.run(Self.reporter) { host in
+                let properties = try JavaProperties(
+                    parsing: Array(
+                        """
+                        hypervisor.type=lxc
+                        local.storage.path=\(host.directory)/primary
+                        libvirt.vif.driver=com.cloud.hypervisor.kvm.resource.DirectVifDriver
+                        network.direct.source.mode=private
+                        network.direct.device=\(cable.name)
+                        """.utf8))
+                var configuration = try Configuration(
+                    agentProperties: properties, secondary: "\(host.directory)/secondary")
+                configuration.connection = .privateDaemon()
+                configuration.logger = logger
+                let agent = try await LXCHypervisor.open(configuration)
+                do {
+                    let template = try await host.install()
+                    var specification = ContainerSpecification(name: try ContainerName("direct"), template: template.id)
+                    specification.nics = [NIC()]
+                    let container = try await agent.startContainer(specification)
+                    let process = try #require(try await container.initProcess())
+                    let device = try Command.run(
+                        "/usr/bin/nsenter",
+                        ["-t", "\(process)", "-n", "/sbin/ip", "-details", "-oneline", "link", "show", "dev", "eth0"])
+                    #expect(device.contains("macvlan mode private"), "\(device)")
+                    let document = try await container.document()
+                    #expect(document.interfaces.map(\.kind) == [.direct(device: cable.name, mode: .private)])
+                    #expect(document.idMap == nil, "CloudStack's containers are privileged")
+                    try await container.destroy()
+                } catch {
+                    await agent.close()
+                    throw error
+                }
+                await agent.close()
+                #expect(try await host.leftovers() == [])
+            }
+            #expect(cable.devicesOnIt.isEmpty)
+        }
+    }
+
     /// The first whole line about eth0 on the console.
     private func line(of container: Container) async throws -> String {
         let console = try await container.openConsole()

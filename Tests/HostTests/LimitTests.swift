@@ -42,6 +42,25 @@ struct LimitTests {
         }
     }
 
+    @Test func limitsOfAStoppedContainerAreThoseOfItsNextStart() async throws {
+        try await TestHost.run { host in
+            let template = try await host.install()
+            var specification = ContainerSpecification(name: try ContainerName("stopped"), template: template.id)
+            specification.memory = .mebibytes(64)
+            let container = try await host.lxc.createContainer(specification)
+            #expect(try await container.limits() == GuestLimits(memory: .mebibytes(64)))
+            let change = GuestLimits(
+                memory: .mebibytes(48), cpuShares: 300, cpuPeriod: 20_000, cpuQuota: 5_000, cpuSet: "0")
+            try await container.setLimits(change)
+            #expect(try await container.limits() == change)
+            try await container.start()
+            var running = try await container.limits()
+            running.blockIOWeight = nil  // The kernel's own.
+            #expect(running == change)
+            try await container.destroy()
+        }
+    }
+
     @Test func limitsAreChangedWhileItRunsAndStay() async throws {
         try await TestHost.run { host in
             let container = try await host.started("changed")

@@ -33,7 +33,54 @@ import Testing
         #expect(properties.vifDriver == .direct)
         #expect(properties.directMode == .private)
         #expect(properties.directDevice == "eth0")
-        #expect(try properties.drivers().standard.name == "direct")
+        let configuration = try Configuration(agentProperties: properties, secondary: "/secondary")
+        #expect(configuration.vifs.standard is DirectVifDriver)
+    }
+
+    private func devices(_ text: String) throws -> [TrafficType: String]? {
+        (try VifDrivers(agentProperties: read(text)).standard as? BridgeVifDriver)?.devices
+    }
+
+    @Test func bridgesHaveCloudStacksDefaults() throws {
+        #expect(
+            try devices("") == [
+                .public: "cloudbr0", .guest: "cloudbr1", .management: "cloudbr1", .storage: "cloudbr1",
+                .control: "cloud0",
+            ])
+    }
+
+    @Test func guestsAreOnThePrivateDeviceUnlessTheyHaveTheirOwn() throws {
+        let text = "public.network.device=pub\nprivate.network.device=priv\nprivate.bridge.name=ctl\n"
+        let shared: [TrafficType: String] = [
+            .public: "pub", .guest: "priv", .management: "priv", .storage: "priv", .control: "ctl",
+        ]
+        #expect(try devices(text) == shared)
+        #expect(
+            try devices(text + "guest.network.device=gst\n") == shared.merging([.guest: "gst"]) { _, own in own })
+    }
+
+    @Test func driversAreChosenByCloudStacksNames() throws {
+        #expect(try VifDrivers(agentProperties: read("libvirt.vif.driver=\n")).standard is BridgeVifDriver)
+        let drivers = try VifDrivers(
+            agentProperties: read(
+                """
+                libvirt.vif.driver=com.cloud.hypervisor.kvm.resource.BridgeVifDriver
+                libvirt.vif.driver.Guest=com.cloud.hypervisor.kvm.resource.DirectVifDriver
+                libvirt.vif.driver.Public=DirectVifDriver
+                network.direct.device=eth0
+                network.direct.source.mode=private
+                """))
+        #expect(drivers.standard is BridgeVifDriver)
+        #expect(Set(drivers.byTraffic.keys) == [.guest, .public])
+        #expect(drivers.byTraffic.values.allSatisfy { $0 is DirectVifDriver })
+    }
+
+    @Test func aDirectDriverThatWasAskedForInCodeNeedsItsDevice() {
+        var properties = AgentProperties()
+        properties.vifDriver = .direct
+        properties.directMode = .bridge
+        let error = #expect(throws: LXCError.self) { try VifDrivers(agentProperties: properties) }
+        #expect(error?.code == .invalidArgument && error?.message.contains("network.direct.device") == true)
     }
 
     @Test func everyKeyIsRead() throws {
@@ -77,9 +124,13 @@ import Testing
         ("hypervisor.type=kvm", "lxc"), ("hypervisor.uri=qemu:///system", "lxc:///"),
         ("local.storage.path=relative", "absolute"), ("local.storage.path=/a,/b", "one"),
         ("local.storage.uuid=nothing", "nothing"), ("libvirt.vif.driver=NoVifDriver", "BridgeVifDriver"),
-        ("libvirt.vif.driver=OvsVifDriver", "not supported"), ("libvirt.vif.driver.Nothing=BridgeVifDriver", "Guest"),
+        ("libvirt.vif.driver=OvsVifDriver", "not supported"),
+        ("libvirt.vif.driver.Guest=com.example.BridgeVifDriver", "BridgeVifDriver"),
+        ("libvirt.vif.driver.Nothing=BridgeVifDriver", "Guest"),
         ("libvirt.vif.driver=DirectVifDriver", "network.direct.device"),
         ("network.direct.source.mode=secret", "vepa"), ("network.direct.device=a/b", "device"),
+        ("guest.network.device=../eth0", "device"), ("private.network.device=a b", "device"),
+        ("network.direct.source.mode=Private", "private"),
         ("private.bridge.name=averyveryverylongname", "15"), ("network.bridge.type=openvswitch", "native"),
         ("host.reserved.mem.mb=-1", "whole number"), ("host.reserved.mem.mb=lots", "whole number"),
         ("stop.script.timeout=99999999999", "whole number"),

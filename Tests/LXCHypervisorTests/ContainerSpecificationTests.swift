@@ -23,21 +23,26 @@ import Testing
             #"""
             {"name": "web1", "template": "\#(template)", "softMemory": "64MiB", "memoryAndSwap": 1073741824, "cpuSet": "0-1",
              "blockIOWeight": 300, "blockIODevices": [{"path": "/dev/vda", "readBytesPerSecond": 1000}],
-             "stopSignal": "SIGRTMIN+3", "restart": "always", "autostart": true}
+             "stopSignal": "SIGRTMIN+3", "restart": "always", "autostart": true,
+             "consoleLog": "1MiB"}
             """#)
         #expect(specification.softMemory == .mebibytes(64) && specification.memoryAndSwap == .mebibytes(1024))
         #expect(specification.cpu.set == "0-1" && specification.blockIOWeight == 300)
         #expect(specification.blockIODevices == [.init(path: "/dev/vda", readBytesPerSecond: 1000)])
         #expect(specification.stopSignal == .systemdHalt && specification.restart == .always)
-        #expect(specification.isAutostarted)
+        #expect(specification.isAutostarted && specification.consoleLog == .mebibytes(1))
         let again = try JSONDecoder().decode(ContainerSpecification.self, from: JSONEncoder().encode(specification))
         #expect(again == specification)
         let document = try specification.domain(root: "/root", pool: .random())
         #expect(document.memoryTuning.softLimit == .mebibytes(64) && document.virtualCPUs?.cpuSet == "0-1")
         #expect(try document.containerMetadata()?.stopSignal == "SIGRTMIN+3")
         #expect(try document.containerMetadata()?.restart == .always)
+        #expect(try document.containerMetadata()?.consoleLog == .mebibytes(1))
         #expect(try Domain(xml: document.xml()) == document)
-        for wrong in [#""cpuSet": "x""#, #""blockIOWeight": 5"#, #""memoryAndSwap": 1048576"#, #""cpuQuota": 5"#] {
+        for wrong in [
+            #""cpuSet": "x""#, #""blockIOWeight": 5"#, #""memoryAndSwap": 1048576"#, #""cpuQuota": 5"#,
+            #""consoleLog": 8191"#,
+        ] {
             let error = #expect(throws: LXCError.self) {
                 try decode(#"{"name": "web1", "template": "\#(template)", \#(wrong)}"#).domain(root: "/root")
             }

@@ -130,34 +130,4 @@ struct NetworkTests {
         #expect(await vif.plugged.isEmpty)
         #expect(await driver.networkFilters.isEmpty)
     }
-
-    // MARK: Choosing drivers
-
-    private func properties(_ text: String) throws -> JavaProperties { try JavaProperties(parsing: Data(text.utf8)) }
-
-    @Test func driversAreChosenByCloudStacksNames() throws {
-        #expect(try VifDrivers(agentProperties: JavaProperties()).standard is BridgeVifDriver)
-        let text = """
-            libvirt.vif.driver=com.cloud.hypervisor.kvm.resource.BridgeVifDriver
-            libvirt.vif.driver.Guest=com.cloud.hypervisor.kvm.resource.DirectVifDriver
-            libvirt.vif.driver.Public=DirectVifDriver
-            network.direct.device=eth0
-            network.direct.source.mode=private
-            """
-        let drivers = try VifDrivers(agentProperties: properties(text))
-        #expect(drivers.standard is BridgeVifDriver)
-        #expect(drivers.byTraffic.keys.sorted { $0.rawValue < $1.rawValue } == [.guest, .public])
-        #expect(drivers.byTraffic.values.allSatisfy { $0 is DirectVifDriver })
-    }
-
-    @Test(arguments: [
-        ("libvirt.vif.driver=OvsVifDriver", LXCError.Code.unsupported), ("libvirt.vif.driver=", .invalidArgument),
-        ("libvirt.vif.driver.Guest=com.example.BridgeVifDriver", .invalidArgument),
-        ("network.bridge.type=openvswitch", .unsupported), ("libvirt.vif.driver=DirectVifDriver", .invalidArgument),
-    ])
-    func otherDriversAreRefusedWithTheirKey(_ text: String, _ code: LXCError.Code) throws {
-        let properties = try properties(text)
-        let error = #expect(throws: LXCError.self) { try VifDrivers(agentProperties: properties) }
-        #expect(error?.code == code)
-    }
 }

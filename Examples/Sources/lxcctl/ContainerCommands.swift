@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import LXCHypervisor
+import OperatorSupport
 
 struct ContainerCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -10,6 +11,7 @@ struct ContainerCommand: AsyncParsableCommand {
             ShowContainer.self, ContainerStatistics.self, ContainerConsole.self, ContainerExec.self,
             ContainerPush.self, ContainerPull.self, RebootContainer.self, SuspendContainer.self,
             ResumeContainer.self, WaitForContainer.self, SetContainer.self, ContainerEvents.self,
+            ContainerLog.self,
         ])
 }
 
@@ -36,7 +38,7 @@ struct CreateContainer: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let specification = try spec.map { try SpecificationFile.read($0) } ?? description.specification(name ?? "")
+        let specification = try spec.map { try JSONFile.specification($0) } ?? description.specification(name ?? "")
         let container = try await host.withHost(common, primary: primary) { host in
             let container = try await withProgress("cloning") {
                 try await host.createContainer(specification, progress: $0)
@@ -86,6 +88,11 @@ struct SpecificationOptions: ParsableArguments {
     var restart: ContainerMetadata.RestartPolicy?
     @Flag(help: "libvirt starts it when it starts itself.")
     var autostart = false
+    @Option(
+        help: ArgumentHelp(
+            "How much is kept of what it writes on its console, while a program watches; at least 8KiB.",
+            valueName: "size"))
+    var consoleLog: String?
 
     func validate() throws {
         guard !privileged || map.idMap.isEmpty else {
@@ -95,7 +102,7 @@ struct SpecificationOptions: ParsableArguments {
 
     /// Whether none was given.
     var isEmpty: Bool {
-        [template, volume, memory, initializer, owner, stopSignal].allSatisfy { $0 == nil } && cpus == nil
+        [template, volume, memory, initializer, owner, stopSignal, consoleLog].allSatisfy { $0 == nil } && cpus == nil
             && restart == nil && !privileged && !autostart
             && [map.idMap, bridge, arguments, environment].allSatisfy(\.isEmpty)
     }
@@ -115,6 +122,7 @@ struct SpecificationOptions: ParsableArguments {
         specification.stopSignal = try stopSignal.map { try GuestSignal(parsing: $0) }
         specification.restart = restart ?? .never
         specification.isAutostarted = autostart
+        specification.consoleLog = try consoleLog.map { try ByteCount(parsing: $0) }
         return specification
     }
 }
@@ -152,7 +160,7 @@ struct ContainerArgument: ParsableArguments {
                 templates: try StoreLocation(settings[.secondary] ?? Settings.defaultSecondary)
                     .secondaryStorage(logger: common.logger()),
                 vifs: try settings.vifs(),
-                hostName: HostFacts.current().hostName, logger: common.logger())
+                hostName: HostFacts.current().hostName, policy: settings.policy(), logger: common.logger())
             let value = try await body(hypervisor.container(name))
             await connection.close()
             return value

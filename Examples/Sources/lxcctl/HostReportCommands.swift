@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import LXCHypervisor
+import OperatorSupport
 
 struct HostStats: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -2,6 +2,7 @@ public import ArgumentParser
 import Foundation
 import LXCHypervisor
 public import Logging
+import OperatorSupport
 
 /// Understood by every command.
 struct CommonOptions: ParsableArguments {
@@ -83,6 +84,7 @@ struct HostOptions: ParsableArguments {
             secondary: settings[.secondary] ?? Settings.defaultSecondary)
         configuration.connection = connection(settings)
         configuration.vifs = try settings.vifs()
+        configuration.policy = settings.policy()
         configuration.logger = common.logger()
         let host = try await LXCHypervisor.open(configuration)
         do {
@@ -95,14 +97,21 @@ struct HostOptions: ParsableArguments {
         }
     }
 
-    func connection(_ settings: Settings) -> Configuration.Connection {
-        if let uri = connect ?? settings[.connect] { return .uri(uri) }
-        // One daemon for all commands that find no system daemon: it ends by itself some time after the last container.
-        return .automatic(
-            .init(
-                directory: settings[.daemon] ?? "/run/lxc-hypervisor/lxcctl",
-                lifetime: .lingering(idleTimeout: .seconds(10))))
+    func connection(_ settings: Settings) -> Configuration.Connection { settings.connection(connect) }
+}
+
+/// A path of this host, where an NFS URL cannot stand.
+func localPath(_ location: String) throws -> String {
+    guard !location.hasPrefix("nfs://") else {
+        throw LXCError(
+            .unsupported,
+            "\(location.escapedForDisplay): an nfs:// location is not possible here; mount the export and give the "
+                + "directory")
     }
+    guard !location.isEmpty, !location.contains("\0") else {
+        throw LXCError(.invalidArgument, "a location must not be empty")
+    }
+    return location
 }
 
 /// Whether there is a directory, or a link to one.

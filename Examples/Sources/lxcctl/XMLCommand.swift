@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import LXCHypervisor
+import OperatorSupport
 
 struct XMLCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -13,7 +14,7 @@ struct XMLCommand: AsyncParsableCommand {
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
-        let specification = try SpecificationFile.read(specification)
+        let specification = try JSONFile.specification(specification)
         let interfaces = try await VifDrivers().plug(specification.nics, of: specification.name)
         let document = try specification.domain(
             root: "\(localPath(primary))/\(specification.volume)", interfaces: interfaces)

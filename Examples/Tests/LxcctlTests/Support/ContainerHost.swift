@@ -45,6 +45,7 @@ struct ContainerHost: Sendable {
             local.storage.path=\(primary)
             lxcctl.secondary.storage=\(secondary)
             lxcctl.libvirtd.directory=\(scratch["libvirt"])
+            lxcctl.console.directory=\(scratch["console"])
 
             """, to: "agent.properties")
         for folder in ["bin", "dev", "etc", "proc", "run", "sbin", "sys", "tmp"] {

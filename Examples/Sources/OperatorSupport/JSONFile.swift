@@ -1,19 +1,25 @@
 import Foundation
-import LXCHypervisor
+package import LXCHypervisor
 
-/// Reads a specification from a JSON file. What is wrong with it is said in one line that names the file and the key.
-enum SpecificationFile {
-    static func read(_ path: String) throws -> ContainerSpecification {
+/// Reads a value from a JSON file. What is wrong with it is said in one line that names the file and the key.
+package enum JSONFile {
+    /// Reads the value; `what` is what the file holds, in words.
+    package static func read<Value: Decodable>(_ type: Value.Type, _ what: String, from path: String) throws -> Value {
         guard let data = FileManager.default.contents(atPath: path) else {
-            throw LXCError(.notFound, "cannot read the specification \(path.escapedForDisplay); it has to be a file")
+            throw LXCError(.notFound, "cannot read the \(what) \(path.escapedForDisplay); it has to be a file")
         }
         do {
-            return try JSONDecoder().decode(ContainerSpecification.self, from: data)
+            return try JSONDecoder().decode(type, from: data)
         } catch let error as LXCError {
             throw LXCError(error.code, "\(path.escapedForDisplay): \(error.message)", cause: error.cause)
         } catch let error as DecodingError {
             throw LXCError(.invalidArgument, "\(path.escapedForDisplay): \(syntaxFault(data) ?? text(of: error))")
         }
+    }
+
+    /// Reads a container's specification.
+    package static func specification(_ path: String) throws -> ContainerSpecification {
+        try read(ContainerSpecification.self, "specification", from: path)
     }
 
     /// What keeps the data from being JSON at all; the decoder itself says neither what nor where.
@@ -36,7 +42,7 @@ enum SpecificationFile {
             "a number is not whole, is negative or is too large for its key"
         case .dataCorrupted(let context):
             "\(name(context.codingPath)): \(context.debugDescription.escapedForDisplay)"
-        @unknown default: "this is no specification"
+        @unknown default: "this is not what the file has to hold"
         }
     }
 

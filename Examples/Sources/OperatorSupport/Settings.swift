@@ -1,26 +1,27 @@
 import Foundation
-import LXCHypervisor
+package import LXCHypervisor
 
 /// Defaults from a properties file, so that nobody repeats `--primary` and `--secondary`: CloudStack's
 /// `agent.properties`, with keys of this tool's beside CloudStack's.
-struct Settings {
-    enum Key: String {
+package struct Settings {
+    package enum Key: String {
         case primary = "local.storage.path"
         case secondary = "lxcctl.secondary.storage"
         case connect = "hypervisor.uri"
         case daemon = "lxcctl.libvirtd.directory"
+        case consoleLogs = "lxcctl.console.directory"
     }
 
-    static let defaultFile = "/etc/lxc-hypervisor/agent.properties"
+    package static let defaultFile = "/etc/lxc-hypervisor/agent.properties"
 
     /// What stands for secondary storage where nothing needs it.
-    static let defaultSecondary = "/var/lib/lxc-hypervisor/secondary"
+    package static let defaultSecondary = "/var/lib/lxc-hypervisor/secondary"
 
     private let file: String
     private var properties = JavaProperties()
 
     /// Reads the file named, or the default file where there is one.
-    init(file: String?) throws {
+    package init(file: String?) throws {
         self.file = file ?? Self.defaultFile
         guard let contents = FileManager.default.contents(atPath: self.file) else {
             // The default file need not be there; one that is there has to be readable.
@@ -37,34 +38,41 @@ struct Settings {
         }
     }
 
-    subscript(key: Key) -> String? { properties[key.rawValue].flatMap { $0.isEmpty ? nil : $0 } }
+    package subscript(key: Key) -> String? { properties[key.rawValue].flatMap { $0.isEmpty ? nil : $0 } }
 
     /// What the file says of the host in CloudStack's keys.
-    func agent() throws -> AgentProperties { try AgentProperties(properties) }
+    package func agent() throws -> AgentProperties {
+        var agent = try AgentProperties(properties)
+        agent.unknown = agent.unknown.filter { !$0.key.hasPrefix("lxcctl.") }
+        return agent
+    }
 
     /// The network drivers the file names, and the bridges they use.
-    func vifs() throws -> VifDrivers { try VifDrivers(agentProperties: properties) }
+    package func vifs() throws -> VifDrivers { try VifDrivers(agentProperties: agent()) }
+
+    /// Where libvirt is reached: at the URI given, at the file's, else by the system's daemon or a private one.
+    package func connection(_ uri: String?) -> Configuration.Connection {
+        if let uri = uri ?? self[.connect] { return .uri(uri) }
+        // One daemon for all programs that find no system daemon: it ends by itself some time after the last container.
+        return .automatic(
+            .init(
+                directory: self[.daemon] ?? "/run/lxc-hypervisor/lxcctl",
+                lifetime: .lingering(idleTimeout: .seconds(10))))
+    }
+
+    /// How containers are kept: this package's way.
+    package func policy() -> HostPolicy {
+        var policy = HostPolicy()
+        if let directory = self[.consoleLogs] { policy.consoleLogs.directory = directory }
+        return policy
+    }
 
     /// A store's location from the command line or the file.
-    func location(_ given: String?, option: String, key: Key) throws -> String {
+    package func location(_ given: String?, option: String, key: Key) throws -> String {
         guard let location = given ?? self[key] else {
             throw LXCError(
                 .invalidArgument, "give \(option), or set \(key.rawValue) in \(file.escapedForDisplay)")
         }
         return location
     }
-}
-
-/// A path of this host, where an NFS URL cannot stand.
-func localPath(_ location: String) throws -> String {
-    guard !location.hasPrefix("nfs://") else {
-        throw LXCError(
-            .unsupported,
-            "\(location.escapedForDisplay): an nfs:// location is not possible here; mount the export and give the "
-                + "directory")
-    }
-    guard !location.isEmpty, !location.contains("\0") else {
-        throw LXCError(.invalidArgument, "a location must not be empty")
-    }
-    return location
 }

@@ -1,0 +1,111 @@
+import HostAgentPlan
+import LXCHypervisor
+import Logging
+
+extension Agent {
+    /// The containers that count: the agent's own, and those that have a declared one's name.
+    struct Sight: Sendable {
+        var containers: [Plan.Found] = []
+        /// Those that could not be looked at. Nothing is decided about them.
+        var unclear: Set<ContainerName> = []
+    }
+
+    func see(also declared: Declaration = Declaration()) async throws -> Sight {
+        let names = Set(declared.entries.map(\.specification.name))
+        var sight = Sight()
+        for container in try await host.containers() {
+            do {
+                let document = try await container.document()
+                guard names.contains(container.name) || plan.isOwn(document) else { continue }
+                sight.containers.append(
+                    Plan.Found(
+                        name: container.name, state: try await container.status().state, document: document,
+                        limits: try await container.limits(), isAutostarted: try await container.isAutostarted()))
+            } catch is CancellationError {
+                throw CancellationError()
+            } catch {
+                // It may just have ended, or be gone.
+                sight.unclear.insert(container.name)
+                logger.debug(
+                    "cannot look at a container", metadata: ["container": "\(container.name)", "error": "\(error)"])
+            }
+        }
+        return sight
+    }
+
+    func carryOut(_ step: Plan.Step, _ name: ContainerName) async throws {
+        if case .create(let specification) = step {
+            _ = try await host.createContainer(specification)
+            return
+        }
+        let container = try await host.container(name)
+        switch step {
+        case .create: break
+        case .limit(let limits): try await container.setLimits(limits)
+        case .setRestart(let restart): try await container.setRestart(restart)
+        case .setAutostart(let isOn): try await container.setAutostart(isOn)
+        case .start: try await start(container)
+        case .stop: try await container.stop()
+        case .destroy: try await container.destroy()
+        }
+    }
+
+    /// Its restart policy, or an operator, can have been faster.
+    private func start(_ container: Container) async throws {
+        do {
+            try await container.start()
+        } catch let error as LXCError where error.code == .invalidState {
+            guard try await container.status().state.isActive else { throw error }
+        }
+    }
+
+    /// Stops all of the agent's own, side by side.
+    func stopContainers() async {
+        do {
+            let running = try await see().containers.filter { $0.state.isActive }
+            await withDiscardingTaskGroup { group in
+                for found in running where plan.isOwn(found.document) {
+                    group.addTask { await self.stop(found.name) }
+                }
+            }
+        } catch {
+            logger.error("cannot stop the containers", metadata: ["error": "\(error)"])
+        }
+    }
+
+    private func stop(_ name: ContainerName) async {
+        logger.info("doing", metadata: ["container": "\(name)", "step": "stop", "reason": "the agent ends"])
+        do {
+            try await host.container(name).stop()
+        } catch {
+            logger.error("cannot", metadata: ["container": "\(name)", "step": "stop", "error": "\(error)"])
+        }
+    }
+}
+
+extension Plan.Step {
+    /// What a log line says of it beside its kind.
+    var details: Logger.Metadata {
+        switch self {
+        case .create(let specification): ["template": "\(specification.template)", "memory": "\(specification.memory)"]
+        case .limit(let limits): limits.details
+        case .setRestart(let restart): ["value": "\(restart.rawValue)"]
+        case .setAutostart(let isOn): ["value": "\(isOn)"]
+        case .start, .stop, .destroy: [:]
+        }
+    }
+}
+
+extension GuestLimits {
+    /// Those that are given.
+    fileprivate var details: Logger.Metadata {
+        let values: [(String, String?)] = [
+            ("memory", memory?.description), ("softMemory", softMemory?.description),
+            ("memoryAndSwap", memoryAndSwap?.description), ("cpuShares", cpuShares?.description),
+            ("cpuPeriod", cpuPeriod?.description), ("cpuQuota", cpuQuota?.description), ("cpuSet", cpuSet),
+            ("blockIOWeight", blockIOWeight?.description),
+            ("blockIODevices", devices.isEmpty ? nil : devices.map(\.path).joined(separator: " ")),
+        ]
+        return values.reduce(into: [:]) { details, entry in details[entry.0] = entry.1.map { "\($0)" } }
+    }
+}

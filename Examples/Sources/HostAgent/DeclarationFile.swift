@@ -1,0 +1,51 @@
+import Foundation
+import HostAgentPlan
+import LXCHypervisor
+import OperatorSupport
+
+/// The file that declares the containers.
+struct DeclarationFile: Sendable {
+    let path: String
+
+    /// By what a changed file is told from one that was read: an editor writes it anew or in place.
+    enum Stamp: Hashable, Sendable {
+        case missing
+        case file(inode: UInt64, size: Int64, seconds: Int, nanoseconds: Int)
+    }
+
+    struct Reading: Sendable {
+        /// Of before it was read, so that a change meanwhile is seen the next time.
+        var stamp: Stamp
+        var declaration: Result<Declaration, any Error>
+    }
+
+    /// Reads it.
+    func read() async -> Reading {
+        let stamp = await stamp()
+        do {
+            let declaration = try await BlockingPool.shared.run { [path] _ in
+                try JSONFile.read(Declaration.self, "declaration", from: path)
+            }
+            return Reading(stamp: stamp, declaration: .success(declaration))
+        } catch {
+            return Reading(stamp: stamp, declaration: .failure(error))
+        }
+    }
+
+    /// Reads it when it is another than the one that was read; nil when it is not.
+    func read(unless known: Stamp?) async -> Reading? {
+        guard await stamp() != known else { return nil }
+        return await read()
+    }
+
+    private func stamp() async -> Stamp {
+        let stamp = try? await BlockingPool.shared.run { [path] _ in
+            var status = stat()
+            guard stat(path, &status) == 0 else { return Stamp.missing }
+            return .file(
+                inode: UInt64(status.st_ino), size: Int64(status.st_size), seconds: status.st_mtim.tv_sec,
+                nanoseconds: status.st_mtim.tv_nsec)
+        }
+        return stamp ?? .missing
+    }
+}

@@ -1,0 +1,83 @@
+package import LXCHypervisor
+
+/// What a host is to have: the containers of a JSON file.
+package struct Declaration: Equatable, Sendable {
+    /// One container.
+    package struct Entry: Equatable, Sendable {
+        /// What it is to be.
+        package var specification: ContainerSpecification
+        /// Whether it is to run; else it is there, stopped.
+        package var isRunning: Bool
+
+        package init(_ specification: ContainerSpecification, isRunning: Bool = true) {
+            self.specification = specification
+            self.isRunning = isRunning
+        }
+    }
+
+    /// The containers, no two of one name.
+    package var entries: [Entry]
+
+    package init(_ entries: [Entry] = []) { self.entries = entries }
+}
+
+extension Declaration: Decodable {
+    private enum CodingKeys: String, CodingKey { case containers }
+
+    /// Reads `{"containers": [{"state": "running", "specification": {…}}]}`.
+    ///
+    /// - Throws: `LXCError` `invalidArgument` for a key nobody knows, for values that break a rule and for two containers
+    ///   of one name; `DecodingError` for values of a wrong type.
+    package init(from decoder: any Decoder) throws {
+        try decoder.refuseKeys(but: ["containers"])
+        var list = try decoder.container(keyedBy: CodingKeys.self).nestedUnkeyedContainer(forKey: .containers)
+        entries = []
+        while !list.isAtEnd {
+            let place = "containers[\(list.currentIndex)]"
+            do {
+                entries.append(try list.decode(Entry.self))
+            } catch let error as LXCError {
+                throw LXCError(error.code, "\(place): \(error.message)", cause: error.cause)
+            }
+        }
+        let names = entries.map(\.specification.name)
+        if let twice = names.first(where: { name in names.count { $0 == name } > 1 }) {
+            throw LXCError(.invalidArgument, "two containers have the name \(twice)")
+        }
+    }
+}
+
+extension Declaration.Entry: Decodable {
+    private enum CodingKeys: String, CodingKey { case state, specification }
+    private enum State: String, Decodable { case running, stopped }
+
+    package init(from decoder: any Decoder) throws {
+        try decoder.refuseKeys(but: ["state", "specification"])
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        let state = try values.decodeIfPresent(State.self, forKey: .state)
+        try self.init(
+            values.decode(ContainerSpecification.self, forKey: .specification), isRunning: state != .stopped)
+        guard specification.owner?.isEmpty != true else {
+            throw LXCError(.invalidArgument, "the owner of \(specification.name) must not be empty; leave it out")
+        }
+    }
+}
+
+extension Decoder {
+    /// A key nobody knows is a misspelt one, and what it says would not be done.
+    fileprivate func refuseKeys(but known: Set<String>) throws {
+        let keys = try container(keyedBy: AnyKey.self).allKeys.map(\.stringValue)
+        guard let other = keys.filter({ !known.contains($0) }).min() else { return }
+        throw LXCError(
+            .invalidArgument,
+            "there is no key \"\(other.escapedForDisplay)\" here; the keys are \(known.sorted().joined(separator: ", "))"
+        )
+    }
+}
+
+private struct AnyKey: CodingKey {
+    let stringValue: String
+    var intValue: Int? { nil }
+    init(stringValue: String) { self.stringValue = stringValue }
+    init?(intValue: Int) { nil }
+}

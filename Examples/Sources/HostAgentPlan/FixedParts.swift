@@ -1,0 +1,40 @@
+import LXCHypervisor
+
+/// What of a container is decided when it is made. What gave its root an identity is not among it: nothing tells that
+/// afterwards.
+struct FixedParts {
+    private let document: Domain
+    private let metadata: ContainerMetadata?
+
+    init(_ document: Domain) throws {
+        self.document = document
+        metadata = try document.containerMetadata()
+    }
+
+    /// The keys of the specification that say something else than what there is.
+    func differences(from other: FixedParts, _ privilege: ContainerSpecification.Privilege) -> [String] {
+        let (os, otherOS) = (document.os, other.document.os)
+        return [
+            ("template", metadata?.template == other.metadata?.template),
+            (privilege == .privileged ? "privileged" : "idMap", Self.fits(privilege, other.document.idMap)),
+            ("init", os.initPath == otherOS.initPath), ("arguments", os.initArguments == otherOS.initArguments),
+            ("environment", Set(os.initEnvironment) == Set(otherOS.initEnvironment)),
+            ("cpus", document.virtualCPUs?.count == other.document.virtualCPUs?.count),
+            ("stopSignal", metadata?.stopSignal == other.metadata?.stopSignal),
+            ("nics", networks == other.networks),
+            ("consoleLog", metadata?.consoleLog == other.metadata?.consoleLog),
+            ("owner", metadata?.owner == other.metadata?.owner), ("title", document.title == other.document.title),
+        ].filter { !$0.1 }.map(\.0)
+    }
+
+    private var networks: Set<ContainerMetadata.Network> { Set(metadata?.networks ?? []) }
+
+    /// Whether the ids are what was asked for; which are isolated is chosen when the container is made.
+    private static func fits(_ privilege: ContainerSpecification.Privilege, _ map: IDMap?) -> Bool {
+        switch privilege {
+        case .isolated: map != nil
+        case .privileged: map == nil
+        case .unprivileged(let wanted): map == wanted
+        }
+    }
+}

@@ -1,0 +1,125 @@
+package import LXCHypervisor
+
+/// What an agent decides: what is declared and what there is, made into steps. It does nothing.
+package struct Plan: Sendable {
+    /// Something to be done with one container.
+    package enum Step: Equatable, Sendable {
+        case create(ContainerSpecification)
+        case limit(GuestLimits)
+        case setRestart(ContainerMetadata.RestartPolicy)
+        case setAutostart(Bool)
+        case start
+        case stop
+        case destroy
+
+        /// What it is, whatever its values are.
+        package enum Kind: String, Sendable { case create, limit, restart, autostart, start, stop, destroy }
+
+        package var kind: Kind {
+            switch self {
+            case .create: .create
+            case .limit: .limit
+            case .setRestart: .restart
+            case .setAutostart: .autostart
+            case .start: .start
+            case .stop: .stop
+            case .destroy: .destroy
+            }
+        }
+    }
+
+    /// A container there is.
+    package struct Found: Sendable {
+        package var name: ContainerName
+        package var state: GuestState
+        package var document: Domain
+        package var limits: GuestLimits
+        package var isAutostarted: Bool
+
+        package init(
+            name: ContainerName, state: GuestState, document: Domain, limits: GuestLimits = GuestLimits(),
+            isAutostarted: Bool = false
+        ) {
+            self.name = name
+            self.state = state
+            self.document = document
+            self.limits = limits
+            self.isAutostarted = isAutostarted
+        }
+    }
+
+    /// What is to be done with a container, in order, and what cannot be.
+    package struct Decision: Equatable, Sendable {
+        package var container: ContainerName
+        package var steps: [Step] = []
+        /// Why it is not, and will not be, as it is declared; nil when it is.
+        package var obstacle: String?
+    }
+
+    /// The primary store.
+    package var pool: PoolID
+    /// By what the agent knows its containers.
+    package var mark: OwnerMark
+    /// Whether containers of the agent's own that are declared no more are destroyed; else they are stopped.
+    package var destroysUndeclared: Bool
+
+    package init(pool: PoolID, mark: OwnerMark, destroysUndeclared: Bool = false) {
+        self.pool = pool
+        self.mark = mark
+        self.destroysUndeclared = destroysUndeclared
+    }
+
+    /// Whether the agent made a container.
+    package func isOwn(_ document: Domain) -> Bool {
+        guard let metadata = try? document.containerMetadata() else { return false }
+        return metadata.pool == pool && mark.isOn(metadata.owner)
+    }
+
+    /// What is to be done: first for what is declared, in the order of the file, then for what is declared no more.
+    package func decisions(_ declared: Declaration, _ found: [Found]) -> [Decision] {
+        let names = Set(declared.entries.map(\.specification.name))
+        let kept = declared.entries.map { entry in
+            found.first { $0.name == entry.specification.name }.map { keep(entry, $0) } ?? create(entry)
+        }
+        return kept + found.filter { !names.contains($0.name) && isOwn($0.document) }.map(remove)
+    }
+
+    /// It is started when it is there: what is found next decides.
+    private func create(_ entry: Declaration.Entry) -> Decision {
+        Decision(container: entry.specification.name, steps: [.create(mark.put(on: entry.specification))])
+    }
+
+    private func remove(_ found: Found) -> Decision {
+        if found.state.isActive { return Decision(container: found.name, steps: [.stop]) }
+        return Decision(container: found.name, steps: destroysUndeclared ? [.destroy] : [])
+    }
+
+    private func keep(_ entry: Declaration.Entry, _ found: Found) -> Decision {
+        let specification = mark.put(on: entry.specification)
+        var decision = Decision(container: found.name)
+        guard isOwn(found.document), let metadata = try? found.document.containerMetadata() else {
+            decision.obstacle = "there is a container of this name that the agent did not make; it is left alone"
+            return decision
+        }
+        let limits = LimitChange(specification, found)
+        do {
+            let wanted = try FixedParts(specification.domain(root: "/", pool: pool))
+            let fixed = try wanted.differences(from: FixedParts(found.document), specification.privilege)
+            let obstacles = [
+                (fixed, "cannot be changed in a container there is; destroy it, and it is made anew"),
+                (limits.lasting, "cannot be lifted in a container there is; declare a value"),
+            ].filter { !$0.0.isEmpty }.map { keys, reason in "\(keys.joined(separator: ", ")) \(reason)" }
+            if !obstacles.isEmpty { decision.obstacle = obstacles.joined(separator: "; ") }
+        } catch {
+            decision.obstacle = "what is declared is not possible: \(error)"
+            return decision
+        }
+        if let change = limits.changes { decision.steps.append(.limit(change)) }
+        if metadata.restart != specification.restart { decision.steps.append(.setRestart(specification.restart)) }
+        if found.isAutostarted != specification.isAutostarted {
+            decision.steps.append(.setAutostart(specification.isAutostarted))
+        }
+        if entry.isRunning != found.state.isActive { decision.steps.append(entry.isRunning ? .start : .stop) }
+        return decision
+    }
+}

@@ -1,0 +1,53 @@
+package import LXCHypervisor
+
+/// When something may be tried again. The wait after each attempt is twice the last one, whether or not it succeeded: a
+/// container that can be started and ends at once is no better than one that cannot be.
+package struct Retries: Sendable {
+    /// One kind of step with one container.
+    package struct Key: Hashable, Sendable {
+        package var container: ContainerName
+        package var step: Plan.Step.Kind
+
+        package init(_ container: ContainerName, _ step: Plan.Step.Kind) {
+            self.container = container
+            self.step = step
+        }
+    }
+
+    private struct Attempt {
+        var time: ContinuousClock.Instant
+        var wait: Duration
+    }
+
+    private let initial: Duration
+    private let maximum: Duration
+    private var attempts: [Key: Attempt] = [:]
+
+    /// Takes the first and the longest wait.
+    package init(initial: Duration = .seconds(1), maximum: Duration = .seconds(60)) {
+        self.initial = initial
+        self.maximum = maximum
+    }
+
+    /// Whether the wait since the last attempt is over.
+    package func isDue(_ key: Key, at now: ContinuousClock.Instant) -> Bool {
+        attempts[key].map { now >= $0.time + $0.wait } ?? true
+    }
+
+    /// Notes an attempt.
+    ///
+    /// - Returns: the wait before the next.
+    package mutating func attempt(_ key: Key, at now: ContinuousClock.Instant) -> Duration {
+        let wait = min(attempts[key].map { $0.wait * 2 } ?? initial, maximum)
+        attempts[key] = Attempt(time: now, wait: wait)
+        return wait
+    }
+
+    /// Forgets attempts at what has not been needed for the longest wait.
+    package mutating func forget(unless needed: Set<Key>, at now: ContinuousClock.Instant) {
+        attempts = attempts.filter { needed.contains($0.key) || now - $0.value.time <= maximum }
+    }
+
+    /// Forgets all attempts: something was changed, so everything is worth a try.
+    package mutating func forgetAll() { attempts = [:] }
+}
