@@ -8,10 +8,9 @@ enum InitProgram {
     ///
     /// Found in the root before the start, by the path the container would use, which leads nowhere else: what the
     /// container made of its root cannot lead it to a file of the host.
-    static func stopSignal(_ path: String, below root: String) async throws -> GuestSignal? {
+    static func stopSignal(_ path: String, in root: ConfinedRoot) async throws -> GuestSignal? {
         try await BlockingPool.shared.run { _ in
-            let root = try? ConfinedRoot(path: root, shown: "a container")
-            return root?.program(path).map { stopSignal(of: $0.name, $0.beginning, as: path) }
+            root.program(path).map { stopSignal(of: $0.name, $0.beginning, as: path) }
         }
     }
 

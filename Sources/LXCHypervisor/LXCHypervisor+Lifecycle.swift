@@ -22,7 +22,7 @@ extension LXCHypervisor {
         _ = try await primary.acquireLease(on: metadata.volume, for: hostName, lasting: leases.duration)
         do {
             // The store looks at the root again: the container could have changed it since it was cloned.
-            let root = try await primary.hostPath(of: metadata.volume)
+            let root = try await primary.root(of: metadata.volume)
             try await noteStart(of: domain, name, metadata, root: root)
             try await reconnect(domain, of: name)
             try await driver.start(name)
@@ -35,7 +35,7 @@ extension LXCHypervisor {
     /// Keeps with the container what its stop needs to know: the signal of the init that is about to run. And that it is
     /// wanted.
     private func noteStart(
-        of domain: Domain, _ name: ContainerName, _ metadata: ContainerMetadata, root: String
+        of domain: Domain, _ name: ContainerName, _ metadata: ContainerMetadata, root: ConfinedRoot
     ) async throws {
         var noted = metadata
         noted.isHeld = false
@@ -43,9 +43,9 @@ extension LXCHypervisor {
         if noted != metadata { try await driver.setContainerMetadata(noted, of: name) }
     }
 
-    func initSignal(of domain: Domain, root: String) async throws -> String? {
+    func initSignal(of domain: Domain, root: ConfinedRoot) async throws -> String? {
         guard let path = domain.os.initPath else { return nil }
-        return try await InitProgram.stopSignal(path, below: root)?.description
+        return try await InitProgram.stopSignal(path, in: root)?.description
     }
 
     /// Gives the volume of a container that could not be started back. Not while the container runs, or may run: another

@@ -105,7 +105,8 @@ extension LXCHypervisor {
                 let root = try await primary.hostPath(of: specification.volume)
                 var domain = try specification.domain(root: root, interfaces: interfaces, pool: primary.id)
                 if var metadata = try domain.containerMetadata() {
-                    metadata.initSignal = try await initSignal(of: domain, root: root)
+                    metadata.initSignal = try await initSignal(
+                        of: domain, root: primary.root(of: specification.volume))
                     try domain.setContainerMetadata(metadata)
                 }
                 try await driver.create(domain)

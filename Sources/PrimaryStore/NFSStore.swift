@@ -101,10 +101,25 @@ public struct NFSStore: PrimaryStore {
     /// - Throws: `LXCError` as `PrimaryStore` says; `unavailable` when what is at the mount's place is not this pool, or
     ///   does not answer within 10 seconds.
     public func hostPath(of volume: VolumeID) async throws -> String {
+        "\(try await mount(for: volume).directory)/\(StoreLayout.object(volume))"
+    }
+
+    /// Opens the volume's root in the mount, also where another process alone sees it.
+    ///
+    /// - Throws: `LXCError` as ``hostPath(of:)``.
+    public func root(of volume: VolumeID) async throws -> ConfinedRoot {
+        let mount = try await mount(for: volume)
+        return try await TimeLimited.run(Self.patience, "the mount at \(mount.directory)") {
+            try ConfinedRoot(
+                path: "\(mount.view)/root\(mount.directory)/\(StoreLayout.object(volume))", shown: "volume \(volume)")
+        }
+    }
+
+    private func mount(for volume: VolumeID) async throws -> HostMount {
         _ = try await pool.requireSafeVolume(volume)
         let mount = try await mounter.mount(export, for: id)
         try await require(mount)
-        return "\(mount.directory)/\(StoreLayout.object(volume))"
+        return mount
     }
 
     /// Undoes the mount ``hostPath(of:)`` made.

@@ -34,7 +34,8 @@ struct ManyContainersTests {
             #expect(answers.allSatisfy { $0 == "0\n" })
 
             let outcomes = try await together(containers) { try await $0.stop(within: .seconds(120)) }
-            #expect(outcomes.allSatisfy { $0 == .graceful }, "\(outcomes.count { $0 == .graceful }) of \(outcomes.count)")
+            #expect(
+                outcomes.allSatisfy { $0 == .graceful }, "\(outcomes.count { $0 == .graceful }) of \(outcomes.count)")
             _ = try await together(containers) { try await $0.destroy() }
             #expect(try await host.lxc.containers().isEmpty)
             #expect(try await host.leftovers() == [])

@@ -21,7 +21,8 @@ import Testing
     }
 
     private func signal(_ path: String = "/sbin/init") async throws -> String? {
-        try await InitProgram.stopSignal(path, below: root.path)?.description
+        let root = try ConfinedRoot(path: root.path, shown: "a container")
+        return try await InitProgram.stopSignal(path, in: root)?.description
     }
 
     @Test(arguments: ["/lib/systemd/systemd", "../lib/systemd/systemd", "../../../lib/systemd/systemd"])
