@@ -32,7 +32,7 @@ extension Container {
             }
             defer { group.cancelAll() }
             guard try await group.next() == true else {
-                throw LXCError(.timedOut, "container \(name) is not \(state.rawValue) after \(limit)")
+                throw LXCError(.timedOut, "\(host.kind) \(name) is not \(state.rawValue) after \(limit)")
             }
         }
     }

@@ -12,8 +12,11 @@ struct TestHost: Sendable {
     static let key = TemplateKey(account: 1, id: 10)
 
     /// Runs `body` on a new host and takes everything away, also when it fails.
-    static func run(_ initializer: String = Self.echo, _ body: (TestHost) async throws -> Void) async throws {
-        let host = try await TestHost(initializer)
+    static func run(
+        _ initializer: String = Self.echo, drivers: Set<LibvirtDriver.Kind> = [.lxc],
+        _ body: (TestHost) async throws -> Void
+    ) async throws {
+        let host = try await TestHost(initializer, drivers)
         do {
             try await body(host)
         } catch {
@@ -23,7 +26,7 @@ struct TestHost: Sendable {
         await host.remove()
     }
 
-    private init(_ initializer: String) async throws {
+    private init(_ initializer: String, _ drivers: Set<LibvirtDriver.Kind>) async throws {
         directory = "/var/tmp/lxc-test-\(UUID().uuidString.prefix(8))"
         archive = "\(directory)/template.tar.gz"
         for folder in ["primary", "secondary", "root"] {
@@ -32,7 +35,7 @@ struct TestHost: Sendable {
         }
         try Self.makeRoot("\(directory)/root", initializer)
         try HostTests.run("/bin/tar", "-czf", archive, "-C", "\(directory)/root", ".")
-        lxc = try await Self.open(directory, hostName: "host-1", .privateDaemon())
+        lxc = try await Self.open(directory, hostName: "host-1", .privateDaemon(.init(drivers: drivers)))
     }
 
     /// Another program's view of the same stores.
@@ -40,7 +43,7 @@ struct TestHost: Sendable {
         let primary = try await SharedMountPointStore(path: "\(directory)/primary", logger: logger)
         return LXCHypervisor(
             driver: lxc.driver, primary: primary, templates: lxc.templates, vifs: VifDrivers(standard: vif),
-            hostName: hostName, logger: logger)
+            hostName: hostName, systemVMs: lxc.systemVMs, logger: logger)
     }
 
     private static func open(
@@ -102,11 +105,13 @@ struct TestHost: Sendable {
         let working = try ["staging", "trash", "leases", "locks"].flatMap { folder in
             try FileManager.default.contentsOfDirectory(atPath: "\(control)/\(folder)").map { "\(folder)/\($0)" }
         }
-        return try await working + lxc.primary.contents().volumes.map(\.id.description)
+        let contents = try await lxc.primary.contents()
+        return working + contents.volumes.map(\.id.description) + contents.disks.map(\.id.description)
     }
 
     private func remove() async {
         for container in (try? await lxc.containers()) ?? [] { try? await container.destroy() }
+        for machine in (try? await lxc.listSystemVMs()) ?? [] { try? await machine.destroy() }
         await lxc.close()
         try? await LocalTree(directory).remove()
     }

@@ -3,12 +3,12 @@ import LXCHypervisor
 
 /// Reads a specification from a JSON file. What is wrong with it is said in one line that names the file and the key.
 enum SpecificationFile {
-    static func read(_ path: String) throws -> ContainerSpecification {
+    static func read<Specification: Decodable>(_ path: String) throws -> Specification {
         guard let data = FileManager.default.contents(atPath: path) else {
             throw LXCError(.notFound, "cannot read the specification \(path.escapedForDisplay); it has to be a file")
         }
         do {
-            return try JSONDecoder().decode(ContainerSpecification.self, from: data)
+            return try JSONDecoder().decode(Specification.self, from: data)
         } catch let error as LXCError {
             throw LXCError(error.code, "\(path.escapedForDisplay): \(error.message)", cause: error.cause)
         } catch let error as DecodingError {

@@ -13,7 +13,7 @@ struct XMLCommand: AsyncParsableCommand {
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
-        let specification = try SpecificationFile.read(specification)
+        let specification: ContainerSpecification = try SpecificationFile.read(specification)
         let interfaces = try await VifDrivers().plug(specification.nics, of: specification.name)
         let document = try specification.domain(
             root: "\(localPath(primary))/\(specification.volume)", interfaces: interfaces)
