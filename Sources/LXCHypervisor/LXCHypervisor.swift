@@ -8,7 +8,8 @@ public import PrimaryStore
 public import TemplateStore
 import VifDriver
 
-/// One host's containers, and the system VMs beside them: a hypervisor driver, primary stores, secondary storage and network drivers working together.
+/// One host's containers, and the system VMs beside them: hypervisor drivers, primary stores, secondary storage and
+/// network drivers working together.
 ///
 /// ```swift
 /// let host = try await LXCHypervisor.open(Configuration(primary: "/srv/primary", secondary: "/srv/secondary"))

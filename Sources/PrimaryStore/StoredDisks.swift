@@ -68,7 +68,7 @@ public struct DiskOverlay: Hashable, Sendable {
 
 /// A primary store that also holds disk images and the disks of virtual machines. Both formats are qcow2.
 ///
-/// Images are removed by ``PrimaryStore/deleteTemplate(_:)``, disks leased, found on this host and removed by the calls for
+/// Images are removed by `deleteTemplate`, disks leased, found on this host and removed by the calls for
 /// volumes.
 public protocol DiskStore: PrimaryStore {
     /// Copies an image once (PrimaryStorageDownload). When it is there already, or another task or host is installing it,

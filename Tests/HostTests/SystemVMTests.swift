@@ -54,6 +54,7 @@ struct SystemVMTests {
                 let report = await host.lxc.powerReport()
                 #expect(report.guests.map(\.power) == [.on])
                 try await checkRefusals(host, specification, image)
+                try await checkPlugging(machine, bridge)
 
                 // The disk keeps what was written to it, and the image has nothing of it.
                 #expect(try await machine.reboot(within: .seconds(60)) == .graceful)
@@ -88,6 +89,15 @@ struct SystemVMTests {
         // Secrets of the boot arguments are nobody's who asks libvirt.
         let machine = try await host.lxc.systemVM(specification.name)
         #expect(try await !machine.document().xml().contains("consoleproxy"))
+    }
+
+    private func checkPlugging(_ machine: SystemVM, _ bridge: TestBridge) async throws {
+        let interface = try await machine.plugNIC(NIC(deviceID: 1, bridge: bridge.name))
+        #expect(interface.model == "virtio" && bridge.ports.count == 2)
+        #expect(try await machine.document().interfaces.count == 2)
+        try await machine.unplugNIC(1)
+        // The guest lets go of it when it has noticed.
+        #expect(await eventually { bridge.ports.count == 1 })
     }
 
     @Test func aKernelOfItsOwnHasTheBootArguments() async throws {
