@@ -45,8 +45,8 @@ const struct clinux_calls clinux_calls = {
 };
 
 const struct clinux_requests clinux_requests = {
-    .lock_terminal = TIOCSPTLCK, .open_peer = TIOCGPTPEER, .control_terminal = TIOCSCTTY,
-    .death_signal = PR_SET_PDEATHSIG, .dumpable = PR_SET_DUMPABLE, .drop_bounding = PR_CAPBSET_DROP,
+    .lock_terminal = TIOCSPTLCK, .open_peer = TIOCGPTPEER, .window_size = TIOCSWINSZ,
+    .control_terminal = TIOCSCTTY, .death_signal = PR_SET_PDEATHSIG, .dumpable = PR_SET_DUMPABLE, .drop_bounding = PR_CAPBSET_DROP,
     .ambient = PR_CAP_AMBIENT,
 };
 

@@ -13,7 +13,7 @@ extension LibvirtDriver {
     /// process 1 is killed first: all others end with it (pid_namespaces(7)), and libvirt tells when it has cleaned up.
     public func destroy(_ guest: ContainerName) async throws {
         // A signal reaches a suspended process only when it goes on.
-        guard kind == .lxc, connection.isLocal, try await [.running, .blocked].contains(self.guest(guest).state) else {
+        guard hasProcessesHere, try await [.running, .blocked].contains(self.guest(guest).state) else {
             return try await connection.destroy(guest.description)
         }
         // Listening begins before, so that the end cannot be missed.

@@ -97,7 +97,7 @@ extension LibvirtDriver {
     func onNetwork<Value: Sendable>(
         of guest: ContainerName, _ body: @escaping @Sendable (borrowing ContainerNetwork) throws -> Value
     ) async throws -> Value {
-        guard connection.isLocal else {
+        guard hasProcessesHere else {
             throw LXCError(
                 .unsupported, "\(guest) is on another host, where its network cannot be reached from here")
         }

@@ -11,7 +11,7 @@ extension LibvirtDriver {
     /// Signals the container's init: on this host itself, because libvirt can go on believing in the init of an earlier
     /// run, whose number may be another process's by now.
     public func send(_ signal: GuestSignal, to guest: ContainerName) async throws {
-        guard kind != .lxc || !connection.isLocal else {
+        guard !hasProcessesHere else {
             return try await withInit(of: guest) { first, _ in try first.send(signal.rawValue) }
         }
         try await connection.send(signal: signal.rawValue, of: guest.description)

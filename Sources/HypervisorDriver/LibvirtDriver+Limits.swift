@@ -121,7 +121,7 @@ extension LibvirtDriver {
     // MARK: Processors
 
     private func cpuSet(of guest: ContainerName) async throws -> String? {
-        if kind == .lxc, connection.isLocal, let id = try await self.guest(guest).id {
+        if hasProcessesHere, let id = try await self.guest(guest).id {
             let set = try await BlockingPool.shared.run { _ in try ControlGroupMounts.current().group(of: id)?.cpuSet }
             if let set { return set.description }
         }
@@ -130,7 +130,7 @@ extension LibvirtDriver {
 
     private func setCPUSet(_ set: CPUSet, of guest: ContainerName, _ summary: DomainSummary) async throws {
         if let id = summary.identity.id {
-            guard kind == .lxc, connection.isLocal else {
+            guard hasProcessesHere else {
                 throw LXCError(.unsupported, "the processors \(guest) runs on can only be changed on its own host")
             }
             try await BlockingPool.shared.run { _ in

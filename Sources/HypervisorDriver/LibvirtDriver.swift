@@ -43,6 +43,10 @@ public struct LibvirtDriver: HypervisorDriver {
         connection = LibvirtConnection(uri: uri ?? kind.systemURI, logger: logger)
     }
 
+    /// Whether the guests are processes of this host, in whose namespaces and control groups this program can work. The id
+    /// of such a guest is the process that keeps it; that of a guest of libvirt's test driver is a mere number.
+    var hasProcessesHere: Bool { kind == .lxc && connection.driverName == "lxc" && connection.isLocal }
+
     /// Connects now, not with the first call.
     ///
     /// - Throws: `LXCError` `unavailable` naming the URI, `permissionDenied`.

@@ -87,6 +87,11 @@ public actor LibvirtConnection {
         logger.debug("libvirt connection closed", metadata: ["libvirt.uri": "\(displayURI)"])
     }
 
+    /// Which of libvirt's drivers the URI names, such as `lxc`; nil where it is an alias of libvirt's configuration.
+    public nonisolated var driverName: String? {
+        uri.firstRange(of: "://").map { scheme in String(uri[..<scheme.lowerBound].prefix { $0 != "+" }) }
+    }
+
     /// Whether the daemon is on this host: its URI names no other, as `lxc:///` does.
     public nonisolated var isLocal: Bool {
         guard let scheme = uri.firstRange(of: "://") else { return false }

@@ -14,18 +14,20 @@ struct UnreadableSourceTests {
 
     /// Makes a file system with the tree `source`, in which the blocks of the file `unreadable` are behind those of
     /// everything else, and cuts the image a MiB after its first.
-    private func makeDamaged(_ script: String = "head -c 4M /dev/urandom > unreadable") throws -> LoopFileSystem {
+    private func makeDamaged(contents: String = "head -c 4M /dev/urandom") throws -> LoopFileSystem {
         let damaged = try LoopFileSystem(.ext4, megabytes: 96, options: "-b 4096 -O ^has_journal")
+        // Its blocks are taken in one piece before anything is written: else memory that is short writes the file in
+        // parts, and later parts may lie before earlier ones.
         let start = try damaged.shell(
             """
             mkdir source; cd source
-            for i in $(seq 50); do printf text > $i; done
-            fallocate -l 30M ../front; \(script)
-            rm ../front; sync -f .
+            for i in $(seq 50); do printf text > $i; done; sync -f .
+            \(contents) > ../contents
+            fallocate -l 30M ../front; fallocate -l $(stat -c %s ../contents) unreadable; cat ../contents 1<> unreadable
+            rm ../front ../contents; sync -f .
             filefrag -v unreadable | awk '$1 == "0:" { print int($4) }'
             """)
-        // Mounted again first, so that the file's contents are in no cache.
-        try damaged.remount()
+        try damaged.dropCache(of: "source/unreadable")
         try damaged.besideImage("truncate -s $((\(start) * 4096 + (1 << 20))) image")
         return damaged
     }
@@ -53,7 +55,8 @@ struct UnreadableSourceTests {
     @Test(arguments: ["cat", "gzip -1", "xz -0", "zstd -q"]) func archiveIsNamedAndNothingIsLeft(pack: String)
         async throws
     {
-        let damaged = try makeDamaged("head -c 4M /dev/urandom > data; tar -c data | \(pack) > unreadable")
+        let damaged = try makeDamaged(
+            contents: "head -c 4M /dev/urandom > ../data; tar -C .. -c data | \(pack)")
         let failure = await error {
             _ = try await TreeCopy.run(from: TarArchive(damaged("source/unreadable")), to: self.scratch.tree("clone"))
         }

@@ -241,6 +241,6 @@ struct ExecutionTests {
 }
 
 extension CommandResult {
-    fileprivate var text: String { String(decoding: output, as: UTF8.self) }
-    fileprivate var errorText: String { String(decoding: errorOutput, as: UTF8.self) }
+    var text: String { String(decoding: output, as: UTF8.self) }
+    var errorText: String { String(decoding: errorOutput, as: UTF8.self) }
 }

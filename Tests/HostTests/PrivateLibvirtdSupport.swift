@@ -70,8 +70,8 @@ struct RunningProcess: Hashable, Sendable {
 }
 
 /// Waits until something holds; false when it does not in 20 s.
-func eventually(_ condition: () async throws -> Bool) async rethrows -> Bool {
-    let deadline = ContinuousClock.now + .seconds(20)
+func eventually(within time: Duration = .seconds(20), _ condition: () async throws -> Bool) async rethrows -> Bool {
+    let deadline = ContinuousClock.now + time
     while try await !condition() {
         if ContinuousClock.now > deadline { return false }
         try? await Task.sleep(for: .milliseconds(20))

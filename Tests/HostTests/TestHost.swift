@@ -12,11 +12,24 @@ struct TestHost: Sendable {
     static let key = TemplateKey(account: 1, id: 10)
 
     /// Runs `body` on a new host and takes everything away, also when it fails.
-    static func run(
-        _ initializer: String = Self.echo, drivers: Set<LibvirtDriver.Kind> = [.lxc],
-        _ body: (TestHost) async throws -> Void
+    static func run(_ initializer: String = Self.echo, _ body: (TestHost) async throws -> Void) async throws {
+        try await run(body) { directory in
+            try makeRoot("\(directory)/root", initializer)
+            let archive = "\(directory)/template.tar.gz"
+            try HostTests.run("/bin/tar", "-czf", archive, "-C", "\(directory)/root", ".")
+            return archive
+        }
+    }
+
+    /// Runs `body` on a new host whose template is an archive that exists.
+    static func run(archive: String, _ body: (TestHost) async throws -> Void) async throws {
+        try await run(body) { _ in archive }
+    }
+
+    private static func run(
+        _ body: (TestHost) async throws -> Void, template: (_ directory: String) throws -> String
     ) async throws {
-        let host = try await TestHost(initializer, drivers)
+        let host = try await TestHost(template)
         do {
             try await body(host)
         } catch {
@@ -26,16 +39,14 @@ struct TestHost: Sendable {
         await host.remove()
     }
 
-    private init(_ initializer: String, _ drivers: Set<LibvirtDriver.Kind>) async throws {
+    private init(_ template: (_ directory: String) throws -> String) async throws {
         directory = "/var/tmp/lxc-test-\(UUID().uuidString.prefix(8))"
-        archive = "\(directory)/template.tar.gz"
         for folder in ["primary", "secondary", "root"] {
             try FileManager.default.createDirectory(
                 atPath: "\(directory)/\(folder)", withIntermediateDirectories: true)
         }
-        try Self.makeRoot("\(directory)/root", initializer)
-        try HostTests.run("/bin/tar", "-czf", archive, "-C", "\(directory)/root", ".")
-        lxc = try await Self.open(directory, hostName: "host-1", .privateDaemon(.init(drivers: drivers)))
+        archive = try template(directory)
+        lxc = try await Self.open(directory, hostName: "host-1", .privateDaemon())
     }
 
     /// Another program's view of the same stores.

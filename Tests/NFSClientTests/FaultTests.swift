@@ -177,7 +177,8 @@ import Testing
             mkdir source; cd source; for d in $(seq 30); do mkdir $d; (cd $d; seq 60 | xargs touch); done
             head -c 60M /dev/zero | tr '\\0' x > z
             """)
-        proxied.nfs.change { $0.delay = .milliseconds(5) }
+        // So slow that the copy takes seconds, of which the longest wait below is a small part.
+        proxied.nfs.change { $0.delay = .milliseconds(50) }
         let destination = NFSTree(try proxied.url("/t"))
         let source = export.scratch.tree("source")
         for delay in [0, 50, 120, 250, 500] {

@@ -16,6 +16,8 @@ public enum HostRequirement: String, Sendable {
     case guestKernel
     /// nfs-ganesha and rpcbind are installed.
     case nfsServer
+    /// debootstrap is installed, which makes the root of a distribution.
+    case debootstrap
 
     /// Why it is missing; nil where it is there.
     var missing: String? {
@@ -33,6 +35,7 @@ public enum HostRequirement: String, Sendable {
                 "syslinux mtools dosfstools qemu-guest-agent")
                 ?? (access("\(GuestKernel.directory)/vmlinuz", R_OK) == 0
                     ? nil : "needs Scripts/guest-kernel to be run")
+        case .debootstrap: Self.lacks(["/usr/sbin/debootstrap"], "debootstrap")
         }
     }
 

@@ -56,10 +56,10 @@ public final class LoopFileSystem: Sendable {
     /// The names in it, hidden ones too, but for what mkfs makes.
     public func list() throws -> String { try shell("ls -A | sed '/^lost+found$/d'") }
 
-    /// Unmounts it and mounts it again; nothing of it is in the page cache then.
-    public func remount() throws {
-        try TreeShell.run("umount '\(path)'")
-        try mount()
+    /// Has the contents of a file in no cache. (Unmounting would not do: programs that have taken a mount namespace of
+    /// their own meanwhile keep it mounted.)
+    public func dropCache(of name: String) throws {
+        try TreeShell.run("dd if='\(self(name))' iflag=nocache count=0 status=none")
     }
 
     /// Runs a script in the directory where the file `image` is, while it is mounted.

@@ -27,7 +27,7 @@ extern const struct clinux_calls clinux_calls;
 
 /// Requests of ioctl(2) and prctl(2), and flags, that Swift does not import.
 struct clinux_requests {
-    uint64_t lock_terminal, open_peer, control_terminal, death_signal, dumpable, drop_bounding, ambient;
+    uint64_t lock_terminal, open_peer, window_size, control_terminal, death_signal, dumpable, drop_bounding, ambient;
 };
 extern const struct clinux_requests clinux_requests;
 

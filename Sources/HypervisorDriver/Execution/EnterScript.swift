@@ -36,7 +36,7 @@ struct EnterScript {
         hide(Number.program(after: namespaces.count))
         join(confinement, besides: namespaces.count)
         enter(namespaces)
-        if command.hasTerminal { makeTerminal(command) }
+        if let size = command.terminal { makeTerminal(size, of: command.user) }
         list.call(calls.fcntl, [Number.report, UInt64(F_SETFD), UInt64(FD_CLOEXEC)], to: "keep the report")
         let child = list.call(calls.clone, [UInt64(clinux_clone.vfork | SIGCHLD)], to: "start a process")
         confine(command, confinement)
@@ -84,7 +84,7 @@ struct EnterScript {
 
     /// A terminal of the container's own, so that what runs inside finds it by its name. Its controlling end goes to the
     /// host, which takes no other kind of file for it.
-    private mutating func makeTerminal(_ command: ResolvedCommand) {
+    private mutating func makeTerminal(_ size: TerminalSize, of user: UInt32) {
         let purpose = "make a terminal inside"
         // The namespaces are closed, so the two get the first numbers that are free.
         let (master, peer) = (Number.firstNamespace, Number.firstNamespace + 1)
@@ -94,11 +94,14 @@ struct EnterScript {
         list.call(calls.openat2, [UInt64(bitPattern: Int64(AT_FDCWD)), path, how, 24], to: purpose)
         list.call(calls.ioctl, [master, requests.lock_terminal, list.place(words: [0])], to: purpose)
         list.call(calls.ioctl, [master, requests.open_peer, UInt64(O_RDWR | O_NOCTTY)], to: purpose)
+        // struct winsize: before the command begins, which may ask for it at once.
+        let characters = UInt64(size.rows) | UInt64(size.columns) << 16
+        list.call(calls.ioctl, [master, requests.window_size, list.place(words: [characters])], to: purpose)
         for stream in 0...2 as ClosedRange<UInt64> { list.call(calls.dup3, [peer, stream, 0], to: purpose) }
         list.call(calls.close, [peer], to: purpose)
         // Owned as the kernel and login(1) have it. EINVAL: the container has no such group.
         let terminalGroup: UInt64 = 5
-        list.call(calls.fchown, [0, UInt64(command.user), terminalGroup], to: purpose, tolerating: EINVAL)
+        list.call(calls.fchown, [0, UInt64(user), terminalGroup], to: purpose, tolerating: EINVAL)
         send(master, to: purpose)
         list.call(calls.close, [master], to: purpose)
     }
@@ -115,7 +118,7 @@ struct EnterScript {
 
     private mutating func confine(_ command: ResolvedCommand, _ confinement: Confinement) {
         list.call(calls.setsid, [], to: "begin a session")
-        if command.hasTerminal {
+        if command.terminal != nil {
             list.call(calls.ioctl, [0, requests.control_terminal, 0], to: "control its terminal")
         }
         // EINVAL: a capability this kernel does not know.

@@ -24,7 +24,7 @@ struct EnterStarter {
     ) async throws -> Started {
         let kinds = namespaces.descriptors.map(\.kind)
         let script = EnterScript(command, confinement, namespaces: kinds)
-        let pipes = try CommandPipes(withTerminal: command.hasTerminal)
+        let pipes = try CommandPipes(withTerminal: command.terminal != nil)
         let starter = try await BlockingPool.shared.run { _ in
             let program = try EnterProgram.make(script.list)
             defer { pipes.closeProgramEnds() }

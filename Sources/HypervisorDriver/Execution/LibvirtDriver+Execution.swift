@@ -33,9 +33,7 @@ extension LibvirtDriver {
         }
         let started = try await EnterStarter.start(
             facts.command, facts.confinement, in: facts.namespaces, shown: "container \(guest)")
-        let process = EnteredProcess(started)
-        if let size = command.terminal { try await process.resize(to: size) }
-        return process
+        return EnteredProcess(started)
     }
 
     /// The root directory as a running container sees it.
@@ -75,7 +73,7 @@ extension LibvirtDriver {
     }
 
     private func findInit(of guest: ContainerName, shown: String) async throws -> GuestInit {
-        guard kind == .lxc, connection.isLocal else {
+        guard hasProcessesHere else {
             throw LXCError(.unsupported, "only containers of this host can be entered, and \(guest) is none")
         }
         let deadline = ContinuousClock.now + Self.startPatience

@@ -12,7 +12,7 @@ struct ResolvedCommand: Hashable {
     private(set) var user: UInt32
     private(set) var group: UInt32
     private(set) var groups: [UInt32]
-    private(set) var hasTerminal: Bool
+    private(set) var terminal: TerminalSize?
 
     /// Checks a command and completes it with what the container says of its user.
     ///
@@ -48,7 +48,7 @@ struct ResolvedCommand: Hashable {
         arguments = command.arguments
         candidates = Self.candidates(command.arguments[0], path: variables["PATH"] ?? "")
         workingDirectory = command.workingDirectory
-        hasTerminal = command.terminal != nil
+        terminal = command.terminal
     }
 
     private static func candidates(_ program: String, path: String) -> [String] {
