@@ -1,6 +1,7 @@
 #pragma once
 
 #include <libvirt/libvirt-lxc.h>
+#include <libvirt/libvirt-qemu.h>
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
 #include <stddef.h>

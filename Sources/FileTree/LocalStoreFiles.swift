@@ -124,6 +124,15 @@ package struct LocalStoreFiles: StoreFiles {
         }
     }
 
+    package func sync(_ path: String) async throws {
+        let path = absolute(path)
+        try await pool.run { _ in
+            guard let file = Descriptor(path, flags: O_RDONLY | O_NOFOLLOW), fsync(file.raw) == 0 else {
+                throw LXCError.lastSystemCall("fsync", "sync \(path.escapedForDisplay)")
+            }
+        }
+    }
+
     package func publish(_ staged: String, as path: String) async throws {
         let (staged, path) = (absolute(staged), absolute(path))
         try await pool.run { _ in try DurableFile.publish(staged, as: path) }

@@ -46,7 +46,10 @@ package protocol StoreFiles: Sendable, CustomStringConvertible {
     /// - Throws: `LXCError` `alreadyExists`, `notFound` without the directory above, `permissionDenied`, `io`.
     func newFile(_ path: String, _ cancellation: Cancellation) throws -> any NewStoredFile
 
-    /// Renames a directory to a name that must be free.
+    /// Makes the contents of a file that another program wrote durable.
+    func sync(_ path: String) async throws
+
+    /// Renames a directory or a file to a name that must be free.
     ///
     /// - Throws: `LXCError` `alreadyExists`, `notFound`, `io`.
     func publish(_ staged: String, as path: String) async throws

@@ -10,6 +10,10 @@ extension HypervisorCapabilities {
     public static let transient = Self(rawValue: 1 << 10)
     /// The hypervisor can start guests when it starts itself.
     public static let autostart = Self(rawValue: 1 << 11)
+    /// Disks can be made for guests.
+    public static let disks = Self(rawValue: 1 << 12)
+    /// An agent inside guests writes files.
+    public static let agent = Self(rawValue: 1 << 13)
 }
 
 /// What a driver need not have: each says so with `unsupported`, and so says `capabilities`.
@@ -36,6 +40,18 @@ extension HypervisorDriver {
     /// Refuses.
     public func setAutostart(_ isOn: Bool, of guest: ContainerName) async throws {
         throw lacking("start guests by itself")
+    }
+
+    /// Refuses.
+    public func createDisk(_ volume: StorageVolume, in pool: DirectoryStoragePool) async throws {
+        throw lacking("make disks")
+    }
+
+    /// Refuses.
+    public func writeFile(
+        _ contents: [UInt8], to path: String, in guest: ContainerName, within limit: Duration
+    ) async throws {
+        throw lacking("write files inside its guests")
     }
 
     /// Asks for one guest after the other.

@@ -155,6 +155,24 @@ public protocol HypervisorDriver: Sendable {
     ///
     /// - Throws: `LXCError` while an interface of a running guest uses it.
     func undefineNetworkFilter(_ name: String) async throws
+
+    /// Makes a disk's file on the host, in a directory in which nothing else is.
+    ///
+    /// - Throws: `LXCError` `invalidArgument` naming the field, `hypervisor`.
+    func createDisk(_ volume: StorageVolume, in pool: DirectoryStoragePool) async throws
+
+    /// Writes a file inside a running guest, by the agent that runs there; what the file held is gone.
+    ///
+    /// - Parameters:
+    ///   - contents: what the file is to hold.
+    ///   - path: where it is to be in the guest; its directory must be there.
+    ///   - guest: the guest.
+    ///   - limit: how long is waited for the agent to answer for the first time.
+    /// - Throws: `LXCError` `timedOut` when no agent answers, `invalidState` when the guest is not running,
+    ///   `unsupported` when it has no channel for an agent, `hypervisor` with what the agent says.
+    func writeFile(
+        _ contents: [UInt8], to path: String, in guest: ContainerName, within limit: Duration
+    ) async throws
 }
 
 extension HypervisorDriver {

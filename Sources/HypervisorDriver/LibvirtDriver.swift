@@ -72,7 +72,10 @@ public struct LibvirtDriver: HypervisorDriver {
                 .transient, .autostart,
             ]
         case .kvm:
-            [.suspend, .console, .shutdown, .interfaces, .networkFilters, .limits, .transient, .autostart]
+            [
+                .suspend, .console, .shutdown, .interfaces, .networkFilters, .limits, .transient, .autostart, .disks,
+                .agent,
+            ]
         }
     }
 

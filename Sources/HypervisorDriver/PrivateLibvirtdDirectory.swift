@@ -41,6 +41,8 @@ struct PrivateLibvirtdDirectory: Sendable {
         try copyNetworkFilters()
         try write("libvirtd.conf", configuration(logName: "libvirtd") + access)
         try write("virtlogd.conf", configuration(logName: "virtlogd"))
+        // Virtual machines write their logs themselves, so that a daemon that was started for containers runs them too.
+        try write("etc/qemu.conf", "stdio_handler = \"file\"\n")
     }
 
     private func checkPath() throws(LXCError) {

@@ -22,7 +22,7 @@ extension Container {
     public func wait(for state: GuestState, within limit: Duration? = nil) async throws {
         guard let limit else { return try await host.wait(for: name, toBe: state) }
         guard try await within(limit, { try await host.wait(for: name, toBe: state) }) != nil else {
-            throw LXCError(.timedOut, "container \(name) is not \(state.rawValue) after \(limit)")
+            throw LXCError(.timedOut, "\(host.kind) \(name) is not \(state.rawValue) after \(limit)")
         }
     }
 

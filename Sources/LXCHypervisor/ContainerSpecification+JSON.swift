@@ -30,9 +30,9 @@ extension ContainerSpecification: Codable {
             path: try values.decodeIfPresent(String.self, forKey: .`init`) ?? initializer.path,
             arguments: try values.decodeIfPresent([String].self, forKey: .arguments) ?? [],
             environment: try values.decodeIfPresent([String: String].self, forKey: .environment) ?? [:])
-        memory = try Self.size(.memory, values) ?? memory
-        softMemory = try Self.size(.softMemory, values)
-        memoryAndSwap = try Self.size(.memoryAndSwap, values)
+        memory = try ByteCount(values, .memory) ?? memory
+        softMemory = try ByteCount(values, .softMemory)
+        memoryAndSwap = try ByteCount(values, .memoryAndSwap)
         cpu = CPU(
             count: try values.decodeIfPresent(Int.self, forKey: .cpus) ?? cpu.count,
             shares: try values.decodeIfPresent(UInt32.self, forKey: .cpuShares),
@@ -45,7 +45,7 @@ extension ContainerSpecification: Codable {
         restart = try values.decodeIfPresent(ContainerMetadata.RestartPolicy.self, forKey: .restart) ?? restart
         isAutostarted = try values.decodeIfPresent(Bool.self, forKey: .autostart) ?? false
         consoleLog = try Self.size(.consoleLog, values)
-        nics = try Self.numbered(values.decodeIfPresent([NIC].self, forKey: .nics) ?? [])
+        nics = NIC.numbered(try values.decodeIfPresent([NIC].self, forKey: .nics) ?? [])
         // null is none; a key that is missing is the default.
         if values.contains(.identity) { identity = try values.decode(GuestIdentity?.self, forKey: .identity) }
         owner = try values.decodeIfPresent(String.self, forKey: .owner)
@@ -61,23 +61,6 @@ extension ContainerSpecification: Codable {
             throw LXCError(.invalidArgument, "a container is either privileged or has an idMap; leave one of them out")
         }
         return .unprivileged(try IDMap(parsing: ranges))
-    }
-
-    private static func size(
-        _ key: CodingKeys, _ values: KeyedDecodingContainer<CodingKeys>
-    ) throws -> ByteCount? {
-        if let bytes = try? values.decodeIfPresent(UInt64.self, forKey: key) { return ByteCount(bytes) }
-        return try values.decodeIfPresent(String.self, forKey: key).map { try ByteCount(parsing: $0) }
-    }
-
-    /// NICs without device ids are numbered as they are listed.
-    private static func numbered(_ nics: [NIC]) -> [NIC] {
-        guard nics.allSatisfy({ $0.deviceID == 0 }) else { return nics }
-        return nics.enumerated().map { index, nic in
-            var nic = nic
-            nic.deviceID = index
-            return nic
-        }
     }
 
     /// Writes every key that has a value.
@@ -117,5 +100,30 @@ extension ContainerSpecification: Codable {
         if identity != GuestIdentity() { try values.encode(identity, forKey: .identity) }
         try values.encodeIfPresent(owner, forKey: .owner)
         try values.encodeIfPresent(title, forKey: .title)
+    }
+}
+
+extension ByteCount {
+    /// The value of a key: a number of bytes, or a text as `512MiB`.
+    init?<Key: CodingKey>(_ values: KeyedDecodingContainer<Key>, _ key: Key) throws {
+        if let bytes = try? values.decodeIfPresent(UInt64.self, forKey: key) {
+            self.init(bytes)
+        } else if let text = try values.decodeIfPresent(String.self, forKey: key) {
+            try self.init(parsing: text)
+        } else {
+            return nil
+        }
+    }
+}
+
+extension NIC {
+    /// NICs without device ids are numbered as they are listed.
+    static func numbered(_ nics: [NIC]) -> [NIC] {
+        guard nics.allSatisfy({ $0.deviceID == 0 }) else { return nics }
+        return nics.enumerated().map { index, nic in
+            var nic = nic
+            nic.deviceID = index
+            return nic
+        }
     }
 }

@@ -43,6 +43,8 @@ public struct HostPolicy: Sendable {
     public var mode = Mode.standard
     /// How long a container that is asked to end has for it, where the caller does not say.
     public var stopTimeout = Duration.seconds(30)
+    /// How long a system VM has until its agent answers, to be given its boot arguments: as CloudStack, 5 minutes.
+    public var agentTimeout = Duration.seconds(300)
     /// The waits before a container is started again.
     public var backOff = BackOff()
     /// Where unprivileged containers get their ids from.

@@ -104,7 +104,7 @@ extension LXCHypervisor {
     private func isIn(_ state: GuestState, _ name: ContainerName) async throws -> Bool {
         guard let guest = try await guest(name) else {
             if state == .shutOff { return true }
-            throw LXCError(.notFound, "there is no container \(name)")
+            throw LXCError(.notFound, "there is no \(kind) \(name)")
         }
         return guest.state == state
     }

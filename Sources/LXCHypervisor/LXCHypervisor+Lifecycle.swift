@@ -13,7 +13,7 @@ extension LXCHypervisor {
     func startHeld(_ name: ContainerName) async throws {
         let domain = try await driver.definition(of: name)
         guard try await !driver.guest(name).state.isActive else {
-            throw LXCError(.invalidState, "container \(name) is running already")
+            throw LXCError(.invalidState, "\(kind) \(name) is running already")
         }
         guard let metadata = try metadata(of: domain) else {
             try await driver.start(name)  // Defined by another program, which looks after its root.
@@ -94,7 +94,7 @@ extension LXCHypervisor {
     func reboot(_ name: ContainerName, within grace: Duration?) async throws -> Container.StopOutcome {
         try await operation("container.reboot", on: name) {
             let (domain, guest) = (try await driver.definition(of: name), try await driver.guest(name))
-            guard guest.state.isActive else { throw LXCError(.invalidState, "container \(name) is not running") }
+            guard guest.state.isActive else { throw LXCError(.invalidState, "\(kind) \(name) is not running") }
             let metadata = try metadata(of: domain)
             let outcome = try await end(name, metadata, within: grace ?? policy.stopTimeout)
             guard guest.isTransient else {
@@ -162,7 +162,7 @@ extension LXCHypervisor {
         guard metadata.pool == primary.id else {
             throw LXCError(
                 .invalidState,
-                "container \(domain.name.escapedForDisplay) has its volume in the pool \(metadata.pool), and the primary "
+                "\(kind) \(domain.name.escapedForDisplay) has its volume in the pool \(metadata.pool), and the primary "
                     + "store here is the pool \(primary.id); open the other one")
         }
         return metadata

@@ -9,10 +9,16 @@ extension LXCHypervisor: Service {
     /// Watches over the containers until the surrounding service group shuts down: the volume of a container that
     /// ended by itself is given back, also of one that ended while the hypervisor could not be reached; one that is to
     /// run always is started again; the leases of those that run are renewed, as ``leases`` says; the host's heartbeat is
-    /// written where the policy has one; the consoles of containers that ask for it are logged.
+    /// written where the policy has one; the consoles of containers that ask for it are logged. Disks of system VMs are
+    /// looked after alike, where their hypervisor answers when this begins.
     public func run() async throws {
+        let machines = await answeringMachines()
         await cancelWhenGracefulShutdown {
             await withDiscardingTaskGroup { group in
+                if let machines {
+                    group.addTask { await machines.watch() }
+                    group.addTask { await machines.lookAfterLeases() }
+                }
                 group.addTask { await self.watch() }
                 group.addTask { await self.superviseRestarts() }
                 group.addTask { await self.lookAfterLeases() }
@@ -22,7 +28,22 @@ extension LXCHypervisor: Service {
         }
         guard leases.duration != nil else { return }
         // The containers go on, and nobody renews their leases any more.
-        await Task { await self.renewLeases(lasting: nil) }.value
+        await Task {
+            await self.renewLeases(lasting: nil)
+            await machines?.renewLeases(lasting: nil)
+        }.value
+    }
+
+    /// The system VMs, unless their hypervisor is not there: many hosts have none.
+    private func answeringMachines() async -> LXCHypervisor? {
+        guard let machines else { return nil }
+        do {
+            _ = try await machines.driver.guests()
+            return machines
+        } catch {
+            logger.debug("no hypervisor answers for system VMs", metadata: ["error": "\(error)"])
+            return nil
+        }
     }
 
     private func watch() async {

@@ -1,5 +1,6 @@
 import DomainXML
 import FileTree
+import Foundation
 public import HypervisorDriver
 public import LXCCore
 public import Logging
@@ -7,7 +8,8 @@ public import PrimaryStore
 public import TemplateStore
 import VifDriver
 
-/// One host's containers: a hypervisor driver, primary stores, secondary storage and network drivers working together.
+/// One host's containers, and the system VMs beside them: hypervisor drivers, primary stores, secondary storage and
+/// network drivers working together.
 ///
 /// ```swift
 /// let host = try await LXCHypervisor.open(Configuration(primary: "/srv/primary", secondary: "/srv/secondary"))
@@ -36,6 +38,10 @@ public final class LXCHypervisor: Sendable {
     public let leases: LeasePolicy
 
     let logger: Logger
+    /// What the guests of ``driver`` are called.
+    let kind: GuestKind
+    /// The same host with system VMs in the place of containers; nil where it has none.
+    let machines: LXCHypervisor?
     private let locks = KeyedLock<ContainerName>()
     private let shutDownHost: @Sendable () async -> Void
 
@@ -52,12 +58,26 @@ public final class LXCHypervisor: Sendable {
     ///   - systemVMs: runs the system VMs beside the containers.
     ///   - logger: hears of every operation.
     ///   - onClose: is run by ``close()``.
-    public init(
+    public convenience init(
         driver: any HypervisorDriver, primary: any PrimaryStore, templates: any TemplateStore,
         vifs: VifDrivers = VifDrivers(), hostName: String, policy: HostPolicy = HostPolicy(),
         leases: LeasePolicy = LeasePolicy(), systemVMs: (any HypervisorDriver)? = nil,
         logger: Logger = Logger(label: "lxc-hypervisor"), onClose: @escaping @Sendable () async -> Void = {}
     ) {
+        self.init(
+            of: .container, driver, primary, templates, vifs, hostName, policy, leases, systemVMs, logger, onClose)
+    }
+
+    private init(
+        of kind: GuestKind, _ driver: any HypervisorDriver, _ primary: any PrimaryStore,
+        _ templates: any TemplateStore, _ vifs: VifDrivers, _ hostName: String, _ policy: HostPolicy,
+        _ leases: LeasePolicy, _ systemVMs: (any HypervisorDriver)?, _ logger: Logger,
+        _ onClose: @escaping @Sendable () async -> Void
+    ) {
+        self.kind = kind
+        machines = systemVMs.map {
+            LXCHypervisor(of: .systemVM, $0, primary, templates, vifs, hostName, policy, leases, nil, logger, {})
+        }
         self.driver = driver
         self.primary = primary
         self.templates = templates
@@ -95,7 +115,7 @@ public final class LXCHypervisor: Sendable {
         }
     }
 
-    private static func identifier(of template: Template) throws -> TemplateID {
+    static func identifier(of template: Template) throws -> TemplateID {
         let stem = template.fileName.split(separator: ".").first.map(String.init) ?? ""
         guard let id = try? TemplateID(parsing: stem) else {
             throw LXCError(
@@ -159,26 +179,24 @@ public final class LXCHypervisor: Sendable {
             try await driver.define(specification.domain(root: root, interfaces: interfaces, pool: primary.id))
             if specification.isAutostarted { try await driver.setAutostart(true, of: specification.name) }
         } catch {
-            await takeBack(specification)
+            await takeBack(specification.name, specification.uuid, specification.volume)
             throw error
         }
     }
 
-    /// Takes back a volume whose container could not be defined, and the definition where libvirt has stored it and
+    /// Takes back a volume whose guest could not be defined, and the definition where libvirt has stored it and
     /// only its answer was lost. In a task of its own, because it must complete in a cancelled one too.
-    private func takeBack(_ specification: ContainerSpecification) async {
-        await Task { [driver, primary, logger] in
+    func takeBack(_ name: ContainerName, _ uuid: UUID, _ volume: VolumeID) async {
+        await Task { [driver, primary, logger, kind] in
             do {
-                let guest = try? await driver.guest(specification.name)
+                let guest = try? await driver.guest(name)
                 // Another program's guest of that name has another UUID.
-                if guest?.uuid == specification.uuid { try await driver.undefine(specification.name) }
-                try await primary.deleteVolume(specification.volume)
+                if guest?.uuid == uuid { try await driver.undefine(name) }
+                try await primary.deleteVolume(volume)
             } catch {
                 logger.warning(
-                    "cannot take back a container that was not created",
-                    metadata: [
-                        "container": "\(specification.name)", "volume": "\(specification.volume)", "error": "\(error)",
-                    ])
+                    "cannot take back a \(kind) that was not created",
+                    metadata: ["container": "\(name)", "volume": "\(volume)", "error": "\(error)"])
             }
         }.value
     }
@@ -211,6 +229,8 @@ public final class LXCHypervisor: Sendable {
     func operation<Value>(
         _ operation: String, on name: ContainerName, _ body: () async throws -> Value
     ) async throws -> Value {
-        try await Operation.run(operation, name.description, logger) { try await locks.hold(name, body) }
+        try await Operation.run(kind.operation(operation), name.description, logger) {
+            try await locks.hold(name, body)
+        }
     }
 }

@@ -44,6 +44,23 @@ extension LibvirtConnection {
         }
     }
 
+    /// Makes a volume in an active pool.
+    ///
+    /// - Throws: `LXCError` `notFound` without the pool, `alreadyExists` when it has a volume of the name,
+    ///   `invalidArgument`, `hypervisor` with what the program that makes it says.
+    public func createStorageVolume(xml: String, in pool: UUID) async throws {
+        try requireNoNUL(xml, "the storage volume document")
+        let isDone: Void? = try await withStoragePool(pool) { pool in
+            guard let volume = virStorageVolCreateXML(pool.raw, xml, 0) else {
+                throw LXCError.lastLibvirt("make a volume in \(pool.shown)")
+            }
+            virStorageVolFree(volume)
+        }
+        guard isDone != nil else {
+            throw LXCError(.notFound, "there is no storage pool \(pool.uuidString.lowercased())")
+        }
+    }
+
     /// Runs blocking C calls on a pool; nil when there is none of that UUID.
     private func withStoragePool<Value: Sendable>(
         _ uuid: UUID, _ body: @escaping @Sendable (borrowing StoragePoolHandle) throws -> Value

@@ -201,6 +201,9 @@ package struct NFSStoreFiles: StoreFiles {
         try NFSNewFile(client.location(of: TreePath(path), cancellation), cancellation)
     }
 
+    /// A mount gives the server all of a file when it is closed, to be kept.
+    package func sync(_ path: String) {}
+
     // MARK: Trees
 
     package func publish(_ staged: String, as path: String) async throws {

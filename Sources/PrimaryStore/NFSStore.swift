@@ -12,7 +12,7 @@ public import NFSClient
 ///
 /// Hosts exclude each other by files on the server that their holders renew. Use a pool through this type on every host,
 /// or through `SharedMountPointStore` on a mount of it on every host; each refuses what the other has made.
-public struct NFSStore: PrimaryStore {
+public struct NFSStore: DiskStore {
     /// Where the store is.
     public let url: NFSURL
 
@@ -96,7 +96,7 @@ public struct NFSStore: PrimaryStore {
     /// Takes a volume away by rename, then removes it.
     public func deleteVolume(_ id: VolumeID) async throws { try await pool.deleteVolume(id) }
 
-    /// The volume's directory in the host's mount of the export, which is made where it is missing.
+    /// The volume's directory, or the disk's file, in the host's mount of the export, which is made where it is missing.
     ///
     /// - Throws: `LXCError` as `PrimaryStore` says; `unavailable` when what is at the mount's place is not this pool, or
     ///   does not answer within 10 seconds.
@@ -120,6 +120,20 @@ public struct NFSStore: PrimaryStore {
         let mount = try await mounter.mount(export, for: id)
         try await require(mount)
         return mount
+    }
+
+    /// Copies an image in staging and publishes it by rename; the second caller waits and gets the first's.
+    public func installImage(
+        _ id: TemplateID, from image: DiskImage, progress: ProgressHandler?
+    ) async throws -> StoredImage { try await pool.installImage(id, from: image, progress: progress) }
+
+    /// Has the disk made in the host's mount of the export, checks it, and publishes it by rename.
+    public func createDisk(
+        _ id: VolumeID, over image: TemplateID, size: ByteCount?, make: (DiskOverlay) async throws -> Void
+    ) async throws -> DiskOverlay {
+        let mount = try await mounter.mount(export, for: self.id)
+        try await require(mount)
+        return try await pool.createDisk(id, over: image, size: size, seenAt: mount.directory, make: make)
     }
 
     /// Undoes the mount ``hostPath(of:)`` made.

@@ -2,9 +2,9 @@ import FileTree
 import Foundation
 import LXCCore
 
-/// What `.lxc/objects/<uuid>.json` says of a directory.
+/// What `.lxc/objects/<uuid>.json` says of a directory, or of a disk's file.
 struct ObjectRecord: Codable {
-    enum Kind: String, Codable { case template, volume }
+    enum Kind: String, Codable { case template, volume, image, disk }
 
     /// The version this code writes. A record of a later version is read as far as its known fields go.
     static let currentVersion = 1
@@ -20,20 +20,39 @@ struct ObjectRecord: Codable {
     /// What the directory is compared with, where the place does not hold all of the tree.
     var held: Held?
 
+    /// The SHA-256 of an image.
+    var sha256: String?
+
     /// The part of a tree that a place holds.
     struct Held: Codable {
         var digest: TreeDigest?
         var without: [TreeDigest.Part]
     }
 
-    /// The record of a template just unpacked.
-    init(_ kind: Kind, _ summary: TreeSummary) {
+    private init(_ kind: Kind, entries: UInt64, logicalBytes: UInt64) {
         self.kind = kind
         // Whole seconds: what is returned now equals what is read back later.
         created = Date(timeIntervalSince1970: Date().timeIntervalSince1970.rounded(.down))
+        self.entries = entries
+        self.logicalBytes = logicalBytes
+    }
+
+    /// The record of a template just unpacked.
+    init(_ kind: Kind, _ summary: TreeSummary) {
+        self.init(kind, entries: summary.counts.total, logicalBytes: summary.logicalBytes)
         digest = summary.digest
-        entries = summary.counts.total
-        logicalBytes = summary.logicalBytes
+    }
+
+    /// The record of an image just copied.
+    init(imageOf virtualSize: UInt64, sha256: String) {
+        self.init(.image, entries: 1, logicalBytes: virtualSize)
+        self.sha256 = sha256
+    }
+
+    /// The record of a disk just made.
+    init(diskOver image: TemplateID, virtualSize: UInt64) {
+        self.init(.disk, entries: 1, logicalBytes: virtualSize)
+        template = image
     }
 
     /// The record of a volume just cloned. A clone has the digest of its template; what the copy did not count, as a
@@ -58,6 +77,32 @@ struct ObjectRecord: Codable {
         StoredVolume(
             id: id, template: template, idMap: idMap, entries: entries, logicalSize: ByteCount(logicalBytes),
             created: created)
+    }
+}
+
+extension ObjectRecord.Kind {
+    /// Whether others are made of it.
+    var isBase: Bool { self == .template || self == .image }
+
+    /// What messages call one.
+    var article: String {
+        switch self {
+        case .template: "a template"
+        case .volume: "a volume"
+        case .image: "a disk image"
+        case .disk: "a disk"
+        }
+    }
+}
+
+extension ObjectRecord {
+    func image(_ id: TemplateID) -> StoredImage {
+        StoredImage(id: id, virtualSize: ByteCount(logicalBytes), sha256: sha256 ?? "", created: created)
+    }
+
+    /// Nil for a record that names no image.
+    func disk(_ id: VolumeID) -> StoredDisk? {
+        template.map { StoredDisk(id: id, image: $0, virtualSize: ByteCount(logicalBytes), created: created) }
     }
 }
 

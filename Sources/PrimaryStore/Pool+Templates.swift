@@ -43,11 +43,24 @@ extension Pool {
     /// The template of that id, or nil; a directory without a record is adopted.
     func installed(_ id: TemplateID) async throws -> StoredTemplate? {
         guard try await isThere(id) else { return nil }
-        guard let record = try await record(id) else { return StoredTemplate(id: id) }
-        guard record.kind == .template else {
-            throw LXCError(.alreadyExists, "\(id) is a volume of pool \(files), not a template")
+        guard let record = try await record(id) else {
+            guard try await isTree(id) else { throw foreignFile(id) }
+            return StoredTemplate(id: id)
         }
+        guard record.kind == .template else { throw other(record, id, "a template of containers") }
         return record.template(id)
+    }
+
+    /// The error for a name that something else has.
+    func other(_ record: ObjectRecord, _ id: Identifier<some Any>, _ wanted: String) -> LXCError {
+        LXCError(.alreadyExists, "\(id) is \(record.kind.article) of pool \(files), not \(wanted)")
+    }
+
+    /// The error for a file that has no record.
+    func foreignFile(_ id: Identifier<some Any>) -> LXCError {
+        LXCError(
+            .alreadyExists,
+            "\(files)/\(id) is a file that this package did not make; look whose it is, or take another UUID")
     }
 
     private static func check(_ digest: TreeDigest?, against expected: TreeDigest?, of what: String) throws {
@@ -58,12 +71,16 @@ extension Pool {
     /// Takes a template away by rename, then removes it.
     func deleteTemplate(_ id: TemplateID) async throws {
         try await files.hold(StoreLayout.lock(id)) { lock in
-            guard try await installed(id) != nil else { return }
-            let dependents = try await contents().volumes.filter { $0.template == id }
+            guard try await isThere(id) else { return }
+            if try await record(id)?.kind != .image { _ = try await installed(id) }
+            let contents = try await contents()
+            let dependents =
+                contents.volumes.filter { $0.template == id }.map(\.id)
+                + contents.disks.filter { $0.image == id }.map(\.id)
             guard dependents.isEmpty else {
                 throw LXCError(
                     .inUse,
-                    "template \(id) is the base of \(dependents.count) volumes, of \(dependents[0].id) among "
+                    "template \(id) is the base of \(dependents.count) volumes, of \(dependents[0]) among "
                         + "them; delete those first")
             }
             try await discard(id, under: lock)
@@ -94,7 +111,9 @@ extension Pool {
             guard try await isThere(id) else {
                 throw LXCError(.notFound, "template \(id) is not installed in pool \(files)")
             }
-            guard let record = try await record(id), record.kind == .template,
+            let record = try await record(id)
+            if record?.kind == .image { return try await verifyImage(id, sha256: record?.sha256, progress: progress) }
+            guard let record, record.kind == .template,
                 let digest = record.held?.digest ?? record.digest
             else {
                 throw LXCError(

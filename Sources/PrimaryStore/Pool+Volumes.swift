@@ -9,7 +9,7 @@ extension Pool {
     ) async throws -> StoredVolume {
         try await files.hold(StoreLayout.lock(id)) { lock in
             guard try await !isThere(id) else {
-                throw LXCError(.alreadyExists, "there is a directory \(id) in pool \(files) already")
+                throw LXCError(.alreadyExists, "there is something named \(id) in pool \(files) already")
             }
             try await requireInstalled(template)
             // Shared with other clones; who deletes the template waits for all of them, and then sees their volumes.
@@ -43,9 +43,11 @@ extension Pool {
     func deleteVolume(_ id: VolumeID) async throws {
         try await files.hold(StoreLayout.lock(id)) { lock in
             guard try await isThere(id) else { return }
-            guard try await record(id)?.kind != .template else {
-                throw LXCError(.invalidArgument, "\(id) is a template of pool \(files), not a volume")
+            let record = try await record(id)
+            if let record, record.kind.isBase {
+                throw LXCError(.invalidArgument, "\(id) is \(record.kind.article) of pool \(files), not a volume")
             }
+            if record == nil, try await !isTree(id) { throw foreignFile(id) }
             if let lease = try await lease(on: id), try await !lease.hasEnded(at: files.now()) { throw lease.conflict }
             try await discard(id, under: lock)
             logger.info("deleted volume", metadata: ["pool": "\(self.id)", "volume": "\(id)"])
@@ -54,9 +56,14 @@ extension Pool {
 
     /// The volume's record, or nil where there is none.
     ///
-    /// - Throws: `LXCError` `notFound` without that volume, `unsafe` when its root is none to start a container from.
+    /// - Throws: `LXCError` `notFound` without that volume, `unsafe` when its root is none to start a container from, or the
+    ///   disk names another file.
     func requireSafeVolume(_ volume: VolumeID) async throws -> ObjectRecord? {
         let record = try await requireVolume(volume)
+        if record?.kind == .disk {
+            try await requireSafeDisk(volume)
+            return record
+        }
         try await files.tree(StoreLayout.object(volume)).requireSafeRoot(pool: threads)
         return record
     }
@@ -64,7 +71,9 @@ extension Pool {
     @discardableResult
     func requireVolume(_ volume: VolumeID) async throws -> ObjectRecord? {
         let record = try await isThere(volume) ? record(volume) : nil
-        guard try await isThere(volume), record?.kind != .template else {
+        // A file without a record is somebody else's.
+        let isVolume = if let record { !record.kind.isBase } else { try await isTree(volume) }
+        guard isVolume, try await isThere(volume) else {
             throw LXCError(.notFound, "there is no volume \(volume) in pool \(files)")
         }
         return record

@@ -61,24 +61,39 @@ struct Pool: Sendable {
         return StoreCapacity(total: ByteCount(total), available: ByteCount(available))
     }
 
-    /// The directories named by a UUID, and what is known of them.
+    /// What is named by a UUID, and what is known of it.
     func contents() async throws -> StoreContents {
         var contents = StoreContents()
         for name in try await files.list("") {
             guard let id = try? VolumeID(parsing: name), id.description == name, try await isThere(id) else { continue }
             let template = TemplateID(id.uuid)
-            let record = try await record(id)
-            // A deletion takes the directory first: what is gone by now says nothing by having no record.
+            guard let record = try await record(id) else {
+                // A deletion takes the directory first: what is gone by now says nothing by having no record. A file
+                // without one is somebody else's.
+                if try await isTree(id) { contents.volumes.append(StoredVolume(id: id)) }
+                continue
+            }
             guard try await isThere(id) else { continue }
-            switch record?.kind {
-            case .template: contents.templates.append(record?.template(template) ?? StoredTemplate(id: template))
-            case .volume, nil: contents.volumes.append(record?.volume(id) ?? StoredVolume(id: id))
+            switch record.kind {
+            case .template: contents.templates.append(record.template(template))
+            case .volume: contents.volumes.append(record.volume(id))
+            case .image: contents.images.append(record.image(template))
+            case .disk: contents.disks += [record.disk(id)].compactMap(\.self)
             }
         }
         return contents
     }
 
+    /// Whether there is something of that name: a directory, or the file of a disk or an image.
     func isThere(_ id: Identifier<some Any>) async throws -> Bool {
+        switch try await files.kind(of: StoreLayout.object(id)) {
+        case .directory, .file: true
+        case .other, nil: false
+        }
+    }
+
+    /// Whether there is a directory of that name.
+    func isTree(_ id: Identifier<some Any>) async throws -> Bool {
         try await files.isDirectory(StoreLayout.object(id))
     }
 
@@ -103,22 +118,30 @@ struct Pool: Sendable {
         do {
             try Task.checkCancellation()
             let (record, manifest) = try await describe(summary, staged)
-            // Another's record is not overwritten, nor is anything published beside it.
-            for lock in locks { try await lock.confirm() }
-            if let manifest { try await files.write(Array(manifest.text), to: StoreLayout.manifest(id)) }
-            try await files.write(ControlFile.encode(record), to: StoreLayout.record(id))
-            for lock in locks { try await lock.confirm() }
-            do {
-                try await files.publish(path, as: StoreLayout.object(id))
-            } catch {
-                // What has the name instead is not what the record says.
-                await discardRecord(id)
-                throw error
-            }
+            try await publish(path, as: id, record, manifest, under: locks)
             return record
         } catch {
             // In a task of its own: the caller's cancellation must not keep the leftovers from being removed.
             await Task { [threads] in try? await staged.remove(pool: threads) }.value
+            throw error
+        }
+    }
+
+    /// Gives what was built its record and its name.
+    func publish(
+        _ staged: String, as id: Identifier<some Any>, _ record: ObjectRecord, _ manifest: TreeManifest? = nil,
+        under locks: [StoreLock]
+    ) async throws {
+        // Another's record is not overwritten, nor is anything published beside it.
+        for lock in locks { try await lock.confirm() }
+        if let manifest { try await files.write(Array(manifest.text), to: StoreLayout.manifest(id)) }
+        try await files.write(ControlFile.encode(record), to: StoreLayout.record(id))
+        for lock in locks { try await lock.confirm() }
+        do {
+            try await files.publish(staged, as: StoreLayout.object(id))
+        } catch {
+            // What has the name instead is not what the record says.
+            await discardRecord(id)
             throw error
         }
     }

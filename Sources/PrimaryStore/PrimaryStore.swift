@@ -72,10 +72,10 @@ public protocol PrimaryStore: Sendable {
     /// - Throws: `LXCError` `inUse` while it is leased, `io`.
     func deleteVolume(_ id: VolumeID) async throws
 
-    /// The directory on this host in which the volume's root is, for a container to be started from.
+    /// The directory on this host in which the volume's root is, for a container to be started from; of a disk its file.
     ///
     /// - Throws: `LXCError` `notFound`, `unavailable`; `unsafe` when the container put links in the place of
-    ///   directories the host mounts on (`dev`, `proc`, `sys`, `run`).
+    ///   directories the host mounts on (`dev`, `proc`, `sys`, `run`), or a disk refers to another file for its contents.
     func hostPath(of volume: VolumeID) async throws -> String
 
     /// The volume's root, to change files in it while nobody runs from it.

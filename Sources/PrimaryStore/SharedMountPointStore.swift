@@ -9,7 +9,7 @@ public import Logging
 ///
 /// `<path>/<uuid>/` are the templates and volumes; `<path>/.lxc/` holds what this package knows of them. Hosts exclude
 /// each other by locks of the file system (fcntl), which cluster file systems and NFS carry between them.
-public struct SharedMountPointStore: PrimaryStore {
+public struct SharedMountPointStore: DiskStore {
     /// The store's directory.
     public let path: String
 
@@ -70,15 +70,18 @@ public struct SharedMountPointStore: PrimaryStore {
     /// Takes a volume away by rename, then removes it.
     public func deleteVolume(_ id: VolumeID) async throws { try await pool.deleteVolume(id) }
 
-    /// The volume's directory itself, checked to be one a container can be started from.
+    /// The volume's directory itself, checked to be one a container can be started from; of a disk its file.
     public func hostPath(of volume: VolumeID) async throws -> String {
-        let isMapped = try await pool.requireSafeVolume(volume)?.idMap != nil
+        let record = try await pool.requireSafeVolume(volume)
         let path = "\(path)/\(StoreLayout.object(volume))"
-        if isMapped { try await pool.threads.run { _ in try Self.requirePassage(to: path) } }
+        if record?.idMap != nil || record?.kind == .disk {
+            try await pool.threads.run { _ in try Self.requirePassage(to: path) }
+        }
         return path
     }
 
-    /// The root of an unprivileged container is nobody on the host: it comes to its files only where everybody may pass.
+    /// The root of an unprivileged container is nobody on the host, and a virtual machine is run by a user of no rights:
+    /// both come to their files only where everybody may pass.
     private static func requirePassage(to path: String) throws {
         var directory = path[...]
         while let slash = directory.lastIndex(of: "/"), slash > directory.startIndex {
@@ -90,9 +93,22 @@ public struct SharedMountPointStore: PrimaryStore {
             guard status.st_mode & 0o001 != 0 else {
                 throw LXCError(
                     .permissionDenied,
-                    "an unprivileged container cannot come to its root through \(directory); chmod o+x that directory")
+                    "neither an unprivileged container nor a virtual machine can come to its files through \(directory); chmod "
+                        + "o+x that directory")
             }
         }
+    }
+
+    /// Copies an image in staging and publishes it by rename; the second caller waits and gets the first's.
+    public func installImage(
+        _ id: TemplateID, from image: DiskImage, progress: ProgressHandler?
+    ) async throws -> StoredImage { try await pool.installImage(id, from: image, progress: progress) }
+
+    /// Has the disk made in staging, checks it, and publishes it by rename.
+    public func createDisk(
+        _ id: VolumeID, over image: TemplateID, size: ByteCount?, make: (DiskOverlay) async throws -> Void
+    ) async throws -> DiskOverlay {
+        try await pool.createDisk(id, over: image, size: size, seenAt: path, make: make)
     }
 
     /// Writes the lease, which appears whole and for one holder only.

@@ -63,11 +63,20 @@ public struct StoreContents: Hashable, Sendable, Codable {
     public var templates: [StoredTemplate]
     /// The volumes, ordered by id. A directory without a record, made by CloudStack or by hand, is listed here.
     public var volumes: [StoredVolume]
+    /// The disk images, ordered by id. Files this package did not make are not listed.
+    public var images: [StoredImage]
+    /// The disks of virtual machines, ordered by id.
+    public var disks: [StoredDisk]
 
-    /// Takes both lists.
-    public init(templates: [StoredTemplate] = [], volumes: [StoredVolume] = []) {
+    /// Takes the lists.
+    public init(
+        templates: [StoredTemplate] = [], volumes: [StoredVolume] = [], images: [StoredImage] = [],
+        disks: [StoredDisk] = []
+    ) {
         self.templates = templates
         self.volumes = volumes
+        self.images = images
+        self.disks = disks
     }
 }
 

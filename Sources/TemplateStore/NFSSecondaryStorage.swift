@@ -89,7 +89,10 @@ public struct NFSSecondaryStorage: TemplateStore {
     /// The template's tar, read from the server piece by piece.
     public func contents(of key: TemplateKey) async throws -> any TreeOrigin { try await shelf().contents(of: key) }
 
-    /// Reads the tar to its end and compares its bytes and its tree with what was registered.
+    /// The template's disk image.
+    public func image(of key: TemplateKey) async throws -> DiskImage { try await shelf().image(of: key) }
+
+    /// Reads the file to its end and compares its bytes, and the tree of a tar, with what was registered.
     public func verify(_ key: TemplateKey, progress: ProgressHandler?) async throws {
         try await shelf().verify(key, progress: progress)
     }

@@ -33,28 +33,42 @@ public struct TemplateKey: Hashable, Sendable, Codable, Comparable, CustomString
     public static func < (left: Self, right: Self) -> Bool { (left.account, left.id) < (right.account, right.id) }
 }
 
-/// A template on secondary storage: a plain tar and what `template.properties` says of it.
+/// A template on secondary storage: a plain tar, or a disk image, and what `template.properties` says of it.
 public struct Template: Hashable, Sendable, Codable {
+    /// What a template is, by CloudStack's names.
+    public enum Format: String, Hashable, Sendable, Codable, CaseIterable {
+        /// A root file system, for containers.
+        case tar
+        /// A disk image, for system VMs.
+        case qcow2
+    }
+
     /// Where it is.
     public var key: TemplateKey
     /// CloudStack's unique name.
     public var name: String
     /// CloudStack's display text.
     public var description: String
-    /// The tar's file name, `<uuid>.tar`.
+    /// What it is.
+    public var format: Format
+    /// The file's name, `<uuid>.tar` or `<uuid>.qcow2`.
     public var fileName: String
-    /// The tar's size.
+    /// The file's size.
     public var size: ByteCount
+    /// The size of the disk in an image; of a tar its own.
+    public var virtualSize: ByteCount
     /// Whether every account may use it.
     public var isPublic: Bool
-    /// The digest of the tree inside; nil for a template this package did not register.
+    /// The digest of the tree inside; nil for a disk image, and for a template this package did not register.
     public var digest: TreeDigest?
 
-    /// Takes everything.
+    /// Takes everything; a tar, unless it says otherwise.
     public init(
-        key: TemplateKey, name: String, description: String, fileName: String, size: ByteCount, isPublic: Bool,
-        digest: TreeDigest?
+        key: TemplateKey, name: String, description: String, format: Format = .tar, fileName: String,
+        size: ByteCount, virtualSize: ByteCount? = nil, isPublic: Bool, digest: TreeDigest?
     ) {
+        self.format = format
+        self.virtualSize = virtualSize ?? size
         self.key = key
         self.name = name
         self.description = description

@@ -6,9 +6,9 @@ import LXCCore
 struct TemplateProperties {
     static let fileName = "template.properties"
 
-    /// The keys of this package: the digest of the tree inside, the checksum of the tar, and what was asked for.
+    /// The keys of this package: the digest of the tree inside, the checksum of the file, and what was asked for.
     private static let digestKey = "lxc.tree.digest"
-    private static let tarChecksumKey = "lxc.tar.checksum"
+    private static func checksumKey(_ format: Template.Format) -> String { "lxc.\(format.rawValue).checksum" }
     private static let registrationKey = "lxc.registration"
 
     private(set) var properties: JavaProperties
@@ -17,36 +17,41 @@ struct TemplateProperties {
     init(parsing bytes: [UInt8]) throws { properties = try JavaProperties(parsing: bytes) }
 
     /// The properties of a template registered here, with every key CloudStack needs.
-    init(_ template: Template, checksum: Checksum?, tarChecksum: Checksum, registration: String) {
-        let size = String(template.size.bytes)
+    init(_ template: Template, checksum: Checksum?, fileChecksum: Checksum, registration: String) {
+        let (size, virtualSize) = (String(template.size.bytes), String(template.virtualSize.bytes))
+        let format = template.format.rawValue
         let values = [
             ("filename", template.fileName), ("id", String(template.key.id)), ("public", String(template.isPublic)),
             ("uniquename", template.name), ("description", template.description),
-            ("checksum", checksum?.description ?? ""), ("hvm", "false"), ("size", size), ("virtualsize", size),
-            ("tar", "true"), ("tar.filename", template.fileName), ("tar.size", size), ("tar.virtualsize", size),
+            ("checksum", checksum?.description ?? ""), ("hvm", String(template.format == .qcow2)), ("size", size),
+            ("virtualsize", virtualSize), (format, "true"), ("\(format).filename", template.fileName),
+            ("\(format).size", size), ("\(format).virtualsize", virtualSize),
         ]
         properties = JavaProperties()
         for (key, value) in values { properties[key] = value }
         properties[Self.digestKey] = template.digest?.description
-        properties[Self.tarChecksumKey] = tarChecksum.description
+        properties[Self.checksumKey(template.format)] = fileChecksum.description
         properties[Self.registrationKey] = registration
     }
 
     /// The fingerprint of the request that made the template; nil where this package did not.
     var registration: String? { properties[Self.registrationKey] }
 
-    /// The checksum of the tar; nil where this package did not store it.
+    /// What the template is; the first of its formats, where there are several.
+    private var format: Template.Format? { Template.Format.allCases.first { properties[$0.rawValue] == "true" } }
+
+    /// The SHA-256 of the template's file; nil where this package did not store it.
     ///
     /// - Throws: `LXCError` `corrupt`.
-    func tarChecksum(_ key: TemplateKey) throws -> Checksum? {
-        guard let text = properties[Self.tarChecksumKey] else { return nil }
+    func fileChecksum(_ key: TemplateKey) throws -> Checksum? {
+        guard let name = format.map(Self.checksumKey), let text = properties[name] else { return nil }
         do {
             let checksum = try Checksum(parsing: text)
             guard checksum.algorithm == .sha256 else { throw LXCError(.invalidArgument, "it is not of SHA-256") }
             return checksum
         } catch {
             throw LXCError(
-                .corrupt, "template \(key) has a bad \(Self.tarChecksumKey) in its \(Self.fileName)", cause: error)
+                .corrupt, "template \(key) has a bad \(name) in its \(Self.fileName)", cause: error)
         }
     }
 
@@ -54,9 +59,10 @@ struct TemplateProperties {
     ///
     /// - Throws: `LXCError` `corrupt` naming the key.
     func checkConsistency(_ key: TemplateKey) throws {
+        let format = format?.rawValue ?? ""
         let pairs = [
-            ("id", String(key.id)), ("filename", properties["tar.filename"]), ("size", properties["tar.size"]),
-            ("virtualsize", properties["tar.virtualsize"]),
+            ("id", String(key.id)), ("filename", properties["\(format).filename"]),
+            ("size", properties["\(format).size"]), ("virtualsize", properties["\(format).virtualsize"]),
         ]
         for (name, expected) in pairs {
             guard let found = properties[name], let expected, found != expected else { continue }
@@ -74,21 +80,22 @@ struct TemplateProperties {
     ///
     /// - Throws: `LXCError` `corrupt` naming the key that is missing or wrong.
     func template(_ key: TemplateKey) throws -> Template {
-        guard properties["tar"] == "true" else {
-            throw LXCError(.corrupt, "template \(key) has no tar=true: it is not in tar format")
+        guard let format else {
+            throw LXCError(.corrupt, "template \(key) has no tar=true or qcow2=true: it is in neither format")
         }
-        let fileName = try required("tar.filename", of: key)
+        let kind = format.rawValue
+        let fileName = try required("\(kind).filename", of: key)
         // Bytes, not characters: a slash with an accent on it is another character and still a slash.
         let bytes = fileName.utf8
         guard !bytes.contains(UInt8(ascii: "/")), !bytes.contains(0), bytes.first != UInt8(ascii: ".") else {
             throw LXCError(.corrupt, "template \(key) names the file \"\(fileName.escapedForDisplay)\"")
         }
         _ = try positive("virtualsize", of: key)
-        _ = try positive("tar.virtualsize", of: key)
+        let virtualSize = ByteCount(try positive("\(kind).virtualsize", of: key))
         return Template(
             key: key, name: try required("uniquename", of: key), description: properties["description"] ?? "",
-            fileName: fileName, size: ByteCount(try positive("tar.size", of: key)),
-            isPublic: properties["public"] == "true",
+            format: format, fileName: fileName, size: ByteCount(try positive("\(kind).size", of: key)),
+            virtualSize: virtualSize, isPublic: properties["public"] == "true",
             digest: try digest(of: key))
     }
 

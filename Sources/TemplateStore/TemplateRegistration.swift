@@ -11,13 +11,14 @@ public struct TemplateRegistration: Hashable, Sendable {
     /// CloudStack's display text; the name where empty.
     public var description: String
     /// The archive: a path, or a URL of `file`, `nfs`, `http` or `https`. It is a tar, plain, compressed with gzip, bzip2, xz,
-    /// zstd or lz4, or alone in a zip file; recognised by content.
+    /// zstd or lz4, or alone in a zip file; recognised by content. Instead of a tar it may hold a qcow2 image, for system
+    /// VMs.
     ///
     /// A name and password in a URL are sent to its own host alone, and never shown.
     public var source: String
     /// What the archive's bytes must hash to, as they are before anything is unpacked.
     public var checksum: Checksum?
-    /// How large the archive and the plain tar may be; CloudStack's default of 50 GiB.
+    /// How large the archive, the plain tar or image, and the disk in an image may be; CloudStack's default of 50 GiB.
     public var maximumSize: ByteCount
     /// Whether every account may use it.
     public var isPublic: Bool

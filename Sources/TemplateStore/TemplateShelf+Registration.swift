@@ -148,26 +148,33 @@ extension TemplateShelf {
 
     // MARK: The template
 
-    /// Writes the plain tar and its properties, and reads the tar to its end as proof that it is one.
+    /// Writes the plain file and its properties, and reads it as proof that it is what it is: a tar to its end, of a disk
+    /// image the header.
     private func fill(
         _ staged: String, from archive: any StoredFile, _ registration: TemplateRegistration, _ identity: String,
         _ progress: ProgressHandler?
     ) async throws -> Template {
         let milliseconds = Int64(Date().timeIntervalSince1970 * 1000)
-        let fileName = "\(UUID(javaNameBytes: "\(registration.name)\(milliseconds)".utf8).uuidString.lowercased()).tar"
-        let tar = "\(staged)/\(fileName)"
+        let stem = UUID(javaNameBytes: "\(registration.name)\(milliseconds)".utf8).uuidString.lowercased()
+        let tar = "\(staged)/\(stem).tar"
         do {
-            let (size, tarChecksum) = try await store(archive, at: tar, registration, progress)
-            var options = TreeCopyOptions()
-            options.limits = registration.limits
-            options.requiresSafeRoot = true
-            let summary = try await TreeCopy.examine(tree(in: tar), options: options, pool: pool)
-            let template = Template(
+            let (size, checksum) = try await store(archive, at: tar, registration, progress)
+            var template = Template(
                 key: registration.key, name: registration.name, description: registration.displayText,
-                fileName: fileName, size: ByteCount(size), isPublic: registration.isPublic,
-                digest: summary.digest)
+                fileName: "\(stem).tar", size: ByteCount(size), isPublic: registration.isPublic, digest: nil)
+            if let header = try await imageHeader(of: tar, registration) {
+                template.format = .qcow2
+                template.fileName = "\(stem).qcow2"
+                template.virtualSize = ByteCount(header.virtualSize)
+                try await files.publish(tar, as: "\(staged)/\(template.fileName)")
+            } else {
+                var options = TreeCopyOptions()
+                options.limits = registration.limits
+                options.requiresSafeRoot = true
+                template.digest = try await TreeCopy.examine(tree(in: tar), options: options, pool: pool).digest
+            }
             let properties = TemplateProperties(
-                template, checksum: registration.checksum, tarChecksum: tarChecksum, registration: identity)
+                template, checksum: registration.checksum, fileChecksum: checksum, registration: identity)
             try await files.write(properties.bytes, to: "\(staged)/\(TemplateProperties.fileName)", mode: 0o644)
             return template
         } catch let error as LXCError {
@@ -176,7 +183,18 @@ extension TemplateShelf {
         }
     }
 
-    /// Makes the plain tar of an archive, durably.
+    /// The header of a disk image that can be a template by itself; nil for what is no qcow2 image.
+    private func imageHeader(of path: String, _ registration: TemplateRegistration) async throws -> QcowHeader? {
+        let file = files.file(path)
+        return try await pool.run { _ in
+            guard let header = try QcowHeader.read(file) else { return nil }
+            try header.requireBase(
+                registration.source.escapedForDisplay, maximumSize: registration.maximumSize.bytes)
+            return header
+        }
+    }
+
+    /// Makes the plain tar or image of an archive, durably.
     private func store(
         _ archive: any StoredFile, at path: String, _ registration: TemplateRegistration, _ progress: ProgressHandler?
     ) async throws -> (size: UInt64, checksum: Checksum) {

@@ -125,7 +125,24 @@ struct TemplateShelf: Sendable {
 
     /// The template's tar.
     func contents(of key: TemplateKey) async throws -> any TreeOrigin {
-        tree(in: "\(Self.directory(key))/\(try await read(key).template(key).fileName)")
+        let template = try await read(key).template(key)
+        guard template.format == .tar else {
+            throw LXCError(
+                .invalidArgument, "template \(key) is a disk image, of which system VMs are made and no containers")
+        }
+        return tree(in: "\(Self.directory(key))/\(template.fileName)")
+    }
+
+    /// The template's disk image.
+    func image(of key: TemplateKey) async throws -> DiskImage {
+        let properties = try await read(key)
+        let template = try properties.template(key)
+        guard template.format == .qcow2 else {
+            throw LXCError(
+                .invalidArgument, "template \(key) is a tar, of which containers are made and no system VMs")
+        }
+        return DiskImage(
+            files.file("\(Self.directory(key))/\(template.fileName)"), sha256: try properties.fileChecksum(key)?.digits)
     }
 
     /// The tree in a tar.
@@ -133,11 +150,12 @@ struct TemplateShelf: Sendable {
 
     // MARK: Upkeep
 
-    /// Reads the tar to its end and compares its bytes and its tree with what was registered.
+    /// Reads the file to its end and compares its bytes, and the tree of a tar, with what was registered.
     func verify(_ key: TemplateKey, progress: ProgressHandler?) async throws {
         let properties = try await read(key)
         try properties.checkConsistency(key)
         let template = try properties.template(key)
+        if template.format == .qcow2 { return try await verifyImage(template, progress) }
         let tar = "\(Self.directory(key))/\(template.fileName)"
         let summary = try await TreeCopy.examine(tree(in: tar), pool: pool, progress: progress)
         guard template.digest == nil || template.digest == summary.digest else {
@@ -146,12 +164,29 @@ struct TemplateShelf: Sendable {
                 "template \(key) has the tree digest \(summary.digest?.description ?? "-"), not the registered "
                     + (template.digest?.description ?? "-"))
         }
-        guard let registered = try properties.tarChecksum(key) else { return }
+        guard let registered = try properties.fileChecksum(key) else { return }
         let file = files.file(tar)
         let found = try await pool.run { try Checksum.compute(.sha256, of: file, $0) }
         guard found == registered else {
             throw LXCError(
                 .corrupt, "the tar of template \(key) has the checksum \(found), not the registered \(registered)")
+        }
+    }
+
+    private func verifyImage(_ template: Template, _ progress: ProgressHandler?) async throws {
+        let image = try await image(of: template.key)
+        try await pool.run { cancellation in
+            guard let header = try QcowHeader.read(image.file) else {
+                throw LXCError(.corrupt, "template \(template.key) is no qcow2 image")
+            }
+            try header.requireBase("template \(template.key)")
+            guard header.virtualSize == template.virtualSize.bytes else {
+                throw LXCError(
+                    .corrupt,
+                    "template \(template.key) is a disk of \(header.virtualSize) bytes; its properties say "
+                        + "\(template.virtualSize.bytes)")
+            }
+            try image.verify(cancellation, progress: progress)
         }
     }
 

@@ -1,12 +1,13 @@
 public import FileTree
 public import LXCCore
 
-/// Where templates are kept as tar archives: CloudStack's secondary storage.
+/// Where templates are kept, as tar archives and disk images: CloudStack's secondary storage.
 ///
 /// Check a conforming type of your own with `TemplateStoreConformance` of the LXCTesting product.
 public protocol TemplateStore: Sendable {
     /// Stores a template: fetches the archive, checks its checksum, unpacks its compression, reads the tree inside to its
-    /// end, and only then makes it visible.
+    /// end, and only then makes it visible. What turns out to be a qcow2 image is stored as a template of system VMs; one
+    /// that needs another file, a backing file or an external data file, is refused as `unsafe`.
     ///
     /// Of several registrations of the same at once, in this program or others, one does the work and the others wait for
     /// its template.
@@ -33,8 +34,14 @@ public protocol TemplateStore: Sendable {
 
     /// The tree inside, to be unpacked by a primary store.
     ///
-    /// - Throws: as ``template(_:)``.
+    /// - Throws: as ``template(_:)``; `LXCError` `invalidArgument` when it is a disk image.
     func contents(of key: TemplateKey) async throws -> any TreeOrigin
+
+    /// The disk image, to be copied by a primary store.
+    ///
+    /// - Throws: as ``template(_:)``; `LXCError` `invalidArgument` when it is no disk image, `unsupported` for a store that
+    ///   keeps none.
+    func image(of key: TemplateKey) async throws -> DiskImage
 
     /// Reads a template to its end and compares it with what was registered.
     ///
@@ -45,4 +52,11 @@ public protocol TemplateStore: Sendable {
     ///
     /// - Throws: `LXCError` `io`.
     func delete(_ key: TemplateKey) async throws
+}
+
+extension TemplateStore {
+    /// Refuses: a store need not keep disk images.
+    public func image(of key: TemplateKey) async throws -> DiskImage {
+        throw LXCError(.unsupported, "the store of template \(key) keeps no disk images")
+    }
 }

@@ -54,7 +54,7 @@ struct TestHost: Sendable {
         let primary = try await SharedMountPointStore(path: "\(directory)/primary", logger: logger)
         return LXCHypervisor(
             driver: lxc.driver, primary: primary, templates: lxc.templates, vifs: VifDrivers(standard: vif),
-            hostName: hostName, logger: logger)
+            hostName: hostName, systemVMs: lxc.systemVMs, logger: logger)
     }
 
     private static func open(
@@ -116,11 +116,13 @@ struct TestHost: Sendable {
         let working = try ["staging", "trash", "leases", "locks"].flatMap { folder in
             try FileManager.default.contentsOfDirectory(atPath: "\(control)/\(folder)").map { "\(folder)/\($0)" }
         }
-        return try await working + lxc.primary.contents().volumes.map(\.id.description)
+        let contents = try await lxc.primary.contents()
+        return working + contents.volumes.map(\.id.description) + contents.disks.map(\.id.description)
     }
 
     private func remove() async {
         for container in (try? await lxc.containers()) ?? [] { try? await container.destroy() }
+        for machine in (try? await lxc.listSystemVMs()) ?? [] { try? await machine.destroy() }
         await lxc.close()
         try? await LocalTree(directory).remove()
     }

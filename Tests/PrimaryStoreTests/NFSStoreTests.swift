@@ -48,6 +48,27 @@ struct NFSStoreTests {
         for check in conformance.checks { try await check.run() }
     }
 
+    @Test func diskImagesAreCopiedThereAndKept() async throws {
+        let fixture = try Fixture()
+        let store = try await fixture.store()
+        let directory = try TemporaryDirectory()
+        try directory.write(QcowImage().bytes, to: "image")
+        let id = TemplateID.random()
+        let image = try await store.installImage(id, from: DiskImage(path: directory["image"]), progress: nil)
+        #expect(try await store.contents() == StoreContents(images: [image]))
+        #expect(try await store.verifyTemplate(id, progress: nil).isEmpty)
+        #expect(try await store.collectGarbage() == 0)
+        let path = fixture.scratch("export/\(id)")
+        #expect(try Array(Data(contentsOf: URL(filePath: path))) == QcowImage().bytes)
+        try directory.write(QcowImage(over: "/etc/shadow").bytes, to: "bad")
+        let bad = DiskImage(path: directory["bad"])
+        #expect(await codeThrown { try await store.installImage(.random(), from: bad, progress: nil) } == .unsafe)
+        #expect(try await store.contents() == StoreContents(images: [image]))
+        try await store.deleteTemplate(id)
+        #expect(try await store.contents() == StoreContents())
+        #expect(try await store.collectGarbage() == 0)
+    }
+
     @Test func identityIsKept() async throws {
         let fixture = try Fixture()
         let first = try await fixture.store()

@@ -26,10 +26,10 @@ struct PropertiesTests {
             size: ByteCount(UInt64.random(in: 1 ... .max, using: &random)), isPublic: Bool.random(using: &random),
             digest: Bool.random(using: &random) ? digest : nil)
         let checksum = try Checksum(parsing: "{SHA-256}" + String(repeating: "cd", count: 32))
-        let written = TemplateProperties(template, checksum: nil, tarChecksum: checksum, registration: "r")
+        let written = TemplateProperties(template, checksum: nil, fileChecksum: checksum, registration: "r")
         let read = try TemplateProperties(parsing: written.bytes)
         #expect(try read.template(template.key) == template)
-        #expect(try read.tarChecksum(template.key) == checksum)
+        #expect(try read.fileChecksum(template.key) == checksum)
         #expect(read.registration == "r")
         try read.checkConsistency(template.key)
         #expect(read.bytes == written.bytes)
@@ -42,7 +42,7 @@ struct PropertiesTests {
         let template = Template(
             key: key, name: "a", description: "b", fileName: "c.tar", size: ByteCount(512), isPublic: true, digest: nil)
         let checksum = try Checksum(parsing: "{SHA-256}" + String(repeating: "cd", count: 32))
-        let written = TemplateProperties(template, checksum: nil, tarChecksum: checksum, registration: "r")
+        let written = TemplateProperties(template, checksum: nil, fileChecksum: checksum, registration: "r")
         let text = String(decoding: written.bytes, as: UTF8.self)
         let lines = text.split(separator: "\n").map { $0.hasPrefix("\(name)=") ? "\(name)=7" : $0 }
         let read = try TemplateProperties(parsing: Array(lines.joined(separator: "\n").utf8))

@@ -10,8 +10,10 @@ public enum HostRequirement: String, Sendable {
     case libvirtd
     /// A static busybox is installed.
     case busybox
-    /// QEMU is installed.
+    /// QEMU with libvirt's driver for it is installed.
     case qemu
+    /// A kernel for virtual machines, and what makes a disk that boots it.
+    case guestKernel
     /// nfs-ganesha and rpcbind are installed.
     case nfsServer
     /// debootstrap is installed, which makes the root of a distribution.
@@ -25,14 +27,32 @@ public enum HostRequirement: String, Sendable {
         case .busybox: Self.lacks(["/bin/busybox"], "busybox-static")
         case .nfsServer:
             Self.lacks(["/usr/bin/ganesha.nfsd", "/usr/sbin/rpcbind"], "nfs-ganesha nfs-ganesha-vfs rpcbind")
+        case .qemu:
+            Self.lacks(["/usr/bin/qemu-system-x86_64", "/usr/bin/qemu-img"], "qemu-system-x86 qemu-utils")
+        case .guestKernel:
+            Self.lacks(
+                ["/usr/bin/syslinux", "/usr/bin/mcopy", "/usr/sbin/mkfs.vfat", "/usr/sbin/qemu-ga"],
+                "syslinux mtools dosfstools qemu-guest-agent")
+                ?? (access("\(GuestKernel.directory)/vmlinuz", R_OK) == 0
+                    ? nil : "needs Scripts/guest-kernel to be run")
         case .debootstrap: Self.lacks(["/usr/sbin/debootstrap"], "debootstrap")
-        case .qemu: Self.lacks(["/usr/bin/qemu-system-x86_64"], "qemu-system-x86")
         }
     }
 
     private static func lacks(_ files: [String], _ package: String) -> String? {
         files.contains { access($0, X_OK) != 0 } ? "needs the package \(package)" : nil
     }
+}
+
+/// The kernel that virtual machines of the tests run: `Scripts/guest-kernel` makes it.
+public enum GuestKernel {
+    /// Holds `vmlinuz` and `modules/NAME.ko`.
+    public static let directory: String = {
+        let environment = ProcessInfo.processInfo.environment
+        if let given = environment["GUEST_KERNEL_CACHE"] { return given }
+        let cache = environment["XDG_CACHE_HOME"] ?? "\(environment["HOME"] ?? "/root")/.cache"
+        return "\(cache)/lxc-hypervisor/guest-kernel"
+    }()
 }
 
 extension Trait where Self == ConditionTrait {

@@ -17,9 +17,9 @@ package enum JSONFile {
         }
     }
 
-    /// Reads a container's specification.
-    package static func specification(_ path: String) throws -> ContainerSpecification {
-        try read(ContainerSpecification.self, "specification", from: path)
+    /// Reads the specification of a container or of a system VM.
+    package static func specification<Specification: Decodable>(_ path: String) throws -> Specification {
+        try read(Specification.self, "specification", from: path)
     }
 
     /// What keeps the data from being JSON at all; the decoder itself says neither what nor where.

@@ -22,36 +22,51 @@ struct ContainerConsole: AsyncParsableCommand {
                     .invalidState,
                     "container \(container.name) does not run; `lxcctl container start \(container.name)` starts it")
             }
-            let console = try await container.openConsole()
-            let terminal = RawTerminal()
-            if terminal != nil { say("connected to \(container.name); Ctrl-] detaches") }
-            let sizes = terminal.map { _ in
-                RawTerminal.watchSize { size in Task { try? await container.resizeConsole(to: size) } }
+            try await ConsoleSession(name: container.name, seconds: seconds).run(container.openConsole()) { size in
+                // A console without a size of its own is still one.
+                try? await container.resizeConsole(to: size)
             }
-            // A console without a size of its own is still one.
-            if terminal != nil { try? await container.resizeConsole(to: RawTerminal.size) }
-            defer {
-                sizes?.cancel()
-                terminal?.restore()
-                if terminal != nil { say("disconnected from \(container.name)") }
-            }
-            let input = forwardInput(to: console, detachable: terminal != nil)
-            let timer = seconds.map { seconds in
-                Task {
-                    try await Task.sleep(for: .seconds(seconds))
-                    await console.close()
-                }
-            }
-            defer {
-                input.cancel()
-                timer?.cancel()
-            }
-            for try await bytes in console.output {
-                // Whoever reads this output may have gone.
-                try FileHandle.standardOutput.write(contentsOf: Data(bytes))
-            }
-            await console.close()
         }
+    }
+}
+
+/// This program's terminal, or its input and output, at a guest's console.
+struct ConsoleSession {
+    let name: ContainerName
+    /// After which it ends.
+    let seconds: Double?
+
+    /// Runs until the guest ends, the person detaches, or the time is over; `resize` hears of the terminal's size.
+    func run(
+        _ console: any GuestConsole, resize: (@Sendable (TerminalSize) async -> Void)? = nil
+    ) async throws {
+        let terminal = RawTerminal()
+        if terminal != nil { say("connected to \(name); Ctrl-] detaches") }
+        let sizes = terminal.flatMap { _ in
+            resize.map { resize in RawTerminal.watchSize { size in Task { await resize(size) } } }
+        }
+        if terminal != nil { await resize?(RawTerminal.size) }
+        defer {
+            sizes?.cancel()
+            terminal?.restore()
+            if terminal != nil { say("disconnected from \(name)") }
+        }
+        let input = forwardInput(to: console, detachable: terminal != nil)
+        let timer = seconds.map { seconds in
+            Task {
+                try await Task.sleep(for: .seconds(seconds))
+                await console.close()
+            }
+        }
+        defer {
+            input.cancel()
+            timer?.cancel()
+        }
+        for try await bytes in console.output {
+            // Whoever reads this output may have gone.
+            try FileHandle.standardOutput.write(contentsOf: Data(bytes))
+        }
+        await console.close()
     }
 
     /// Tells the person at the terminal, on lines of its own.

@@ -38,7 +38,8 @@ struct CreateContainer: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let specification = try spec.map { try JSONFile.specification($0) } ?? description.specification(name ?? "")
+        let specification: ContainerSpecification =
+            try spec.map { try JSONFile.specification($0) } ?? description.specification(name ?? "")
         let container = try await host.withHost(common, primary: primary) { host in
             let container = try await withProgress("cloning") {
                 try await host.createContainer(specification, progress: $0)

@@ -12,7 +12,7 @@ struct Lxcctl: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             TreeCommand.self, TemplateCommand.self, PoolCommand.self, VolumeCommand.self, ContainerCommand.self,
-            NICCommand.self, XMLCommand.self, HostCommand.self,
+            NICCommand.self, VMCommand.self, XMLCommand.self, HostCommand.self,
         ])
 }
 

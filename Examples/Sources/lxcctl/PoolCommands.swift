@@ -38,7 +38,7 @@ struct PoolInfo: AsyncParsableCommand {
 
 struct PoolList: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "list", abstract: "Lists a store's templates and volumes.")
+        commandName: "list", abstract: "Lists a store's templates and volumes, disk images and disks.")
 
     @OptionGroup var primary: PrimaryOptions
     @OptionGroup var common: CommonOptions
@@ -52,7 +52,11 @@ struct PoolList: AsyncParsableCommand {
         let volumes = contents.volumes.map {
             [$0.id.description, "volume", $0.logicalSize?.description ?? "-", $0.template?.description ?? "-"]
         }
-        Output.table(["UUID", "KIND", "SIZE", "TEMPLATE"], templates + volumes)
+        let images = contents.images.map { [$0.id.description, "image", $0.virtualSize.description, "-"] }
+        let disks = contents.disks.map {
+            [$0.id.description, "disk", $0.virtualSize.description, $0.image.description]
+        }
+        Output.table(["UUID", "KIND", "SIZE", "TEMPLATE"], templates + volumes + images + disks)
     }
 }
 

@@ -13,7 +13,8 @@ struct TemplateCommand: AsyncParsableCommand {
 private func printFacts(of template: Template) {
     Output.facts([
         ("template", template.key.description), ("name", template.name.escapedForDisplay),
-        ("description", template.description.escapedForDisplay), ("file", template.fileName.escapedForDisplay),
+        ("description", template.description.escapedForDisplay), ("format", template.format.rawValue),
+        ("file", template.fileName.escapedForDisplay),
         ("size", template.size.description), ("public", "\(template.isPublic)"),
         ("digest", template.digest?.description),
     ])
@@ -21,12 +22,14 @@ private func printFacts(of template: Template) {
 
 struct RegisterTemplate: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "register", abstract: "Stores an archive as a template, checked and unpacked to a plain tar.",
+        commandName: "register",
+        abstract: "Stores an archive as a template, checked and unpacked to a plain tar or disk image.",
         discussion: "An interrupted download is resumed by the next registration of the same URL as the same template.")
 
     @Argument(
         help: ArgumentHelp(
-            "A tar archive, plain, compressed or alone in a zip file: a path, or a URL of file, nfs, http or https."))
+            "A tar archive or a qcow2 image, plain, compressed or alone in a zip file: a path, or a URL of file, nfs, http or "
+                + "https."))
     var source: String
     @OptionGroup var secondary: SecondaryOptions
     @Option(help: ArgumentHelp("The account's number.", valueName: "n"))
@@ -156,9 +159,17 @@ struct DeleteTemplate: AsyncParsableCommand {
     }
 }
 
+/// What has a name on primary storage that volumes or disks are made of.
+private protocol Installed: Encodable {
+    var id: TemplateID { get }
+}
+
+extension StoredTemplate: Installed {}
+extension StoredImage: Installed {}
+
 struct InstallTemplate: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "install", abstract: "Unpacks a template on primary storage, once.")
+        commandName: "install", abstract: "Unpacks a template on primary storage, or copies a disk image there, once.")
 
     @OptionGroup var argument: TemplateArgument
     @OptionGroup var primary: PrimaryOptions
@@ -171,9 +182,14 @@ struct InstallTemplate: AsyncParsableCommand {
             driver: LibvirtDriver(kind: .lxc), primary: try await primary.open(argument.common),
             templates: try argument.secondary.open(argument.common), hostName: "", logger: argument.common.logger())
         let id = try uuid.map { try TemplateID(parsing: $0) }
-        let template = try await withProgress("installing") {
-            try await host.installTemplate(key, as: id, progress: $0)
+        switch try await host.templates.template(key).format {
+        case .tar: try await report { try await host.installTemplate(key, as: id, progress: $0) }
+        case .qcow2: try await report { try await host.installSystemTemplate(key, as: id, progress: $0) }
         }
-        if argument.common.json { try Output.json(template) } else { print(template.id) }
+    }
+
+    private func report(_ install: (ProgressHandler?) async throws -> some Installed) async throws {
+        let installed = try await withProgress("installing") { try await install($0) }
+        if argument.common.json { try Output.json(installed) } else { print(installed.id) }
     }
 }

@@ -14,7 +14,7 @@ struct XMLCommand: AsyncParsableCommand {
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
-        let specification = try JSONFile.specification(specification)
+        let specification: ContainerSpecification = try JSONFile.specification(specification)
         let interfaces = try await VifDrivers().plug(specification.nics, of: specification.name)
         let document = try specification.domain(
             root: "\(localPath(primary))/\(specification.volume)", interfaces: interfaces)

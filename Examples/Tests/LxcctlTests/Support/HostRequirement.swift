@@ -10,6 +10,8 @@ enum HostRequirement {
     case libvirtd
     /// A static busybox is installed.
     case busybox
+    /// QEMU and its tools are installed.
+    case qemu
     /// nfs-ganesha and rpcbind are installed.
     case nfsServer
 
@@ -19,6 +21,8 @@ enum HostRequirement {
         case .root: geteuid() == 0 ? nil : "needs root"
         case .libvirtd: Self.lacks(["/usr/sbin/libvirtd", "/usr/lib/libvirt/libvirt_lxc"], "libvirt-daemon-driver-lxc")
         case .busybox: Self.lacks(["/bin/busybox"], "busybox-static")
+        case .qemu:
+            Self.lacks(["/usr/bin/qemu-system-x86_64", "/usr/bin/qemu-img"], "qemu-system-x86 qemu-utils")
         case .nfsServer:
             Self.lacks(["/usr/bin/ganesha.nfsd", "/usr/sbin/rpcbind"], "nfs-ganesha nfs-ganesha-vfs rpcbind")
         }

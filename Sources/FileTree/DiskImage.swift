@@ -1,0 +1,68 @@
+import Crypto
+import Foundation
+package import LXCCore
+
+/// A disk image in qcow2 format, to be copied into a primary store. A value; nothing is opened yet.
+public struct DiskImage: Sendable, CustomStringConvertible {
+    package let file: any StoredFile
+    /// The SHA-256 its bytes must have, in lower-case hexadecimal digits; nil accepts any.
+    public let sha256: String?
+
+    /// Takes a file of this host.
+    public init(path: String, sha256: String? = nil) { self.init(LocalFile(path), sha256: sha256) }
+
+    /// Takes a file, wherever it is.
+    package init(_ file: any StoredFile, sha256: String? = nil) {
+        self.file = file
+        self.sha256 = sha256
+    }
+
+    /// Where the image is.
+    public var description: String { file.description.escapedForDisplay }
+
+    /// Copies the image and makes the copy durable; nothing is left of it when this throws. Blocks.
+    ///
+    /// - Returns: the SHA-256 of what was copied.
+    /// - Throws: `LXCError` `corrupt` when its bytes have another SHA-256 than they must, `notFound`, `io`;
+    ///   `CancellationError`.
+    package func copy(
+        to output: any NewStoredFile, _ cancellation: Cancellation, progress: ProgressHandler?
+    ) throws -> String {
+        do {
+            let digits = try read(cancellation, progress: progress) { try output.write(SharedBytes(copying: $0)) }
+            try output.finish()
+            return digits
+        } catch {
+            output.abandon()
+            throw error
+        }
+    }
+
+    /// Reads the image to its end and compares its bytes with the SHA-256 they must have. Blocks.
+    package func verify(_ cancellation: Cancellation, progress: ProgressHandler?) throws {
+        _ = try read(cancellation, progress: progress) { _ in }
+    }
+
+    private func read(
+        _ cancellation: Cancellation, progress: ProgressHandler?, _ take: (UnsafeRawBufferPointer) throws -> Void
+    ) throws -> String {
+        let file = try file.open()
+        var (hash, reporter, offset) = (SHA256(), ProgressReporter(progress), UInt64(0))
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 16)
+        defer { buffer.deallocate() }
+        while case let count = try file.read(into: buffer, at: offset), count > 0 {
+            try cancellation.check()
+            let bytes = UnsafeRawBufferPointer(rebasing: buffer[..<count])
+            hash.update(bufferPointer: bytes)
+            try take(bytes)
+            offset += UInt64(count)
+            reporter.report(TransferProgress(bytes: offset, totalBytes: file.size))
+        }
+        reporter.finish(TransferProgress(bytes: offset, totalBytes: offset))
+        let digits = hash.finalize().map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+        guard sha256 == nil || sha256 == digits else {
+            throw LXCError(.corrupt, "\(self) has the SHA-256 \(digits), not the expected \(sha256 ?? "")")
+        }
+        return digits
+    }
+}
