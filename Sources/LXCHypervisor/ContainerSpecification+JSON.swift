@@ -44,7 +44,7 @@ extension ContainerSpecification: Codable {
         stopSignal = try values.decodeIfPresent(GuestSignal.self, forKey: .stopSignal)
         restart = try values.decodeIfPresent(ContainerMetadata.RestartPolicy.self, forKey: .restart) ?? restart
         isAutostarted = try values.decodeIfPresent(Bool.self, forKey: .autostart) ?? false
-        consoleLog = try Self.size(.consoleLog, values)
+        consoleLog = try ByteCount(values, .consoleLog)
         nics = NIC.numbered(try values.decodeIfPresent([NIC].self, forKey: .nics) ?? [])
         // null is none; a key that is missing is the default.
         if values.contains(.identity) { identity = try values.decode(GuestIdentity?.self, forKey: .identity) }

@@ -1,5 +1,5 @@
 import Foundation
-package import LXCHypervisor
+import LXCHypervisor
 
 /// Reads a value from a JSON file. What is wrong with it is said in one line that names the file and the key.
 package enum JSONFile {
