@@ -57,7 +57,7 @@ struct SystemVMTests {
                 try await checkPlugging(machine, bridge)
 
                 // The disk keeps what was written to it, and the image has nothing of it.
-                #expect(try await machine.reboot(within: .seconds(60)) == .graceful)
+                #expect(try await machine.reboot(within: .seconds(240)) == .graceful)
                 #expect(try await told(machine, "boots: 2, ").contains("template: \(disk.marker), "))
                 #expect(try await machine.stop(within: .zero) == .forced)
                 #expect(bridge.ports.isEmpty)
@@ -97,7 +97,7 @@ struct SystemVMTests {
         #expect(try await machine.document().interfaces.count == 2)
         try await machine.unplugNIC(1)
         // The guest lets go of it when it has noticed.
-        #expect(await eventually { bridge.ports.count == 1 })
+        #expect(await eventually(within: .seconds(120)) { bridge.ports.count == 1 })
     }
 
     @Test func aKernelOfItsOwnHasTheBootArguments() async throws {
@@ -114,7 +114,7 @@ struct SystemVMTests {
                 let told = try await told(machine, "arguments: \(arguments), ")
                 #expect(told.contains("template: \(disk.marker), "))
                 try HostTests.run("/bin/busybox", "ping", "-c", "3", "-W", "20", bridge.guestAddress)
-                #expect(try await machine.stop(within: .seconds(60)) == .graceful)
+                #expect(try await machine.stop(within: .seconds(240)) == .graceful)
                 #expect(try await machine.status().state == .shutOff)
                 // A program without this one's memory finishes what there is.
                 let other = try await host.reopened(hostName: "host-1")
