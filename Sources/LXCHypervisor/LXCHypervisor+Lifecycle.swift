@@ -22,8 +22,8 @@ extension LXCHypervisor {
         _ = try await primary.acquireLease(on: metadata.volume, for: hostName, lasting: leases.duration)
         do {
             // The store looks at the root again: the container could have changed it since it was cloned.
-            let root = try await primary.root(of: metadata.volume)
-            try await noteStart(of: domain, name, metadata, root: root)
+            _ = try await primary.hostPath(of: metadata.volume)
+            try await noteStart(of: domain, name, metadata)
             try await reconnect(domain, of: name)
             try await driver.start(name)
         } catch {
@@ -35,17 +35,18 @@ extension LXCHypervisor {
     /// Keeps with the container what its stop needs to know: the signal of the init that is about to run. And that it is
     /// wanted.
     private func noteStart(
-        of domain: Domain, _ name: ContainerName, _ metadata: ContainerMetadata, root: ConfinedRoot
+        of domain: Domain, _ name: ContainerName, _ metadata: ContainerMetadata
     ) async throws {
         var noted = metadata
         noted.isHeld = false
-        noted.initSignal = try await initSignal(of: domain, root: root)
+        noted.initSignal = try await initSignal(of: domain, metadata.volume)
         if noted != metadata { try await driver.setContainerMetadata(noted, of: name) }
     }
 
-    func initSignal(of domain: Domain, root: ConfinedRoot) async throws -> String? {
+    /// The signal by which the init in the container's root ends; a virtual machine has none.
+    func initSignal(of domain: Domain, _ volume: VolumeID) async throws -> String? {
         guard let path = domain.os.initPath else { return nil }
-        return try await InitProgram.stopSignal(path, in: root)?.description
+        return try await InitProgram.stopSignal(path, in: primary.root(of: volume))?.description
     }
 
     /// Gives the volume of a container that could not be started back. Not while the container runs, or may run: another

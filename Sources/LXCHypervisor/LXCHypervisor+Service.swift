@@ -12,13 +12,9 @@ extension LXCHypervisor: Service {
     /// written where the policy has one; the consoles of containers that ask for it are logged. Disks of system VMs are
     /// looked after alike, where their hypervisor answers when this begins.
     public func run() async throws {
-        let machines = await answeringMachines()
         await cancelWhenGracefulShutdown {
             await withDiscardingTaskGroup { group in
-                if let machines {
-                    group.addTask { await machines.watch() }
-                    group.addTask { await machines.lookAfterLeases() }
-                }
+                group.addTask { await self.lookAfterMachines() }
                 group.addTask { await self.watch() }
                 group.addTask { await self.superviseRestarts() }
                 group.addTask { await self.lookAfterLeases() }
@@ -30,8 +26,17 @@ extension LXCHypervisor: Service {
         // The containers go on, and nobody renews their leases any more.
         await Task {
             await self.renewLeases(lasting: nil)
-            await machines?.renewLeases(lasting: nil)
+            await self.answeringMachines()?.renewLeases(lasting: nil)
         }.value
+    }
+
+    /// Beside the containers, which need not wait: libvirt may look at its emulators for a minute before it answers.
+    private func lookAfterMachines() async {
+        guard let machines = await answeringMachines() else { return }
+        await withDiscardingTaskGroup { group in
+            group.addTask { await machines.watch() }
+            group.addTask { await machines.lookAfterLeases() }
+        }
     }
 
     /// The system VMs, unless their hypervisor is not there: many hosts have none.

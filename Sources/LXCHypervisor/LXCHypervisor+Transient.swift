@@ -105,8 +105,7 @@ extension LXCHypervisor {
                 let root = try await primary.hostPath(of: specification.volume)
                 var domain = try specification.domain(root: root, interfaces: interfaces, pool: primary.id)
                 if var metadata = try domain.containerMetadata() {
-                    metadata.initSignal = try await initSignal(
-                        of: domain, root: primary.root(of: specification.volume))
+                    metadata.initSignal = try await initSignal(of: domain, specification.volume)
                     try domain.setContainerMetadata(metadata)
                 }
                 try await driver.create(domain)

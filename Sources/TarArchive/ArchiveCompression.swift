@@ -6,8 +6,8 @@ import LXCCore
 
 /// Compresses an archive with libarchive's filters, which are given plain bytes ("raw").
 ///
-/// The result depends on the bytes alone: gzip's time is left out, and xz is always asked for threads, whose number does
-/// not matter to what they make. zstd has an encoder of its own, ``ZstdEncoder``.
+/// The result depends on the bytes alone: gzip's time is left out. zstd and xz have encoders of their own,
+/// ``ZstdEncoder`` and ``XzEncoder``.
 final class ArchiveCompression: ArchiveEncoder {
     private static let blockSize = 256 << 10
 
@@ -20,17 +20,21 @@ final class ArchiveCompression: ArchiveEncoder {
     private final class Output {
         let file: ArchiveFileOutput
         var failure: (any Error)?
+        /// Whether what is written from now on is thrown away. libarchive is never told of a failure: its filters leave
+        /// their memory behind when they are not finished.
+        var isAbandoned = false
 
         init(_ file: ArchiveFileOutput) { self.file = file }
 
         func write(_ bytes: UnsafeRawBufferPointer) -> Int {
+            if isAbandoned { return bytes.count }
             do {
                 try file.write(bytes)
-                return bytes.count
             } catch {
                 failure = error
-                return -1
+                isAbandoned = true
             }
+            return bytes.count
         }
     }
 
@@ -47,18 +51,17 @@ final class ArchiveCompression: ArchiveEncoder {
     }
 
     deinit {
-        // What was not finished is not wanted any more: without this it would be compressed and written now.
-        archive_write_fail(archive)
+        output.isAbandoned = true
         archive_write_free(archive)
     }
 
     func write(_ bytes: SharedBytes) throws {
         let count = bytes.withUnsafeBytes { archive_write_data(archive, $0.baseAddress, $0.count) }
-        guard count == bytes.count else { throw failure() }
+        guard count == bytes.count, output.failure == nil else { throw failure() }
     }
 
     func finish() throws {
-        guard archive_write_close(archive) == ARCHIVE_OK else { throw failure() }
+        guard archive_write_close(archive) == ARCHIVE_OK, output.failure == nil else { throw failure() }
     }
 
     private func start() throws {
@@ -90,24 +93,14 @@ final class ArchiveCompression: ArchiveEncoder {
         switch format {
         case .gzip: archive_write_add_filter_gzip(archive)
         case .bzip2: archive_write_add_filter_bzip2(archive)
-        case .xz: archive_write_add_filter_xz(archive)
         case .lz4: archive_write_add_filter_lz4(archive)
-        case .zstd, .lzma, .zip, .none: ARCHIVE_FAILED
+        case .xz, .zstd, .lzma, .zip, .none: ARCHIVE_FAILED
         }
     }
 
     /// A libarchive that does not know an option does without it.
     private func setOptions() {
-        let cores = ProcessInfo.processInfo.activeProcessorCount
-        switch format {
-        case .gzip: archive_write_set_filter_option(archive, nil, "timestamp", nil)
-        // One thread would make one block, which no reader can decompress in parallel. At level 3 each takes about
-        // 56 MB (at the usual 6 it would be 130), so that three stay below what any copy may take.
-        case .xz:
-            archive_write_set_filter_option(archive, nil, "compression-level", "3")
-            archive_write_set_filter_option(archive, nil, "threads", String(min(max(cores, 2), 3)))
-        case .bzip2, .lz4, .zstd, .lzma, .zip, .none: break
-        }
+        if format == .gzip { archive_write_set_filter_option(archive, nil, "timestamp", nil) }
     }
 
     private func failure() -> any Error {

@@ -59,6 +59,7 @@ final class ArchiveWriter {
                 switch format {
                 case .none: PlainEncoder(output)
                 case .zstd: try ZstdEncoder(output, shown: shown)
+                case .xz: try XzEncoder(output, shown: shown)
                 default: try ArchiveCompression(format, output, shown: shown)
                 }
             encoding = Encoding(encoder: encoder)

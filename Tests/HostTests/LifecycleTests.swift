@@ -67,6 +67,27 @@ struct LifecycleTests {
         }
     }
 
+    /// Ways to ask an init that open its FIFO from outside follow what the container put in its place (CVE-2013-6456).
+    @Test func aLinkInThePlaceOfInitctlLeadsNowhere() async throws {
+        let outside = try TemporaryDirectory()
+        try outside.write("untouched", to: "canary")
+        let linking = """
+            #!/bin/busybox sh
+            trap 'exit 0' TERM
+            /bin/busybox ln -s \(outside["canary"]) /dev/initctl
+            while true; do read -t 60 line; done
+            """
+        try await TestHost.run(linking) { host in
+            let container = try await host.startedContainer(privileged: true)
+            let linked = GuestCommand(["/bin/busybox", "test", "-L", "/dev/initctl"])
+            #expect(try await eventually { try await container.run(linked).exit == .exited(0) })
+            #expect(try await container.reboot(within: .seconds(60)) == .graceful)
+            #expect(try await eventually { try await container.run(linked).exit == .exited(0) })
+            #expect(try await container.stop(within: .seconds(60)) == .graceful)
+            #expect(try outside.read("canary") == Array("untouched".utf8))
+        }
+    }
+
     @Test func aRebootIsAnEndAndAStart() async throws {
         try await TestHost.run { host in
             let container = try await host.started("rebooted")
