@@ -241,6 +241,9 @@ final class CompletionBox<Value: Sendable>: @unchecked Sendable {
         done.signal()
     }
 
+    /// Waits for a while; nil when it has not come.
+    func wait(seconds: Double) -> Value? { done.wait(timeout: .now() + seconds) == .success ? value : nil }
+
     func wait() -> Value {
         while true {
             done.wait()

@@ -4,7 +4,7 @@ import LXCCore
 
 /// A directory under construction: under a hidden name beside its place, open to its owner alone, renamed when complete.
 final class NFSStagedDirectory: Sendable {
-    /// How many seconds a server has to answer before what was built there is left behind.
+    /// How many seconds a server has to answer, once nobody wants it any more, before what is there is left behind.
     private static let patience = 10.0
 
     let client: NFSClient
@@ -23,10 +23,31 @@ final class NFSStagedDirectory: Sendable {
         // A name has room for 255 bytes.
         hiddenName = [UInt8(ascii: ".")] + location.name.prefix(220) + Array(".partial-\(RandomName.make())".utf8)
         let call = NFSCall.makeDirectory(hiddenName, in: location.parent, NFSNewAttributes(mode: 0o700))
-        switch client.wait(for: call, cancellation: cancellation) {
+        switch Self.waitPatiently(for: call, client, cancellation) {
         case .success(.object(let bytes?, _)): root = NFSHandle(bytes: bytes)
         case .success: throw NFSClient.senseless("MKDIR")
         case .failure(let failure): throw failure.error("create a directory beside \"\(location.description)\"")
+        }
+        if cancellation.isCancelled {
+            abandon()
+            throw CancellationError()
+        }
+    }
+
+    /// Waits for the reply also when cancelled, for a while: whether the server has made something would not be known.
+    private static func waitPatiently(
+        for call: NFSCall, _ client: NFSClient, _ cancellation: Cancellation
+    ) -> Result<NFSReply, NFSFailure> {
+        let reply = CompletionBox<Result<NFSReply, NFSFailure>>()
+        let patience = Cancellation()
+        client.submit(call, cancellation: patience) { reply.set($0) }
+        var deadline: ContinuousClock.Instant?
+        while true {
+            if let result = reply.wait(seconds: 0.1) { return result }
+            guard cancellation.isCancelled else { continue }
+            let end = deadline ?? .now + .seconds(Self.patience)
+            deadline = end
+            if .now >= end { patience.cancel() }
         }
     }
 

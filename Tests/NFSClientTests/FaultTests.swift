@@ -181,7 +181,7 @@ import Testing
         proxied.nfs.change { $0.delay = .milliseconds(50) }
         let destination = NFSTree(try proxied.url("/t"))
         let source = export.scratch.tree("source")
-        for delay in [0, 50, 120, 250, 500] {
+        for delay in [0, 50, 120, 180, 220, 260, 300, 350, 400, 500] {
             let task = Task { _ = try await TreeCopy.run(from: source, to: destination) }
             try await Task.sleep(for: .milliseconds(delay))
             task.cancel()
