@@ -254,12 +254,20 @@ import Testing
         let host = try TestHost()
         let connection = try await host.connect()
         let events = try await connection.lifecycleEvents()
+        // A second reader, which keeps up, tells when all events have come: reading the first before would keep it up too.
+        let others = try await connection.lifecycleEvents()
+        let witness = Task {
+            for try await event in others where event.kind == .undefined { return }
+        }
         try await connection.define(xml: document("busy"))
         try await connection.start("busy")
         for _ in 0..<2100 {
             try await connection.suspend("busy")
             try await connection.resume("busy")
         }
+        try await connection.destroy("busy")
+        try await connection.undefine("busy")
+        try await witness.value
         var count = 0
         let error = await #expect(throws: LXCError.self) { for try await _ in events { count += 1 } }
         #expect(error?.code == .limitExceeded)
