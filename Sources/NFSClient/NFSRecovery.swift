@@ -1,3 +1,4 @@
+import Dispatch
 import LXCCore
 
 /// What is to be done about a reply that is not the answer yet: a call the server carried out before, whose first reply
@@ -7,6 +8,10 @@ struct NFSRecovery {
     typealias Submit =
         @Sendable (NFSCall, @escaping @Sendable (Result<NFSReply, NFSFailure>) -> Void) -> Void
     typealias Completion = @Sendable (Result<NFSReply, NFSFailure>) -> Void
+
+    /// How often it is looked whether something is ours, and the seconds between.
+    private static let proofs = 25
+    private static let pause = 0.02
 
     private enum Need {
         /// What has the name must be looked up.
@@ -57,13 +62,24 @@ struct NFSRecovery {
             submit(.lookUp(name, in: directory)) { result in
                 if case .success = result { completion(.success(.done(nil))) } else { completion(.failure(failure)) }
             }
-        case .proof(let failure):
-            find(submit) { result in
-                guard case .success(.object(let handle?, let attributes?)) = result else {
-                    return completion(.failure(failure))
-                }
-                prove(NFSHandle(bytes: handle), attributes, submit) { isOurs in
-                    completion(isOurs ? .success(reply(handle, attributes)) : .failure(failure))
+        case .proof(let failure): prove(failure, attempts: Self.proofs, submit, completion)
+        }
+    }
+
+    /// Looks whether what has the name is ours, and again for a while where it is not: the server may still be at the first
+    /// call, and give what it has made its owner and mode after its name.
+    private func prove(
+        _ failure: NFSFailure, attempts: Int, _ submit: @escaping Submit, _ completion: @escaping Completion
+    ) {
+        find(submit) { result in
+            guard case .success(.object(let handle?, let attributes?)) = result else {
+                return completion(.failure(failure))
+            }
+            compare(NFSHandle(bytes: handle), attributes, submit) { isOurs in
+                if isOurs { return completion(.success(reply(handle, attributes))) }
+                guard attempts > 1 else { return completion(.failure(failure)) }
+                DispatchQueue.global().asyncAfter(deadline: .now() + Self.pause) {
+                    prove(failure, attempts: attempts - 1, submit, completion)
                 }
             }
         }
@@ -89,7 +105,7 @@ struct NFSRecovery {
     }
 
     /// Whether what is there is what the call makes. Somebody else who made just the same is taken for us.
-    private func prove(
+    private func compare(
         _ found: NFSHandle, _ attributes: NFSAttributes, _ submit: Submit,
         _ completion: @escaping @Sendable (Bool) -> Void
     ) {

@@ -8,7 +8,7 @@ enum Bench {
         usage: bench tree ARCHIVES WORK [--rounds N] [--filesystems ext4,xfs,btrfs] [--works unpack,clone,remove]
                           [--size MIB] [--json] [--quick]
                bench nfs ARCHIVE WORK [--rounds N] [--round-trips MS,MS] [--without-paths] [--quick]
-               bench container WORK [--rounds N] [--parallel N] [--held N] [--quick]
+               bench container WORK [--rounds N] [--parallel N] [--held N] [--distribution ARCHIVE] [--quick]
                bench op unpack|clone|remove PATH... [--durable] [--no-digest] [--window N]
                bench op unpack-by-path ARCHIVE URL
 

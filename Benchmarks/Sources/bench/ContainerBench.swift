@@ -10,12 +10,15 @@ struct ContainerBench {
     private let rounds: Int
     private let parallel: Int
     private let held: Int
+    /// A root with systemd as a tar archive.
+    private let distribution: String?
 
     init(_ arguments: inout Arguments) throws {
         let isQuick = arguments.flag("--quick")
         rounds = try arguments.number("--rounds") ?? (isQuick ? 1 : 5)
         parallel = try arguments.number("--parallel") ?? (isQuick ? 5 : 50)
         held = try arguments.number("--held") ?? (isQuick ? 20 : 500)
+        distribution = try arguments.value("--distribution")
         directory = "\(try arguments.required())/bench.\(getpid())"
         try arguments.end()
     }
@@ -46,6 +49,7 @@ struct ContainerBench {
         print("\nwhat                     at once s   one after the other s   times as fast")
         try await compareMany(driver)
         try await hold(driver)
+        if let distribution { try await stopDistribution(driver, distribution) }
     }
 
     // MARK: One
@@ -156,6 +160,40 @@ struct ContainerBench {
             return line?.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Int($0) } ?? 0
         }
         return (number("VmRSS:"), number("Threads:"))
+    }
+
+    // MARK: A distribution
+
+    /// From asking systemd to halt to libvirt's word that the container has ended.
+    private func stopDistribution(_ driver: LibvirtDriver, _ archive: String) async throws {
+        let root = "\(directory)/distribution"
+        try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: true)
+        _ = try Program("tar", "--numeric-owner", "-xf", archive, "-C", root).run(log: "\(directory)/log")
+        let name = try ContainerName("distribution")
+        var specification = ContainerSpecification(name: name, template: .random(), privilege: .privileged)
+        specification.memory = .mebibytes(512)
+        let document = try specification.domain(root: root)
+        var times: [Double] = []
+        for _ in 0..<rounds {
+            try await driver.create(document)
+            while try await !hasBooted(driver, name) { try await Task.sleep(for: .milliseconds(100)) }
+            let events = try await driver.events()
+            times.append(
+                try await seconds {
+                    try await driver.send(.systemdHalt, to: name)
+                    for try await event in events where event.guest == name && event.kind == .stopped { return }
+                })
+        }
+        print(String(format: "\nstop of a Debian with systemd: %.2f s", median(times)))
+    }
+
+    private func hasBooted(_ driver: LibvirtDriver, _ name: ContainerName) async throws -> Bool {
+        let command = GuestCommand(["systemctl", "is-system-running", "--wait"])
+        let process = try await driver.execute(command, in: name)
+        var text: [UInt8] = []
+        for try await bytes in process.output { text += bytes }
+        _ = try await process.exit()
+        return ["running\n", "degraded\n"].contains(String(decoding: text, as: UTF8.self))
     }
 
     // MARK: Support
