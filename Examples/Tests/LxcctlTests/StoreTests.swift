@@ -6,7 +6,9 @@ import Testing
     private let scratch: Scratch
     private let primary: [String]
     private let secondary: [String]
-    private static let templateKeys: Set = ["key", "name", "description", "fileName", "size", "isPublic", "digest"]
+    private static let templateKeys: Set = [
+        "key", "name", "description", "fileName", "size", "isPublic", "digest", "format", "virtualSize",
+    ]
     private static let storedKeys: Set = ["id", "digest", "entries", "logicalSize", "created"]
     private static let volumeKeys: Set = ["id", "template", "idMap", "entries", "logicalSize", "created"]
 
@@ -56,7 +58,7 @@ import Testing
         #expect(try await Lxcctl.run(["volume", "list", "--json"] + primary).json().count == 2)
 
         let contents = try await Lxcctl.run(["pool", "list", "--json"] + primary).json()
-        #expect(contents.keys == ["templates", "volumes"])
+        #expect(contents.keys == ["templates", "volumes", "images", "disks"])
         #expect(contents["templates"] == .list([stored]))
         let info = try await Lxcctl.run(["pool", "info", "--json"] + primary).json()
         #expect(info.keys == ["pool", "path", "capacity", "templates", "volumes"])
