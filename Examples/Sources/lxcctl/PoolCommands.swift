@@ -19,6 +19,8 @@ struct PoolInfo: AsyncParsableCommand {
         var capacity: StoreCapacity
         var templates: Int
         var volumes: Int
+        var images: Int
+        var disks: Int
     }
 
     func run() async throws {
@@ -26,12 +28,13 @@ struct PoolInfo: AsyncParsableCommand {
         let contents = try await store.contents()
         let report = Report(
             pool: store.id, path: try primary.location(common).description, capacity: try await store.capacity(),
-            templates: contents.templates.count, volumes: contents.volumes.count)
+            templates: contents.templates.count, volumes: contents.volumes.count, images: contents.images.count,
+            disks: contents.disks.count)
         if common.json { return try Output.json(report) }
         Output.facts([
             ("pool", report.pool.description), ("path", report.path), ("total", report.capacity.total.description),
             ("available", report.capacity.available.description), ("templates", "\(report.templates)"),
-            ("volumes", "\(report.volumes)"),
+            ("volumes", "\(report.volumes)"), ("images", "\(report.images)"), ("disks", "\(report.disks)"),
         ])
     }
 }

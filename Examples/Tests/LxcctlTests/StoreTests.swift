@@ -61,7 +61,7 @@ import Testing
         #expect(contents.keys == ["templates", "volumes", "images", "disks"])
         #expect(contents["templates"] == .list([stored]))
         let info = try await Lxcctl.run(["pool", "info", "--json"] + primary).json()
-        #expect(info.keys == ["pool", "path", "capacity", "templates", "volumes"])
+        #expect(info.keys == ["pool", "path", "capacity", "templates", "volumes", "images", "disks"])
         #expect(info["capacity"].keys == ["total", "available"])
         #expect(info["volumes"] == 2)
         #expect(info["path"] == .text(primary[1]))
