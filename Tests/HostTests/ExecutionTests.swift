@@ -6,6 +6,23 @@ import Testing
 /// Commands inside real containers.
 @Suite(.host(.root, .libvirtd, .busybox), .serialized, .timeLimit(.minutes(15)))
 struct ExecutionTests {
+    /// An init that ends its container waits for every process it sees.
+    @Test func aCommandThatEndedIsNotSeenAnyMore() async throws {
+        try await TestHost.run { host in
+            let container = try await host.startedContainer()
+            let first = try #require(try await container.initProcess())
+            let inside = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(first)/ns/pid")
+            for _ in 0..<5 { _ = try await container.run(GuestCommand(["/bin/busybox", "true"])) }
+            let numbers = try FileManager.default.contentsOfDirectory(atPath: "/proc").filter { Int32($0) != nil }
+            let seen = numbers.filter {
+                (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\($0)/ns/pid")) == inside
+            }
+            #expect(seen == ["\(first)"], "its init, and nothing that has ended")
+            let processes = try await container.run(GuestCommand(["/bin/busybox", "ps", "-o", "comm,stat"])).text
+            #expect(!processes.contains("Z"))
+        }
+    }
+
     @Test(arguments: [false, true])
     func aCommandIsWhatTheContainerIs(privileged: Bool) async throws {
         try await TestHost.run { host in

@@ -163,6 +163,8 @@ struct EnterScript {
         list.call(calls.waitid, [UInt64(P_ALL.rawValue), 0, end, flags, 0], to: purpose)
         list.call(calls.write, [Number.report, end, UInt64(ExitReport.size)], to: purpose)
         list.call(calls.read, [Number.report, end, 1], to: purpose)
+        // Left to itself it would be the host's process 1's to take note of; an init inside waits for what it sees there.
+        list.call(calls.waitid, [UInt64(P_ALL.rawValue), 0, end, UInt64(WEXITED), 0], to: purpose)
         list.call(calls.exit_group, [0], to: purpose)
     }
 }
