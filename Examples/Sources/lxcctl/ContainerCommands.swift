@@ -268,11 +268,16 @@ struct ListContainers: AsyncParsableCommand {
     @OptionGroup var host: HostOptions
     @OptionGroup var common: CommonOptions
 
-    func run() async throws {
-        let connection = try await HostConnection.open(host.connection(common.settings()), logger: common.logger())
+    func run() async throws { try await host.listGuests(of: \.driver, common) }
+}
+
+extension HostOptions {
+    /// Prints the guests of one of the host's drivers.
+    func listGuests(of driver: KeyPath<HostConnection, LibvirtDriver>, _ common: CommonOptions) async throws {
+        let connection = try await HostConnection.open(self.connection(common.settings()), logger: common.logger())
         let guests: [Guest]
         do {
-            guests = try await connection.driver.guests()
+            guests = try await connection[keyPath: driver].guests()
         } catch {
             await connection.close()
             throw error

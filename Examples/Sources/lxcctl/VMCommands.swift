@@ -170,26 +170,7 @@ struct ListVMs: AsyncParsableCommand {
     @OptionGroup var host: HostOptions
     @OptionGroup var common: CommonOptions
 
-    func run() async throws {
-        let connection = try await HostConnection.open(host.connection(common.settings()), logger: common.logger())
-        let guests: [Guest]
-        do {
-            guests = try await connection.systemVMs.guests()
-        } catch {
-            await connection.close()
-            throw error
-        }
-        await connection.close()
-        if common.json { return try Output.json(guests) }
-        Output.table(
-            ["NAME", "STATE", "ID", "UUID"],
-            guests.map {
-                [
-                    $0.name.description, $0.state.rawValue, $0.id.map(String.init) ?? "-",
-                    $0.uuid.uuidString.lowercased(),
-                ]
-            })
-    }
+    func run() async throws { try await host.listGuests(of: \.systemVMs, common) }
 }
 
 struct ShowVM: AsyncParsableCommand {
