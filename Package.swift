@@ -106,8 +106,8 @@ let package = Package(
         // Tests, one target per module; HostTests needs root, libvirtd and bridges.
         library("TestSupport", ["CLibXML2", "CLinux", "FileTree", "LXCCore", "LXCTestServers"]).inTests,
         tests("LXCCoreTests", ["LXCCore"]),
-        tests("FileTreeTests", ["CLinux", "FileTree", "LXCCore", "TarArchive"]),
-        tests("TarArchiveTests", ["CLibArchive", "CLZMA", "CLinux", "FileTree", "LXCCore", "TarArchive"]),
+        tests("FileTreeTests", ["CLinux", "FileTree", "LXCCore", "TarArchive", "TreeProbe"]),
+        tests("TarArchiveTests", ["CLibArchive", "CLZMA", "CLinux", "FileTree", "LXCCore", "TarArchive", "TreeProbe"]),
         tests("DomainXMLTests", ["DomainXML", "LXCCore"]),
         tests("LibvirtTests", ["Libvirt", "LXCCore", logging]),
         tests("NFSClientTests", ["FileTree", "LXCCore", "NFSClient", "TarArchive"]),
@@ -128,6 +128,10 @@ let package = Package(
                 "CLinux", "HypervisorDriver", "LXCCore", "LXCHypervisor", "LXCTesting", "Libvirt",
                 "PrivateLibvirtdOwner", "VifPlugger", logging,
             ]),
+        // A process that copies a tree, for the tests of how much memory that takes.
+        .executableTarget(
+            name: "TreeProbe", dependencies: ["FileTree", "LXCCore", "TarArchive"], path: "Tests/TreeProbe",
+            swiftSettings: settings),
         // A process that owns a private libvirtd, for the tests that kill it.
         .executableTarget(
             name: "PrivateLibvirtdOwner", dependencies: ["HypervisorDriver", "Libvirt", logging],

@@ -2,7 +2,7 @@ import LXCCore
 
 /// Hashes the contents of files in a thread of its own, in the order they pass.
 ///
-/// What passes is handed over in batches of about a MiB, so that small files cost no change of threads.
+/// What passes is handed over in batches that keep about two MiB, so that small files cost no change of threads.
 final class ContentHashing {
     /// The hash of a file's record, and where the manifest keeps it.
     typealias Result = (inode: Int, hash: Hash)
@@ -13,10 +13,11 @@ final class ContentHashing {
         case end(TreeEntry, inode: Int)
     }
 
-    /// How many batches may wait, how many steps and how many bytes of contents make one.
+    /// How many batches may wait, how many steps and how many bytes of memory make one: more than one block of
+    /// contents, or a block would be a batch.
     private static let waiting = 8
     private static let batchSteps = 512
-    private static let batchBytes = 1 << 20
+    private static let batchBytes = 2 * SharedBytes.Maker.blockSize
 
     /// What the thread has found out; read when it has ended.
     private final class Results: @unchecked Sendable {
@@ -28,7 +29,7 @@ final class ContentHashing {
     private let results = Results()
     private let worker: Worker
     private var batch: [Step] = []
-    private var bytes = 0
+    private var weight = BatchWeight()
     private var isEnded = false
 
     /// Starts the thread.
@@ -55,13 +56,22 @@ final class ContentHashing {
     }
 
     /// Starts a file.
-    func begin(size: UInt64) { add(.begin(size: size), bytes: 0) }
+    func begin(size: UInt64) { add(.begin(size: size)) }
 
     /// Takes a piece of its contents.
-    func update(_ piece: TreePiece) { add(.piece(piece), bytes: piece.bytes.count) }
+    func update(_ piece: TreePiece) {
+        weight.add(piece.bytes)
+        add(.piece(piece))
+    }
 
     /// Ends the file, which `entry` describes and the manifest keeps as `inode`.
-    func end(_ entry: TreeEntry, inode: Int) { add(.end(entry, inode: inode), bytes: 0) }
+    func end(_ entry: TreeEntry, inode: Int) {
+        var entry = entry
+        // Where holes are does not count.
+        entry.extents = nil
+        weight.add(entry)
+        add(.end(entry, inode: inode))
+    }
 
     /// Waits for everything and ends the thread.
     func finish() -> [Result] {
@@ -72,16 +82,15 @@ final class ContentHashing {
         return results.list
     }
 
-    private func add(_ step: Step, bytes count: Int) {
+    private func add(_ step: Step) {
         batch.append(step)
-        bytes += count
-        if bytes >= Self.batchBytes || batch.count >= Self.batchSteps { flush() }
+        if weight.bytes >= Self.batchBytes || batch.count >= Self.batchSteps { flush() }
     }
 
     private func flush() {
         // Only the owner cancels the queue, so what is pushed is taken.
         if !batch.isEmpty { _ = queue.push(batch) }
         batch = []
-        bytes = 0
+        weight = BatchWeight()
     }
 }

@@ -11,6 +11,8 @@ struct LimitGuard {
     private(set) var entries: UInt64 = 0
     private(set) var logicalBytes: UInt64 = 0
     private(set) var allocatedBytes: UInt64 = 0
+    /// Names and values of all entries' attributes, which take room as contents do.
+    private var attributeBytes: UInt64 = 0
 
     /// Starts the clock.
     init(_ limits: TreeLimits) {
@@ -18,14 +20,15 @@ struct LimitGuard {
         deadline = ContinuousClock.now + limits.wallTime
     }
 
-    /// Takes an entry.
-    mutating func count(_ entry: TreeEntry) throws {
-        entries += 1
-        try check(entries, limits.entries, "entries", "there are more than", entry.path)
-        try check(entry.path.bytes.count, limits.pathLength, "pathLength", "bytes of path, more than", entry.path)
-        try check(entry.path.depth, limits.depth, "depth", "a depth of more than", entry.path)
-        let attributes = entry.attributes.reduce(0) { $0 + $1.name.count + $1.value.count }
+    /// Takes an entry; `read` is how much of the medium was read for all there is so far.
+    mutating func count(_ entry: TreeEntry, read: UInt64) throws {
+        try countName(entry.path)
+        let attributes = entry.attributeBytes
         try check(attributes, limits.attributeBytes, "attributeBytes", "bytes of attributes, more than", entry.path)
+        if attributes > 0 {
+            attributeBytes += UInt64(attributes)
+            try checkAllocated(entry.path, read)
+        }
         switch entry.kind {
         case .file(let size):
             let (sum, overflows) = logicalBytes.addingReportingOverflow(size)
@@ -45,17 +48,33 @@ struct LimitGuard {
         try checkTime(entry.path)
     }
 
+    /// Takes a directory that has no entry of its own and is made for what is in it.
+    mutating func count(implied path: TreePath) throws {
+        try countName(path)
+        try checkTime(path)
+    }
+
     /// Takes a piece of contents; `read` is how much of the medium was read for all there is so far.
     mutating func count(_ bytes: UInt64, of path: TreePath, read: UInt64) throws {
         allocatedBytes += bytes
-        try check(allocatedBytes, limits.allocatedBytes, "allocatedBytes", "contents are more than", path)
-        if allocatedBytes > Self.expansionFloor, allocatedBytes / max(read, 1) > limits.expansionRatio {
-            throw LXCError(
-                .limitExceeded,
-                "\"\(path)\": the archive expands to more than \(limits.expansionRatio) times its size (expansionRatio)"
-            )
-        }
+        try checkAllocated(path, read)
         try checkTime(path)
+    }
+
+    private mutating func countName(_ path: TreePath) throws {
+        entries += 1
+        try check(entries, limits.entries, "entries", "there are more than", path)
+        try check(path.bytes.count, limits.pathLength, "pathLength", "bytes of path, more than", path)
+        try check(path.depth, limits.depth, "depth", "a depth of more than", path)
+    }
+
+    private func checkAllocated(_ path: TreePath, _ read: UInt64) throws {
+        let bytes = allocatedBytes + attributeBytes
+        try check(bytes, limits.allocatedBytes, "allocatedBytes", "contents and attributes are more than", path)
+        guard bytes > Self.expansionFloor, bytes / max(read, 1) > limits.expansionRatio else { return }
+        throw LXCError(
+            .limitExceeded,
+            "\"\(path)\": the archive expands to more than \(limits.expansionRatio) times its size (expansionRatio)")
     }
 
     private mutating func checkTime(_ path: TreePath) throws {

@@ -10,8 +10,11 @@ import LXCCore
 /// where a name is met again is everything brought to a rest first.
 final class LocalTreeSink: TreeSink {
     private static let batchEntries = 64
-    private static let batchBytes = 1 << 20
-    /// How many batches or pieces of large files may wait; each is about a MiB.
+    /// A file of more contents goes piece by piece.
+    private static let smallFileBytes: UInt64 = 1 << 20
+    /// How much memory the entries of a batch may keep: more than one block of contents, or a block would be a batch.
+    private static let batchBytes = 2 * SharedBytes.Maker.blockSize
+    /// How many batches or pieces of large files may wait; each keeps one to three MiB.
     private static let waiting = 16
 
     private let staged: StagedDirectory
@@ -22,7 +25,7 @@ final class LocalTreeSink: TreeSink {
     private var directories: [TreePath: TreeEntry] = [.root: .impliedDirectory(.root)]
     private var links: [(path: TreePath, target: TreePath)] = []
     private var batch: [LocalTreeWork.Entry] = []
-    private var batchBytes = 0
+    private var weight = BatchWeight()
     private var current = Current.nothing
     private var isEnded = false
     private(set) var losses = TreeLosses()
@@ -48,8 +51,11 @@ final class LocalTreeSink: TreeSink {
 
     let strategy = "write"
 
-    func begin(_ entry: TreeEntry, isNew: Bool) throws {
+    func begin(_ original: TreeEntry, isNew: Bool) throws {
         current = .nothing
+        var entry = original
+        // Contents come in pieces that say where they belong; a list of a million stretches would wait in vain.
+        entry.extents = nil
         guard !entry.path.isRoot else {
             directories[.root] = entry
             return
@@ -68,7 +74,7 @@ final class LocalTreeSink: TreeSink {
             try withCString(entry.path.name) { try writer.makeDirectory(entry.path, $0, in: directory) }
             directories[entry.path] = entry
         case .hardLink(let target): links.append((entry.path, target))
-        case .file(let size) where size > UInt64(Self.batchBytes):
+        case .file(let size) where size > Self.smallFileBytes:
             current = .large(try LargeFile(entry, size: size, writer))
         default: current = .small(LocalTreeWork.Entry(entry: entry))
         }
@@ -81,7 +87,7 @@ final class LocalTreeSink: TreeSink {
             // Without the copy in `current` the array of pieces grows in place.
             current = .nothing
             pending.pieces.append(piece)
-            batchBytes += piece.bytes.count
+            weight.add(piece.bytes)
             current = .small(pending)
         case .large(let file):
             file.willWrite()
@@ -94,7 +100,8 @@ final class LocalTreeSink: TreeSink {
         case .nothing: break
         case .small(let pending):
             batch.append(pending)
-            if batch.count >= Self.batchEntries || batchBytes >= Self.batchBytes { try flush() }
+            weight.add(pending.entry)
+            if batch.count >= Self.batchEntries || weight.bytes >= Self.batchBytes { try flush() }
         case .large(let file): try crew.give(.end(file))
         }
         current = .nothing
@@ -121,7 +128,7 @@ final class LocalTreeSink: TreeSink {
     private func flush() throws {
         if !batch.isEmpty { try crew.give(.entries(batch)) }
         batch = []
-        batchBytes = 0
+        weight = BatchWeight()
     }
 
     /// Waits until everything begun so far is there, and makes the hard links to it.

@@ -42,7 +42,10 @@ final class LocalTreeSource: TreeSource {
                     Descriptor(adopting: directory.descriptor), name: Array(found.path.name), status: directory.status)
                 paths.append(found.path)
             }
-            if let entry = found.entry { return entry }
+            if let entry = found.entry {
+                bytesRead += UInt64(entry.attributeBytes)
+                return entry
+            }
         }
         return nil
     }

@@ -134,7 +134,8 @@ final class LocalWalkTree: Sendable {
         }
 
         mutating func count(_ entry: TreeEntry) throws {
-            try limits.count(entry)
+            bytesRead += UInt64(entry.attributeBytes)
+            try limits.count(entry, read: bytesRead)
             report()
         }
 

@@ -63,14 +63,23 @@ final class ManifestBuilder {
 
     /// Starts an entry.
     ///
+    /// - Parameters:
+    ///   - entry: what comes next.
+    ///   - implying: called before a directory above it is made that had no entry so far; may refuse it.
     /// - Returns: the directories above it that had no entry so far, from the top down; and whether nothing of the
-    ///   entry's name came before, not even something that went away again.
-    /// - Throws: `LXCError` `unsafe`, `corrupt`.
-    func begin(_ entry: TreeEntry) throws -> (implied: [TreePath], isNew: Bool) {
+    ///   entry's name came before, not even something that went away again. Nil when the entry changes nothing.
+    /// - Throws: `LXCError` `unsafe`, `corrupt`, and what `implying` throws.
+    func begin(
+        _ entry: TreeEntry, implying: (TreePath) throws -> Void = { _ in }
+    ) throws -> (implied: [TreePath], isNew: Bool)? {
         let entry = entry.omitting(omits)
+        if case .hardLink(let target) = entry.kind, target == entry.path {
+            try requireFile(target)
+            return nil
+        }
         var implied: [TreePath] = []
         let known = nodes.count
-        let node = try place(entry, &implied)
+        let node = try place(entry, &implied, implying)
         let isNew = node >= known
         if case .hardLink(let target) = entry.kind {
             try link(node, entry.path, to: target)
@@ -120,18 +129,22 @@ final class ManifestBuilder {
 
 extension ManifestBuilder {
     /// Finds or makes the node of an entry and the directories above it.
-    private func place(_ entry: TreeEntry, _ implied: inout [TreePath]) throws -> Int {
+    private func place(
+        _ entry: TreeEntry, _ implied: inout [TreePath], _ implying: (TreePath) throws -> Void
+    ) throws -> Int {
         guard let parentPath = entry.path.parent else {
             guard entry.kind == .directory else {
                 throw LXCError(.unsafe, "the root of the tree is not a directory in the source; refused")
             }
             return 0
         }
-        let parent = try directory(parentPath, for: entry.path, &implied)
+        let parent = try directory(parentPath, for: entry.path, &implied, implying)
         return self.node(entry.path, in: parent)
     }
 
-    private func directory(_ path: TreePath, for entry: TreePath, _ implied: inout [TreePath]) throws -> Int {
+    private func directory(
+        _ path: TreePath, for entry: TreePath, _ implied: inout [TreePath], _ implying: (TreePath) throws -> Void
+    ) throws -> Int {
         guard let above = path.parent else { return 0 }
         if let parentCache, parentCache.path == path { return parentCache.index }
         if let index = indices[Hash(of: path.bytes)], isPresent(index) {
@@ -141,7 +154,8 @@ extension ManifestBuilder {
             parentCache = (path, index)
             return index
         }
-        let parent = try directory(above, for: entry, &implied)
+        let parent = try directory(above, for: entry, &implied, implying)
+        try implying(path)
         let index = node(path, in: parent)
         fill(index, with: .impliedDirectory(path))
         implied.append(path)
@@ -203,7 +217,6 @@ extension ManifestBuilder {
         let refusal = { (code: LXCError.Code, why: String) in
             LXCError(code, "\"\(path)\" is a hard link \(why) (\"\(target)\"); refused")
         }
-        guard path != target else { throw refusal(.unsafe, "to itself") }
         guard let found = indices[Hash(of: target.bytes)], found != node, isPresent(found) else {
             throw refusal(.corrupt, "to an entry that did not come before it")
         }
@@ -213,6 +226,17 @@ extension ManifestBuilder {
         nodes[node].inode = nodes[found].inode
         linkedNames[node] = path
         linkedNames[found] = target
+    }
+
+    /// The target of a hard link to itself has to be there.
+    private func requireFile(_ target: TreePath) throws {
+        guard let found = indices[Hash(of: target.bytes)], isPresent(found) else {
+            throw LXCError(
+                .corrupt, "\"\(target)\" is a hard link to itself, and no such file came before it; refused")
+        }
+        guard nodes[found].serial == 0 else {
+            throw LXCError(.unsafe, "\"\(target)\" is a hard link to a directory (\"\(target)\"); refused")
+        }
     }
 
     private func isPresent(_ index: Int) -> Bool {

@@ -34,6 +34,12 @@ public struct SharedBytes: @unchecked Sendable {
     /// A copy of some bytes.
     public init(copying bytes: [UInt8]) { self = bytes.withUnsafeBytes { SharedBytes(copying: $0) } }
 
+    /// How much memory cannot be used for anything else as long as this value exists.
+    package var heldBytes: Int { block?.memory.count ?? 0 }
+
+    /// Whether both are parts of the same memory.
+    package func sharesMemory(with other: SharedBytes) -> Bool { block === other.block }
+
     /// Whether there are none.
     public var isEmpty: Bool { count == 0 }
 

@@ -5,11 +5,11 @@ import LXCCore
 /// The defaults pass every real distribution image and stop every bomb of SECURITY-minded test suites: an archive is
 /// other people's input.
 public struct TreeLimits: Hashable, Sendable {
-    /// Entries in all.
+    /// Entries in all, directories that are made without an entry of their own among them.
     public var entries: UInt64 = 5_000_000
     /// Sum of the files' sizes, holes included, in bytes.
     public var logicalBytes: UInt64 = 16 << 40
-    /// Sum of the bytes really present in files, in bytes.
+    /// Sum of the bytes really present in files, and of names and values of all extended attributes, in bytes.
     public var allocatedBytes: UInt64 = 1 << 40
     /// Length of a path in bytes.
     public var pathLength = 16_384
@@ -19,7 +19,7 @@ public struct TreeLimits: Hashable, Sendable {
     public var linkTargetLength = 4_095
     /// Sum of names and values of one entry's extended attributes in bytes.
     public var attributeBytes = 1 << 20
-    /// Decompressed bytes for each compressed byte, once 64 MiB were produced.
+    /// Decompressed bytes, and bytes of contents and attributes, for each compressed byte, once there are 64 MiB.
     public var expansionRatio: UInt64 = 2_000
     /// How long the copy may take.
     public var wallTime: Duration = .seconds(6 * 3600)

@@ -55,6 +55,9 @@ public struct TreeSummary: Hashable, Sendable {
 }
 
 /// What a copy had to leave out, counted by kind, with the first paths of each kind.
+///
+/// What is kept is bounded whatever was lost: beyond ``TreeLosses/maximumKinds`` what is left is counted as `other`, and
+/// long names are cut.
 public struct TreeLosses: Hashable, Sendable, Codable {
     /// One kind of loss.
     public struct Loss: Hashable, Sendable, Codable {
@@ -67,6 +70,12 @@ public struct TreeLosses: Hashable, Sendable, Codable {
     /// How many paths are kept for each kind.
     public static let examples = 20
 
+    /// How many kinds are told apart.
+    public static let maximumKinds = 100
+    private static let otherKind = "other"
+    /// How long a kind, and a path among the examples, may be in characters.
+    private static let maximumLength = 1_024
+
     /// The losses by kind, such as `socket`, `device`, `xattr:security.selinux`, `acl`.
     public private(set) var kinds: [String: Loss] = [:]
 
@@ -78,10 +87,21 @@ public struct TreeLosses: Hashable, Sendable, Codable {
 
     /// Counts one loss.
     public mutating func add(_ kind: String, _ path: TreePath) {
+        let kind = self.kind(kind)
         var loss = kinds[kind] ?? Loss(count: 0, paths: [])
         loss.count += 1
-        if loss.paths.count < Self.examples { loss.paths.append(path.description) }
+        if loss.paths.count < Self.examples { loss.paths.append(Self.cut(path.description)) }
         kinds[kind] = loss
+    }
+
+    /// The kind a loss is counted under.
+    private func kind(_ kind: String) -> String {
+        let kind = Self.cut(kind)
+        return kinds[kind] != nil || kinds.count < Self.maximumKinds ? kind : Self.otherKind
+    }
+
+    private static func cut(_ text: String) -> String {
+        text.utf8.count <= maximumLength ? text : text.prefix(maximumLength) + "…"
     }
 
     /// The refusal of a copy that may lose nothing, where anything was lost.
@@ -96,8 +116,11 @@ public struct TreeLosses: Hashable, Sendable, Codable {
 
     /// Adds all of another's.
     public mutating func merge(_ other: TreeLosses) {
-        kinds.merge(other.kinds) { mine, theirs in
-            Loss(count: mine.count + theirs.count, paths: Array((mine.paths + theirs.paths).prefix(Self.examples)))
+        for (name, theirs) in other.kinds.sorted(by: { $0.key < $1.key }) {
+            let kind = self.kind(name)
+            let mine = kinds[kind] ?? Loss(count: 0, paths: [])
+            kinds[kind] = Loss(
+                count: mine.count + theirs.count, paths: Array((mine.paths + theirs.paths).prefix(Self.examples)))
         }
     }
 }

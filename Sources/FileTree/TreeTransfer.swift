@@ -57,9 +57,12 @@ final class TreeTransfer {
 
     private func transfer(_ original: TreeEntry) throws {
         try cancellation.check()
-        try limits.count(original)
+        try limits.count(original, read: source.position.read)
         let entry = try mapping.inside(original)
-        let (implied, isNew) = try manifest.begin(entry)
+        // A further name of a file that is the name it has already changes nothing.
+        guard let (implied, isNew) = try manifest.begin(entry, implying: { try limits.count(implied: $0) }) else {
+            return
+        }
         if let sink {
             if !rootIsKnown, !entry.path.isRoot { try imply(.root, in: sink) }
             rootIsKnown = true

@@ -6,8 +6,9 @@ import Synchronization
 /// An archive under construction: under a hidden name beside its place, renamed when complete; compressed and written
 /// by a thread of its own.
 final class ArchiveWriter {
-    /// How many bytes, and how many pieces, are handed to the thread at once.
-    private static let batchSize = 1 << 20
+    /// How many bytes of memory, and how many pieces, are handed to the thread at once: more than one block of contents,
+    /// or a block would be a batch.
+    private static let batchSize = 2 * SharedBytes.Maker.blockSize
     private static let batchCount = 512
     /// How many batches may wait: enough that neither side waits for the other's hiccups.
     private static let batches = 4
@@ -19,7 +20,7 @@ final class ArchiveWriter {
     private let state = State()
     private let worker: Worker
     private var batch: [SharedBytes] = []
-    private var batchBytes = 0
+    private var weight = BatchWeight()
     private var isPublished = false
     /// How many bytes the archive has, before compression.
     private(set) var count: UInt64 = 0
@@ -93,9 +94,9 @@ final class ArchiveWriter {
     func append(_ bytes: SharedBytes) throws {
         guard !bytes.isEmpty else { return }
         batch.append(bytes)
-        batchBytes += bytes.count
+        weight.add(bytes)
         count += UInt64(bytes.count)
-        if batchBytes >= Self.batchSize || batch.count >= Self.batchCount { try handOver() }
+        if weight.bytes >= Self.batchSize || batch.count >= Self.batchCount { try handOver() }
     }
 
     /// Writes what is left and puts the archive in its place.
@@ -125,6 +126,6 @@ final class ArchiveWriter {
         if !isTaken { throw state.failure ?? LXCError(.invalidState, "the archive was abandoned") }
         batch = []
         batch.reserveCapacity(Self.batchCount)
-        batchBytes = 0
+        weight = BatchWeight()
     }
 }

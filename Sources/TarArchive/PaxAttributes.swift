@@ -112,12 +112,15 @@ extension PaxRecords {
 
 extension AccessControlList {
     /// Reads the text form: `user::rwx,user:1000:r-x,group::r-x,mask::r-x,other::r--`, a user or group by number, or by
-    /// name with the number after the permissions. Nil when something else is there.
+    /// name with the number after the permissions, as star writes it. Also Solaris' form is read, which star keeps: `mask`
+    /// and `other` with one colon, `default` before the words of a default list. Nil when something else is there.
     init?(parsing text: String) {
         var entries: [Entry] = []
         for line in text.split(whereSeparator: { $0 == "," || $0 == "\n" }) {
-            let fields = line.prefix { $0 != "#" && $0 != " " && $0 != "\t" }
-                .split(separator: ":", omittingEmptySubsequences: false)
+            let line = line.drop { $0 == " " || $0 == "\t" }.prefix { $0 != "#" && $0 != " " && $0 != "\t" }
+            if line.isEmpty { continue }
+            var fields = line.split(separator: ":", omittingEmptySubsequences: false)
+            Self.settleSolarisForm(of: &fields)
             guard fields.count >= 3, let permissions = Self.permissions(fields[2]) else { return nil }
             let isNamed = !fields[1].isEmpty
             let tag: Tag
@@ -136,6 +139,15 @@ extension AccessControlList {
             entries.append(Entry(tag: tag, permissions: permissions, id: id))
         }
         self.init(entries)
+    }
+
+    private static func settleSolarisForm(of fields: inout [Substring]) {
+        if fields.count > 2, fields[0] == "default" || fields[0] == "d" {
+            fields.removeFirst()
+        } else if let word = fields.first, word.hasPrefix("default"), word.count > 7 {
+            fields[0] = word.dropFirst(7)
+        }
+        if fields.count == 2, ["mask", "m", "other", "o"].contains(fields[0]) { fields.insert("", at: 1) }
     }
 
     private static func permissions(_ text: Substring) -> UInt16? {

@@ -3,7 +3,8 @@ import Glibc
 
 /// The records of pax extended headers that hold for an entry.
 ///
-/// Entries have a handful: they stay in the bytes they came in, and are looked for one by one.
+/// Entries have a handful: they stay in the bytes they came in, and are looked for one by one. Those that say nothing
+/// this package knows, such as comments, are passed over.
 struct PaxRecords {
     private struct Record {
         var keyword: Range<Int>
@@ -14,11 +15,20 @@ struct PaxRecords {
     private var records: [Record] = []
     /// The map of GNU's sparse format 0.0, which repeats its keywords.
     private(set) var sparseNumbers: [UInt64] = []
+    /// What is said of all entries. It is shared by all of them.
+    private var general: General?
+
+    private final class General {
+        let records: PaxRecords
+        init(_ records: PaxRecords) { self.records = records }
+    }
 
     init() {}
 
     /// How many there are.
     var count: Int { records.count + sparseNumbers.count }
+    /// How many bytes are kept for them.
+    var byteCount: Int { bytes.count }
 
     /// Adds a header's records, each `LENGTH KEYWORD=VALUE\n` with the length counting all of it; what later headers say
     /// replaces what earlier ones said. False when one is malformed.
@@ -33,33 +43,39 @@ struct PaxRecords {
         return bytes[position...].allSatisfy { $0 == 0 }
     }
 
-    /// Adds records that hold for one entry to those that hold for all.
-    mutating func merge(_ other: PaxRecords) {
-        for record in other.records { append(other.bytes[record.keyword], other.bytes[record.value]) }
-        sparseNumbers += other.sparseNumbers
+    /// These records for one entry together with those that hold for all, which go last.
+    func above(_ global: PaxRecords) -> PaxRecords {
+        guard global.count > 0 else { return self }
+        var records = self
+        records.general = global.general ?? General(global)
+        return records
     }
 
-    /// Lets go of what was replaced.
+    /// Lets go of what was replaced and of what was passed over, and makes these the records that hold for all.
     mutating func compact() {
         var seen: Set<ArraySlice<UInt8>> = []
         let kept = records.reversed().filter { seen.insert(bytes[$0.keyword]).inserted }
         var compact = PaxRecords()
         for record in kept.reversed() { compact.append(bytes[record.keyword], bytes[record.value]) }
         compact.sparseNumbers = sparseNumbers
+        compact.general = General(compact)
         self = compact
     }
 
-    /// Calls `body` for every record in its sequence, also for those that were replaced.
+    /// Calls `body` for every record in its sequence, also for those that were replaced; those for all entries first.
     func forEach(_ body: (_ keyword: ArraySlice<UInt8>, _ value: ArraySlice<UInt8>) -> Void) {
+        general?.records.forEach(body)
         for record in records { body(bytes[record.keyword], bytes[record.value]) }
     }
 
     /// The value of a keyword; an empty one takes back what an earlier header said.
     subscript(_ keyword: StaticString) -> ArraySlice<UInt8>? {
-        let found = bytes.withUnsafeBytes { bytes in
-            records.last { bytes.isEqual($0.keyword, keyword) }
-        }
-        return found.flatMap { $0.value.isEmpty ? nil : bytes[$0.value] }
+        (find(keyword) ?? general?.records.find(keyword)).flatMap { $0.isEmpty ? nil : $0 }
+    }
+
+    private func find(_ keyword: StaticString) -> ArraySlice<UInt8>? {
+        let found = bytes.withUnsafeBytes { bytes in records.last { bytes.isEqual($0.keyword, keyword) } }
+        return found.map { bytes[$0.value] }
     }
 
     /// The value of a keyword as text.
@@ -89,7 +105,7 @@ struct PaxRecords {
         else { return nil }
         let record = Record(keyword: (space + 1)..<equals, value: (equals + 1)..<end)
         guard let isOffset = Self.sparseKeyword(bytes[record.keyword]) else {
-            records.append(record)
+            if bytes.withUnsafeBytes({ Self.isKnown(record.keyword, in: $0) }) { records.append(record) }
             return length
         }
         guard let number = Self.number(bytes[record.value]).flatMap({ UInt64(exactly: $0) }),
@@ -105,6 +121,18 @@ struct PaxRecords {
         let middle = bytes.count
         bytes += value
         records.append(Record(keyword: start..<middle, value: middle..<bytes.count))
+    }
+
+    /// The keywords that mean something, and the beginnings of the vendors' own.
+    private static let keywords: [StaticString] = ["path", "linkpath", "size", "uid", "gid", "mtime"]
+    private static let vendors: [StaticString] = ["SCHILY.", "LIBARCHIVE.", "RHT.", "GNU."]
+
+    private static func isKnown(_ keyword: Range<Int>, in bytes: UnsafeRawBufferPointer) -> Bool {
+        keywords.contains { bytes.isEqual(keyword, $0) }
+            || vendors.contains { vendor in
+                let start = keyword.prefix(vendor.utf8CodeUnitCount)
+                return bytes.isEqual(start, vendor)
+            }
     }
 
     /// Whether a keyword is the offset, or the length, of a stretch in a sparse map; nil when it is something else.

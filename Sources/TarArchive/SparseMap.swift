@@ -41,6 +41,21 @@ struct SparseMap {
         return result
     }
 
+    /// Reads format 0.1's list of decimal numbers with commas between them; nil where something else is there.
+    static func extents(listed text: ArraySlice<UInt8>) -> [Extent]? {
+        var numbers: [UInt64] = []
+        var rest = text
+        while !rest.isEmpty {
+            let digits = rest.prefix { $0 != UInt8(ascii: ",") }
+            rest = rest[digits.endIndex...].dropFirst()
+            guard let number = PaxRecords.number(digits).flatMap({ UInt64(exactly: $0) }),
+                numbers.count < 2 * maximumExtents
+            else { return nil }
+            numbers.append(number)
+        }
+        return extents(pairing: numbers)
+    }
+
     /// Pairs up numbers: offset, length, offset, length.
     static func extents(pairing numbers: [UInt64]) -> [Extent]? {
         guard numbers.count.isMultiple(of: 2), numbers.count / 2 <= maximumExtents else { return nil }

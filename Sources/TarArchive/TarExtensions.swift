@@ -2,27 +2,23 @@
 struct TarExtensions {
     /// The records of pax headers for all entries.
     var global: PaxRecords
-    /// The records of pax headers for this entry alone.
+    /// The records of the last pax header for this entry alone; of several in a row no reader takes more than that.
     var own = PaxRecords()
     /// GNU's long names.
     var longName: [UInt8]?
     var longLinkName: [UInt8]?
     /// Kinds of losses to count for the entry.
     var losses: [String] = []
+    /// Whether a header says something of this entry alone.
+    var isEmpty = true
+    /// How many bytes the headers have in all.
+    var bytes = 0
 
     /// Starts with what global headers said.
     init(_ global: PaxRecords) { self.global = global }
 
-    /// Whether nothing was said of this entry alone.
-    var isEmpty: Bool { longName == nil && longLinkName == nil && own.count == 0 }
-
     /// All records; what the entry's own headers say goes first.
-    var records: PaxRecords {
-        guard global.count > 0 else { return own }
-        var records = global
-        records.merge(own)
-        return records
-    }
+    var records: PaxRecords { own.above(global) }
 
     /// The entry's name.
     func name(_ header: TarHeader, _ records: PaxRecords) -> [UInt8] {

@@ -25,7 +25,12 @@ struct TarHeader {
     var mode: Int64? { number(100..<108) }
     var user: Int64? { number(108..<116) }
     var group: Int64? { number(116..<124) }
-    var size: Int64? { number(124..<136) }
+    /// Blanks alone are a number to some readers and none to others, who then see the next header elsewhere.
+    var size: Int64? {
+        block.withUnsafeBytes { bytes in
+            bytes[124..<136].allSatisfy { $0 == UInt8(ascii: " ") } ? nil : Self.number(bytes[124..<136])
+        }
+    }
     var modified: Int64? { number(136..<148) }
     var linkName: [UInt8] { text(157..<257) }
     var major: Int64? { number(329..<337) }
@@ -51,12 +56,13 @@ struct TarHeader {
     var sparseMap: [SparseMap.Extent]? { block.withUnsafeBytes { SparseMap.extents($0[386..<482]) } }
 
     /// The number in a field: octal digits, or with the first bit set a binary number of any size and sign; nil when
-    /// it is neither or too large.
+    /// it is neither or too large. Digits after a NUL are read by some readers and are no number to others.
     static func number(_ field: Slice<UnsafeRawBufferPointer>) -> Int64? {
         guard let first = field.first else { return nil }
         if first & 0x80 != 0 { return binary(field, isNegative: first & 0x40 != 0) }
         let isBlank = { (byte: UInt8) in byte == UInt8(ascii: " ") || byte == 0 }
-        var rest = field.drop(while: isBlank)
+        var rest = field.drop { $0 == UInt8(ascii: " ") }
+        if rest.first == 0 { return rest.allSatisfy(isBlank) ? 0 : nil }
         var result: Int64 = 0
         while let byte = rest.first, !isBlank(byte) {
             let digit = byte &- UInt8(ascii: "0")

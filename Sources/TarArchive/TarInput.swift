@@ -5,6 +5,8 @@ import LXCCore
 final class TarInput {
     /// The unit of tar(5).
     static let blockSize = 512
+    /// The unit tapes are written in: the rest of the last one is whatever the writer's memory held.
+    private static let recordSize: UInt64 = 10_240
     /// What may follow the end-of-archive marker: tape records are padded with zeros, and no record is this long.
     private static let maximumPadding = 64 << 20
     /// From where on the expansion ratio counts.
@@ -12,17 +14,21 @@ final class TarInput {
 
     private let stream: any ByteStream
     private let shown: String
-    private let expansionRatio: UInt64
+    private let limits: TreeLimits
+    private let deadline: ContinuousClock.Instant
     private var chunk = SharedBytes.empty
     /// A block that was looked at and not yet taken.
     private var peeked = SharedBytes.empty
     private var produced: UInt64 = 0
+    /// How many bytes were passed over.
+    private var skipped: UInt64 = 0
 
-    /// Takes a stream and how messages call the archive.
-    init(_ stream: any ByteStream, shown: String, expansionRatio: UInt64) {
+    /// Takes a stream, how messages call the archive, and how much of it is accepted.
+    init(_ stream: any ByteStream, shown: String, limits: TreeLimits) {
         self.stream = stream
         self.shown = shown
-        self.expansionRatio = expansionRatio
+        self.limits = limits
+        deadline = ContinuousClock.now + limits.wallTime
     }
 
     /// How much of the file was read.
@@ -64,7 +70,14 @@ final class TarInput {
     /// Passes over `count` bytes, which have to be there.
     func skip(_ count: UInt64) throws {
         var left = count
-        while left > 0 { left -= try UInt64(piece(upTo: left).count) }
+        while left > 0 {
+            let passed = try UInt64(piece(upTo: left).count)
+            left -= passed
+            skipped += passed
+            guard skipped <= limits.allocatedBytes else {
+                throw excess("more than \(limits.allocatedBytes) bytes of it are no contents (allocatedBytes)")
+            }
+        }
     }
 
     /// Takes `count` bytes and the padding up to the next block.
@@ -81,8 +94,15 @@ final class TarInput {
     /// How many bytes fill the last block of `count` bytes.
     static func padding(after count: UInt64) -> UInt64 { (512 - count % 512) % 512 }
 
-    /// Reads to the end of the stream, so that everything its format offers is checked. Only zeros may be left.
+    /// Reads to the end of the stream once the first block of the end-of-archive marker was taken, so that everything
+    /// its format offers is checked. After the second the rest of the record is undefined (pax, ustar Interchange
+    /// Format); beyond only zeros may be left.
     func finish() throws {
+        if let second = try block() {
+            guard second.withUnsafeBytes({ $0.isZero }) else { throw damage("data follows a single block of zeros") }
+            var rest = (Self.recordSize - (produced - UInt64(chunk.count)) % Self.recordSize) % Self.recordSize
+            while rest > 0, try fill() { rest -= UInt64(take(Int(rest)).count) }
+        }
         var padding = 0
         while try fill() {
             let rest = take(Int.max)
@@ -106,10 +126,11 @@ final class TarInput {
         if !peeked.isEmpty || !chunk.isEmpty { return true }
         chunk = try stream.next()
         produced += UInt64(chunk.count)
-        if produced > Self.expansionFloor, produced / max(stream.bytesRead, 1) > expansionRatio {
+        if produced > Self.expansionFloor, produced / max(stream.bytesRead, 1) > limits.expansionRatio {
             throw LXCError(
-                .limitExceeded, "the archive \(shown) expands to more than \(expansionRatio) times its size")
+                .limitExceeded, "the archive \(shown) expands to more than \(limits.expansionRatio) times its size")
         }
+        guard ContinuousClock.now < deadline else { throw excess("the time allowed is over (wallTime)") }
         return !chunk.isEmpty
     }
 

@@ -8,10 +8,12 @@ final class TarReader: TreeSource {
     /// Records that hold for all entries; they are looked through for each. Real archives have a few.
     private static let maximumGlobalRecords = 100
 
-    private let input: TarInput
+    let input: TarInput
     private let size: UInt64
     private let limits: TreeLimits
     private var global = PaxRecords()
+    /// Whether the archive is in the pax format, as libarchive would say at this point.
+    private var isPax = false
     private var isAtEnd = false
     /// Bytes of the entry's data that are still in the archive, its padding not counted, and the padding.
     private var stored: UInt64 = 0
@@ -23,7 +25,7 @@ final class TarReader: TreeSource {
 
     /// Takes an open archive.
     init(_ archive: ArchiveFile, shown: String, limits: TreeLimits) {
-        input = TarInput(archive.stream, shown: shown, expansionRatio: limits.expansionRatio)
+        input = TarInput(archive.stream, shown: shown, limits: limits)
         size = archive.size
         self.limits = limits
     }
@@ -44,7 +46,9 @@ final class TarReader: TreeSource {
                 return nil
             }
             guard let header = TarHeader(block) else { throw input.damage("a header's checksum does not match") }
-            if try !extend(&extensions, by: header) { return try entry(header, extensions) }
+            if try extend(&extensions, by: header) { continue }
+            if header.dialect == .gnu || header.dialect == .v7 { isPax = false }
+            return try entry(header, extensions)
         }
         throw input.excess("there are more than \(Self.maximumExtensions) extended headers in a row")
     }
@@ -72,38 +76,66 @@ final class TarReader: TreeSource {
     private func extend(_ extensions: inout TarExtensions, by header: TarHeader) throws -> Bool {
         switch header.type {
         case UInt8(ascii: "x"), UInt8(ascii: "X"):
-            guard extensions.own.merge(try contents(of: header)) else { throw malformed() }
+            isPax = true
+            extensions.isEmpty = false
+            extensions.own = PaxRecords()
+            guard extensions.own.merge(try contents(of: header, &extensions)) else { throw malformed() }
         case UInt8(ascii: "g"):
-            guard global.merge(try contents(of: header)) else { throw malformed() }
-            global.compact()
-            guard global.count <= Self.maximumGlobalRecords else {
-                throw input.excess("more than \(Self.maximumGlobalRecords) records are said of all its entries")
-            }
-            for keyword in ["path", "linkpath", "size"] as [StaticString] where global[keyword] != nil {
-                throw input.damage("a global header gives every entry the same \(keyword)")
-            }
+            isPax = true
+            try extendAll(by: contents(of: header, &extensions))
             extensions.global = global
-        case UInt8(ascii: "L"): extensions.longName = Array(try contents(of: header).prefix { $0 != 0 })
-        case UInt8(ascii: "K"): extensions.longLinkName = Array(try contents(of: header).prefix { $0 != 0 })
-        case UInt8(ascii: "V"): _ = try contents(of: header)
+        case UInt8(ascii: "L"):
+            extensions.isEmpty = false
+            extensions.longName = Array(try contents(of: header, &extensions).prefix { $0 != 0 })
+        case UInt8(ascii: "K"):
+            extensions.isEmpty = false
+            extensions.longLinkName = Array(try contents(of: header, &extensions).prefix { $0 != 0 })
+        case UInt8(ascii: "V"):
+            // GNU tar takes what was said before it for said of the label, libarchive for said of the next entry.
+            guard extensions.isEmpty else { throw input.damage("an extended header stands before a volume's label") }
+            _ = try contents(of: header, &extensions)
         case UInt8(ascii: "A"):
-            _ = try contents(of: header)
+            _ = try contents(of: header, &extensions)
             extensions.losses.append("acl")
         default: return false
         }
         return true
     }
 
+    /// Takes records that hold for all entries to come.
+    private func extendAll(by header: [UInt8]) throws {
+        guard global.merge(header) else { throw malformed() }
+        global.compact()
+        guard global.count <= Self.maximumGlobalRecords, global.byteCount <= maximumExtension else {
+            throw input.excess(
+                "more than \(Self.maximumGlobalRecords) records, or \(maximumExtension) bytes, are said of all its entries"
+            )
+        }
+        for keyword in ["path", "linkpath", "size"] as [StaticString] where global[keyword] != nil {
+            throw input.damage("a global header gives every entry the same \(keyword)")
+        }
+        guard global.sparseNumbers.isEmpty else { throw input.damage("a global header holds a sparse map") }
+    }
+
     private func malformed() -> LXCError { input.damage("an extended header is malformed") }
 
-    /// The data of an extended header. libarchive writes attributes twice, once in base64.
-    private func contents(of header: TarHeader) throws -> [UInt8] {
+    /// How many bytes the extended headers of one entry may have in all. libarchive writes attributes twice, once in
+    /// base64.
+    private var maximumExtension: Int {
+        let (attributes, overflows) = limits.attributeBytes.multipliedReportingOverflow(by: 3)
+        let names = limits.pathLength.addingReportingOverflow(limits.linkTargetLength + 65_536)
+        return overflows || names.overflow ? .max : Int(clamping: UInt64(attributes) + UInt64(names.partialValue))
+    }
+
+    /// The data of an extended header.
+    private func contents(of header: TarHeader, _ extensions: inout TarExtensions) throws -> [UInt8] {
         guard let size = header.size, size >= 0 else { throw input.damage("a header has no size") }
-        let maximum = 3 * limits.attributeBytes + limits.pathLength + limits.linkTargetLength + 65_536
-        guard size <= maximum else {
+        guard size <= maximumExtension - extensions.bytes else {
             throw LXCError(
-                .limitExceeded, "an extended header has \(size) bytes, more than \(maximum) (attributeBytes)")
+                .limitExceeded,
+                "an entry has extended headers of more than \(maximumExtension) bytes (limit attributeBytes)")
         }
+        extensions.bytes += Int(size)
         return try input.bytes(Int(size))
     }
 }
@@ -151,9 +183,9 @@ extension TarReader {
             return .directory
         default: break
         }
-        try discardStrayData(archived)
+        try settleData(of: header, records, archived, path)
         switch header.type {
-        case UInt8(ascii: "1"): return .hardLink(to: try TreePath(linkName()))
+        case UInt8(ascii: "1"): return .hardLink(to: try hardLinkTarget(linkName()))
         case UInt8(ascii: "2"): return .symbolicLink(target: try linkTarget(linkName(), path))
         case UInt8(ascii: "3"):
             let (major, minor) = try device(header, records, path)
@@ -182,9 +214,8 @@ extension TarReader {
             return try startSparse(extents, realSize: records.size("GNU.sparse.realsize"), path)
         }
         if records["GNU.sparse.size"] != nil {
-            let map = records.text("GNU.sparse.map").map { $0.split(separator: ",").map { UInt64($0) } }
-            let numbers = map ?? records.sparseNumbers.map { $0 }
-            guard let extents = SparseMap.extents(pairing: numbers.compactMap { $0 }), !numbers.contains(nil) else {
+            let listed = records["GNU.sparse.map"].map { SparseMap.extents(listed: $0) }
+            guard let extents = listed ?? SparseMap.extents(pairing: records.sparseNumbers) else {
                 throw sparseDamage(path)
             }
             return try startSparse(extents, realSize: records.size("GNU.sparse.size"), path)
@@ -217,53 +248,33 @@ extension TarReader {
         padding = TarInput.padding(after: count)
     }
 
-    /// Writers differ on whether a size in the header of what has no contents means that data follows: hard links of
-    /// old tar repeat the file's size without data, those of pax may carry it. A valid header, or the end of the
-    /// archive, in the next block tells that there is none.
-    private func discardStrayData(_ count: UInt64) throws {
+    /// Writers and readers differ on whether a size in the header of what has no contents means that data follows. Where
+    /// GNU tar and libarchive would see the next entry at different places, an archive shows one tree to whoever checked
+    /// it and another to whoever unpacks it: that is refused.
+    private func settleData(of header: TarHeader, _ records: PaxRecords, _ count: UInt64, _ path: TreePath) throws {
         guard count > 0 else { return }
+        let isLink = header.type == UInt8(ascii: "1")
+        let isDirectory = header.type == UInt8(ascii: "5")
+        if records["size"] != nil {
+            // A pax header's size holds for both, but for directories, and in archives that are not in its format.
+            guard !isDirectory, header.dialect == .posix || header.dialect == .star else { throw disagreement(path) }
+            return expect(count)
+        }
+        // Both pass over a directory's size.
+        if isDirectory { return }
+        guard isLink else { throw disagreement(path) }
+        // Hard links of old tar repeat the file's size without data, and both know that.
+        if header.dialect == .gnu || header.dialect == .v7 { return }
+        // Those of pax may carry data, and GNU tar does not know that.
+        guard !isPax else { throw disagreement(path) }
         guard let block = try input.peekBlock() else { return }
-        if !block.withUnsafeBytes({ $0.isZero }), TarHeader(block) == nil { expect(count) }
+        let isEnd = block.withUnsafeBytes { $0.isZero }
+        guard isEnd || TarHeader(block).map({ $0.dialect != .v7 }) == true else { throw disagreement(path) }
     }
 
-    private func linkTarget(_ target: [UInt8], _ path: TreePath) throws -> [UInt8] {
-        guard !target.isEmpty else { throw input.damage("the symbolic link \"\(path)\" leads to nothing") }
-        guard !target.contains(0) else {
-            throw LXCError(.unsafe, "the symbolic link \"\(path)\" has a target with a NUL; refused")
-        }
-        return target
-    }
-
-    private func mode(_ header: TarHeader, _ path: TreePath) throws -> UInt16 {
-        guard let mode = header.mode else { throw input.damage("the mode of \"\(path)\" is no number") }
-        return UInt16(mode & 0o7777)
-    }
-
-    private func id(_ id: Int64?, _ what: String, _ path: TreePath) throws -> UInt32 {
-        guard let id else { throw input.damage("the \(what) of \"\(path)\" is no number") }
-        // Cut to 32 bits some would be root's; the largest one means "leave the owner as it is" to the kernel.
-        guard let exact = UInt32(exactly: id), exact != .max else {
-            throw LXCError(.unsafe, "\"\(path)\" has the \(what) id \(id), which no file can have; refused")
-        }
-        return exact
-    }
-
-    private func modified(_ header: TarHeader, _ records: PaxRecords, _ path: TreePath) throws -> TreeEntry.Time {
-        let time =
-            records["mtime"].map { PaxRecords.time($0) } ?? header.modified.map { TreeEntry.Time(seconds: $0) }
-        guard let time else { throw input.damage("the time of \"\(path)\" is no number") }
-        return time
-    }
-
-    private func device(
-        _ header: TarHeader, _ records: PaxRecords, _ path: TreePath
-    ) throws -> (major: UInt32, minor: UInt32) {
-        let major = records.number("SCHILY.devmajor", orElse: header.major)
-        let minor = records.number("SCHILY.devminor", orElse: header.minor)
-        // Linux has 12 bits for the one and 20 for the other.
-        guard let major, let minor, (0..<1 << 12).contains(major), (0..<1 << 20).contains(minor) else {
-            throw input.damage("the device numbers of \"\(path)\" are none Linux has")
-        }
-        return (UInt32(major), UInt32(minor))
+    private func disagreement(_ path: TreePath) -> LXCError {
+        input.damage(
+            "\"\(path)\" has a size although its kind has no contents, and tar programs differ on where the next entry "
+                + "begins")
     }
 }

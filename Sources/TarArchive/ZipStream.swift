@@ -48,6 +48,37 @@ final class ZipStream: ByteStream {
         else { throw failure }
         guard let entry = try member() else { throw unsuitable("no file") }
         try check(entry)
+        try checkMethod()
+    }
+
+    /// Methods whose decoders take little memory whatever the file says; of zstd libarchive accepts 128 MiB at most.
+    private static let frugalMethods = ["uncompressed", "deflation", "bzip", "zstd"]
+
+    /// Refuses what would make libarchive, which knows no limit, allocate whatever the file asks for.
+    private func checkMethod() throws {
+        // "ZIP 6.3 (lzma)"
+        let format = archive_format_name(archive).map { String(cString: $0) } ?? ""
+        let method = format.split(separator: "(").last.map { $0.prefix { $0 != ")" } } ?? ""
+        if Self.frugalMethods.contains(String(method)) { return }
+        guard method == "lzma" else {
+            throw LXCError(
+                .unsupported,
+                "the zip file \(problem.shown) is packed in a way that is not read (\(String(method).escapedForDisplay)); "
+                    + "pack it again with deflate")
+        }
+        // A version of two bytes, the length of the properties in two, and the properties: one byte and the window.
+        let offset = UInt64(max(archive_filter_bytes(archive, 0), 0))
+        let window = try withUnsafeTemporaryAllocation(byteCount: 9, alignment: 8) { header in
+            var count = 0
+            while count < header.count {
+                let room = UnsafeMutableRawBufferPointer(rebasing: header[count...])
+                let read = try input.file.read(into: room, at: offset + UInt64(count))
+                guard read > 0 else { throw failure }
+                count += read
+            }
+            return UInt32(littleEndian: header.loadUnaligned(fromByteOffset: 5, as: UInt32.self))
+        }
+        guard UInt64(window) <= DecoderWindow.maximum else { throw problem.window }
     }
 
     private func member() throws -> OpaquePointer? {

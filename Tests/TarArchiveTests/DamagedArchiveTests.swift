@@ -51,8 +51,11 @@ struct DamagedArchiveTests {
     }
 
     @Test func onlyZerosMayFollowTheMarker() throws {
-        #expect(try code(Self.sample.finished() + [1]) == .corrupt)
-        #expect(try code(Self.sample.finished() + Self.sample.finished()) == .corrupt)
+        let marked = Self.sample.finished()
+        let record = marked + [UInt8](repeating: 0, count: (10_240 - marked.count % 10_240) % 10_240)
+        #expect(try code(record + [1]) == .corrupt)
+        #expect(try code(record + Self.sample.finished()) == .corrupt)
+        #expect(try code(Self.sample.bytes + [UInt8](repeating: 0, count: 512) + Self.sample.finished()) == .corrupt)
         var dangling = Self.sample
         dangling.addPax(["path": "nothing"])
         #expect(try code(dangling.finished()) == .corrupt)

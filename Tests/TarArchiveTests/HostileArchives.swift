@@ -36,12 +36,16 @@ extension Attack {
             $0.add("f/x", data: [1])
         },
         Attack(name: "hard link outside", code: .unsafe) { $0.add("h", type: "1", link: "../victim/file") },
-        Attack(name: "hard link absolute", code: .unsafe) { $0.add("h", type: "1", link: "/etc/passwd") },
+        Attack(name: "hard link absolute", code: .corrupt) { $0.add("h", type: "1", link: "/etc/passwd") },
         Attack(name: "hard link through a symbolic link", code: .corrupt) {
             $0.add("l", type: "2", link: "../victim")
             $0.add("h", type: "1", link: "l/file")
         },
-        Attack(name: "hard link to itself", code: .unsafe) { $0.add("h", type: "1", link: "./h") },
+        Attack(name: "hard link to itself", code: .corrupt) { $0.add("h", type: "1", link: "./h") },
+        Attack(name: "directory as hard link to itself", code: .unsafe) {
+            $0.add("d", type: "5")
+            $0.add("d", type: "1", link: "d")
+        },
         Attack(name: "hard link to what comes later", code: .corrupt) {
             $0.add("h", type: "1", link: "f")
             $0.add("f")
@@ -120,14 +124,25 @@ extension Attack {
             $0.add("f")
         },
         Attack(name: "more records for all than anybody needs", code: .limitExceeded) { builder in
-            for index in 0..<101 { builder.addPax([("comment\(index)", [1])], type: "g") }
-            builder.add("f")
+            for index in 0..<101 {
+                builder.addPax([("SCHILY.xattr.user.\(index)", [1])], type: "g")
+                builder.add("f")
+            }
+        },
+        Attack(name: "the same sparse map for all", code: .corrupt) {
+            $0.addPax([("GNU.sparse.offset", [0x30]), ("GNU.sparse.numbytes", [0x30])], type: "g")
+            $0.add("f")
         },
         Attack(name: "unknown kind", code: .unsupported) { $0.add("f", type: "Q") },
         Attack(name: "device numbers out of range", code: .corrupt) { $0.add("f", type: "3", major: 5_000) },
         Attack(name: "data after the end", code: .corrupt) {
             $0.add("f")
-            $0.addRaw([UInt8](repeating: 0, count: 1024))
+            $0.addRaw([UInt8](repeating: 0, count: 10_240))
+            $0.add("second archive")
+        },
+        Attack(name: "data after a single block of zeros", code: .corrupt) {
+            $0.add("f")
+            $0.addRaw([UInt8](repeating: 0, count: 512))
             $0.add("second archive")
         },
         Attack(name: "empty link target", code: .corrupt) { $0.add("l", type: "2") },

@@ -54,11 +54,36 @@ struct PaxRecordTests {
                 ("mtime", Array("1".utf8)), ("SCHILY.xattr.user.a", [1]), ("mtime", Array("2".utf8)),
                 ("SCHILY.xattr.user.a", [2]),
             ])
-            $0.addPax(["mtime": "3"])
             $0.add("f")
         }
-        #expect(entries.map(\.modified.seconds) == [3])
+        #expect(entries.map(\.modified.seconds) == [2])
         #expect(entries[0].attributes == [TreeEntry.Attribute(name: Array("user.a".utf8), value: [2])])
+    }
+
+    /// No reader puts two headers together, and GNU tar forgets the first.
+    @Test func theLastOfSeveralHeadersCounts() throws {
+        let entries = try entries {
+            $0.addPax(["size": "512", "mtime": "1", "SCHILY.xattr.user.a": "1"])
+            $0.addPax(["mtime": "3"])
+            $0.add("f", size: 1_024, data: [UInt8](repeating: 7, count: 1_024))
+            $0.add("last")
+        }
+        #expect(entries.map(\.modified.seconds) == [3, 0])
+        #expect(entries[0].kind == .file(size: 1_024))
+        #expect(entries[0].attributes.isEmpty)
+    }
+
+    @Test func headersHoldForTheNextRealEntry() throws {
+        let entries = try entries {
+            $0.addPax(["size": "5"])
+            $0.add("././@LongLink", type: "L", data: Array("long\u{0}".utf8))
+            $0.addPax([("mtime", Array("7".utf8))], type: "g")
+            $0.add("f", size: 1_024, data: Array("12345".utf8))
+            $0.add("last")
+        }
+        #expect(entries.map(\.path.description) == ["long", "last"])
+        #expect(entries.map(\.kind) == [.file(size: 5), .file(size: 0)])
+        #expect(entries.map(\.modified.seconds) == [7, 7])
     }
 
     @Test(

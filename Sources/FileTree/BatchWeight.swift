@@ -1,0 +1,40 @@
+extension TreeEntry {
+    /// Sum of names and values of the extended attributes in bytes.
+    package var attributeBytes: Int { attributes.reduce(0) { $0 + $1.name.count + $1.value.count } }
+
+    /// About how much memory the entry takes, whatever it consists of.
+    package var weight: Int {
+        let target =
+            switch kind {
+            case .symbolicLink(let target): target.count
+            case .hardLink(let target): target.bytes.count
+            case .directory, .file, .characterDevice, .blockDevice, .fifo: 0
+            }
+        let extents = (self.extents?.count ?? 0) * MemoryLayout<Range<UInt64>>.size
+        return 256 + path.bytes.count + target + attributeBytes + 64 * attributes.count + extents
+    }
+}
+
+/// How much memory a batch of entries and pieces of contents keeps from its next use.
+///
+/// A piece keeps the whole block of memory it is a part of, however small it is; pieces that follow each other mostly
+/// share one.
+package struct BatchWeight {
+    /// About how many bytes.
+    package private(set) var bytes = 0
+    private var last: SharedBytes?
+
+    /// An empty batch.
+    package init() {}
+
+    /// Adds an entry.
+    package mutating func add(_ entry: TreeEntry) { bytes += entry.weight }
+
+    /// Adds contents.
+    package mutating func add(_ piece: SharedBytes) {
+        bytes += 64
+        if last?.sharesMemory(with: piece) == true { return }
+        bytes += piece.heldBytes
+        last = piece
+    }
+}
