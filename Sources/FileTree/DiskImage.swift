@@ -1,6 +1,6 @@
-import Crypto
 import Foundation
 package import LXCCore
+import OpenSSL
 
 /// A disk image in qcow2 format, to be copied into a primary store. A value; nothing is opened yet.
 public struct DiskImage: Sendable, CustomStringConvertible {
@@ -47,7 +47,7 @@ public struct DiskImage: Sendable, CustomStringConvertible {
         _ cancellation: Cancellation, progress: ProgressHandler?, _ take: (UnsafeRawBufferPointer) throws -> Void
     ) throws -> String {
         let file = try file.open()
-        var (hash, reporter, offset) = (SHA256(), ProgressReporter(progress), UInt64(0))
+        var (hash, reporter, offset) = (MessageDigest(.sha256), ProgressReporter(progress), UInt64(0))
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 16)
         defer { buffer.deallocate() }
         while case let count = try file.read(into: buffer, at: offset), count > 0 {

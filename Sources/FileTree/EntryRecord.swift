@@ -1,4 +1,4 @@
-import Crypto
+import OpenSSL
 
 /// The canonical bytes of one entry, as Documentation/TreeDigest.md defines them.
 struct EntryRecord {

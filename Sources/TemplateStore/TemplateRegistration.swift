@@ -1,6 +1,6 @@
-import Crypto
 public import FileTree
 public import LXCCore
+import OpenSSL
 
 /// A request to put a template on secondary storage.
 public struct TemplateRegistration: Hashable, Sendable {
@@ -47,6 +47,8 @@ public struct TemplateRegistration: Hashable, Sendable {
     /// A hash of what makes the template what it is; `origin` stands for the source.
     func fingerprint(origin: String) -> String {
         let parts = [origin, name, displayText, checksum?.description ?? "", "\(isPublic)"]
-        return Checksum(.sha256, digest: SHA256.hash(data: Array(parts.joined(separator: "\0").utf8))).digits
+        return Checksum(
+            .sha256, digest: MessageDigest.hash(data: Array(parts.joined(separator: "\0").utf8), with: .sha256)
+        ).digits
     }
 }

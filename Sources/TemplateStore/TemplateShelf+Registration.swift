@@ -1,8 +1,8 @@
-import Crypto
 import FileTree
 import Foundation
 import LXCCore
 import Logging
+import OpenSSL
 import TarArchive
 
 extension TemplateShelf {
@@ -199,7 +199,7 @@ extension TemplateShelf {
         _ archive: any StoredFile, at path: String, _ registration: TemplateRegistration, _ progress: ProgressHandler?
     ) async throws -> (size: UInt64, checksum: Checksum) {
         try await pool.run { [files] cancellation in
-            var hash = SHA256()
+            var hash = MessageDigest(.sha256)
             let size = try ArchiveDecompression.run(
                 from: archive, to: files.newFile(path, cancellation), maximumBytes: registration.maximumSize.bytes,
                 expansionRatio: registration.limits.expansionRatio, cancellation: cancellation, progress: progress,
