@@ -24,7 +24,7 @@ struct LimitGuard {
         try check(entries, limits.entries, "entries", "there are more than", entry.path)
         try check(entry.path.bytes.count, limits.pathLength, "pathLength", "bytes of path, more than", entry.path)
         try check(entry.path.depth, limits.depth, "depth", "a depth of more than", entry.path)
-        let attributes = entry.attributes.reduce(0) { $0 + $1.name.count + $1.value.count }
+        let attributes = entry.attributes.reduce(0) { $0 + $1.name.bytes.count + $1.value.count }
         try check(attributes, limits.attributeBytes, "attributeBytes", "bytes of attributes, more than", entry.path)
         switch entry.kind {
         case .file(let size):
