@@ -186,10 +186,11 @@ extension TemplateShelf {
     /// The header of a disk image that can be a template by itself; nil for what is no qcow2 image.
     private func imageHeader(of path: String, _ registration: TemplateRegistration) async throws -> QcowHeader? {
         let file = files.file(path)
-        return try await pool.run { _ in
+        return try await pool.run { cancellation in
             guard let header = try QcowHeader.read(file) else { return nil }
-            try header.requireBase(
-                registration.source.description, maximumSize: registration.maximumSize.bytes)
+            let shown = registration.source.description
+            try header.requireBase(shown, maximumSize: registration.maximumSize.bytes)
+            try header.checkTables(of: file.open(), shown, cancellation)
             return header
         }
     }
