@@ -13,6 +13,9 @@ let settings: [SwiftSetting] = [
 /// gzip by Intel's ISA-L, twice as fast as zlib. Without the trait zlib does all of it and libisal is not needed.
 let isal = Target.Dependency.target(name: "CISAL", condition: .when(traits: ["ISAL"]))
 
+/// NFS by libnfs, without mounts. Without the trait every nfs:// location is refused and libnfs is not needed.
+let libnfs = Target.Dependency.target(name: "CLibNFS", condition: .when(traits: ["NFS"]))
+
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
 let tracing = Target.Dependency.product(name: "Tracing", package: "swift-distributed-tracing")
@@ -42,7 +45,8 @@ let package = Package(
     ],
     traits: [
         .trait(name: "ISAL", description: "Undo gzip with Intel's ISA-L (libisal), about twice as fast as zlib"),
-        .default(enabledTraits: ["ISAL"]),
+        .trait(name: "NFS", description: "Stores on NFS servers without mounts (libnfs)"),
+        .default(enabledTraits: ["ISAL", "NFS"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.3"),
@@ -76,7 +80,7 @@ let package = Package(
 
         // Floor 3: the other C libraries.
         library("TarArchive", ["CLibArchive", "CLZMA", "CZlib", "CZstd", "FileTree", "LXCCore", isal]),
-        library("NFSClient", ["CLibNFS", "CLinux", "FileTree", "LXCCore"]),
+        library("NFSClient", ["CLinux", "FileTree", "LXCCore", libnfs]),
         library("Libvirt", ["CLibvirt", "LXCCore", logging]),
 
         // Floor 4: the four driver families. They never import each other.

@@ -84,11 +84,11 @@ extension ContainerSpecification {
 
     private static var architecture: String? {
         #if arch(x86_64)
-            "x86_64"
+        "x86_64"
         #elseif arch(arm64)
-            "aarch64"
+        "aarch64"
         #else
-            nil
+        nil
         #endif
     }
 }

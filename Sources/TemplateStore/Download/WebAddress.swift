@@ -76,9 +76,7 @@ struct WebAddress: Hashable, Sendable {
         for part in [CURLUPART_USER, CURLUPART_PASSWORD, CURLUPART_OPTIONS, CURLUPART_FRAGMENT] { parts.remove(part) }
         guard let plain = parts[CURLUPART_URL] else { throw LXCError(.invalidArgument, "a URL has an unusable path") }
         self.text = plain
-        let hasQuery = parts[CURLUPART_QUERY] != nil
-        parts.remove(CURLUPART_QUERY)
-        shown = (parts[CURLUPART_URL] ?? "\(scheme)://\(host)").escapedForDisplay + (hasQuery ? "?…" : "")
+        shown = Locator(plain).description
     }
 }
 
