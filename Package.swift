@@ -13,7 +13,9 @@ let settings: [SwiftSetting] = [
 /// gzip by Intel's ISA-L, twice as fast as zlib. Without the trait zlib does all of it and libisal is not needed.
 let isal = Target.Dependency.target(name: "CISAL", condition: .when(traits: ["ISAL"]))
 
-let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+/// NFS by libnfs, without mounts. Without the trait every nfs:// location is refused and libnfs is not needed.
+let libnfs = Target.Dependency.target(name: "CLibNFS", condition: .when(traits: ["NFS"]))
+
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
 let tracing = Target.Dependency.product(name: "Tracing", package: "swift-distributed-tracing")
@@ -43,10 +45,10 @@ let package = Package(
     ],
     traits: [
         .trait(name: "ISAL", description: "Undo gzip with Intel's ISA-L (libisal), about twice as fast as zlib"),
-        .default(enabledTraits: ["ISAL"]),
+        .trait(name: "NFS", description: "Stores on NFS servers without mounts (libnfs)"),
+        .default(enabledTraits: ["ISAL", "NFS"]),
     ],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.3"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
@@ -61,6 +63,7 @@ let package = Package(
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CISAL", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
         .systemLibrary(name: "CLZMA", pkgConfig: "liblzma", providers: [.apt(["liblzma-dev"])]),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CLibNFS", pkgConfig: "libnfs", providers: [.apt(["libnfs-dev"])]),
@@ -69,27 +72,30 @@ let package = Package(
         // Floor 1: the shared vocabulary.
         library("LXCCore", ["CLinux"]),
 
+        library("OpenSSL", ["COpenSSL"]),
+
         // Floor 2: trees and documents.
-        library("FileTree", ["CLinux", "LXCCore", crypto]),
+        library("FileTree", ["CLinux", "LXCCore", "OpenSSL"]),
         library("DomainXML", ["CLibXML2", "LXCCore"]),
 
         // Floor 3: the other C libraries.
         library("TarArchive", ["CLibArchive", "CLZMA", "CZlib", "CZstd", "FileTree", "LXCCore", isal]),
-        library("NFSClient", ["CLibNFS", "CLinux", "FileTree", "LXCCore"]),
+        library("NFSClient", ["CLinux", "FileTree", "LXCCore", libnfs]),
         library("Libvirt", ["CLibvirt", "LXCCore", logging]),
 
         // Floor 4: the four driver families. They never import each other.
         library("PrimaryStore", ["FileTree", "LXCCore", "NFSClient", "TarArchive", logging]),
-        library("TemplateStore", ["CCurl", "FileTree", "LXCCore", "NFSClient", "TarArchive", crypto, logging]),
-        library("VifDriver", ["CLinux", "DomainXML", "LXCCore", crypto]),
+        library("TemplateStore", ["CCurl", "FileTree", "LXCCore", "NFSClient", "OpenSSL", "TarArchive", logging]),
+        library("VifDriver", ["CLinux", "DomainXML", "LXCCore", "OpenSSL"]),
         library("HypervisorDriver", ["CLinux", "DomainXML", "FileTree", "Libvirt", "LXCCore", logging]),
 
         // Floor 5: the facade, the only place where the families meet.
         library(
             "LXCHypervisor",
             [
-                "DomainXML", "FileTree", "HypervisorDriver", "LXCCore", "NFSClient", "PrimaryStore", "TarArchive",
-                "TemplateStore", "VifDriver", crypto, lifecycle, logging, metrics, tracing,
+                "DomainXML", "FileTree", "HypervisorDriver", "LXCCore", "NFSClient", "OpenSSL", "PrimaryStore",
+                "TarArchive",
+                "TemplateStore", "VifDriver", lifecycle, logging, metrics, tracing,
             ]),
 
         // In-memory drivers and conformance suites for driver authors.
@@ -106,6 +112,7 @@ let package = Package(
         // Tests, one target per module; HostTests needs root, libvirtd and bridges.
         library("TestSupport", ["CLibXML2", "CLinux", "FileTree", "LXCCore", "LXCTestServers"]).inTests,
         tests("LXCCoreTests", ["LXCCore"]),
+        tests("OpenSSLTests", ["OpenSSL"]),
         tests("FileTreeTests", ["CLinux", "FileTree", "LXCCore", "TarArchive", "TreeProbe"]),
         tests("TarArchiveTests", ["CLibArchive", "CLZMA", "CLinux", "FileTree", "LXCCore", "TarArchive", "TreeProbe"]),
         tests("DomainXMLTests", ["DomainXML", "LXCCore"]),

@@ -68,6 +68,9 @@ package struct AccessControlList {
             && (tags.isDisjoint(with: [.user, .group]) || tags.contains(.mask))
     }
 
+    /// Whether there is no entry: to the kernel that is no list.
+    package var isEmpty: Bool { entries.isEmpty }
+
     /// Whether the list says nothing that nine mode bits do not say.
     var isMinimal: Bool { entries.allSatisfy { [.owner, .owningGroup, .other].contains($0.tag) } }
 

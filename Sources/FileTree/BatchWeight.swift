@@ -1,6 +1,6 @@
 extension TreeEntry {
     /// Sum of names and values of the extended attributes in bytes.
-    package var attributeBytes: Int { attributes.reduce(0) { $0 + $1.name.count + $1.value.count } }
+    package var attributeBytes: Int { attributes.reduce(0) { $0 + $1.name.bytes.count + $1.value.count } }
 
     /// About how much memory the entry takes, whatever it consists of.
     package var weight: Int {

@@ -255,9 +255,7 @@ public final class ConfinedRoot: Sendable {
 
     /// Opens what a path leads to; nil, with `errno` set, when it leads nowhere.
     private func find(_ path: String, _ flags: CInt, _ doing: String) throws -> Descriptor? {
-        guard !path.utf8.contains(0) else {
-            throw LXCError(.invalidArgument, "the path \(path.escapedForDisplay) has a NUL in it")
-        }
+        try requireNoNUL(path, "a path of \(shown)")
         for _ in 0..<Self.attempts {
             let raw = clinux_open_in_root(root.raw, path.isEmpty ? "/" : path, flags | clinux_o_cloexec)
             if raw >= 0 { return Descriptor(adopting: raw) }
@@ -270,6 +268,7 @@ public final class ConfinedRoot: Sendable {
 
     /// The directory of a path, and the name in it.
     private func split(_ path: String) throws -> (parent: String, name: String) {
+        try requireNoNUL(path, "a path of \(shown)")
         let components = path.split(separator: "/")
         guard let name = components.last, name != ".", name != ".." else {
             throw LXCError(.invalidArgument, "\"\(path.escapedForDisplay)\" names no file of \(shown)")

@@ -1,4 +1,4 @@
-import Crypto
+import OpenSSL
 
 /// Hashes the contents of one file so that holes and written zeros count the same.
 ///
@@ -8,7 +8,7 @@ final class ContentHasher {
     private static let blockSize = 65_536
 
     private let block = UnsafeMutableRawBufferPointer.allocate(byteCount: blockSize, alignment: 4096)
-    private var hash = SHA256()
+    private var hash = MessageDigest(.sha256)
     private var size: UInt64 = 0
     /// The number of the block that is put together in `block`, and whether there is one.
     private var index: UInt64 = 0
@@ -20,7 +20,7 @@ final class ContentHasher {
 
     /// Starts a file of `size` bytes.
     func begin(size: UInt64) {
-        hash = SHA256()
+        hash = MessageDigest(.sha256)
         self.size = size
         isAssembling = false
     }

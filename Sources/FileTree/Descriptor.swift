@@ -19,6 +19,20 @@ package struct Descriptor: ~Copyable, Sendable {
         self.raw = raw
     }
 
+    /// The same for a path given as text; nil with `errno` EINVAL for one with a NUL, which the kernel would see the
+    /// beginning of.
+    package init?(_ path: String, in directory: CInt = AT_FDCWD, flags: CInt, mode: UInt32 = 0) {
+        guard !path.utf8.contains(0) else {
+            errno = EINVAL
+            return nil
+        }
+        let raw = path.withCString { path in
+            Self.retrying { clinux_open(directory, path, flags | clinux_o_cloexec, mode) }
+        }
+        guard raw >= 0 else { return nil }
+        self.raw = raw
+    }
+
     /// Gives the number away; the taker closes it.
     package consuming func release() -> CInt {
         let raw = raw
@@ -77,7 +91,8 @@ struct FileStatus {
     }
 }
 
-/// Calls `body` with the bytes as a C string. The bytes hold no NUL: names and paths are checked where they enter.
+/// Calls `body` with the bytes as a C string. They hold no NUL, since names and paths are checked where they enter: C
+/// would see another, shorter name than the one that was judged, so one that comes this far ends the program.
 @inline(__always)
 package func withCString<Result: ~Copyable, Bytes: Collection<UInt8>>(
     _ bytes: Bytes, _ body: (UnsafePointer<CChar>) throws -> Result
@@ -85,6 +100,7 @@ package func withCString<Result: ~Copyable, Bytes: Collection<UInt8>>(
     try withUnsafeTemporaryAllocation(of: CChar.self, capacity: bytes.count + 1) { buffer in
         var index = 0
         for byte in bytes {
+            precondition(byte != 0, "a name with a NUL must not reach the kernel")
             buffer[index] = CChar(bitPattern: byte)
             index += 1
         }

@@ -1,6 +1,6 @@
-import Crypto
 import Foundation
 package import LXCCore
+import OpenSSL
 
 /// A disk image in qcow2 format, to be copied into a primary store. A value; nothing is opened yet.
 public struct DiskImage: Sendable, CustomStringConvertible {
@@ -20,15 +20,17 @@ public struct DiskImage: Sendable, CustomStringConvertible {
     /// Where the image is.
     public var description: String { file.description.escapedForDisplay }
 
-    /// Copies the image and makes the copy durable; nothing is left of it when this throws. Blocks.
+    /// Copies the image and makes the copy durable; nothing is left of it when this throws. One whose tables lead out of it, as
+    /// those of half a download do, is not copied. Blocks.
     ///
     /// - Returns: the SHA-256 of what was copied.
-    /// - Throws: `LXCError` `corrupt` when its bytes have another SHA-256 than they must, `notFound`, `io`;
-    ///   `CancellationError`.
+    /// - Throws: `LXCError` `corrupt` when it is damaged, or its bytes have another SHA-256 than they must, `limitExceeded`,
+    ///   `notFound`, `io`; `CancellationError`.
     package func copy(
         to output: any NewStoredFile, _ cancellation: Cancellation, progress: ProgressHandler?
     ) throws -> String {
         do {
+            try checkTables(cancellation)
             let digits = try read(cancellation, progress: progress) { try output.write(SharedBytes(copying: $0)) }
             try output.finish()
             return digits
@@ -38,8 +40,13 @@ public struct DiskImage: Sendable, CustomStringConvertible {
         }
     }
 
-    /// Reads the image to its end and compares its bytes with the SHA-256 they must have. Blocks.
+    private func checkTables(_ cancellation: Cancellation) throws {
+        try QcowHeader.read(file)?.checkTables(of: file.open(), description, cancellation)
+    }
+
+    /// Reads the image to its end, its tables first, and compares its bytes with the SHA-256 they must have. Blocks.
     package func verify(_ cancellation: Cancellation, progress: ProgressHandler?) throws {
+        try checkTables(cancellation)
         _ = try read(cancellation, progress: progress) { _ in }
     }
 
@@ -47,7 +54,7 @@ public struct DiskImage: Sendable, CustomStringConvertible {
         _ cancellation: Cancellation, progress: ProgressHandler?, _ take: (UnsafeRawBufferPointer) throws -> Void
     ) throws -> String {
         let file = try file.open()
-        var (hash, reporter, offset) = (SHA256(), ProgressReporter(progress), UInt64(0))
+        var (hash, reporter, offset) = (MessageDigest(.sha256), ProgressReporter(progress), UInt64(0))
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 16)
         defer { buffer.deallocate() }
         while case let count = try file.read(into: buffer, at: offset), count > 0 {

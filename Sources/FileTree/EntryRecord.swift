@@ -1,4 +1,4 @@
-import Crypto
+import OpenSSL
 
 /// The canonical bytes of one entry, as Documentation/TreeDigest.md defines them.
 struct EntryRecord {
@@ -45,12 +45,10 @@ struct EntryRecord {
     static func link(to name: Hash) -> Hash { Hash(of: [UInt8(ascii: "h")] + name.bytes) }
 
     private static func append(_ attributes: [TreeEntry.Attribute], to bytes: inout [UInt8]) {
-        guard !attributes.isEmpty else { return bytes.append(bigEndian: UInt32(0)) }
-        let counted = attributes.filter { !$0.isHostBound }.sorted { $0.name.lexicographicallyPrecedes($1.name) }
-        bytes.append(bigEndian: UInt32(counted.count))
-        for attribute in counted {
-            bytes.append(bigEndian: UInt32(attribute.name.count))
-            bytes += attribute.name
+        bytes.append(bigEndian: UInt32(attributes.count))
+        for attribute in attributes.sorted(by: { $0.name < $1.name }) {
+            bytes.append(bigEndian: UInt32(attribute.name.bytes.count))
+            bytes += attribute.name.bytes
             bytes.append(bigEndian: UInt32(attribute.value.count))
             bytes += attribute.value
         }

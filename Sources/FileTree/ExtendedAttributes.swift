@@ -25,16 +25,27 @@ final class ExtendedAttributes {
         value.deallocate()
     }
 
-    /// The attributes a tree carries; nil with `errno` set when they cannot be read.
-    func read(_ subject: Subject) -> [TreeEntry.Attribute]? {
+    /// What was read of an inode.
+    struct Reading {
+        /// The attributes a tree carries.
+        var attributes: [TreeEntry.Attribute] = []
+        /// Kinds of losses: the attributes a tree cannot carry, but for those that belong to the host.
+        var losses: [String] = []
+    }
+
+    /// The kind of loss when there are more names than the kernel lists.
+    static let unlisted = "xattr:*"
+
+    /// The attributes of an inode; nil with `errno` set when they cannot be read.
+    func read(_ subject: Subject) -> Reading? {
         switch subject {
         case .descriptor(let descriptor):
-            return attributes(listed: clinux_flistxattr(descriptor, names, list.count)) {
+            return reading(listed: clinux_flistxattr(descriptor, names, list.count)) {
                 clinux_fgetxattr(descriptor, $0, value.baseAddress, value.count)
             }
         case .name(let name, let directory):
             return Self.withProcessPath(of: name, in: directory) { path in
-                attributes(listed: clinux_llistxattr(path, names, list.count)) {
+                reading(listed: clinux_llistxattr(path, names, list.count)) {
                     clinux_lgetxattr(path, $0, value.baseAddress, value.count)
                 }
             }
@@ -43,7 +54,7 @@ final class ExtendedAttributes {
 
     /// Sets one attribute. Returns 0 or the errno.
     static func set(_ attribute: TreeEntry.Attribute, of subject: Subject) -> CInt {
-        withCString(attribute.name) { name in
+        withCString(attribute.name.bytes) { name in
             attribute.value.withUnsafeBytes { value in
                 let result =
                     switch subject {
@@ -61,24 +72,51 @@ final class ExtendedAttributes {
 
     private var names: UnsafeMutablePointer<CChar>? { list.baseAddress?.assumingMemoryBound(to: CChar.self) }
 
-    private func attributes(listed length: Int, get: (UnsafePointer<CChar>) -> Int) -> [TreeEntry.Attribute]? {
-        if length < 0 { return errno == EOPNOTSUPP ? [] : nil }
-        var result: [TreeEntry.Attribute] = []
-        for name in list[..<length].split(separator: 0) where Self.isCarried(name) {
+    private func reading(listed length: Int, get: (UnsafePointer<CChar>) -> Int) -> Reading? {
+        guard length >= 0 else {
+            switch errno {
+            case EOPNOTSUPP: return Reading()
+            // The kernel lists 64 KiB of names or none at all, and files can have more.
+            case E2BIG: return wellKnown(get: get)
+            default: return nil
+            }
+        }
+        guard length > 0 else { return Reading() }
+        var result = Reading()
+        for name in list[..<length].split(separator: 0) {
+            guard let checked = AttributeName(name) else {
+                let name = Array(name)
+                if AttributeName.Standing(of: name) != .host {
+                    result.losses.append(TreeEntry.Attribute.lossKind(name))
+                }
+                continue
+            }
             guard let base = name.base.baseAddress else { continue }
-            let size = get((base + name.startIndex).assumingMemoryBound(to: CChar.self))
-            if size >= 0 {
-                result.append(TreeEntry.Attribute(name: Array(name), value: Array(value[..<size])))
-            } else if errno != ENODATA {
+            guard append(checked, (base + name.startIndex).assumingMemoryBound(to: CChar.self), to: &result, get) else {
                 return nil
             }
         }
         return result
     }
 
-    /// Of the `system` names only POSIX ACLs mean the same on another file system.
-    private static func isCarried(_ name: Slice<UnsafeMutableRawBufferPointer>) -> Bool {
-        !name.starts(with: "system.".utf8) || name.starts(with: "system.posix_acl_".utf8)
+    /// What decides who may do what is found by its name.
+    private func wellKnown(get: (UnsafePointer<CChar>) -> Int) -> Reading? {
+        var result = Reading(losses: [Self.unlisted])
+        for name in [AttributeName.accessACL, .defaultACL, .capability] {
+            guard withCString(name.bytes, { append(name, $0, to: &result, get) }) else { return nil }
+        }
+        return result
+    }
+
+    /// Adds an attribute, unless there is none of the name; false with `errno` set when it cannot be read.
+    private func append(
+        _ name: AttributeName, _ pointer: UnsafePointer<CChar>, to result: inout Reading,
+        _ get: (UnsafePointer<CChar>) -> Int
+    ) -> Bool {
+        let size = get(pointer)
+        guard size >= 0 else { return errno == ENODATA || errno == EOPNOTSUPP }
+        result.attributes.append(TreeEntry.Attribute(name: name, value: Array(value[..<size])))
+        return true
     }
 
     private static func withProcessPath<Result>(

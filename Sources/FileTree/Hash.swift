@@ -1,14 +1,14 @@
-import Crypto
+import OpenSSL
 
 /// 32 bytes, ordered bytewise.
 struct Hash: Hashable, Comparable {
     private let words: (UInt64, UInt64, UInt64, UInt64)
 
-    init(_ digest: SHA256Digest) {
+    init(_ digest: [UInt8]) {
         words = digest.withUnsafeBytes { Self.words(of: $0) }
     }
 
-    init(of bytes: [UInt8]) { self.init(SHA256.hash(data: bytes)) }
+    init(of bytes: [UInt8]) { self.init(MessageDigest.hash(data: bytes, with: .sha256)) }
 
     /// The 32 bytes of a digest.
     init(_ digest: TreeDigest) {

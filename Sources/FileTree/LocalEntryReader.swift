@@ -82,13 +82,14 @@ final class LocalEntryReader {
     func entry(
         _ path: TreePath, _ kind: TreeEntry.Kind, _ status: FileStatus, _ subject: ExtendedAttributes.Subject
     ) throws -> TreeEntry? {
-        guard let attributes = attributes.read(subject) else {
+        guard let reading = attributes.read(subject) else {
             try lose(path, ifVanished: "listxattr")
             return nil
         }
+        for loss in reading.losses { losses.add(loss, path) }
         return TreeEntry(
             path: path, kind: kind, mode: status.mode, user: status.user, group: status.group,
-            modified: status.modified, attributes: attributes)
+            modified: status.modified, attributes: reading.attributes)
     }
 
     /// Counts an entry that went away between being listed and being read; any other failure is an error.

@@ -22,6 +22,7 @@ package struct LocalStoreFiles: StoreFiles {
 
     package func capacity() async throws -> (total: UInt64, available: UInt64) {
         try await pool.run { [root] _ in
+            try requireNoNUL(root, "the store's path")
             var status = statvfs()
             guard statvfs(root, &status) == 0 else { throw LXCError.lastSystemCall("statvfs", "measure \(root)") }
             let unit = UInt64(status.f_frsize)
@@ -37,6 +38,7 @@ package struct LocalStoreFiles: StoreFiles {
         let flags = path.isEmpty ? 0 : AT_SYMLINK_NOFOLLOW
         let path = absolute(path)
         return try await pool.run { _ in
+            try requireNoNUL(path, "the path")
             var status = stat()
             guard fstatat(AT_FDCWD, path, &status, flags) == 0 else {
                 if errno == ENOENT || errno == ENOTDIR { return nil }
@@ -118,6 +120,7 @@ package struct LocalStoreFiles: StoreFiles {
     package func remove(_ path: String) async throws -> Bool {
         let path = absolute(path)
         return try await pool.run { _ in
+            try requireNoNUL(path, "the path")
             guard unlink(path) != 0 else { return true }
             guard errno == ENOENT else { throw LXCError.lastSystemCall("unlink", "remove \(path)") }
             return false

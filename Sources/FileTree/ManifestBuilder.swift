@@ -1,5 +1,5 @@
-import Crypto
 import LXCCore
+import OpenSSL
 
 /// Follows what a sequence of entries makes of a tree, and computes the tree's digest (Documentation/TreeDigest.md).
 ///

@@ -1,5 +1,5 @@
-import Crypto
 import LXCCore
+import OpenSSL
 
 /// One line of a tree's canonical manifest: a name and what it stands for, both as hashes.
 struct ManifestRecord {
@@ -67,7 +67,7 @@ struct ManifestRecords {
 extension TreeDigest {
     /// The digest of a tree all of whose lines these are, in any order.
     init(of records: [ManifestRecord]) {
-        var hash = SHA256()
+        var hash = MessageDigest(.sha256)
         hash.update(data: EntryRecord.version)
         for line in records.sorted(by: { $0.name < $1.name }) {
             line.name.withUnsafeBytes { hash.update(bufferPointer: $0) }

@@ -15,10 +15,13 @@ struct OwnerMapping {
     /// The entry with ids as they are inside the container, and with attributes in the form the kernel shows them, so
     /// that every copy of a tree looks the same.
     func inside(_ entry: TreeEntry) throws -> TreeEntry {
+        if case .symbolicLink(let target) = entry.kind, target.isEmpty || target.contains(0) {
+            throw LXCError(.unsafe, "the symbolic link \"\(entry.path)\" has a target no link can have; refused")
+        }
         let map = Translation(
             path: entry.path, place: "host", user: source?.containerUser, group: source?.containerGroup)
         var result = try map.apply(entry)
-        Self.settleAccessACL(of: &result)
+        if !result.attributes.isEmpty { Self.settleLists(of: &result) }
         return result
     }
 
@@ -30,9 +33,11 @@ struct OwnerMapping {
         ).apply(entry)
     }
 
-    /// An access ACL decides the nine mode bits; one that says no more than they do is not kept by the kernel.
-    private static func settleAccessACL(of entry: inout TreeEntry) {
-        guard let index = entry.attributes.firstIndex(where: { $0.name == TreeEntry.Attribute.accessACLName }),
+    /// An access ACL decides the nine mode bits; one that says no more than they do, and a list without entries, is not
+    /// kept by the kernel.
+    private static func settleLists(of entry: inout TreeEntry) {
+        entry.attributes.removeAll(where: \.isEmptyList)
+        guard let index = entry.attributes.firstIndex(where: { $0.name == .accessACL }),
             let list = AccessControlList(entry.attributes[index].value), let bits = list.modeBits
         else { return }
         if case .symbolicLink = entry.kind { return }
@@ -54,14 +59,21 @@ private struct Translation {
         entry.group = try translate(entry.group, "group", group)
         for index in entry.attributes.indices {
             let attribute = entry.attributes[index]
-            if attribute.isCapability, var capability = FileCapability(attribute.value) {
+            // What has ids that are not understood must not pass as it is.
+            if attribute.isCapability {
+                guard var capability = FileCapability(attribute.value) else { throw malformed(attribute) }
                 capability.root = try root(of: capability)
                 entry.attributes[index].value = capability.value
-            } else if attribute.isACL, let list = AccessControlList(attribute.value) {
+            } else if attribute.isACL {
+                guard let list = AccessControlList(attribute.value) else { throw malformed(attribute) }
                 entry.attributes[index].value = try apply(list).value
             }
         }
         return entry
+    }
+
+    private func malformed(_ attribute: TreeEntry.Attribute) -> LXCError {
+        LXCError(.corrupt, "\"\(path)\" has a \(attribute.name) that Linux cannot read; refused")
     }
 
     private func apply(_ list: AccessControlList) throws -> AccessControlList {

@@ -11,12 +11,16 @@ package struct QcowHeader: Hashable, Sendable {
     package let hasExternalData: Bool
     /// Whether the contents are encrypted.
     package let isEncrypted: Bool
+    /// Where its tables are.
+    package let layout: QcowLayout
 
     /// The first four bytes of every image.
     package static let magic: [UInt8] = [0x51, 0x46, 0x49, 0xFB]
 
     /// Numbers of header extensions and incompatible features.
     private static let externalDataName: UInt32 = 0x4441_5441
+    private static let bitmaps: UInt32 = 0x2385_2875
+    private static let extendedEntries: UInt64 = 1 << 4
     private static let corrupt: UInt64 = 1 << 1
     private static let externalData: UInt64 = 1 << 2
     /// Dirty, corrupt, external data file, compression type, extended L2 entries.
@@ -74,8 +78,18 @@ package struct QcowHeader: Hashable, Sendable {
         let (offset, size) = (try fields.double(8), Int(try fields.word(16)))
         backingFile = try Self.backingFile(bytes, cluster, offset, size)
         let end = offset == 0 ? cluster : Int(offset)
-        let names = try Self.extensions(fields, from: length, to: end).contains(Self.externalDataName)
-        hasExternalData = features & Self.externalData != 0 || names
+        let extensions = try Self.extensions(fields, from: length, to: end)
+        hasExternalData = features & Self.externalData != 0 || extensions[Self.externalDataName] != nil
+        layout = QcowLayout(
+            clusterBits: UInt64(clusterBits), hasExtendedEntries: features & Self.extendedEntries != 0,
+            active: .init(offset: try fields.double(40), count: UInt64(try fields.word(36))),
+            references: .init(offset: try fields.double(48), count: UInt64(try fields.word(56))),
+            snapshots: .init(offset: try fields.double(64), count: UInt64(try fields.word(60))),
+            bitmaps: try extensions[Self.bitmaps].flatMap { data in
+                guard data.count >= 24 else { throw Self.damaged("its extension of bitmaps is too short") }
+                let place = data.lowerBound
+                return .init(offset: try fields.double(place + 16), count: try fields.double(place + 8))
+            })
     }
 
     /// The name's place is told by the header; the format allows at most 1023 bytes, in the first cluster.
@@ -89,18 +103,19 @@ package struct QcowHeader: Hashable, Sendable {
         return String(decoding: bytes[Int(offset)..<Int(offset) + size], as: UTF8.self)
     }
 
-    /// The types of the extensions behind the header.
-    private static func extensions(_ fields: Fields, from start: Int, to end: Int) throws -> Set<UInt32> {
-        var (types, position) = (Set<UInt32>(), start)
+    /// Where the data of each type of extension behind the header is.
+    private static func extensions(_ fields: Fields, from start: Int, to end: Int) throws -> [UInt32: Range<Int>] {
+        var (places, position) = ([UInt32: Range<Int>](), start)
         while position + 8 <= end {
             let (type, length) = (try fields.word(position), Int(try fields.word(position + 4)))
             if type == 0 { break }
-            types.insert(type)
             // Padded to a multiple of eight.
-            position += 8 + (length + 7) / 8 * 8
-            guard position <= end else { throw damaged("an extension of its header is longer than there is room") }
+            let next = position + 8 + (length + 7) / 8 * 8
+            guard next <= end else { throw damaged("an extension of its header is longer than there is room") }
+            places[type] = position + 8..<position + 8 + length
+            position = next
         }
-        return types
+        return places
     }
 
     private static func damaged(_ what: String) -> LXCError {

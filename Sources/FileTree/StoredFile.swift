@@ -34,6 +34,20 @@ package protocol NewStoredFile: AnyObject {
     func abandon()
 }
 
+/// A file under another name in messages: a copy of what a user named is called as the user called it.
+package struct NamedFile: StoredFile {
+    private let file: any StoredFile
+    package let description: String
+
+    /// Takes the file and its name.
+    package init(_ file: any StoredFile, called name: String) {
+        self.file = file
+        description = name
+    }
+
+    package func open() throws -> any OpenStoredFile { try file.open() }
+}
+
 /// A file of this host.
 package struct LocalFile: StoredFile {
     private let path: String

@@ -22,13 +22,13 @@ public struct TreeEntry: Hashable, Sendable {
 
     /// An extended attribute; POSIX ACLs and file capabilities are extended attributes.
     public struct Attribute: Hashable, Sendable {
-        /// The name with its namespace, such as `security.capability`.
-        public var name: [UInt8]
+        /// The name.
+        public var name: AttributeName
         /// The value.
         public var value: [UInt8]
 
         /// Takes name and value.
-        public init(name: [UInt8], value: [UInt8]) {
+        public init(name: AttributeName, value: [UInt8]) {
             self.name = name
             self.value = value
         }

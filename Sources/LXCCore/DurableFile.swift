@@ -7,6 +7,7 @@ import Glibc
 package enum DurableFile {
     /// Replaces a file: written beside it under another name, synced, renamed over it, the directory synced.
     package static func write(_ bytes: some Collection<UInt8>, to path: String, mode: UInt32 = 0o600) throws {
+        try requireNoNUL(path, "the path")
         let temporary = "\(path).\(RandomName.make())"
         do {
             try writeNew(bytes, to: temporary, mode: mode)
@@ -20,6 +21,7 @@ package enum DurableFile {
 
     /// Makes a file that is not there yet and syncs it; not its directory.
     package static func writeNew(_ bytes: some Collection<UInt8>, to path: String, mode: UInt32) throws {
+        try requireNoNUL(path, "the path")
         let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode)
         guard descriptor >= 0 else { throw LXCError.lastSystemCall("open", "create \(path)") }
         defer { close(descriptor) }
@@ -37,6 +39,7 @@ package enum DurableFile {
     ///
     /// - Throws: ``LXCError`` `limitExceeded` beyond `limit` bytes, `corrupt` when it is no regular file, `io`.
     package static func read(_ path: String, limit: Int = 1 << 20) throws -> [UInt8]? {
+        try requireNoNUL(path, "the path")
         let descriptor = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
         guard descriptor >= 0 else {
             if errno == ENOENT || errno == ENOTDIR { return nil }
@@ -69,6 +72,7 @@ package enum DurableFile {
     ///
     /// - Throws: ``LXCError`` `alreadyExists` when the name is taken, `io`.
     package static func publish(_ staged: String, as path: String) throws {
+        for text in [staged, path] { try requireNoNUL(text, "the path") }
         var result = clinux_rename_noreplace(AT_FDCWD, staged, AT_FDCWD, path)
         if result != 0, errno == EINVAL || errno == ENOSYS {
             // Some network file systems know no RENAME_NOREPLACE. A lock of the caller's keeps others away.
@@ -84,6 +88,7 @@ package enum DurableFile {
 
     /// Makes a directory unless it is there; its parent must be there.
     package static func makeDirectory(_ path: String, mode: UInt32) throws {
+        try requireNoNUL(path, "the path")
         guard mkdir(path, mode) == 0 || errno == EEXIST else {
             throw LXCError.lastSystemCall("mkdir", "make the directory \(path)")
         }
@@ -91,6 +96,7 @@ package enum DurableFile {
 
     /// The names in a directory, sorted; none where there is no such directory.
     package static func list(_ path: String) throws -> [String] {
+        try requireNoNUL(path, "the path")
         guard let directory = opendir(path) else {
             if errno == ENOENT { return [] }
             throw LXCError.lastSystemCall("opendir", "list \(path)")
@@ -112,11 +118,12 @@ package enum DurableFile {
     /// Whether there is a directory of that path; a symbolic link to one is none.
     package static func isDirectory(_ path: String) -> Bool {
         var status = stat()
-        return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+        return !path.utf8.contains(0) && lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
     }
 
     /// Makes the directory's entry of `path` durable.
     package static func syncDirectory(of path: String) throws {
+        try requireNoNUL(path, "the path")
         let parent = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
         let descriptor = open(parent.isEmpty ? "/" : parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard descriptor >= 0 else { throw LXCError.lastSystemCall("open", "sync \(parent)") }

@@ -44,6 +44,7 @@ private struct HeldLock: Sendable {
     private let descriptor: CInt
 
     init?(trying path: String, _ mode: FileLock.Mode) throws {
+        try requireNoNUL(path, "the path")
         let descriptor = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw LXCError.lastSystemCall("open", "open the lock \(path)") }
         guard Self.lock(descriptor, mode) == 0 else {

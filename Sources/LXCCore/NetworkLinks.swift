@@ -56,6 +56,7 @@ package struct NetworkLinks: ~Copyable {
 
     /// The device of a name; nil when there is none.
     package borrowing func link(_ name: String) throws(LXCError) -> NetworkLink? {
+        try requireNoNUL(name, "the network device's name")
         var link = clinux_link()
         guard clinux_link_get(socket, name, &link) == 0 else {
             if errno == ENODEV { return nil }
@@ -77,6 +78,7 @@ package struct NetworkLinks: ~Copyable {
 
     /// Makes a bridge, down and in a group.
     package borrowing func addBridge(_ name: String, group: UInt32) throws(LXCError) {
+        try requireNoNUL(name, "the bridge's name")
         try check(clinux_link_add_bridge(socket, name, group), "make the bridge \(name)")
     }
 
@@ -84,6 +86,7 @@ package struct NetworkLinks: ~Copyable {
     package borrowing func addVLAN(
         _ name: String, group: UInt32, id: UInt16, on lower: NetworkLink
     ) throws(LXCError) {
+        try requireNoNUL(name, "the network device's name")
         try check(
             clinux_link_add_vlan(socket, name, group, UInt32(lower.index), id),
             "make the device \(name) of VLAN \(id) on \(lower.name)")
@@ -104,6 +107,7 @@ package struct NetworkLinks: ~Copyable {
         _ name: String, group: UInt32, id: UInt32, on lower: NetworkLink, multicast: UInt32, timeToLive: UInt8,
         port: UInt16
     ) throws(LXCError) {
+        try requireNoNUL(name, "the network device's name")
         let result = clinux_link_add_vxlan(
             socket, name, group, UInt32(lower.index), id, multicast.bigEndian, timeToLive, port)
         try check(result, "make the device \(name) of VXLAN \(id) on \(lower.name)")
@@ -136,6 +140,7 @@ package struct NetworkLinks: ~Copyable {
 
     /// Renames a device that is down.
     package borrowing func setName(_ link: NetworkLink, _ name: String) throws(LXCError) {
+        try requireNoNUL(name, "the network device's name")
         try check(
             clinux_link_set_name(socket, link.index, name), "rename the network device \(link.name) to \(name)")
     }

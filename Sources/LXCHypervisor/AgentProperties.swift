@@ -13,7 +13,7 @@ public struct AgentProperties: Hashable, Sendable {
     }
 
     /// `hypervisor.uri`: where libvirt answers; nil takes `lxc:///`.
-    public var hypervisorURI: String?
+    public var hypervisorURI: Locator?
     /// `local.storage.path`: the directory of the local pool.
     public var localStoragePath = "/var/lib/libvirt/images"
     /// `local.storage.uuid`: the local pool's UUID.
@@ -73,7 +73,7 @@ extension AgentProperties {
     private mutating func set(_ key: String, _ value: String) throws {
         switch key {
         case "hypervisor.type": try Self.requireLXC(value)
-        case "hypervisor.uri": hypervisorURI = try Self.uri(key, value)
+        case "hypervisor.uri": hypervisorURI = Locator(try Self.uri(key, value))
         case "local.storage.path": localStoragePath = try Self.path(key, value)
         case "local.storage.uuid":
             localStorageID = try Self.reading(key, value) { try PoolID(parsing: $0) }
@@ -127,7 +127,7 @@ extension AgentProperties {
 
     private static func fault(_ key: String, _ value: String, _ reason: String) -> LXCError {
         // Keys come from a file as much as values do.
-        LXCError(.invalidArgument, "\(key.escapedForDisplay)=\(value.escapedForDisplay): \(reason)")
+        LXCError(.invalidArgument, "\(key.escapedForDisplay)=\(Locator(value)): \(reason)")
     }
 
     private static func reading<Value>(

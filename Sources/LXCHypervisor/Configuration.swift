@@ -12,7 +12,7 @@ public struct Configuration: Sendable {
         /// The system daemon where it answers, else a private one.
         case automatic(PrivateLibvirtd.Configuration = .init())
         /// The daemon at a libvirt URI.
-        case uri(String)
+        case uri(Locator)
         /// A private daemon, also beside a system daemon.
         case privateDaemon(PrivateLibvirtd.Configuration = .init())
     }
@@ -50,7 +50,7 @@ public struct HostConnection: Sendable {
     /// Runs virtual machines by the same daemon; it connects when it is first asked.
     public let systemVMs: LibvirtDriver
     /// Where libvirt answered.
-    public let uri: String
+    public let uri: Locator
     /// The daemon started for this program; nil when the system's answers.
     public let privateDaemon: PrivateLibvirtd?
 
@@ -62,25 +62,25 @@ public struct HostConnection: Sendable {
         case .uri(let uri): return try await connect(uri, nil, logger)
         case .privateDaemon(let configuration):
             let daemon = try await PrivateLibvirtd.start(configuration, logger: logger)
-            return try await connect(daemon.uri(for: .lxc), daemon, logger, machines: daemon.uri(for: .kvm))
+            return try await connect(Locator(daemon.uri(for: .lxc)), daemon, logger, machines: daemon.uri(for: .kvm))
         case .automatic(let configuration):
             let endpoint = try await LibvirtEndpoint.resolve(for: .lxc, otherwise: configuration, logger: logger)
             return try await connect(
-                endpoint.uri, endpoint.privateDaemon, logger, machines: endpoint.privateDaemon?.uri(for: .kvm))
+                Locator(endpoint.uri), endpoint.privateDaemon, logger, machines: endpoint.privateDaemon?.uri(for: .kvm))
         }
     }
 
     private static func connect(
-        _ uri: String, _ daemon: PrivateLibvirtd?, _ logger: Logger, machines: String? = nil
+        _ uri: Locator, _ daemon: PrivateLibvirtd?, _ logger: Logger, machines: String? = nil
     ) async throws -> HostConnection {
-        let driver = LibvirtDriver(kind: .lxc, uri: uri, logger: logger)
+        let driver = LibvirtDriver(kind: .lxc, uri: uri.revealed, logger: logger)
         do {
             try await driver.open()
         } catch {
             await daemon?.stop()
             throw error
         }
-        let systemVMs = LibvirtDriver(kind: .kvm, uri: machines ?? Self.machines(besides: uri), logger: logger)
+        let systemVMs = LibvirtDriver(kind: .kvm, uri: machines ?? Self.machines(besides: uri.revealed), logger: logger)
         return HostConnection(driver: driver, systemVMs: systemVMs, uri: uri, privateDaemon: daemon)
     }
 

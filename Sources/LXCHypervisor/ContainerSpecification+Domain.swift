@@ -55,6 +55,12 @@ extension ContainerSpecification {
 
     private func check() throws {
         try identity?.check()
+        if case .unprivileged(let map) = privilege, map.hasHostRoot {
+            throw LXCError(
+                .invalidArgument,
+                "the id map of \(name) gives it the host's own root, which only a privileged container has; map to other "
+                    + "ids, or make it privileged")
+        }
         guard initializer.path.hasPrefix("/") else {
             throw LXCError(
                 .invalidArgument,
@@ -84,11 +90,11 @@ extension ContainerSpecification {
 
     private static var architecture: String? {
         #if arch(x86_64)
-            "x86_64"
+        "x86_64"
         #elseif arch(arm64)
-            "aarch64"
+        "aarch64"
         #else
-            nil
+        nil
         #endif
     }
 }

@@ -96,6 +96,7 @@ public struct HostStatistics: Hashable, Sendable, Codable {
     }
 
     private static func capacity(of path: String) throws -> StoreCapacity {
+        try requireNoNUL(path, "the path")
         var status = statvfs()
         guard statvfs(path, &status) == 0 else { throw LXCError.lastSystemCall("statvfs", "see how full \(path) is") }
         let block = UInt64(status.f_frsize)

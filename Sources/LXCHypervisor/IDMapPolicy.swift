@@ -9,8 +9,12 @@ public struct IDMapPolicy: Hashable, Sendable {
     /// The host's ids to give away, users and groups alike; nil takes root's in `/etc/subuid` and `/etc/subgid`
     /// (subuid(5)), and where root has none there, ``standardRange`` without those of others.
     public var ranges: [Range<UInt32>]?
-    /// A directory of root's alone, the same for all programs on the host, for the locks of ranges about to be given.
-    public var lockDirectory = geteuid() == 0 ? "/run/lxc-hypervisor/idmaps" : "/tmp/lxc-hypervisor-\(geteuid())"
+    /// The book of who has which ids: a directory of root's alone, the same for all programs on the host. It has to
+    /// outlast the host's restart, as volumes do.
+    public var directory =
+        geteuid() == 0 ? "/var/lib/lxc-hypervisor/ids" : "/tmp/lxc-hypervisor-\(geteuid())/ids"
+    /// Whether ids that running processes have in user namespaces, whoever started them, are given to no container.
+    public var respectsProcesses = true
 
     /// 10000 ranges of 65536 from 100000 on.
     public static let standardRange: Range<UInt32> = 100_000..<655_460_000
@@ -81,4 +85,7 @@ public struct IDMapPolicy: Hashable, Sendable {
 extension IDMap {
     /// The host's ids it uses, users' and groups'.
     var hostRanges: [Swift.Range<UInt32>] { (users + groups).map { $0.host..<($0.host + $0.count) } }
+
+    /// Whether the host's own root is among them: who has such a map is privileged, whatever it is called.
+    public var hasHostRoot: Bool { hostRanges.contains { $0.contains(0) } }
 }

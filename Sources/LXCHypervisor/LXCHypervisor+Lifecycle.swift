@@ -23,6 +23,7 @@ extension LXCHypervisor {
         do {
             // The store looks at the root again: the container could have changed it since it was cloned.
             _ = try await primary.hostPath(of: metadata.volume)
+            if let map = domain.idMap, !map.hasHostRoot { try await claim(map, for: name, metadata.volume) }
             try await noteStart(of: domain, name, metadata)
             try await reconnect(domain, of: name)
             try await driver.start(name)
@@ -129,6 +130,7 @@ extension LXCHypervisor {
             if let volume = metadata?.volume {
                 try await primary.releaseLease(on: volume, by: hostName)
                 try await primary.deleteVolume(volume)
+                await releaseIDs(domain.idMap, of: volume)
             }
             try await release(domain.interfaces)
             // Last: as long as the container is known, a destruction that failed can be finished by another.

@@ -58,7 +58,7 @@ extension LXCHypervisor {
             _ = try specification.domain(root: "/", pool: primary.id).xml()
             let stored = try await primary.contents().volumes.first { $0.id == specification.volume }
             if let stored {
-                try await runTransient(using(stored, specification))
+                try await withIDMap(of: using(stored, specification)) { try await runTransient($0) }
             } else {
                 try await withIDMap(of: specification) { specification in
                     _ = try await primary.createVolume(

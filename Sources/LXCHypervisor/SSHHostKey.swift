@@ -1,25 +1,29 @@
-import Crypto
 import Foundation
+import LXCCore
+import OpenSSL
 
 /// A new ed25519 host key in OpenSSH's forms (PROTOCOL.key of OpenSSH; RFC 8709).
 package struct SSHHostKey {
     private static let type = Array("ssh-ed25519".utf8)
 
-    private let key: Curve25519.Signing.PrivateKey
+    private let key: Ed25519Key
     private let comment: String
     /// A number that shows whether a private key was decrypted rightly; this one is not encrypted.
     private let check: UInt32
 
     /// Makes a new key.
     init(comment: String) {
-        key = Curve25519.Signing.PrivateKey()
+        key = Ed25519Key()
         self.comment = comment
         check = .random(in: 0 ... .max)
     }
 
     /// Takes a key that is there.
     package init(seed: [UInt8], comment: String, check: UInt32) throws {
-        key = try Curve25519.Signing.PrivateKey(rawRepresentation: seed)
+        guard let key = Ed25519Key(seed: seed) else {
+            throw LXCError(.invalidArgument, "an ed25519 key has 32 bytes, not \(seed.count)")
+        }
+        self.key = key
         self.comment = comment
         self.check = check
     }
@@ -29,9 +33,9 @@ package struct SSHHostKey {
 
     /// The private key's file.
     package var privateText: String {
-        let publicKey = Array(key.publicKey.rawRepresentation)
+        let publicKey = key.publicKey
         var secret = Self.number(check) + Self.number(check) + Self.string(Self.type) + Self.string(publicKey)
-        secret += Self.string(Array(key.rawRepresentation) + publicKey) + Self.string(Array(comment.utf8))
+        secret += Self.string(key.seed + publicKey) + Self.string(Array(comment.utf8))
         var padding: UInt8 = 1
         while secret.count % 8 != 0 {
             secret.append(padding)
@@ -50,7 +54,7 @@ package struct SSHHostKey {
         return (lines + ["-----END OPENSSH PRIVATE KEY-----", ""]).joined(separator: "\n")
     }
 
-    private var publicBlob: [UInt8] { Self.string(Self.type) + Self.string(Array(key.publicKey.rawRepresentation)) }
+    private var publicBlob: [UInt8] { Self.string(Self.type) + Self.string(key.publicKey) }
 
     private static func number(_ value: UInt32) -> [UInt8] { withUnsafeBytes(of: value.bigEndian, Array.init) }
     private static func string(_ bytes: [UInt8]) -> [UInt8] { number(UInt32(bytes.count)) + bytes }

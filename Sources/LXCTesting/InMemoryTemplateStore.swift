@@ -51,18 +51,18 @@ public actor InMemoryTemplateStore: TemplateStore {
         let key = registration.key
         guard !registration.name.isEmpty else { throw LXCError(.invalidArgument, "template \(key) needs a name") }
         guard templates[key] == nil else { throw taken(key) }
-        guard let archive = archives[registration.source] else {
-            if let scheme = registration.source.firstRange(of: "://")?.lowerBound,
-                !["file", "http", "https"].contains(registration.source[..<scheme].lowercased())
+        guard let archive = archives[registration.source.revealed] else {
+            if let scheme = registration.source.revealed.firstRange(of: "://")?.lowerBound,
+                !["file", "http", "https"].contains(registration.source.revealed[..<scheme].lowercased())
             {
                 throw LXCError(.unsupported, "archives are not taken from URLs of that scheme")
             }
-            throw LXCError(.notFound, "there is no archive \(registration.source.escapedForDisplay)")
+            throw LXCError(.notFound, "there is no archive \(registration.source)")
         }
         if let wanted = registration.checksum, wanted != archive.checksum {
             let found = archive.checksum?.description ?? "-"
             throw LXCError(
-                .corrupt, "\(registration.source.escapedForDisplay) has the checksum \(found), not the given \(wanted)")
+                .corrupt, "\(registration.source) has the checksum \(found), not the given \(wanted)")
         }
         let template = try await examine(archive.tree, registration, progress)
         if let stored = templates[key] {

@@ -146,12 +146,12 @@ public struct TemplateStoreConformance: Sendable {
                 if let last = digits.popLast() { digits.append(last == "0" ? "1" : "0") }
                 registration.checksum = try Checksum(parsing: String(digits))
             },
-            checkRefusal("a missing archive is notFound", .notFound) { $1.source = $0.missingArchive },
+            checkRefusal("a missing archive is notFound", .notFound) { $1.source = Locator($0.missingArchive) },
             checkRefusal("an archive of an unknown kind of URL is unsupported", .unsupported) {
                 $1.source = "gopher://example.org/archive.tar"
             },
             checkRefusal("a template needs a name", .invalidArgument) { $1.name = "" },
-            checkRefusal("a damaged archive is corrupt", .corrupt) { $1.source = $0.damagedArchive },
+            checkRefusal("a damaged archive is corrupt", .corrupt) { $1.source = Locator($0.damagedArchive) },
             checkRefusal("a tar beyond the maximum size is limitExceeded", .limitExceeded) {
                 $1.maximumSize = ByteCount(1024)
             },

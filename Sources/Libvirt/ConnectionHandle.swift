@@ -21,7 +21,7 @@ final class ConnectionHandle: @unchecked Sendable {
     init(uri: String, keepAlive: LibvirtConnection.KeepAlive?) throws(LXCError) {
         LibvirtLibrary.start()
         try requireNoNUL(uri, "the libvirt URI")
-        displayURI = withoutPassword(uri)
+        displayURI = Locator(uri).description
         guard let raw = virConnectOpen(uri) else { throw Self.openFailure(displayURI) }
         self.raw = raw
         if let keepAlive {

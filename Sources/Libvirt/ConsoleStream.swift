@@ -148,7 +148,7 @@ extension LibvirtConnection {
     ) async throws -> ConsoleStream {
         try requireNoNUL(domain, "the domain name")
         if let device { try requireNoNUL(device, "the device name") }
-        let uri = uri
+        let uri = uri.revealed
         return try await perform { (_: ConnectionHandle) in
             try ConsoleStream(uri: uri, domain: domain, device: device, takingOver: takingOver)
         }

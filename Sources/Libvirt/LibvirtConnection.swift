@@ -1,6 +1,6 @@
 import CLibvirt
 import Foundation
-import LXCCore
+public import LXCCore
 public import Logging
 
 /// A connection to a libvirt daemon, or to a driver inside this process (`test:///default`).
@@ -25,10 +25,10 @@ public actor LibvirtConnection {
         }
     }
 
-    /// The URI as it may be shown: without a password.
+    /// The URI as it may be shown: without a name and a password.
     public nonisolated let displayURI: String
-    /// The URI given, with all that is in it.
-    public nonisolated let uri: String
+    /// The URI given.
+    public nonisolated let uri: Locator
 
     private let keepAlive: KeepAlive?
     private let logger: Logger
@@ -47,8 +47,8 @@ public actor LibvirtConnection {
     ///   - keepAlive: how a silent loss is noticed; nil leaves that to TCP.
     ///   - logger: hears of opening, loss and closing.
     public init(uri: String, keepAlive: KeepAlive? = KeepAlive(), logger: Logger) {
-        self.uri = uri
-        self.displayURI = withoutPassword(uri)
+        self.uri = Locator(uri)
+        self.displayURI = self.uri.description
         self.keepAlive = keepAlive
         self.logger = logger
     }
@@ -89,11 +89,13 @@ public actor LibvirtConnection {
 
     /// Which of libvirt's drivers the URI names, such as `lxc`; nil where it is an alias of libvirt's configuration.
     public nonisolated var driverName: String? {
-        uri.firstRange(of: "://").map { scheme in String(uri[..<scheme.lowerBound].prefix { $0 != "+" }) }
+        let uri = uri.revealed
+        return uri.firstRange(of: "://").map { scheme in String(uri[..<scheme.lowerBound].prefix { $0 != "+" }) }
     }
 
     /// Whether the daemon is on this host: its URI names no other, as `lxc:///` does.
     public nonisolated var isLocal: Bool {
+        let uri = uri.revealed
         guard let scheme = uri.firstRange(of: "://") else { return false }
         let transport = uri[..<scheme.lowerBound].split(separator: "+").dropFirst().first
         let host = uri[scheme.upperBound...].prefix { $0 != "/" && $0 != "?" }
@@ -112,7 +114,7 @@ public actor LibvirtConnection {
             self.handle = nil
             handle.close()
         }
-        let opened = try ConnectionHandle(uri: uri, keepAlive: keepAlive)
+        let opened = try ConnectionHandle(uri: uri.revealed, keepAlive: keepAlive)
         handle = opened
         logger.debug("libvirt connection open", metadata: ["libvirt.uri": "\(displayURI)"])
         return opened

@@ -1,3 +1,4 @@
+#if NFS
 import CLibNFS
 import FileTree
 import Glibc
@@ -81,7 +82,7 @@ struct MountService {
         guard answer.isConnected else { throw unreachable(context.problem) }
         answer.isOver = false
         let asks = withCString(path) {
-            rpc_mount3_mnt_async(context.raw, Self.receive, UnsafeMutablePointer(mutating: $0), opaque) == 0
+            clibnfs_mount3_mnt(context.raw, Self.receive, UnsafeMutablePointer(mutating: $0), opaque)
         }
         guard asks else { throw unreachable(context.problem) }
         try wait(context, answer, deadline, cancellation)
@@ -153,3 +154,4 @@ struct MountService {
         LXCError(.unavailable, "the mount service of the NFS server \(server) cannot be reached for \(url): \(problem)")
     }
 }
+#endif

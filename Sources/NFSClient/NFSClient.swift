@@ -66,6 +66,7 @@ public final class NFSClient: Sendable {
     package static func open(
         _ url: NFSURL, _ options: NFSClientOptions, _ cancellation: Cancellation
     ) throws -> NFSClient {
+        #if NFS
         let endpoint = NFSEndpoint(
             server: url.server, port: url.port, user: url.effectiveUser, group: url.group ?? getegid())
         let counting = NFSCounting()
@@ -94,6 +95,12 @@ public final class NFSClient: Sendable {
             transport.close()
             throw error
         }
+        #else
+        throw LXCError(
+            .unsupported,
+            "this program was built without NFS; mount \(url.place) and give the directory, or build it with the package "
+                + "trait NFS")
+        #endif
     }
 
     private static func names(of url: NFSURL) throws -> [[UInt8]] {
@@ -104,6 +111,7 @@ public final class NFSClient: Sendable {
         return names
     }
 
+    #if NFS
     /// The longest exported part of the path, and the names of the rest. Servers mount directories inside an export too,
     /// but need not.
     private static func findExport(
@@ -120,6 +128,7 @@ public final class NFSClient: Sendable {
         }
         throw refusal ?? LXCError(.notFound, "\(url.description.escapedForDisplay) is not exported")
     }
+    #endif
 
     /// Fails what is under way and ends the connection. Calls made afterwards fail.
     public func close() { transport.close() }

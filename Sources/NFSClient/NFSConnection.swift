@@ -1,3 +1,4 @@
+#if NFS
 import CLinux
 import Dispatch
 import Foundation
@@ -84,3 +85,4 @@ struct NFSEndpoint: Sendable {
     var user: UInt32
     var group: UInt32
 }
+#endif

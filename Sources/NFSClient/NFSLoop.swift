@@ -1,3 +1,4 @@
+#if NFS
 import CLibNFS
 import Glibc
 import LXCCore
@@ -233,7 +234,7 @@ final class NFSLoop: @unchecked Sendable {
         call.loop = self
         let retained = Unmanaged.passRetained(call)
         let isQueued = context?.send(
-            call.call, as: wire,
+            call.call, as: wire, into: call.room,
             callback: { _, status, data, call in
                 guard let call else { return }
                 let pending = Unmanaged<PendingCall>.fromOpaque(call).takeRetainedValue()
@@ -256,7 +257,7 @@ final class NFSLoop: @unchecked Sendable {
         }
         remove(call)
         counting.count { $0.answers += 1 }
-        let result = wire.reply(to: call.call, data)
+        let result = wire.reply(to: call.call, data, in: call.room)
         if case .failure(let failure) = result, failure.status == .tryLater, call.call.isUnnumbered, !isOverdue(call) {
             postponed.append((now + .milliseconds(200), call))
         } else {
@@ -344,3 +345,4 @@ final class NFSLoop: @unchecked Sendable {
                     .unavailable, "the NFS server \(endpoint.server.escapedForDisplay) cannot be reached: \(problem)")))
     }
 }
+#endif

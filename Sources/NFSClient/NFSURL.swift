@@ -81,7 +81,7 @@ public struct NFSURL: Hashable, Sendable, CustomStringConvertible {
     private static func refusal(_ text: String, _ why: String = "does not name an NFS directory") -> LXCError {
         LXCError(
             .invalidArgument,
-            "\"\(text.escapedForDisplay)\" \(why); expected nfs://server[:port]/export[/path][?key=value]")
+            "\"\(Locator(text))\" \(why); expected nfs://server[:port]/export[/path][?key=value]")
     }
 
     private static func parse(authority: Substring, of text: String) throws -> (String, UInt16?) {

@@ -1,3 +1,4 @@
+#if NFS
 import LXCCore
 
 /// A call that has no reply yet. Used by the connection's thread alone once it was taken over.
@@ -6,6 +7,8 @@ final class PendingCall: @unchecked Sendable {
     let call: NFSCall
     let cancellation: Cancellation?
     private let completion: @Sendable (NFSOutcome) -> Void
+    /// Where what is read goes.
+    private(set) lazy var room = NFSReadRoom(for: call)
     /// Its place in the order of arrival.
     var serial: UInt64 = 0
     /// How often it was sent.
@@ -67,3 +70,4 @@ struct CallQueue {
         calls.removeAll(where: matches)
     }
 }
+#endif

@@ -1,3 +1,4 @@
+#if NFS
 import CLibNFS
 import Glibc
 import LXCCore
@@ -24,6 +25,7 @@ struct RPCContext: ~Copyable {
         }
         rpc_set_uid(raw, CInt(bitPattern: user))
         rpc_set_gid(raw, CInt(bitPattern: group))
+        clibnfs_disable_timeout(raw)
         self.raw = raw
     }
 
@@ -63,6 +65,8 @@ struct RPCContext: ~Copyable {
 
     /// Puts a call into libnfs's queue. False when libnfs cannot encode it, and then no callback comes.
     func send(
-        _ call: NFSCall, as wire: any NFSWire, callback: rpc_cb?, context: UnsafeMutableRawPointer
-    ) -> Bool { wire.send(call, over: self, callback: callback, context: context) }
+        _ call: NFSCall, as wire: any NFSWire, into room: NFSReadRoom?, callback: rpc_cb?,
+        context: UnsafeMutableRawPointer
+    ) -> Bool { wire.send(call, over: self, into: room, callback: callback, context: context) }
 }
+#endif

@@ -1,3 +1,4 @@
+#if NFS
 import CLibNFS
 import FileTree
 
@@ -6,90 +7,96 @@ struct V3Wire: NFSWire {
     let version = CInt(NFS_V3)
 
     func send(
-        _ call: NFSCall, over connection: borrowing RPCContext, callback: rpc_cb?, context: UnsafeMutableRawPointer
-    ) -> Bool { connection.send(call, callback: callback, context: context) }
+        _ call: NFSCall, over connection: borrowing RPCContext, into room: NFSReadRoom?, callback: rpc_cb?,
+        context: UnsafeMutableRawPointer
+    ) -> Bool { connection.send(call, into: room, callback: callback, context: context) }
 
-    func reply(to call: NFSCall, _ data: UnsafeMutableRawPointer) -> Result<NFSReply, NFSFailure> { call.reply(data) }
+    func reply(
+        to call: NFSCall, _ data: UnsafeMutableRawPointer, in room: NFSReadRoom?
+    ) -> Result<NFSReply, NFSFailure> { call.reply(data, room) }
 }
 
-/// Calls in libnfs's form. Everything is encoded before these return, so nothing needs to outlive them.
+/// Calls in libnfs's form. Everything but what is read and written is encoded before these return; the contents of a WRITE
+/// live as long as the call, which is held until its callback.
 extension RPCContext {
     /// Puts a call into libnfs's queue. False when libnfs cannot encode it, and then no callback comes.
-    fileprivate func send(_ call: NFSCall, callback: rpc_cb?, context: UnsafeMutableRawPointer) -> Bool {
-        let result =
-            switch call {
-            case .create(let name, let directory, let how):
-                withPlace(name, directory) {
-                    var arguments = CREATE3args(where: $0, how: createhow3(how))
-                    return rpc_nfs3_create_async(raw, callback, &arguments, context)
-                }
-            case .makeDirectory(let name, let directory, let attributes):
-                withPlace(name, directory) {
-                    var arguments = MKDIR3args(where: $0, attributes: sattr3(attributes))
-                    return rpc_nfs3_mkdir_async(raw, callback, &arguments, context)
-                }
-            case .makeSymbolicLink(let name, let directory, let target, let attributes):
-                withPlace(name, directory) { place in
-                    withText(target) {
-                        let link = symlinkdata3(symlink_attributes: sattr3(attributes), symlink_data: $0)
-                        var arguments = SYMLINK3args(where: place, symlink: link)
-                        return rpc_nfs3_symlink_async(raw, callback, &arguments, context)
-                    }
-                }
-            case .makeNode(let name, let directory, let node, let attributes):
-                withPlace(name, directory) {
-                    var arguments = MKNOD3args(where: $0, what: mknoddata3(node, attributes))
-                    return rpc_nfs3_mknod_async(raw, callback, &arguments, context)
-                }
-            case .remove(let name, let directory):
-                withPlace(name, directory) {
-                    var arguments = REMOVE3args(object: $0)
-                    return rpc_nfs3_remove_async(raw, callback, &arguments, context)
-                }
-            case .removeDirectory(let name, let directory):
-                withPlace(name, directory) {
-                    var arguments = RMDIR3args(object: $0)
-                    return rpc_nfs3_rmdir_async(raw, callback, &arguments, context)
-                }
-            case .rename(let name, let directory, let newName, let newDirectory):
-                withPlace(name, directory) { old in
-                    withPlace(newName, newDirectory) {
-                        var arguments = RENAME3args(from: old, to: $0)
-                        return rpc_nfs3_rename_async(raw, callback, &arguments, context)
-                    }
-                }
-            case .lookUp(let name, let directory):
-                withPlace(name, directory) {
-                    var arguments = LOOKUP3args(what: $0)
-                    return rpc_nfs3_lookup_async(raw, callback, &arguments, context)
-                }
-            default: sendByHandle(call, callback, context)
+    fileprivate func send(
+        _ call: NFSCall, into room: NFSReadRoom?, callback: rpc_cb?, context: UnsafeMutableRawPointer
+    ) -> Bool {
+        switch call {
+        case .create(let name, let directory, let how):
+            withPlace(name, directory) {
+                var arguments = CREATE3args(where: $0, how: createhow3(how))
+                return clibnfs_nfs3_create(raw, callback, &arguments, context)
             }
-        return result == 0
+        case .makeDirectory(let name, let directory, let attributes):
+            withPlace(name, directory) {
+                var arguments = MKDIR3args(where: $0, attributes: sattr3(attributes))
+                return clibnfs_nfs3_mkdir(raw, callback, &arguments, context)
+            }
+        case .makeSymbolicLink(let name, let directory, let target, let attributes):
+            withPlace(name, directory) { place in
+                withText(target) {
+                    let link = symlinkdata3(symlink_attributes: sattr3(attributes), symlink_data: $0)
+                    var arguments = SYMLINK3args(where: place, symlink: link)
+                    return clibnfs_nfs3_symlink(raw, callback, &arguments, context)
+                }
+            }
+        case .makeNode(let name, let directory, let node, let attributes):
+            withPlace(name, directory) {
+                var arguments = MKNOD3args(where: $0, what: mknoddata3(node, attributes))
+                return clibnfs_nfs3_mknod(raw, callback, &arguments, context)
+            }
+        case .remove(let name, let directory):
+            withPlace(name, directory) {
+                var arguments = REMOVE3args(object: $0)
+                return clibnfs_nfs3_remove(raw, callback, &arguments, context)
+            }
+        case .removeDirectory(let name, let directory):
+            withPlace(name, directory) {
+                var arguments = RMDIR3args(object: $0)
+                return clibnfs_nfs3_rmdir(raw, callback, &arguments, context)
+            }
+        case .rename(let name, let directory, let newName, let newDirectory):
+            withPlace(name, directory) { old in
+                withPlace(newName, newDirectory) {
+                    var arguments = RENAME3args(from: old, to: $0)
+                    return clibnfs_nfs3_rename(raw, callback, &arguments, context)
+                }
+            }
+        case .lookUp(let name, let directory):
+            withPlace(name, directory) {
+                var arguments = LOOKUP3args(what: $0)
+                return clibnfs_nfs3_lookup(raw, callback, &arguments, context)
+            }
+        default: sendByHandle(call, room, callback, context)
+        }
     }
 
-    private func sendByHandle(_ call: NFSCall, _ callback: rpc_cb?, _ context: UnsafeMutableRawPointer) -> CInt {
+    private func sendByHandle(
+        _ call: NFSCall, _ room: NFSReadRoom?, _ callback: rpc_cb?, _ context: UnsafeMutableRawPointer
+    ) -> Bool {
         switch call {
         case .getAttributes(let handle):
             withHandle(handle) {
                 var arguments = GETATTR3args(object: $0)
-                return rpc_nfs3_getattr_async(raw, callback, &arguments, context)
+                return clibnfs_nfs3_getattr(raw, callback, &arguments, context)
             }
         case .setAttributes(let handle, let attributes, let known):
             withHandle(handle) {
                 var arguments = SETATTR3args(
                     object: $0, new_attributes: sattr3(attributes), guard: sattrguard3(known))
-                return rpc_nfs3_setattr_async(raw, callback, &arguments, context)
+                return clibnfs_nfs3_setattr(raw, callback, &arguments, context)
             }
         case .readLink(let handle):
             withHandle(handle) {
                 var arguments = READLINK3args(symlink: $0)
-                return rpc_nfs3_readlink_async(raw, callback, &arguments, context)
+                return clibnfs_nfs3_readlink(raw, callback, &arguments, context)
             }
         case .read(let handle, let offset, let count):
             withHandle(handle) {
                 var arguments = READ3args(file: $0, offset: offset, count: count3(count))
-                return rpc_nfs3_read_async(raw, callback, &arguments, context)
+                return clibnfs_nfs3_read(raw, callback, room?.bytes.baseAddress, &arguments, context)
             }
         case .write(let handle, let offset, let bytes, let stability):
             write(handle, offset, bytes, stability, callback, context)
@@ -97,33 +104,33 @@ extension RPCContext {
             withHandle(handle) { file in
                 withPlace(name, directory) {
                     var arguments = LINK3args(file: file, link: $0)
-                    return rpc_nfs3_link_async(raw, callback, &arguments, context)
+                    return clibnfs_nfs3_link(raw, callback, &arguments, context)
                 }
             }
         case .list(let handle, let position, let size): list(handle, position, size, callback, context)
         case .statistics(let handle):
             withHandle(handle) {
                 var arguments = FSSTAT3args(fsroot: $0)
-                return rpc_nfs3_fsstat_async(raw, callback, &arguments, context)
+                return clibnfs_nfs3_fsstat(raw, callback, &arguments, context)
             }
         case .information(let handle):
             withHandle(handle) {
                 var arguments = FSINFO3args(fsroot: $0)
-                return rpc_nfs3_fsinfo_async(raw, callback, &arguments, context)
+                return clibnfs_nfs3_fsinfo(raw, callback, &arguments, context)
             }
         case .commit(let handle):
             withHandle(handle) {
                 var arguments = COMMIT3args(file: $0, offset: 0, count: 0)
-                return rpc_nfs3_commit_async(raw, callback, &arguments, context)
+                return clibnfs_nfs3_commit(raw, callback, &arguments, context)
             }
-        default: -1
+        default: false
         }
     }
 
     private func write(
         _ handle: NFSHandle, _ offset: UInt64, _ bytes: SharedBytes, _ stability: NFSStability, _ callback: rpc_cb?,
         _ context: UnsafeMutableRawPointer
-    ) -> CInt {
+    ) -> Bool {
         withHandle(handle) { file in
             bytes.withUnsafeBytes { buffer in
                 var arguments = WRITE3args()
@@ -133,7 +140,7 @@ extension RPCContext {
                 arguments.stable = stable_how(rawValue: stability.rawValue)
                 arguments.data.data_len = u_int(buffer.count)
                 arguments.data.data_val = UnsafeMutablePointer(mutating: buffer.bindMemory(to: CChar.self).baseAddress)
-                return rpc_nfs3_write_async(raw, callback, &arguments, context)
+                return clibnfs_nfs3_write(raw, callback, &arguments, context)
             }
         }
     }
@@ -141,7 +148,7 @@ extension RPCContext {
     private func list(
         _ handle: NFSHandle, _ position: NFSDirectoryPosition, _ size: Int, _ callback: rpc_cb?,
         _ context: UnsafeMutableRawPointer
-    ) -> CInt {
+    ) -> Bool {
         withHandle(handle) {
             var arguments = READDIRPLUS3args()
             arguments.dir = $0
@@ -152,7 +159,7 @@ extension RPCContext {
             // The names alone take less than half of what names, attributes and handles do.
             arguments.dircount = count3(size / 2)
             arguments.maxcount = count3(size)
-            return rpc_nfs3_readdirplus_async(raw, callback, &arguments, context)
+            return clibnfs_nfs3_readdirplus(raw, callback, &arguments, context)
         }
     }
 }
@@ -262,3 +269,4 @@ extension sattrguard3 {
             seconds: UInt32(truncatingIfNeeded: time.seconds), nseconds: time.nanoseconds)
     }
 }
+#endif

@@ -1,3 +1,4 @@
+#if NFS
 import CLibNFS
 import FileTree
 import Glibc
@@ -5,18 +6,18 @@ import LXCCore
 
 /// Replies in this package's form. What libnfs decoded is valid during its callback only, so everything is copied.
 extension NFSCall {
-    /// Reads the result of this call.
-    func reply(_ data: UnsafeMutableRawPointer) -> Result<NFSReply, NFSFailure> {
+    /// Reads the result of this call; `room` has what was read, where the call brought memory for it.
+    func reply(_ data: UnsafeMutableRawPointer, _ room: NFSReadRoom?) -> Result<NFSReply, NFSFailure> {
         // Every result begins with the status.
         let status = NFSStatus(rawValue: data.load(as: nfsstat3.self).rawValue)
         guard status == .ok else { return .failure(.refused(NFSError(procedure, status))) }
-        guard let reply = successfulReply(data) else {
+        guard let reply = successfulReply(data, room) else {
             return .failure(.failed(LXCError(.corrupt, "the NFS server's reply to \(procedure) makes no sense")))
         }
         return .success(reply)
     }
 
-    private func successfulReply(_ data: UnsafeMutableRawPointer) -> NFSReply? {
+    private func successfulReply(_ data: UnsafeMutableRawPointer, _ room: NFSReadRoom?) -> NFSReply? {
         switch self {
         case .getAttributes:
             NFSAttributes(data.result(GETATTR3res.self).GETATTR3res_u.resok.obj_attributes).map { .done($0) }
@@ -24,7 +25,7 @@ extension NFSCall {
             .done(NFSAttributes(data.result(SETATTR3res.self).SETATTR3res_u.resok.obj_wcc.after))
         case .lookUp: lookedUp(data.result(LOOKUP3res.self).LOOKUP3res_u.resok)
         case .readLink: data.result(READLINK3res.self).READLINK3res_u.resok.data.map { .target(bytes($0)) }
-        case .read(_, _, let count): read(data.result(READ3res.self).READ3res_u.resok, count)
+        case .read(_, _, let count): contents(data.result(READ3res.self).READ3res_u.resok, count, room)
         case .write(_, _, let bytes, _): written(data.result(WRITE3res.self).WRITE3res_u.resok, bytes.count)
         case .create:
             made(
@@ -62,11 +63,10 @@ extension NFSCall {
             handle.handle_follows != 0 ? bytes(handle.post_op_fh3_u.handle) : nil, NFSAttributes(attributes))
     }
 
-    private func read(_ result: READ3resok, _ wanted: Int) -> NFSReply? {
+    private func contents(_ result: READ3resok, _ wanted: Int, _ room: NFSReadRoom?) -> NFSReply? {
         let count = Int(result.data.data_len)
         guard count <= wanted else { return nil }
-        let data = SharedBytes(copying: UnsafeRawBufferPointer(start: result.data.data_val, count: count))
-        return .data(data, isEnd: result.eof != 0)
+        return .data(NFSReadRoom.contents(result.data.data_val, count, room), isEnd: result.eof != 0)
     }
 
     private func written(_ result: WRITE3resok, _ given: Int) -> NFSReply? {
@@ -175,3 +175,4 @@ extension NFSHandle {
         return path.isEmpty ? shown : "\(path)/\(shown)"
     }
 }
+#endif

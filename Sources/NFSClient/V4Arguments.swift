@@ -1,3 +1,4 @@
+#if NFS
 import CLibNFS
 import FileTree
 
@@ -11,14 +12,17 @@ struct V4Wire: NFSWire {
     static let largestWrite: UInt32 = 3_584
 
     func send(
-        _ call: NFSCall, over connection: borrowing RPCContext, callback: rpc_cb?, context: UnsafeMutableRawPointer
+        _ call: NFSCall, over connection: borrowing RPCContext, into room: NFSReadRoom?, callback: rpc_cb?,
+        context: UnsafeMutableRawPointer
     ) -> Bool {
         var compound = V4Compound()
         compound.add(call)
-        return compound.send(over: connection, callback: callback, context: context)
+        return compound.send(call, over: connection, into: room, callback: callback, context: context)
     }
 
-    func reply(to call: NFSCall, _ data: UnsafeMutableRawPointer) -> Result<NFSReply, NFSFailure> { call.v4Reply(data) }
+    func reply(
+        to call: NFSCall, _ data: UnsafeMutableRawPointer, in room: NFSReadRoom?
+    ) -> Result<NFSReply, NFSFailure> { call.v4Reply(data, room) }
 }
 
 extension V4Compound {
@@ -53,7 +57,8 @@ extension V4Compound {
         case .write(let handle, let offset, let bytes, let stability):
             use(handle)
             write(bytes, at: offset, stability)
-            ask(V4Attribute.all)
+            // What libnfs sends out of borrowed memory comes last.
+            if !clibnfs_borrows_memory() { ask(V4Attribute.all) }
         case .commit(let handle):
             use(handle)
             add(OP_COMMIT)
@@ -72,7 +77,7 @@ extension V4Compound {
     }
 
     private mutating func write(_ bytes: SharedBytes, at offset: UInt64, _ stability: NFSStability) {
-        let data = bytes.withUnsafeBytes { text($0) }
+        let data = clibnfs_borrows_memory() ? utf8string() : bytes.withUnsafeBytes { text($0) }
         add(OP_WRITE) {
             $0.nfs_argop4_u.opwrite.offset = offset
             $0.nfs_argop4_u.opwrite.stable = stable_how4(rawValue: stability.rawValue)
@@ -230,3 +235,4 @@ extension V4Compound {
         return how
     }
 }
+#endif

@@ -1,3 +1,4 @@
+#if NFS
 import CLibNFS
 import FileTree
 import LXCCore
@@ -190,3 +191,4 @@ struct V4Values {
             hasSymbolicLinks: flag(.hasSymbolicLinks), setsTimes: flag(.setsTimes))
     }
 }
+#endif

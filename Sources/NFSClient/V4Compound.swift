@@ -1,3 +1,4 @@
+#if NFS
 import CLibNFS
 import FileTree
 
@@ -8,15 +9,25 @@ struct V4Compound: ~Copyable {
 
     deinit { for part in memory { part.deallocate() } }
 
-    /// Encodes all of it into libnfs's queue.
-    mutating func send(over connection: borrowing RPCContext, callback: rpc_cb?, context: UnsafeMutableRawPointer)
-        -> Bool
-    {
+    /// Encodes all of it into libnfs's queue, as the operations of `call`.
+    mutating func send(
+        _ call: NFSCall, over connection: borrowing RPCContext, into room: NFSReadRoom?, callback: rpc_cb?,
+        context: UnsafeMutableRawPointer
+    ) -> Bool {
         operations.withUnsafeMutableBufferPointer { operations in
             var arguments = COMPOUND4args()
             arguments.argarray.argarray_len = u_int(operations.count)
             arguments.argarray.argarray_val = operations.baseAddress
-            return rpc_nfs4_compound_async(connection.raw, callback, &arguments, context) == 0
+            return switch call {
+            case .read(_, _, let count):
+                clibnfs_nfs4_read(
+                    connection.raw, callback, room?.bytes.baseAddress, count, &arguments, context)
+            case .write(_, _, let bytes, _):
+                bytes.withUnsafeBytes {
+                    clibnfs_nfs4_write(connection.raw, callback, $0.baseAddress, $0.count, &arguments, context)
+                }
+            default: clibnfs_nfs4_compound(connection.raw, callback, &arguments, context)
+            }
         }
     }
 
@@ -99,3 +110,4 @@ extension stateid4 {
     /// The same in this package's form.
     var state: V4StateID { V4StateID(sequence: seqid, other: withUnsafeBytes(of: other) { Array($0) }) }
 }
+#endif

@@ -1,3 +1,4 @@
+#if NFS
 import CLibNFS
 import FileTree
 import Glibc
@@ -6,8 +7,8 @@ import LXCCore
 /// Results of a COMPOUND in this package's form. What libnfs decoded is valid during its callback only, so everything is
 /// copied.
 extension NFSCall {
-    /// Reads the result of this call.
-    func v4Reply(_ data: UnsafeMutableRawPointer) -> Result<NFSReply, NFSFailure> {
+    /// Reads the result of this call; `room` has what was read, where the call brought memory for it.
+    func v4Reply(_ data: UnsafeMutableRawPointer, _ room: NFSReadRoom?) -> Result<NFSReply, NFSFailure> {
         let result = data.load(as: COMPOUND4res.self)
         let status = NFSStatus(v4: result.status.rawValue)
         guard status == .ok else { return .failure(.refused(NFSError(procedure, status))) }
@@ -15,43 +16,46 @@ extension NFSCall {
             operations: UnsafeBufferPointer(
                 start: result.resarray.resarray_val, count: Int(result.resarray.resarray_len)))
         do {
-            if let reply = try reply(results) { return .success(reply) }
+            if let reply = try reply(results, room) { return .success(reply) }
         } catch let error as LXCError {
             return .failure(.failed(error))
         } catch {}
         return .failure(.failed(LXCError(.corrupt, "the NFS server's reply to \(procedure) makes no sense")))
     }
 
-    private func reply(_ results: V4ResultList) throws -> NFSReply? {
+    private func reply(_ results: V4ResultList, _ room: NFSReadRoom?) throws -> NFSReply? {
         switch self {
-        case .getAttributes, .setAttributes, .link: .done(try results.attributes())
+        case .getAttributes, .setAttributes, .link: return .done(try results.attributes())
         case .root, .lookUp, .makeDirectory, .makeSymbolicLink, .makeNode:
-            .object(try results.handle(), try results.attributes())
-        case .remove, .removeDirectory, .rename: .done(nil)
-        case .readLink: .target(bytes(try results[OP_READLINK].opreadlink.READLINK4res_u.resok4.link))
-        case .read(_, _, let count): read(try results[OP_READ].opread.READ4res_u.resok4, count)
+            return .object(try results.handle(), try results.attributes())
+        case .remove, .removeDirectory, .rename: return .done(nil)
+        case .readLink: return .target(bytes(try results[OP_READLINK].opreadlink.READLINK4res_u.resok4.link))
+        case .read(_, _, let count):
+            return contents(try results[OP_READ].opread.READ4res_u.resok4, count, room)
         case .write(_, _, let bytes, _):
-            written(try results[OP_WRITE].opwrite.WRITE4res_u.resok4, bytes.count, try results.attributes())
+            // Where a WRITE has to be the last operation no attributes follow it.
+            let attributes = clibnfs_borrows_memory() ? nil : try results.attributes()
+            return written(try results[OP_WRITE].opwrite.WRITE4res_u.resok4, bytes.count, attributes)
         case .commit:
-            .committed(
+            return .committed(
                 NFSVerifier(rawValue: number(try results[OP_COMMIT].opcommit.COMMIT4res_u.resok4.writeverf)))
         case .list(let directory, _, _):
-            try listed(results[OP_READDIR].opreaddir.READDIR4res_u.resok4, in: directory)
-        case .statistics: .statistics(try results.values().statistics())
-        case .information: .information(try results.values().information(largestWrite: V4Wire.largestWrite))
-        case .state(let call): .state(try call.reply(results))
-        case .create: nil
+            return try listed(results[OP_READDIR].opreaddir.READDIR4res_u.resok4, in: directory)
+        case .statistics: return .statistics(try results.values().statistics())
+        case .information:
+            return .information(try results.values().information(largestWrite: V4Wire.largestWrite))
+        case .state(let call): return .state(try call.reply(results))
+        case .create: return nil
         }
     }
 
-    private func read(_ result: READ4resok, _ wanted: Int) -> NFSReply? {
+    private func contents(_ result: READ4resok, _ wanted: Int, _ room: NFSReadRoom?) -> NFSReply? {
         let count = Int(result.data.data_len)
         guard count <= wanted else { return nil }
-        let data = SharedBytes(copying: UnsafeRawBufferPointer(start: result.data.data_val, count: count))
-        return .data(data, isEnd: result.eof != 0)
+        return .data(NFSReadRoom.contents(result.data.data_val, count, room), isEnd: result.eof != 0)
     }
 
-    private func written(_ result: WRITE4resok, _ given: Int, _ attributes: NFSAttributes) -> NFSReply? {
+    private func written(_ result: WRITE4resok, _ given: Int, _ attributes: NFSAttributes?) -> NFSReply? {
         // A server that takes nothing would be asked for ever.
         guard result.count <= given, result.count > 0 || given == 0,
             let stability = NFSStability(rawValue: result.committed.rawValue)
@@ -157,3 +161,4 @@ extension NFSStatus {
         }
     }
 }
+#endif

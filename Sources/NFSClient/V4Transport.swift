@@ -1,3 +1,4 @@
+#if NFS
 import Dispatch
 import Foundation
 import LXCCore
@@ -205,3 +206,4 @@ final class V4Transport: NFSTransport {
         }
     }
 }
+#endif

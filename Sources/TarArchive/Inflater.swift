@@ -33,8 +33,8 @@ struct InflaterDamage: Error {
 /// The library gzip files are inflated by.
 package enum GzipEngine: Sendable, CaseIterable {
     #if ISAL
-        /// Intel's ISA-L, on other processors too.
-        case isal
+    /// Intel's ISA-L, on other processors too.
+    case isal
     #endif
     case zlib
 
@@ -45,7 +45,7 @@ package enum GzipEngine: Sendable, CaseIterable {
     var inflater: (any Inflater)? {
         switch self {
         #if ISAL
-            case .isal: IsalInflater()
+        case .isal: IsalInflater()
         #endif
         case .zlib: ZlibInflater()
         }

@@ -22,8 +22,12 @@ extension PaxRecords {
                     hasLists = true
                 }
             case UInt8(ascii: "L"):
-                guard let name = keyword.suffix(after: "LIBARCHIVE.xattr.").flatMap(Self.percentDecoded) else { break }
-                encoded[name] = Array(value)
+                guard let coded = keyword.suffix(after: "LIBARCHIVE.xattr.") else { break }
+                if let name = Self.percentDecoded(coded) {
+                    encoded[name] = Array(value)
+                } else {
+                    losses.append(TreeEntry.Attribute.lossKind(Array(coded)))
+                }
             case UInt8(ascii: "R"):
                 if keyword.elementsEqual("RHT.security.selinux".utf8) {
                     found[Array("security.selinux".utf8)] = Array(value)
@@ -33,32 +37,39 @@ extension PaxRecords {
         }
         for (name, value) in encoded where found[name] == nil {
             found[name] = Self.base64Decoded(value)
-            if found[name] == nil { losses.append("xattr:" + String(decoding: name, as: UTF8.self)) }
+            if found[name] == nil { losses.append(TreeEntry.Attribute.lossKind(name)) }
         }
-        if hasLists { addLists(to: &found, &losses, of: kind) }
-        return (found.map { TreeEntry.Attribute(name: $0.key, value: $0.value) }, losses)
+        if hasLists { addLists(to: &found, &losses) }
+        return (found.compactMap { Self.attribute($0.key, $0.value, of: kind, &losses) }, losses)
     }
 
-    private func addLists(to found: inout [[UInt8]: [UInt8]], _ losses: inout [String], of kind: TreeEntry.Kind) {
-        let lists = [("access", text("SCHILY.acl.access")), ("default", text("SCHILY.acl.default"))]
-        for (type, text) in lists {
-            let name = Array("system.posix_acl_\(type)".utf8)
-            guard found[name] == nil, let text else { continue }
+    private func addLists(to found: inout [[UInt8]: [UInt8]], _ losses: inout [String]) {
+        let lists = [
+            (AttributeName.accessACL, text("SCHILY.acl.access")), (.defaultACL, text("SCHILY.acl.default")),
+        ]
+        for (name, text) in lists {
+            guard found[name.bytes] == nil, let text else { continue }
             // Part of a list could allow what the whole forbids: one that is not understood is left out altogether.
-            if Self.canHave(type, kind), let list = AccessControlList(parsing: text), list.isComplete {
-                found[name] = list.value
+            if let list = AccessControlList(parsing: text), list.isComplete {
+                found[name.bytes] = list.value
             } else {
                 losses.append("acl")
             }
         }
     }
 
-    private static func canHave(_ list: String, _ kind: TreeEntry.Kind) -> Bool {
-        switch kind {
-        case .directory: true
-        case .symbolicLink: false
-        default: list == "access"
+    /// The attribute, where Linux has such a one: what no file can have afterwards is lost here, and not in the digest.
+    private static func attribute(
+        _ name: [UInt8], _ value: [UInt8], of kind: TreeEntry.Kind, _ losses: inout [String]
+    ) -> TreeEntry.Attribute? {
+        if let checked = AttributeName(name) {
+            let attribute = TreeEntry.Attribute(name: checked, value: value)
+            // To the kernel a list without entries is none.
+            if attribute.isEmptyList { return nil }
+            if attribute.isValid(on: kind) { return attribute }
         }
+        losses.append(TreeEntry.Attribute.lossKind(name))
+        return nil
     }
 
     /// GNU tar writes `=` and `%` of a name as %3D and %25.

@@ -7,15 +7,14 @@ extension PaxWriter {
     /// bsdtar make them from; neither of the two takes them from attributes.
     mutating func add(_ attributes: [TreeEntry.Attribute]) {
         guard !attributes.isEmpty else { return }
-        let sorted = attributes.sorted { $0.name.lexicographicallyPrecedes($1.name) }
-        for (suffix, keyword) in [("access", "SCHILY.acl.access"), ("default", "SCHILY.acl.default")] {
-            let name = Array("system.posix_acl_\(suffix)".utf8)
+        let sorted = attributes.sorted { $0.name < $1.name }
+        for (name, keyword) in [(AttributeName.accessACL, "SCHILY.acl.access"), (.defaultACL, "SCHILY.acl.default")] {
             if let list = sorted.first(where: { $0.name == name }).flatMap({ AccessControlList($0.value) }) {
                 add(keyword, list.text)
             }
         }
         for attribute in sorted {
-            add(Array("SCHILY.xattr.".utf8) + Self.encoded(attribute.name), attribute.value)
+            add(Array("SCHILY.xattr.".utf8) + Self.encoded(attribute.name.bytes), attribute.value)
         }
     }
 

@@ -1,7 +1,7 @@
-import Crypto
 import FileTree
 import Foundation
 import LXCCore
+import OpenSSL
 
 /// A checksum of an archive as CloudStack writes it: `{SHA-256}hex`, or bare hexadecimal digits for MD5.
 public struct Checksum: Hashable, Sendable, CustomStringConvertible {
@@ -26,6 +26,16 @@ public struct Checksum: Hashable, Sendable, CustomStringConvertible {
             case .sha256: 64
             case .sha384: 96
             case .sha512: 128
+            }
+        }
+
+        fileprivate var messageDigest: MessageDigest.Algorithm {
+            switch self {
+            case .md5: .md5
+            case .sha1: .sha1
+            case .sha256: .sha256
+            case .sha384: .sha384
+            case .sha512: .sha512
             }
         }
     }
@@ -75,36 +85,24 @@ public struct Checksum: Hashable, Sendable, CustomStringConvertible {
     static func compute(
         _ algorithm: Algorithm, of file: any StoredFile, _ cancellation: Cancellation
     ) throws -> Checksum {
-        switch algorithm {
-        case .md5: try hash(file, with: Insecure.MD5(), algorithm, cancellation)
-        case .sha1: try hash(file, with: Insecure.SHA1(), algorithm, cancellation)
-        case .sha256: try hash(file, with: SHA256(), algorithm, cancellation)
-        case .sha384: try hash(file, with: SHA384(), algorithm, cancellation)
-        case .sha512: try hash(file, with: SHA512(), algorithm, cancellation)
-        }
-    }
-
-    private static func hash(
-        _ file: any StoredFile, with function: some HashFunction, _ algorithm: Algorithm, _ cancellation: Cancellation
-    ) throws -> Checksum {
-        var function = function
+        var digest = MessageDigest(algorithm.messageDigest)
         let file = try file.open()
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 16)
         defer { buffer.deallocate() }
         var offset: UInt64 = 0
         while case let count = try file.read(into: buffer, at: offset), count > 0 {
             try cancellation.check()
-            function.update(bufferPointer: UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+            digest.update(bufferPointer: UnsafeRawBufferPointer(rebasing: buffer[..<count]))
             offset += UInt64(count)
         }
-        return Checksum(algorithm, digest: function.finalize())
+        return Checksum(algorithm, digest: digest.finalize())
     }
 }
 
 extension UUID {
     /// The name-based UUID (version 3) that Java's `UUID.nameUUIDFromBytes` makes.
     init(javaNameBytes name: some Sequence<UInt8>) {
-        var bytes = Array(Insecure.MD5.hash(data: Array(name)))
+        var bytes = MessageDigest.hash(data: Array(name), with: .md5)
         bytes[6] = bytes[6] & 0x0F | 0x30
         bytes[8] = bytes[8] & 0x3F | 0x80
         self = bytes.withUnsafeBytes { UUID(uuid: $0.loadUnaligned(as: uuid_t.self)) }

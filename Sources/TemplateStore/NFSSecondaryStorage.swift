@@ -1,9 +1,9 @@
-import Crypto
 public import FileTree
 import Glibc
 public import LXCCore
 public import Logging
 public import NFSClient
+import OpenSSL
 
 /// Secondary storage on an NFS server, laid out as CloudStack does, worked on without any mount: the data goes between this
 /// process and the server, with many calls under way. The tar of a template is unpacked on a primary store on NFS without
@@ -66,7 +66,9 @@ public struct NFSSecondaryStorage: TemplateStore {
 
     private func shelf() async throws -> TemplateShelf {
         let files = NFSStoreFiles(try await connection.open(), pool: pool)
-        let storage = Checksum(.sha256, digest: SHA256.hash(data: Array("\(url.server)\0\(url.path)".utf8))).digits
+        let storage = Checksum(
+            .sha256, digest: MessageDigest.hash(data: Array("\(url.server)\0\(url.path)".utf8), with: .sha256)
+        ).digits
         return TemplateShelf(
             files: files, downloads: DownloadPlace(downloads, prefix: String(storage.prefix(16)), pool: pool),
             pool: pool, logger: logger)

@@ -1,6 +1,6 @@
-import Crypto
 public import FileTree
 public import LXCCore
+import OpenSSL
 
 /// A request to put a template on secondary storage.
 public struct TemplateRegistration: Hashable, Sendable {
@@ -14,8 +14,8 @@ public struct TemplateRegistration: Hashable, Sendable {
     /// zstd or lz4, or alone in a zip file; recognised by content. Instead of a tar it may hold a qcow2 image, for system
     /// VMs.
     ///
-    /// A name and password in a URL are sent to its own host alone, and never shown.
-    public var source: String
+    /// A name and password in a URL are sent to its own host alone; neither they nor the query are ever shown.
+    public var source: Locator
     /// What the archive's bytes must hash to, as they are before anything is unpacked.
     public var checksum: Checksum?
     /// How large the archive, the plain tar or image, and the disk in an image may be; CloudStack's default of 50 GiB.
@@ -27,7 +27,7 @@ public struct TemplateRegistration: Hashable, Sendable {
     /// How the archive is fetched, where it comes from a web server.
     public var download = DownloadOptions()
 
-    /// Takes what describes the template.
+    /// Takes what describes the template; `source` is the path or URL of ``source``.
     public init(
         key: TemplateKey, name: String, description: String = "", source: String, checksum: Checksum? = nil,
         maximumSize: ByteCount = .gibibytes(50), isPublic: Bool = true
@@ -35,7 +35,7 @@ public struct TemplateRegistration: Hashable, Sendable {
         self.key = key
         self.name = name
         self.description = description
-        self.source = source
+        self.source = Locator(source)
         self.checksum = checksum
         self.maximumSize = maximumSize
         self.isPublic = isPublic
@@ -47,6 +47,8 @@ public struct TemplateRegistration: Hashable, Sendable {
     /// A hash of what makes the template what it is; `origin` stands for the source.
     func fingerprint(origin: String) -> String {
         let parts = [origin, name, displayText, checksum?.description ?? "", "\(isPublic)"]
-        return Checksum(.sha256, digest: SHA256.hash(data: Array(parts.joined(separator: "\0").utf8))).digits
+        return Checksum(
+            .sha256, digest: MessageDigest.hash(data: Array(parts.joined(separator: "\0").utf8), with: .sha256)
+        ).digits
     }
 }

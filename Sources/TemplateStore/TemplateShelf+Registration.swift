@@ -1,8 +1,8 @@
-import Crypto
 import FileTree
 import Foundation
 import LXCCore
 import Logging
+import OpenSSL
 import TarArchive
 
 extension TemplateShelf {
@@ -14,7 +14,7 @@ extension TemplateShelf {
         guard !registration.name.isEmpty, !registration.name.contains("\0") else {
             throw LXCError(.invalidArgument, "template \(key) needs a name")
         }
-        let source = try TemplateSource(parsing: registration.source)
+        let source = try TemplateSource(registration.source)
         let identity = try await identity(of: registration, source)
         try await check()
         guard try await !isTaken(key) else { throw taken(key) }
@@ -63,7 +63,7 @@ extension TemplateShelf {
             guard try await self.identity(of: registration, source) == identity else {
                 throw LXCError(
                     .invalidState,
-                    "\(registration.source.escapedForDisplay) changed while it was read; register it when it is complete"
+                    "\(registration.source) changed while it was read; register it when it is complete"
                 )
             }
             // Before the template appears, since nothing would look for it after that.
@@ -186,10 +186,11 @@ extension TemplateShelf {
     /// The header of a disk image that can be a template by itself; nil for what is no qcow2 image.
     private func imageHeader(of path: String, _ registration: TemplateRegistration) async throws -> QcowHeader? {
         let file = files.file(path)
-        return try await pool.run { _ in
+        return try await pool.run { cancellation in
             guard let header = try QcowHeader.read(file) else { return nil }
-            try header.requireBase(
-                registration.source.escapedForDisplay, maximumSize: registration.maximumSize.bytes)
+            let shown = registration.source.description
+            try header.requireBase(shown, maximumSize: registration.maximumSize.bytes)
+            try header.checkTables(of: file.open(), shown, cancellation)
             return header
         }
     }
@@ -199,7 +200,7 @@ extension TemplateShelf {
         _ archive: any StoredFile, at path: String, _ registration: TemplateRegistration, _ progress: ProgressHandler?
     ) async throws -> (size: UInt64, checksum: Checksum) {
         try await pool.run { [files] cancellation in
-            var hash = SHA256()
+            var hash = MessageDigest(.sha256)
             let size = try ArchiveDecompression.run(
                 from: archive, to: files.newFile(path, cancellation), maximumBytes: registration.maximumSize.bytes,
                 expansionRatio: registration.limits.expansionRatio, cancellation: cancellation, progress: progress,

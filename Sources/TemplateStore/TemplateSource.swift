@@ -12,11 +12,19 @@ enum TemplateSource {
     /// Reads a path, or a URL of `file`, `nfs`, `http` or `https`. What begins like another URL is none of them.
     ///
     /// - Throws: `LXCError` `invalidArgument`, `unsupported` for other schemes.
-    init(parsing text: String) throws {
+    init(_ source: Locator) throws {
+        let text = source.revealed
         guard !text.isEmpty, !text.contains("\0") else {
             throw LXCError(.invalidArgument, "an archive's path or URL must not be empty or contain NUL")
         }
         guard let scheme = Self.scheme(of: text) else {
+            let beginnings = ["http:", "https:", "nfs:"]
+            guard !beginnings.contains(where: { text.lowercased().hasPrefix($0) }) else {
+                throw LXCError(
+                    .invalidArgument,
+                    "\(source) is not a URL: two slashes follow the scheme; a path that "
+                        + "begins so is given as ./path")
+            }
             self = .file(LocalFile(text))
             return
         }

@@ -1,5 +1,5 @@
-import Crypto
 public import DomainXML
+import OpenSSL
 
 extension MACAddress {
     /// A random address, locally administered.
@@ -9,7 +9,7 @@ extension MACAddress {
     /// two seeds have two addresses but for one chance in 2⁴⁰. Use a seed that is unique where the network reaches, such
     /// as a guest's UUID and the NIC's number.
     public static func stable(from seed: String) -> MACAddress {
-        let digest = SHA256.hash(data: Array(seed.utf8))
+        let digest = MessageDigest.hash(data: Array(seed.utf8), with: .sha256)
         return MACAddress(locallyAdministered: digest.prefix(5).reduce(0) { $0 << 8 | UInt64($1) })
     }
 }

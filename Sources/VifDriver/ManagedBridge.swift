@@ -1,5 +1,5 @@
-import Crypto
 import LXCCore
+import OpenSSL
 
 /// A bridge that is made when a guest needs it and removed after the last one.
 struct ManagedBridge: Hashable, Sendable {
@@ -46,7 +46,7 @@ struct ManagedBridge: Hashable, Sendable {
     /// every host.
     private static func deviceName(_ name: String, or prefix: String, _ device: String, _ suffix: String) -> String {
         guard name.utf8.count > 15 else { return name }
-        let digits = SHA256.hash(data: Array(device.utf8)).prefix(4).map { byte in
+        let digits = MessageDigest.hash(data: Array(device.utf8), with: .sha256).prefix(4).map { byte in
             byte < 16 ? "0" + String(byte, radix: 16) : String(byte, radix: 16)
         }
         return prefix + digits.joined() + suffix

@@ -1,7 +1,7 @@
-import Crypto
 public import DomainXML
 import Foundation
 public import LXCCore
+import OpenSSL
 
 extension NIC {
     /// The network filter that enforces ``security``, to be defined before the guest starts; nil without security.
@@ -32,7 +32,7 @@ extension NIC {
     }
 
     private static func filterUUID(_ name: String) -> UUID {
-        var bytes = Array(SHA256.hash(data: Array(name.utf8)).prefix(16))
+        var bytes = Array(MessageDigest.hash(data: Array(name.utf8), with: .sha256).prefix(16))
         // RFC 9562: version 8, of our own making.
         bytes[6] = bytes[6] & 0x0F | 0x80
         bytes[8] = bytes[8] & 0x3F | 0x80

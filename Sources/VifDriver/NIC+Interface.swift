@@ -1,6 +1,6 @@
-import Crypto
 import DomainXML
 import LXCCore
+import OpenSSL
 
 extension NIC {
     /// The interface of a kind with all the NIC says, checked as it will be when the document is written.
@@ -39,7 +39,7 @@ extension NIC {
     /// The name of the host's end of the cable: the same for the same guest and NIC, never another guest's, and never
     /// one libvirt would choose itself. libvirt takes names of its own making out of a document it is given.
     func hostDevice(of guest: ContainerName) -> String {
-        let digest = SHA256.hash(data: Array("\(guest):\(deviceID)".utf8))
+        let digest = MessageDigest.hash(data: Array("\(guest):\(deviceID)".utf8), with: .sha256)
         let digits = digest.prefix(6).map { byte in
             byte < 16 ? "0" + String(byte, radix: 16) : String(byte, radix: 16)
         }

@@ -13,7 +13,7 @@ struct ContainerTests {
                 let template = try await host.install()
                 var specification = ContainerSpecification(
                     name: try ContainerName("web1"), template: template.id,
-                    privilege: privileged ? .privileged : .unprivileged(.standard))
+                    privilege: privileged ? .privileged : .isolated)
                 specification.memory = .mebibytes(128)
                 specification.nics = [NIC(bridge: bridge.name)]
                 specification.initializer.environment = ["ADDRESS": bridge.guestAddress]
@@ -23,8 +23,10 @@ struct ContainerTests {
                 #expect(try await container.status().state == .running)
                 #expect(bridge.ports.count == 1)
 
-                try await checkOwners(of: specification, on: host)
-                try await checkConsole(of: container, maps: privileged ? "0 0 4294967295" : "0 100000 65536")
+                let map = try await container.document().idMap
+                try await checkOwners(of: specification, map, on: host)
+                try await checkConsole(
+                    of: container, maps: map.map { "0 \($0.hostUser(0) ?? 0) 65536" } ?? "0 0 4294967295")
                 try HostTests.run("/bin/busybox", "ping", "-c", "1", "-W", "5", bridge.guestAddress)
                 try await checkStatistics(of: container)
 
@@ -38,10 +40,12 @@ struct ContainerTests {
         }
     }
 
-    private func checkOwners(of specification: ContainerSpecification, on host: TestHost) async throws {
+    private func checkOwners(
+        of specification: ContainerSpecification, _ map: IDMap?, on host: TestHost
+    ) async throws {
         let root = try await host.lxc.primary.hostPath(of: specification.volume)
         let owner = try FileManager.default.attributesOfItem(atPath: "\(root)/sbin/init")[.ownerAccountID] as? Int
-        #expect(owner == specification.idMap.map { Int($0.hostUser(0) ?? 0) } ?? 0)
+        #expect(owner == map.map { Int($0.hostUser(0) ?? 0) } ?? 0)
     }
 
     private func checkConsole(of container: Container, maps: String) async throws {

@@ -211,6 +211,33 @@ struct LifecycleTests {
         }
     }
 
+    /// The ids of what runs are taken, also where the book says nothing of them.
+    @Test func theIDsOfAnotherDaemonsContainerAreNotGiven() async throws {
+        try await TestHost.run { first in
+            try await TestHost.run { second in
+                let running = try await first.startedContainer("first")
+                var policy = HostPolicy()
+                policy.idMaps.directory = "\(second.directory)/ids"
+                let lxc = LXCHypervisor(
+                    driver: second.lxc.driver, primary: second.lxc.primary, templates: second.lxc.templates,
+                    hostName: second.lxc.hostName, policy: policy, logger: logger)
+                let template = try await second.install()
+                var specification = ContainerSpecification(name: try ContainerName("second"), template: template.id)
+                let container = try await lxc.createContainer(specification)
+                let map = try #require(try await running.document().idMap)
+                let other = try #require(try await container.document().idMap?.users.first)
+                #expect(
+                    map.users.allSatisfy { $0.host + $0.count <= other.host || other.host + other.count <= $0.host })
+                specification.name = try ContainerName("third")
+                specification.volume = .random()
+                specification.uuid = UUID()
+                specification.privilege = .unprivileged(map)
+                let refused = await #expect(throws: LXCError.self) { try await lxc.createContainer(specification) }
+                #expect(refused?.code == .inUse)
+            }
+        }
+    }
+
     @Test func waitingIsToldOfTheState() async throws {
         try await TestHost.run { host in
             let container = try await host.started("awaited")

@@ -104,7 +104,7 @@ struct TestHost: Sendable {
         let template = try await install()
         let specification = ContainerSpecification(
             name: try ContainerName(name), template: template.id,
-            privilege: privileged ? .privileged : .unprivileged(.standard))
+            privilege: privileged ? .privileged : .isolated)
         let container = try await lxc.createContainer(specification)
         try await container.start()
         return container

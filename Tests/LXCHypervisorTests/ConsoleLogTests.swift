@@ -7,15 +7,18 @@ import Testing
 
 /// What is kept of containers' consoles, over an in-memory driver whose consoles say what the test has them say.
 @Suite(.timeLimit(.minutes(15))) struct ConsoleLogTests {
+    private let policy: TestPolicy
     private let driver = InMemoryHypervisorDriver()
     private let directory = FileManager.default.temporaryDirectory.path + "/console-\(UUID().uuidString)"
+
+    init() throws { policy = try TestPolicy() }
 
     /// Runs `body` with a container that runs, and the service that logs its console.
     private func run(
         limit: ByteCount? = .kibibytes(8), _ body: (Container) async throws -> Void
     ) async throws {
         defer { try? FileManager.default.removeItem(atPath: directory) }
-        var policy = HostPolicy()
+        var policy = policy.host
         policy.consoleLogs.directory = "\(directory)/logs"
         policy.consoleLogs.lockDirectory = "\(directory)/locks"
         let (primary, templates) = (InMemoryPrimaryStore(), InMemoryTemplateStore())

@@ -43,13 +43,18 @@ import Testing
     private let primary = InMemoryPrimaryStore()
     private let templates = InMemoryTemplateStore()
 
-    private func host(_ locks: TemporaryDirectory, mode: HostPolicy.Mode = .standard) -> LXCHypervisor {
+    private func host(
+        _ scratch: TemporaryDirectory, mode: HostPolicy.Mode = .standard, driver: InMemoryHypervisorDriver? = nil,
+        primary: (any PrimaryStore)? = nil
+    ) -> LXCHypervisor {
         var policy = HostPolicy()
         policy.mode = mode
-        policy.idMaps.lockDirectory = locks["idmaps"]
+        policy.idMaps.directory = scratch["ids"]
+        policy.idMaps.respectsProcesses = false
         policy.idMaps.ranges = [100_000..<500_000]
         return LXCHypervisor(
-            driver: driver, primary: primary, templates: templates, hostName: "host-1", policy: policy,
+            driver: driver ?? self.driver, primary: primary ?? self.primary, templates: templates, hostName: "host-1",
+            policy: policy,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
 
@@ -82,18 +87,116 @@ import Testing
         try await programs[1].container(ContainerName("c3")).destroy()
         let next = try await host(locks).createContainer(.init(name: ContainerName("c7"), template: template))
         #expect(try await next.document().idMap?.users.first.map { maps.contains($0.host) } == true)
-        #expect(locks.list("idmaps").isEmpty, "the locks go with who held them")
+        #expect(locks.list("ids/claims").count == 6)
+        #expect(!locks.exists("ids/lock"), "the lock goes with who held it")
     }
 
-    @Test func aRangeThatAnotherProgramIsAboutToGiveIsLeftAlone() async throws {
-        let locks = try TemporaryDirectory()
-        let host = host(locks)
+    /// Two hypervisors and two stores, as two configurations of one tool have them.
+    @Test func storesAndDaemonsOfAHostHaveOneBook() async throws {
+        let scratch = try TemporaryDirectory()
+        let other = InMemoryPrimaryStore()
+        let hosts = [host(scratch), host(scratch, driver: InMemoryHypervisorDriver(), primary: other)]
+        let template = try await template(hosts[0])
+        _ = try await other.installTemplate(template, from: MemoryTree.smallRoot())
+        let first = try await hosts[0].createContainer(.init(name: ContainerName("c1"), template: template))
+        let second = try await hosts[1].createContainer(.init(name: ContainerName("c2"), template: template))
+        #expect(try await first.document().idMap?.users.first?.host == 100_000)
+        #expect(try await second.document().idMap?.users.first?.host == 165_536)
+
+        var specification = ContainerSpecification(name: try ContainerName("c3"), template: template)
+        specification.privilege = .unprivileged(try IDMap(host: 165_000, count: 65_536))
+        let refused = await #expect(throws: LXCError.self) { try await hosts[1].createContainer(specification) }
+        #expect(refused?.code == .inUse)
+        #expect(refused?.message.contains("container c") == true && refused?.message.contains("c3") == true)
+        #expect(try await other.contents().volumes.count == 1, "nothing was made")
+        try await first.destroy()
+        try await second.destroy()
+        _ = try await hosts[1].createContainer(specification)
+        #expect(scratch.list("ids/claims") == ["165000-230535"])
+    }
+
+    @Test func theHostsRootIsNoIDOfAnUnprivilegedContainer() async throws {
+        let scratch = try TemporaryDirectory()
+        let host = host(scratch)
+        var specification = ContainerSpecification(name: try ContainerName("c1"), template: try await template(host))
+        specification.privilege = .unprivileged(try IDMap(host: 0, count: 65_536))
+        let refused = await #expect(throws: LXCError.self) { try await host.createContainer(specification) }
+        #expect(refused?.code == .invalidArgument)
+        #expect(throws: LXCError.self) { try specification.domain(root: "/") }
+        #expect(try await primary.contents().volumes.isEmpty)
+    }
+
+    @Test func aContainerThatWasNotMadeGivesItsIDsBack() async throws {
+        let scratch = try TemporaryDirectory()
+        let host = host(scratch)
+        var specification = ContainerSpecification(name: try ContainerName("c1"), template: .random())
+        for privilege in [ContainerSpecification.Privilege.isolated, .unprivileged(.standard)] {
+            specification.privilege = privilege
+            let missing = await #expect(throws: LXCError.self) { try await host.createContainer(specification) }
+            #expect(missing?.code == .notFound)
+            #expect(scratch.list("ids/claims").isEmpty)
+        }
+    }
+
+    /// A program that was killed before its volume was there, and a store that was removed with all in it.
+    @Test func whatNobodyHasIsGivenAgain() async throws {
+        let scratch = try TemporaryDirectory()
+        let host = host(scratch)
         let template = try await template(host)
-        try locks.makeDirectory("idmaps")
-        let container = try await FileLock.tryHold(locks["idmaps/100000"], pool: .shared) {
+        let first = try await host.createContainer(.init(name: ContainerName("c0"), template: template))
+        let gone = PoolID.random()
+        let ended = #"{"boot":"other","process":1,"started":"1"}"#
+        func claim(_ name: String, _ pool: PoolID) throws {
+            try scratch.write(
+                #"{"claimer":\#(ended),"container":"x","pool":"\#(pool)","volume":"\#(VolumeID.random())"}"#,
+                to: "ids/claims/\(name)")
+        }
+        try claim("165536-231071", primary.id)
+        try claim("231072-296607", gone)
+        try scratch.write(scratch["removed"], to: "ids/pools/\(gone)")
+        try claim("296608-499999", gone)
+        for (index, start) in [165_536, 231_072, 296_608].enumerated() {
+            let container = try await host.createContainer(
+                .init(name: ContainerName("c\(index + 1)"), template: template))
+            #expect(try await container.document().idMap?.users.first?.host == UInt32(start))
+        }
+        #expect(try await first.document().idMap?.users.first?.host == 100_000)
+    }
+
+    @Test func claimsOfAPoolThatIsNotMountedAreKept() async throws {
+        let scratch = try TemporaryDirectory()
+        let host = host(scratch)
+        let template = try await template(host)
+        _ = try await host.createContainer(.init(name: ContainerName("c0"), template: template))
+        let away = PoolID.random()
+        try scratch.makeDirectory("mountpoint")
+        try scratch.write(scratch["mountpoint"], to: "ids/pools/\(away)")
+        try scratch.write(
+            #"{"claimer":{"boot":"other","process":1,"started":"1"},"container":"x","pool":"\#(away)","#
+                + #""volume":"\#(VolumeID.random())"}"#, to: "ids/claims/165536-499999")
+        let error = await #expect(throws: LXCError.self) {
             try await host.createContainer(.init(name: ContainerName("c1"), template: template))
         }
-        #expect(try await container?.document().idMap?.users.first?.host == 165_536)
+        #expect(error?.code == .limitExceeded)
+    }
+
+    /// However many volumes the store has, it is asked for none of them.
+    @Test func creationDoesNotListTheStore() async throws {
+        let scratch = try TemporaryDirectory()
+        let template = try await template(host(scratch))
+        _ = try await host(scratch).createContainer(.init(name: ContainerName("c0"), template: template))
+        let host = host(scratch, primary: UnlistedStore(base: primary))
+        let container = try await host.createContainer(.init(name: ContainerName("c1"), template: template))
+        #expect(try await container.document().idMap?.users.first?.host == 165_536)
+        try await container.start()
+        try await container.destroy()
+    }
+
+    @Test func theKernelsTablesAreRead() {
+        #expect(LiveIDMaps.ranges("         0     100000      65536\n") == [100_000..<165_536])
+        #expect(LiveIDMaps.ranges("0 1000 1\n1 100000 65536\n") == [1000..<1001, 100_000..<165_536])
+        #expect(LiveIDMaps.ranges("0 0 4294967295\n").isEmpty, "the host's own ids are kept from nobody")
+        #expect(LiveIDMaps.ranges("").isEmpty)
     }
 
     @Test func theIdsOfAVolumeWithoutAContainerAreKept() async throws {

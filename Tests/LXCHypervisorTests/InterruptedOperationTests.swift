@@ -8,8 +8,11 @@ import Testing
 /// Operations of the facade that fail, are cancelled or meet another program between two of their steps.
 @Suite(.timeLimit(.minutes(15)))
 struct InterruptedOperationTests {
+    private let policy: TestPolicy
     private let driver = InMemoryHypervisorDriver()
     private let primary = InMemoryPrimaryStore()
+
+    init() throws { policy = try TestPolicy() }
 
     private func host(
         _ moment: InterruptedDriver.Moment = .beforeDefine, primary other: InMemoryPrimaryStore? = nil,
@@ -19,7 +22,7 @@ struct InterruptedOperationTests {
         LXCHypervisor(
             driver: InterruptedDriver(base: driver, moment: moment, interruption: interruption),
             primary: other ?? primary, templates: InMemoryTemplateStore(), vifs: vifs, hostName: "host-1",
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            policy: policy.host, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
 
     private func specification() async throws -> ContainerSpecification {

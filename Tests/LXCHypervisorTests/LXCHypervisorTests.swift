@@ -8,15 +8,19 @@ import Testing
 /// The facade over in-memory drivers.
 @Suite(.timeLimit(.minutes(15)))
 struct FacadeTests {
+    let policy: TestPolicy
     let driver = InMemoryHypervisorDriver()
     let primary = InMemoryPrimaryStore()
     let templates = InMemoryTemplateStore()
     let key = TemplateKey(account: 1, id: 10)
 
+    init() throws { policy = try TestPolicy() }
+
     func makeHost(_ hostName: String = "host-1", leases: LeasePolicy = LeasePolicy()) -> LXCHypervisor {
         LXCHypervisor(
             driver: driver, primary: primary, templates: templates, vifs: VifDrivers(standard: InMemoryVifDriver()),
-            hostName: hostName, leases: leases, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            hostName: hostName, policy: policy.host, leases: leases,
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
 
     /// A host with one template installed.

@@ -8,9 +8,12 @@ import Testing
 /// NICs of containers, over in-memory drivers.
 @Suite(.timeLimit(.minutes(15)))
 struct NetworkTests {
+    private let policy: TestPolicy
     private let driver = InMemoryHypervisorDriver()
     private let vif = InMemoryVifDriver()
     private let primary = InMemoryPrimaryStore()
+
+    init() throws { policy = try TestPolicy() }
 
     private func host(
         _ moment: InterruptedDriver.Moment = .beforeDefine,
@@ -19,7 +22,7 @@ struct NetworkTests {
         LXCHypervisor(
             driver: InterruptedDriver(base: driver, moment: moment, interruption: interruption), primary: primary,
             templates: InMemoryTemplateStore(), vifs: VifDrivers(standard: vif), hostName: "host-1",
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            policy: policy.host, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
 
     private func container(_ name: String, _ nics: [NIC] = [], on host: LXCHypervisor? = nil) async throws -> Container

@@ -66,7 +66,7 @@ func document(_ name: String, memory: Int = 65536) -> String {
         }
         #expect(error?.message.contains("hunter2") == false)
         #expect(
-            LibvirtConnection(uri: uri, logger: Logger(label: "test")).displayURI == "lxc+bogus://root@127.0.0.1/system"
+            LibvirtConnection(uri: uri, logger: Logger(label: "test")).displayURI == "lxc+bogus://127.0.0.1/system"
         )
     }
 

@@ -125,7 +125,7 @@ import Testing
 
     @Test func lossesAreReportedOrRefused() async throws {
         var entry = TreeEntry(path: try TreePath("f"), kind: .file(size: 0), mode: 0o644)
-        entry.attributes = [.init(name: Array("user.note".utf8), value: [1])]
+        entry.attributes = [.init(name: try #require(AttributeName("user.note")), value: [1])]
         var early = TreeEntry(path: try TreePath("early"), kind: .file(size: 0), mode: 0o644)
         early.modified = TreeEntry.Time(seconds: -5)
         var tree = ListedTree()

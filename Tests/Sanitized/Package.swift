@@ -14,7 +14,6 @@ let settings: [SwiftSetting] = [
 ]
 
 let isal = Target.Dependency.target(name: "CISAL", condition: .when(traits: ["ISAL"]))
-let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 
 func library(_ name: String, _ dependencies: [Target.Dependency], path: String? = nil) -> Target {
     .target(name: name, dependencies: dependencies, path: path, swiftSettings: settings)
@@ -27,7 +26,6 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 let package = Package(
     name: "Sanitized",
     traits: [.trait(name: "ISAL"), .default(enabledTraits: ["ISAL"])],
-    dependencies: [.package(url: "https://github.com/apple/swift-crypto", from: "4.5.2")],
     targets: [
         .systemLibrary(name: "CLibXML2", pkgConfig: "libxml-2.0"),
         .systemLibrary(name: "CLibArchive", pkgConfig: "libarchive"),
@@ -35,9 +33,11 @@ let package = Package(
         .systemLibrary(name: "CLZMA", pkgConfig: "liblzma"),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib"),
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd"),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto"),
         .target(name: "CLinux"),
         library("LXCCore", ["CLinux"]),
-        library("FileTree", ["CLinux", "LXCCore", crypto]),
+        library("OpenSSL", ["COpenSSL"]),
+        library("FileTree", ["CLinux", "LXCCore", "OpenSSL"]),
         library("TarArchive", ["CLibArchive", "CLZMA", "CZlib", "CZstd", "FileTree", "LXCCore", isal]),
         .target(name: "MutexUnderstood", path: "MutexUnderstood"),
         library("LXCTestServers", []),

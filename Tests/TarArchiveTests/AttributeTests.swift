@@ -20,7 +20,7 @@ struct AttributeTests {
     }
 
     @Test func extendedAttributesKeepTheirBytes() throws {
-        let value: [UInt8] = [1, 0, 0, 2, 0, 0xff, 0x0a, 0x3d]
+        let value: [UInt8] = [1, 0, 0, 2, 0, 0xff, 0x0a, 0x3d] + [UInt8](repeating: 0, count: 12)
         var tar = TarBuilder()
         tar.addPax([
             ("SCHILY.xattr.security.capability", value),
@@ -74,14 +74,86 @@ struct AttributeTests {
     }
 
     @Test func attributeItselfHasPrecedenceOverText() throws {
-        let (file, losses) = try read([
-            "SCHILY.acl.access": "user::rw-,user:1:r--,group::r--,mask::rwx,other::r--",
-            "SCHILY.xattr.system.posix_acl_access": "raw",
+        let list = AccessControlList([
+            .init(tag: .owner, permissions: 6), .init(tag: .owningGroup, permissions: 4),
+            .init(tag: .mask, permissions: 4),
+            .init(tag: .user, permissions: 2, id: 7), .init(tag: .other, permissions: 0),
         ])
-        #expect(file.attributes == [Self.access: Array("raw".utf8)])
-        // What the header says of the mode stands: the list that would change it was not taken.
-        #expect(file.entry.mode == 0o644)
-        #expect(losses.isEmpty)
+        var tar = TarBuilder()
+        tar.addPax([
+            ("SCHILY.acl.access", Array("user::rw-,user:1:r--,group::r--,mask::rwx,other::r--".utf8)),
+            ("SCHILY.xattr.system.posix_acl_access", list.value),
+        ])
+        tar.add("x")
+        let result = try readAll(tar.finished())
+        #expect(result.entries.first?.attributes == [Self.access: list.value])
+        // The reader leaves the mode to the copy.
+        #expect(result.entries.first?.entry.mode == 0o644)
+        #expect(result.losses.isEmpty)
+    }
+
+    @Test func aListTheKernelWouldRefuseIsALoss() throws {
+        let (file, losses) = try read(["SCHILY.xattr.system.posix_acl_access": "raw"])
+        #expect(file.attributes.isEmpty)
+        #expect(losses.kinds["acl"]?.paths == ["x"])
+    }
+
+    @Test func aListWithoutEntriesIsNoList() throws {
+        var tar = TarBuilder()
+        tar.addPax([("SCHILY.xattr.\(Self.standard)", [2, 0, 0, 0])])
+        tar.add("d/", type: "5")
+        tar.addPax([("SCHILY.xattr.\(Self.access)", [2, 0, 0, 0]), ("SCHILY.xattr.\(Self.standard)", [2, 0, 0, 0])])
+        tar.add("f")
+        let result = try readAll(tar.finished())
+        let counts = result.entries.map(\.attributes.count)
+        #expect(counts == [0, 0])
+        #expect(result.losses.isEmpty)
+    }
+
+    /// The kernel would see a NUL as the end, and so another name than the one that was judged.
+    @Test(arguments: ["user.a", "security.capability", "security.selinux", "system.posix_acl_access"])
+    func aNameWithANULIsALoss(name: String) throws {
+        let (raw, rawLosses) = try read(["SCHILY.xattr.\(name)\0x": "value"])
+        #expect(raw.attributes.isEmpty)
+        #expect(rawLosses.kinds.count == 1)
+        let (encoded, encodedLosses) = try read(["LIBARCHIVE.xattr.\(name)%00x": "dHdv"])
+        #expect(encoded.attributes.isEmpty)
+        #expect(encodedLosses.kinds.count == 1)
+    }
+
+    @Test(arguments: [
+        "nonsense", "com.apple.provenance", "user.", "security.", "trusted.", "system.nfs4_acl",
+        "system.posix_acl_other",
+        "trusted.overlay.opaque", "trusted.overlay.redirect", "trusted.SGI_ACL_FILE", "trusted.SGI_ACL_DEFAULT",
+        "security.selinux", "security.ima", "security.evm", "security.apparmor", "security.SMACK64",
+        "security.SMACK64EXEC",
+        "security.bpf.x", "btrfs.compression", "user." + String(repeating: "x", count: 251),
+    ])
+    func aNameNoTreeCanCarryIsALoss(name: String) throws {
+        let (file, losses) = try read(["SCHILY.xattr.\(name)": "value"])
+        #expect(file.attributes.isEmpty)
+        let counts = losses.kinds.values.map(\.count)
+        #expect(counts == [1])
+        #expect(AttributeName(name) == nil)
+    }
+
+    @Test(arguments: [
+        "user.x", "user.\u{e9} =%", "trusted.md5sum", "security.capability", "security.NTACL",
+        "system.posix_acl_access", "user." + String(repeating: "x", count: 250),
+    ])
+    func aNameATreeCanCarryIsTaken(name: String) { #expect(AttributeName(name)?.bytes == Array(name.utf8)) }
+
+    @Test(arguments: ["2", "3", "4", "6"]) func whatIsNoFileHasNoAttributesOfUsers(type: String) throws {
+        let type = try #require(type.first)
+        let (entry, losses) = try read(["SCHILY.xattr.user.a": "v", "SCHILY.xattr.trusted.a": "v"], type: type)
+        #expect(entry.attributes.keys.sorted() == ["trusted.a"])
+        #expect(losses.kinds["xattr:user.a"]?.count == 1)
+    }
+
+    @Test func aNameThatIsCodedWronglyIsALoss() throws {
+        let (file, losses) = try read(["LIBARCHIVE.xattr.user.a%zz": "dHdv"])
+        #expect(file.attributes.isEmpty)
+        #expect(losses.kinds["xattr:user.a%zz"]?.count == 1)
     }
 
     @Test(arguments: [

@@ -57,7 +57,7 @@ struct PaxRecordTests {
             $0.add("f")
         }
         #expect(entries.map(\.modified.seconds) == [2])
-        #expect(entries[0].attributes == [TreeEntry.Attribute(name: Array("user.a".utf8), value: [2])])
+        #expect(entries[0].attributes == [TreeEntry.Attribute(name: try #require(AttributeName("user.a")), value: [2])])
     }
 
     /// No reader puts two headers together, and GNU tar forgets the first.

@@ -147,7 +147,7 @@ struct DownloadTests {
         registration.download.retries = 0
         #expect(
             await codeThrown { try await fixture.storage.store.register(registration, progress: nil) } == .unavailable)
-        registration.source = server.url("/other.tar.gz")
+        registration.source = Locator(server.url("/other.tar.gz"))
         _ = try await fixture.storage.store.register(registration, progress: nil)
         #expect(server.requests.map { $0["range"] } == [nil, nil])
     }

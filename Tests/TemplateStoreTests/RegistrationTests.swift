@@ -30,7 +30,7 @@ struct RegistrationTests {
 
     @Test func thePropertiesHaveEveryKeyCloudStackNeeds() async throws {
         var registration = fixture.registration(try fixture.compressed(by: "gzip"))
-        let md5 = try fixture.checksum("md5sum", of: registration.source)
+        let md5 = try fixture.checksum("md5sum", of: registration.source.revealed)
         registration.checksum = try Checksum(parsing: md5)
         registration.description = "Debian: minimal ü"
         let template = try await fixture.store.register(registration, progress: nil)

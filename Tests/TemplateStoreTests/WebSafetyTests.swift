@@ -25,6 +25,27 @@ struct WebSafetyTests {
         await #expect(throws: LXCError.self) { try await fixture.store.register(registration, progress: nil) }
     }
 
+    // MARK: Secrets
+
+    @Test func noErrorShowsWhatAURLHoldsInSecret() async throws {
+        let server = try WebServer(WebServer.File(QcowImage(over: "/etc/passwd").bytes))
+        let port = server.url().split(separator: ":").last.map { $0.prefix { $0.isNumber } } ?? ""
+        for source in [
+            "http://alice:s3cr3t@127.0.0.1:\(port)/evil.qcow2?token=s3cr3t", "http:/alice:s3cr3t@127.0.0.1/x",
+            "nfs://alice:s3cr3t@127.0.0.1/x/y.tar", "nfs://127.0.0.1/x/y.tar?key=s3cr3t",
+            "ftp://alice:s3cr3t@127.0.0.1/x",
+            "http://alice:s3cr3t@127.0.0.1:99999/x", "http://alice:s3cr/3t@127.0.0.1/s3cr3t",
+        ] {
+            let registration = registration(source)
+            let error = await failure(registration)
+            var told = ""
+            dump(registration, to: &told)
+            told += "\(registration) \(String(reflecting: error)) \(error?.message ?? "")"
+            #expect(!told.contains("s3cr"), "\(source): \(told)")
+        }
+        #expect(fixture.files.isEmpty)
+    }
+
     // MARK: Redirects
 
     @Test(arguments: [301, 302, 303, 307, 308]) func redirectsAreFollowed(_ status: Int) async throws {

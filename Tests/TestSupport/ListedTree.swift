@@ -39,7 +39,8 @@ package struct ReadEntry: Equatable, Sendable {
     package var bytes: [UInt8] { pieces.flatMap(\.bytes) }
     /// The attributes by name.
     package var attributes: [String: [UInt8]] {
-        Dictionary(uniqueKeysWithValues: entry.attributes.map { (String(decoding: $0.name, as: UTF8.self), $0.value) })
+        Dictionary(
+            uniqueKeysWithValues: entry.attributes.map { (String(decoding: $0.name.bytes, as: UTF8.self), $0.value) })
     }
 }
 

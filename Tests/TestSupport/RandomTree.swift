@@ -129,13 +129,12 @@ package struct RandomTree {
         entry.modified = TreeEntry.Time(
             seconds: Int64.random(in: seconds, using: &random),
             nanoseconds: chance(3) ? 0 : UInt32(number(0...999_999_999)))
-        if chance(2) {
-            let name = Array("trusted.".utf8) + attributeName()
+        if chance(2), let name = AttributeName(Array("trusted.".utf8) + attributeName()) {
             entry.attributes.append(.init(name: name, value: bytes(0...(chance(9) ? range.attributeBytes : 100))))
         }
         if case .file = entry.kind, chance(3) {
             let capability: [UInt8] = [1, 0, 0, 2, 0, 0x20] + [UInt8](repeating: 0, count: 14)
-            entry.attributes.append(.init(name: Array("security.capability".utf8), value: capability))
+            entry.attributes.append(.init(name: .capability, value: capability))
         }
         if case .symbolicLink = entry.kind { return }
         if chance(4) { addACL(to: &entry) }
@@ -151,8 +150,7 @@ package struct RandomTree {
             .init(tag: .user, permissions: 6, id: UInt32(number(0...70_000))),
             .init(tag: .group, permissions: 1, id: UInt32(number(0...range.largestACLID))),
         ])
-        let name = "system.posix_acl_\(isDefault ? "default" : "access")"
-        entry.attributes.append(.init(name: Array(name.utf8), value: list.value))
+        entry.attributes.append(.init(name: isDefault ? .defaultACL : .accessACL, value: list.value))
     }
 
     private mutating func newPath() -> TreePath {

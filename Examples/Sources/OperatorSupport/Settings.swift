@@ -52,7 +52,7 @@ package struct Settings {
 
     /// Where libvirt is reached: at the URI given, at the file's, else by the system's daemon or a private one.
     package func connection(_ uri: String?) -> Configuration.Connection {
-        if let uri = uri ?? self[.connect] { return .uri(uri) }
+        if let uri = uri ?? self[.connect] { return .uri(Locator(uri)) }
         // One daemon for all programs that find no system daemon: it ends by itself some time after the last container.
         return .automatic(
             .init(

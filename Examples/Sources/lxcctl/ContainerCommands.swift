@@ -324,7 +324,7 @@ struct ShowContainer: AsyncParsableCommand {
             volume = metadata?.volume
             pool = metadata?.pool
             owner = metadata?.owner
-            privileged = document.idMap == nil
+            privileged = document.idMap?.hasHostRoot ?? true
             memory = document.memory
             interfaces = document.interfaces.map {
                 Interface(device: $0.targetDevice, mac: $0.mac?.description, guestDevice: $0.guestDevice)

@@ -32,7 +32,7 @@ struct HostInfo: AsyncParsableCommand {
             report = try await Report(
                 host: .current(),
                 libvirt: .init(
-                    uri: connection.uri, version: connection.driver.version(),
+                    uri: connection.uri.description, version: connection.driver.version(),
                     isPrivate: connection.privateDaemon != nil),
                 containers: connection.driver.guests().count)
         } catch {

@@ -105,7 +105,7 @@ func localPath(_ location: String) throws -> String {
     guard !location.hasPrefix("nfs://") else {
         throw LXCError(
             .unsupported,
-            "\(location.escapedForDisplay): an nfs:// location is not possible here; mount the export and give the "
+            "\(Locator(location)): an nfs:// location is not possible here; mount the export and give the "
                 + "directory")
     }
     guard !location.isEmpty, !location.contains("\0") else {

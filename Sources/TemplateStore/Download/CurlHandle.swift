@@ -39,7 +39,13 @@ final class CurlHandle {
     func set(_ option: CURLoption, _ value: Int) throws { try check(ccurl_set_number(easy, option, value)) }
 
     /// Sets a text, which libcurl copies.
-    func set(_ option: CURLoption, _ value: String) throws { try check(ccurl_set_text(easy, option, value)) }
+    func set(_ option: CURLoption, _ value: String) throws {
+        guard !value.utf8.contains(0) else {
+            // The text may be a password.
+            throw LXCError(.invalidArgument, "a URL, a credential or a file of authorities contains a NUL character")
+        }
+        try check(ccurl_set_text(easy, option, value))
+    }
 
     /// Sets what callbacks get.
     func set(_ option: CURLoption, pointer: UnsafeMutableRawPointer) throws {

@@ -1,6 +1,6 @@
 import CCurl
-import Crypto
 import LXCCore
+import OpenSSL
 
 /// A URL of `http` or `https`, taken apart by the library that connects to it: two parsers might see two hosts.
 struct WebAddress: Hashable, Sendable {
@@ -28,7 +28,9 @@ struct WebAddress: Hashable, Sendable {
     var isSecure: Bool { origin.scheme == "https" }
 
     /// A hash of the whole URL but for credentials, by which the same one is known again.
-    var fingerprint: String { Checksum(.sha256, digest: SHA256.hash(data: Array(text.utf8))).digits }
+    var fingerprint: String {
+        Checksum(.sha256, digest: MessageDigest.hash(data: Array(text.utf8), with: .sha256)).digits
+    }
 
     /// Reads a URL.
     ///
@@ -74,9 +76,7 @@ struct WebAddress: Hashable, Sendable {
         for part in [CURLUPART_USER, CURLUPART_PASSWORD, CURLUPART_OPTIONS, CURLUPART_FRAGMENT] { parts.remove(part) }
         guard let plain = parts[CURLUPART_URL] else { throw LXCError(.invalidArgument, "a URL has an unusable path") }
         self.text = plain
-        let hasQuery = parts[CURLUPART_QUERY] != nil
-        parts.remove(CURLUPART_QUERY)
-        shown = (parts[CURLUPART_URL] ?? "\(scheme)://\(host)").escapedForDisplay + (hasQuery ? "?…" : "")
+        shown = Locator(plain).description
     }
 }
 

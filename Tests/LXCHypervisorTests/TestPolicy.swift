@@ -1,0 +1,18 @@
+import LXCHypervisor
+import TestSupport
+
+/// The policies of hosts in memory: their book of host ids goes with the test, and the ids of processes that happen to run
+/// on the machine count for nothing.
+struct TestPolicy {
+    private let scratch: TemporaryDirectory
+
+    init() throws { scratch = try TemporaryDirectory() }
+
+    /// The policy of every host of one test.
+    var host: HostPolicy {
+        var policy = HostPolicy()
+        policy.idMaps.directory = scratch["ids"]
+        policy.idMaps.respectsProcesses = false
+        return policy
+    }
+}
