@@ -58,6 +58,28 @@ int clinux_is_subvolume(int directory) {
     return is_btrfs(directory) && fstat(directory, &status) == 0 && status.st_ino == SUBVOLUME_ROOT;
 }
 
+uint64_t clinux_btrfs_attribute_limit(int descriptor) {
+    struct btrfs_ioctl_fs_info_args arguments;
+    memset(&arguments, 0, sizeof arguments);
+    if (!is_btrfs(descriptor) || ioctl(descriptor, BTRFS_IOC_FS_INFO, &arguments) != 0) {
+        return 0;
+    }
+    // BTRFS_MAX_XATTR_SIZE: a leaf without its header, and without the item's and the entry's own fields (btrfs_tree.h).
+    return arguments.nodesize - 101 - 25 - 30;
+}
+
+int clinux_make_subvolume_writable(int directory) {
+    uint64_t flags = 0;
+    if (!is_btrfs(directory) || ioctl(directory, BTRFS_IOC_SUBVOL_GETFLAGS, &flags) != 0) {
+        return -1;
+    }
+    if (!(flags & BTRFS_SUBVOL_RDONLY)) {
+        return 0;
+    }
+    flags &= ~(uint64_t)BTRFS_SUBVOL_RDONLY;
+    return ioctl(directory, BTRFS_IOC_SUBVOL_SETFLAGS, &flags) == 0 ? 1 : -1;
+}
+
 int clinux_holds_subvolumes(int directory) {
     struct btrfs_ioctl_get_subvol_rootref_args *arguments = calloc(1, sizeof *arguments);
     if (arguments == NULL) {

@@ -39,6 +39,8 @@ int clinux_stat_at(int directory, const char *path, struct clinux_stat *result) 
     result->blocks = raw.stx_blocks;
     result->modified_seconds = raw.stx_mtime.tv_sec;
     result->modified_nanoseconds = raw.stx_mtime.tv_nsec;
+    result->changed_seconds = raw.stx_ctime.tv_sec;
+    result->changed_nanoseconds = raw.stx_ctime.tv_nsec;
     result->links = raw.stx_nlink;
     result->user = raw.stx_uid;
     result->group = raw.stx_gid;
@@ -119,6 +121,18 @@ off_t clinux_seek_data(int descriptor, off_t offset) { return lseek(descriptor, 
 off_t clinux_seek_hole(int descriptor, off_t offset) { return lseek(descriptor, offset, SEEK_HOLE); }
 
 int clinux_clone_file(int destination, int source) { return ioctl(destination, FICLONE, source); }
+
+int clinux_copy_nocow(int destination, int source) {
+    int wanted = 0, flags = 0;
+    if (ioctl(source, FS_IOC_GETFLAGS, &wanted) != 0 || ioctl(destination, FS_IOC_GETFLAGS, &flags) != 0) {
+        return -1;
+    }
+    if (!(wanted & FS_NOCOW_FL) || (flags & FS_NOCOW_FL)) {
+        return 0;
+    }
+    flags |= FS_NOCOW_FL;
+    return ioctl(destination, FS_IOC_SETFLAGS, &flags) == 0 ? 1 : -1;
+}
 
 ssize_t clinux_copy_file_range(int source, off_t source_offset, int destination, off_t destination_offset, size_t size) {
     off64_t from = source_offset, to = destination_offset;

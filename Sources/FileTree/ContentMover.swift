@@ -41,14 +41,34 @@ struct ContentMover {
     mutating func move(_ file: OpenFile, of entry: TreeEntry, size: UInt64, to target: CInt?) throws -> Hash? {
         var isMoved = size == 0
         if let target, size > 0 {
-            isMoved = try share(file, size, entry.path, to: target)
-            if !isMoved, !hashes { isMoved = try copy(file, size, entry.path, to: target) }
+            if try share(file, size, entry.path, to: target) {
+                return hashes ? try hash(file, size, sharedWith: target, entry.path) : nil
+            }
+            if !hashes { isMoved = try copy(file, size, entry.path, to: target) }
         }
         guard hashes || (!isMoved && target != nil) else { return nil }
         if hashes { hasher.begin(size: size) }
         let end = try read(file, entry.path, to: isMoved ? nil : target)
         if let target, !isMoved, end < size { try Descriptor.extend(target, to: size, of: entry.path) }
         return hashes ? hasher.finish() : nil
+    }
+
+    /// Hashes what a clone holds. That is what its source holds as long as nobody writes to it, and the source may be in
+    /// the page cache, where the clone never is; if somebody did, the clone is read.
+    private func hash(_ file: OpenFile, _ size: UInt64, sharedWith clone: CInt, _ path: TreePath) throws -> Hash {
+        if file.showsChanges {
+            hasher.begin(size: size)
+            do {
+                _ = try read(file, path, to: nil)
+                if file.isUnchanged { return hasher.finish() }
+            } catch let error as LXCError where error.code == .io {
+                // It became shorter, which the clone did not.
+            }
+        }
+        file.readClone(clone)
+        hasher.begin(size: size)
+        _ = try read(file, path, to: nil)
+        return hasher.finish()
     }
 
     /// Reads all contents, hashes and writes them; returns where they end.
@@ -67,21 +87,34 @@ struct ContentMover {
     /// Makes the target share all extents of the file; false where the file systems cannot.
     private mutating func share(_ file: OpenFile, _ size: UInt64, _ path: TreePath, to target: CInt) throws -> Bool {
         guard mayShare else { return false }
-        if clinux_clone_file(target, file.descriptor.raw) == 0 {
+        let failure = Self.share(file.descriptor.raw, with: target)
+        guard failure != 0 else {
             shared = true
+            let made = FileStatus(of: target)?.size ?? 0
+            guard made >= size else { throw file.shrank() }
             // The file may have grown since it was looked at. Setting a size that is right already is far from free.
-            if FileStatus(of: target)?.size != size { try Descriptor.extend(target, to: size, of: path) }
+            if made != size { try Descriptor.extend(target, to: size, of: path) }
             return true
         }
-        guard [EOPNOTSUPP, EXDEV, EINVAL, ENOTTY, ENOSYS, EPERM].contains(errno) else {
-            throw LXCError.lastSystemCall("ioctl FICLONE", "share the extents of \"\(path)\"")
+        let ofFileSystem = [EOPNOTSUPP, EXDEV, ENOTTY, ENOSYS].contains(failure)
+        guard ofFileSystem || [EINVAL, EPERM, ETXTBSY].contains(failure) else {
+            throw LXCError.systemCall("ioctl FICLONE", errno: failure, "share the extents of \"\(path)\"")
         }
         guard strategy != .reflink else {
             throw LXCError(
-                .unsupported, "the file system cannot share extents with the source; use the strategy auto or copy")
+                .unsupported, "\"\(path)\" cannot share its extents with its clone; use the strategy auto or copy")
         }
-        mayShare = false
+        // What is said of one file holds for no other.
+        if ofFileSystem { mayShare = false }
         return false
+    }
+
+    /// Returns 0 or the errno.
+    private static func share(_ source: CInt, with target: CInt) -> CInt {
+        guard clinux_clone_file(target, source) != 0 else { return 0 }
+        let failure = errno
+        guard failure == EINVAL, clinux_copy_nocow(target, source) == 1 else { return failure }
+        return clinux_clone_file(target, source) == 0 ? 0 : errno
     }
 
     /// Lets the kernel copy; false where it cannot.

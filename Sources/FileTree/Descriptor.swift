@@ -80,6 +80,12 @@ struct FileStatus {
     /// Whether fewer bytes are allocated than the size says.
     var mayHaveHoles: Bool { raw.blocks &* 512 < raw.size }
     var deviceNumbers: (major: UInt32, minor: UInt32) { (raw.device_major, raw.device_minor) }
+    /// The number of the mount it is reached through; nil where the kernel does not tell.
+    var mount: UInt64? { raw.mount == 0 ? nil : raw.mount }
+    /// When anything of it last changed.
+    var changed: TreeEntry.Time {
+        TreeEntry.Time(seconds: raw.changed_seconds, nanoseconds: raw.changed_nanoseconds)
+    }
     var modified: TreeEntry.Time {
         TreeEntry.Time(seconds: raw.modified_seconds, nanoseconds: raw.modified_nanoseconds)
     }

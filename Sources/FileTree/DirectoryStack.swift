@@ -45,9 +45,12 @@ final class DirectoryStack {
         levels.dropFirst().reduce(TreePath.root) { $0.appending($1.name) }.appending(name)
     }
 
-    /// Goes down into a directory of the deepest one and reads its names.
+    /// Goes down into a directory of the deepest one and reads its names. One that was removed meanwhile has none.
     func push(_ directory: consuming Descriptor, name: [UInt8], status: FileStatus) throws {
-        guard let names = DirectoryNames(reading: directory.raw, order: order) else {
+        var names = DirectoryNames()
+        if let found = DirectoryNames(reading: directory.raw, order: order) {
+            names = found
+        } else if errno != ENOENT {
             throw LXCError.lastSystemCall("getdents64", "read the directory \"\(path(of: name))\"")
         }
         levels.append(Level(name: name, status: status, names: names, descriptor: directory.release()))
@@ -79,6 +82,7 @@ final class DirectoryStack {
     /// Reads the deepest directory's names anew, because others may have been added; says whether there are any.
     func readNamesAgain() throws -> Bool {
         guard let names = DirectoryNames(reading: top, order: order) else {
+            if errno == ENOENT { return false }
             throw LXCError.lastSystemCall("getdents64", "read a directory again")
         }
         levels[levels.count - 1].names = names

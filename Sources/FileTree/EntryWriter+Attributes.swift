@@ -4,7 +4,8 @@ import LXCCore
 
 extension EntryWriter {
     /// Sets everything an open inode carries. The owner comes first, because changing it clears setuid bits and
-    /// capabilities; the access ACL after the mode it refines; the time last, because all else may change it.
+    /// capabilities; then what only who may write the file may set, before the mode forbids it; the access ACL after the
+    /// mode it refines; the time last, because all else may change it.
     ///
     /// - Parameters:
     ///   - entry: what to set.
@@ -15,15 +16,21 @@ extension EntryWriter {
         if !isCreator(entry) {
             guard fchown(descriptor, entry.user, entry.group) == 0 else { throw ownerFailure(entry) }
         }
-        if made != entry.mode {
-            guard fchmod(descriptor, mode_t(entry.mode)) == 0 else {
-                throw LXCError.lastSystemCall("fchmod", "set the mode of \"\(entry.path)\"")
+        let subject = ExtendedAttributes.Subject.descriptor(descriptor)
+        var made = made
+        if entry.attributes.contains(where: \.name.isForUsers) {
+            if let mode = made, mode & 0o200 == 0, geteuid() != 0 {
+                try setMode(0o600, of: subject, entry.path)
+                made = nil
             }
+            try setAttributes(entry, of: subject) { $0.name.isForUsers }
         }
-        if !entry.attributes.isEmpty { try setAttributes(entry, of: .descriptor(descriptor)) }
+        if made != entry.mode { try setMode(entry.mode, of: subject, entry.path) }
+        if !entry.attributes.isEmpty { try setAttributes(entry, of: subject) { !$0.name.isForUsers } }
         guard Self.withTimes(entry, { futimens(descriptor, $0) }) == 0 else {
             throw LXCError.lastSystemCall("futimens", "set the time of \"\(entry.path)\"")
         }
+        try checkTime(entry, FileStatus(of: descriptor))
     }
 
     /// The same for what cannot be opened; symbolic links have no mode.
@@ -33,39 +40,34 @@ extension EntryWriter {
                 throw ownerFailure(entry)
             }
         }
-        if EntryKind(entry) != .symbolicLink {
-            let flags = clinux_o_path | clinux_o_nofollow
-            guard let opened = Descriptor(name, in: directory, flags: flags),
-                clinux_chmod_path_descriptor(opened.raw, mode_t(entry.mode)) == 0
-            else { throw LXCError.lastSystemCall("chmod", "set the mode of \"\(entry.path)\"") }
-        }
-        if !entry.attributes.isEmpty { try setAttributes(entry, of: .name(name, in: directory)) }
+        let subject = ExtendedAttributes.Subject.name(name, in: directory)
+        if EntryKind(entry) != .symbolicLink { try setMode(entry.mode, of: subject, entry.path) }
+        if !entry.attributes.isEmpty { try setAttributes(entry, of: subject) { _ in true } }
         guard Self.withTimes(entry, { utimensat(directory, name, $0, AT_SYMLINK_NOFOLLOW) }) == 0 else {
             throw LXCError.lastSystemCall("utimensat", "set the time of \"\(entry.path)\"")
         }
+        try checkTime(entry, FileStatus(of: name, in: directory))
     }
 
     /// Changes what differs between two descriptions of an inode that is there: its owner, and the ids in its attributes.
     /// Neither changes the time of its contents.
     func change(_ old: TreeEntry, to new: TreeEntry, of subject: ExtendedAttributes.Subject) throws {
         if old.user != new.user || old.group != new.group {
-            let result =
+            let failure = Self.unprotecting(subject) {
                 switch subject {
-                case .descriptor(let descriptor): fchown(descriptor, new.user, new.group)
+                case .descriptor(let descriptor): fchown(descriptor, new.user, new.group) == 0 ? 0 : errno
                 case .name(let name, let directory):
-                    fchownat(directory, name, new.user, new.group, AT_SYMLINK_NOFOLLOW)
-                }
-            guard result == 0 else { throw ownerFailure(new) }
-            // A change of owner takes the setuid and setgid bits, and capabilities, away.
-            if case .descriptor(let descriptor) = subject, new.mode & 0o6000 != 0 {
-                guard fchmod(descriptor, mode_t(new.mode)) == 0 else {
-                    throw LXCError.lastSystemCall("fchmod", "set the mode of \"\(new.path)\"")
+                    fchownat(directory, name, new.user, new.group, AT_SYMLINK_NOFOLLOW) == 0 ? 0 : errno
                 }
             }
+            errno = failure
+            guard failure == 0 else { throw ownerFailure(new) }
+            // A change of owner takes the setuid and setgid bits, and capabilities, away.
+            if new.mode & 0o6000 != 0, EntryKind(new) != .symbolicLink { try setMode(new.mode, of: subject, new.path) }
         } else if old.attributes == new.attributes {
             return
         }
-        try setAttributes(new, of: subject)
+        try setAttributes(new, of: subject) { _ in true }
     }
 
     /// Sets a directory's attributes once everything is in it. One that is no directory any more is passed over.
@@ -83,23 +85,55 @@ extension EntryWriter {
         return creator.user == entry.user && creator.group == entry.group
     }
 
-    private func setAttributes(_ entry: TreeEntry, of subject: ExtendedAttributes.Subject) throws {
+    private func setMode(_ mode: UInt16, of subject: ExtendedAttributes.Subject, _ path: TreePath) throws {
+        let isSet =
+            switch subject {
+            case .descriptor(let descriptor): fchmod(descriptor, mode_t(mode)) == 0
+            case .name(let name, let directory):
+                if let opened = Descriptor(name, in: directory, flags: clinux_o_path | clinux_o_nofollow) {
+                    clinux_chmod_path_descriptor(opened.raw, mode_t(mode)) == 0
+                } else {
+                    false
+                }
+            }
+        guard isSet else { throw LXCError.lastSystemCall("chmod", "set the mode of \"\(path)\"") }
+    }
+
+    private func setAttributes(
+        _ entry: TreeEntry, of subject: ExtendedAttributes.Subject, where isMeant: (TreeEntry.Attribute) -> Bool
+    ) throws {
         // Capabilities come last: they are the one attribute that gives power.
         for isCapability in [false, true] {
-            for attribute in entry.attributes where attribute.isCapability == isCapability {
-                let failure = ExtendedAttributes.set(attribute, of: subject)
+            for attribute in entry.attributes where attribute.isCapability == isCapability && isMeant(attribute) {
+                let failure = Self.unprotecting(subject) { ExtendedAttributes.set(attribute, of: subject) }
                 if failure == 0 { continue }
-                guard Self.refusals.contains(failure) else {
-                    throw LXCError.systemCall("setxattr", errno: failure, "set an attribute of \"\(entry.path)\"")
+                guard Self.refusals.contains(failure) || (failure == ENOSPC && subject.isTooSmall(for: attribute))
+                else {
+                    throw LXCError.systemCall(
+                        "setxattr", errno: failure, "set the attribute \(attribute.name) of \"\(entry.path)\"")
                 }
                 try lose(attribute.lossKind, entry.path)
             }
         }
     }
 
-    /// The answers of a file system that cannot hold an attribute. ENOSPC is ext4's for a value larger than a block;
-    /// when it is the disk that is full, the next file fails.
-    private static let refusals: Set<CInt> = [EOPNOTSUPP, EINVAL, EPERM, EACCES, E2BIG, ERANGE, ENOSPC]
+    /// The answers of a file system that cannot hold an attribute; ENOSPC can be one too.
+    private static let refusals: Set<CInt> = [EOPNOTSUPP, EINVAL, EPERM, EACCES, E2BIG, ERANGE]
+
+    /// Repeats a change of an inode that a snapshot has brought along immutable: a copy is not. Returns 0 or the errno.
+    private static func unprotecting(_ subject: ExtendedAttributes.Subject, _ change: () -> CInt) -> CInt {
+        let failure = change()
+        guard failure == EPERM, case .descriptor(let descriptor) = subject, clinux_clear_protection(descriptor) == 1
+        else { return failure }
+        return change()
+    }
+
+    /// Counts a time the file system has changed: outside of its range, or finer than it keeps times.
+    private func checkTime(_ entry: TreeEntry, _ status: @autoclosure () -> FileStatus?) throws {
+        if tree.keepsTimes, (0...Int64(Int32.max)).contains(entry.modified.seconds) { return }
+        guard let status = status() else { throw LXCError.lastSystemCall("statx", "look at \"\(entry.path)\"") }
+        if status.modified != entry.modified { try lose("time", entry.path) }
+    }
 
     private func ownerFailure(_ entry: TreeEntry) -> LXCError {
         LXCError.lastSystemCall("fchown", "give \"\(entry.path)\" to \(entry.user):\(entry.group)")

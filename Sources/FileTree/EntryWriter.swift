@@ -14,14 +14,30 @@ final class EntryWriter {
         let isLossless: Bool
         /// Who owns what this process makes here; nil where that is not certain (a server may decide otherwise).
         let creator: (user: UInt32, group: UInt32)?
+        /// Whether the file system keeps every time from 1970 to 2038 to the nanosecond, so that only others need a look.
+        let keepsTimes: Bool
+        /// Devices that could not be made.
+        let lost = Mutex<Set<TreePath>>([])
         /// Counts how often names went away again: directories opened before may be among them.
         let removals = Atomic(0)
 
-        init(_ staged: StagedDirectory, resolution: PathResolution, isLossless: Bool) {
+        init(_ staged: StagedDirectory, resolution: PathResolution, isLossless: Bool, setsTimes: Bool = true) {
             root = staged.root.raw
+            keepsTimes = setsTimes && Self.keepsTimes(root)
             creator = staged.creator
             self.resolution = resolution
             self.isLossless = isLossless
+        }
+
+        /// Tries it with the root, which gets its own time at the end.
+        private static func keepsTimes(_ root: CInt) -> Bool {
+            let time = timespec(tv_sec: 1_234_567_890, tv_nsec: 123_456_789)
+            let result = withUnsafeTemporaryAllocation(of: timespec.self, capacity: 2) { times in
+                times.initialize(repeating: time)
+                return futimens(root, times.baseAddress)
+            }
+            return result == 0
+                && FileStatus(of: root)?.modified == TreeEntry.Time(seconds: 1_234_567_890, nanoseconds: 123_456_789)
         }
     }
 
@@ -98,6 +114,7 @@ final class EntryWriter {
         guard result == 0 else {
             if errno == EPERM, EntryKind(entry) == .device {
                 try lose("device", entry.path)
+                tree.lost.withLock { _ = $0.insert(entry.path) }
                 return false
             }
             throw LXCError.lastSystemCall("mknodat", "create \"\(entry.path)\"")
@@ -112,6 +129,7 @@ final class EntryWriter {
         guard !target.isRoot else { throw badLink(path, target, .unsafe, "to a directory") }
         guard let opened = tree.open(target, flags: clinux_o_path), let status = FileStatus(of: opened.raw) else {
             switch errno {
+            case ENOENT where tree.lost.withLock({ $0.contains(target) }): return try lose("device", path)
             case ENOENT: throw badLink(path, target, .corrupt, "to an entry that did not come before it")
             case ELOOP, ENOTDIR: throw badLink(path, target, .unsafe, "through something that is no directory")
             default: throw LXCError.lastSystemCall("openat2", "open the hard link target \"\(target)\"")

@@ -13,7 +13,7 @@ final class ExtendedAttributes {
         case name(UnsafePointer<CChar>, in: CInt)
     }
 
-    // Both are the most the kernel hands out (XATTR_LIST_MAX, XATTR_SIZE_MAX).
+    // Both buffers are the most the kernel hands out (XATTR_LIST_MAX, XATTR_SIZE_MAX).
     private static let capacity = 65_536
     private let list = UnsafeMutableRawBufferPointer.allocate(byteCount: capacity, alignment: 1)
     private let value = UnsafeMutableRawBufferPointer.allocate(byteCount: capacity, alignment: 1)
@@ -124,5 +124,26 @@ final class ExtendedAttributes {
     ) -> Result {
         let name = UnsafeBufferPointer(start: name, count: strlen(name)).lazy.map { UInt8(bitPattern: $0) }
         return withCString(Array("/proc/self/fd/\(directory)/".utf8) + name, body)
+    }
+}
+
+extension ExtendedAttributes.Subject {
+    /// A file system that is not full has more than this free.
+    private static let reserve: UInt64 = 4 << 20
+
+    /// What ENOSPC means: whether the attribute is too large for where the inode is, and not the file system full. ext4 has
+    /// one block for all attributes of an inode, btrfs a leaf for each.
+    func isTooSmall(for attribute: TreeEntry.Attribute) -> Bool {
+        let descriptor =
+            switch self {
+            case .descriptor(let descriptor): descriptor
+            case .name(_, let directory): directory
+            }
+        let limit = clinux_btrfs_attribute_limit(descriptor)
+        if limit > 0 { return UInt64(attribute.name.bytes.count + attribute.value.count) > limit }
+        var status = statvfs()
+        guard fstatvfs(descriptor, &status) == 0 else { return false }
+        let free = geteuid() == 0 ? status.f_bfree : status.f_bavail
+        return UInt64(free) * UInt64(status.f_frsize) > Self.reserve
     }
 }

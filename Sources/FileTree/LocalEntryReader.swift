@@ -7,12 +7,22 @@ import LXCCore
 /// Every name is looked up in a directory that is open, and none is followed. What goes away between being listed and
 /// being read is counted as a loss and yields nothing.
 final class LocalEntryReader {
+    /// How long files are waited for that another program keeps closed by a lease, all of them together. The kernel takes
+    /// one away after 45 seconds (fs.lease-break-time), but its holder can have many.
+    private static let patience = 120_000
+    private static let pause = 20
+
     private let root: FileStatus
+    private let cancellation: Cancellation?
+    private var patience = LocalEntryReader.patience
     private let attributes = ExtendedAttributes()
     private(set) var losses = TreeLosses()
 
     /// Takes the status of the tree's root: nothing on another mount is read.
-    init(root: FileStatus) { self.root = root }
+    init(root: FileStatus, cancellation: Cancellation? = nil) {
+        self.root = root
+        self.cancellation = cancellation
+    }
 
     /// What a name stands for.
     func status(_ name: UnsafePointer<CChar>, in directory: CInt, _ path: TreePath) throws -> FileStatus? {
@@ -42,17 +52,34 @@ final class LocalEntryReader {
     func openFile(
         _ name: UnsafePointer<CChar>, in directory: CInt, _ path: TreePath
     ) throws -> (file: OpenFile, status: FileStatus)? {
-        // O_NONBLOCK: a FIFO put in the file's place meanwhile must not make the open wait.
-        let flags = O_RDONLY | O_NONBLOCK | clinux_o_nofollow
-        guard let opened = Descriptor(name, in: directory, flags: flags), let status = FileStatus(of: opened.raw) else {
-            try lose(path, ifVanished: "openat")
+        guard let opened = try open(name, in: directory), let status = FileStatus(of: opened.raw) else {
+            if errno == EWOULDBLOCK {
+                losses.add("leased", path)
+            } else {
+                try lose(path, ifVanished: "openat")
+            }
             return nil
         }
         try requireSameMount(status, path)
         guard status.type == S_IFREG else {
-            throw LXCError(.io, "the file \"\(path)\" became something else while it was read; try again")
+            losses.add("vanished", path)
+            return nil
         }
-        return (OpenFile(opened, path: path, size: status.size, mayHaveHoles: status.mayHaveHoles), status)
+        return (OpenFile(opened, path: path, status: status), status)
+    }
+
+    /// Opens a file as soon as nobody holds a lease on it (fcntl(2), F_SETLEASE): the first attempt asks its holder to let
+    /// go. Nil with `errno` set.
+    private func open(_ name: UnsafePointer<CChar>, in directory: CInt) throws -> Descriptor? {
+        while true {
+            // O_NONBLOCK: a FIFO put in the file's place meanwhile must not make the open wait.
+            let flags = O_RDONLY | O_NONBLOCK | clinux_o_nofollow
+            if let opened = Descriptor(name, in: directory, flags: flags) { return opened }
+            guard errno == EWOULDBLOCK, patience > 0 else { return nil }
+            try cancellation?.check()
+            patience -= Self.pause
+            usleep(UInt32(Self.pause) * 1_000)
+        }
     }
 
     /// Reads a symbolic link, device or FIFO. A socket belongs to the program that made it and is counted as a loss.
@@ -64,6 +91,8 @@ final class LocalEntryReader {
         switch status.type {
         case S_IFLNK:
             guard let target = Self.readLink(name, in: directory) else {
+                // It is no link any more.
+                if errno == EINVAL { errno = ENOENT }
                 try lose(path, ifVanished: "readlinkat")
                 return nil
             }
@@ -92,9 +121,12 @@ final class LocalEntryReader {
             modified: status.modified, attributes: reading.attributes)
     }
 
-    /// Counts an entry that went away between being listed and being read; any other failure is an error.
+    /// Counts an entry that went away, or made place for something else, between being listed and being read; any other
+    /// failure is an error.
     func lose(_ path: TreePath, ifVanished call: String) throws {
-        guard errno == ENOENT else { throw LXCError.lastSystemCall(call, "read \"\(path)\"") }
+        guard [ENOENT, ESTALE, ELOOP, ENOTDIR, ENXIO].contains(errno) else {
+            throw LXCError.lastSystemCall(call, "read \"\(path)\"")
+        }
         losses.add("vanished", path)
     }
 

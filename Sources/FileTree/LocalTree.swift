@@ -77,7 +77,7 @@ public struct LocalTree: TreeOrigin, TreeDestination, LocalDestination {
             throw LXCError(
                 .unsupported,
                 "no snapshot can be made at \"\(path.escapedForDisplay)\": the source must be a btrfs subvolume without "
-                    + "others inside, on the same file system; use the strategy auto")
+                    + "others and without mounts inside, on the same file system; use the strategy auto")
         }
         return snapshot
     }

@@ -8,7 +8,7 @@ import LXCCore
 /// a crew the files and links of a batch at a time, hard links come when their targets are complete, and directories
 /// get their attributes at the end, since names made in one change its time and its mode may forbid making them. Only
 /// where a name is met again is everything brought to a rest first.
-final class LocalTreeSink: TreeSink {
+final class LocalTreeSink: WaitingSink {
     private static let batchEntries = 64
     /// A file of more contents goes piece by piece.
     private static let smallFileBytes: UInt64 = 1 << 20
@@ -29,6 +29,7 @@ final class LocalTreeSink: TreeSink {
     private var current = Current.nothing
     private var isEnded = false
     private(set) var losses = TreeLosses()
+    var cancellation = Cancellation()
 
     /// What was begun and not ended.
     private enum Current {
@@ -115,6 +116,7 @@ final class LocalTreeSink: TreeSink {
         // The root stays closed to others until everything else is done.
         if let entry = directories[.root] { try writer.finishDirectory(entry) }
         losses.merge(writer.losses)
+        try cancellation.check()
         try staged.publish(durable: options.durable)
     }
 
@@ -135,7 +137,10 @@ final class LocalTreeSink: TreeSink {
     private func settle() throws {
         try flush()
         try crew.settle()
-        for link in links { try writer.makeLink(link.path, to: link.target) }
+        for link in links {
+            try cancellation.check()
+            try writer.makeLink(link.path, to: link.target)
+        }
         links = []
     }
 
@@ -144,6 +149,7 @@ final class LocalTreeSink: TreeSink {
         let levels = Dictionary(grouping: directories.values.lazy.filter { !$0.path.isRoot }, by: \.path.depth)
         for (_, level) in levels.sorted(by: { $0.key > $1.key }) {
             for start in stride(from: 0, to: level.count, by: Self.batchEntries) {
+                try cancellation.check()
                 try crew.give(.directories(level[start..<min(start + Self.batchEntries, level.count)]))
             }
             try crew.settle()

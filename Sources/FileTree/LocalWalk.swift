@@ -24,7 +24,9 @@ final class LocalWalk {
         guard let status = FileStatus(of: source.raw) else {
             throw LXCError.lastSystemCall("statx", "read a directory")
         }
-        let target = staged.map { EntryWriter.Tree($0, resolution: resolution, isLossless: options.lossless) }
+        let target = staged.map {
+            EntryWriter.Tree($0, resolution: resolution, isLossless: options.lossless, setsTimes: !isInPlace)
+        }
         tree = LocalWalkTree(
             root: source, status: status, resolution: resolution, target: target, isInPlace: isInPlace, options,
             cancellation, progress)
@@ -49,7 +51,7 @@ final class LocalWalk {
             throw error
         }
         var result = LocalWalkResult(crew.end(), keepsPaths: options.keepsManifest)
-        try result.take(tree.links.withLock { $0 }, tree.isInPlace ? nil : writer)
+        try result.take(tree.links.withLock { $0 }, tree.isInPlace ? nil : writer, cancellation)
         try finishDirectories()
         if let writer { result.losses.merge(writer.losses) }
         if options.lossless { try result.losses.refuse() }
@@ -67,7 +69,10 @@ final class LocalWalk {
     /// From the deepest up, so that no mode set forbids going below.
     private func finishDirectories() throws {
         let directories = tree.unfinished.withLock { $0 }.sorted { $0.path > $1.path }
-        for entry in directories where !entry.path.isRoot { try writer?.finishDirectory(entry) }
+        for entry in directories where !entry.path.isRoot {
+            try cancellation.check()
+            try writer?.finishDirectory(entry)
+        }
     }
 
     /// The root stays closed to others until everything else is done.
@@ -206,8 +211,9 @@ struct LocalWalkResult {
     }
 
     /// Makes the hard links and adds their records. Names of what could not be read or made are lost with it.
-    mutating func take(_ links: LinkTable, _ writer: EntryWriter?) throws {
+    mutating func take(_ links: LinkTable, _ writer: EntryWriter?, _ cancellation: Cancellation) throws {
         for group in links.groups.values {
+            try cancellation.check()
             guard let record = group.record, let first = group.names.first else {
                 for name in group.names.dropFirst() { losses.add("vanished", name) }
                 continue

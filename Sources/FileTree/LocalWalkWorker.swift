@@ -18,7 +18,7 @@ final class LocalWalkWorker {
     /// Takes what the threads share.
     init(_ tree: LocalWalkTree) {
         self.tree = tree
-        reader = LocalEntryReader(root: tree.status)
+        reader = LocalEntryReader(root: tree.status, cancellation: tree.cancellation)
         writer = tree.target.map { EntryWriter($0, ownsThread: true) }
         contents = ContentMover(tree)
         records = ManifestRecords(keepsPaths: tree.options.keepsManifest)
@@ -41,15 +41,18 @@ final class LocalWalkWorker {
             }
             errno = ENOENT
             try reader.lose(work.path, ifVanished: "openat2")
-            let entry = TreeEntry(
-                path: work.path, kind: .directory, mode: work.status.mode, user: work.status.user,
-                group: work.status.group, modified: work.status.modified)
-            return try finish(record(entry).outside, made: nil)
+            return try takeForEmpty(work)
         }
         try reader.requireSameMount(status, work.path)
-        guard let entry = try reader.entry(work.path, .directory, status, .descriptor(directory.raw)),
-            var names = DirectoryNames(reading: directory.raw)
-        else { throw LXCError.lastSystemCall("getdents64", "read the directory \"\(work.path)\"") }
+        guard let entry = try reader.entry(work.path, .directory, status, .descriptor(directory.raw)) else {
+            return try takeForEmpty(work)
+        }
+        var names = DirectoryNames()
+        if let found = DirectoryNames(reading: directory.raw) {
+            names = found
+        } else {
+            try reader.lose(work.path, ifVanished: "getdents64")
+        }
         made = try openMade(work.path)
         defer { made = nil }
         let outside = try record(entry).outside
@@ -64,6 +67,14 @@ final class LocalWalkWorker {
             if let below { try crew.give(below) }
         }
         try finish(outside, made: target)
+    }
+
+    /// Makes of a directory that went away what the directory above saw of it.
+    private func takeForEmpty(_ work: LocalWalkWork) throws {
+        let entry = TreeEntry(
+            path: work.path, kind: .directory, mode: work.status.mode, user: work.status.user,
+            group: work.status.group, modified: work.status.modified)
+        try finish(record(entry).outside, made: nil)
     }
 
     /// Opens the directory's clone, which the directory above has made.

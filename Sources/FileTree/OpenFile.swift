@@ -9,19 +9,44 @@ final class OpenFile {
 
     let descriptor: Descriptor
     private let path: TreePath
+    private let status: FileStatus
     private let size: UInt64
-    private let mayHaveHoles: Bool
+    /// What is read: the file itself, or a clone of it.
+    private var source: CInt
+    private var mayHaveHoles: Bool
     private var extent: Range<UInt64> = 0..<0
     /// What ``findExtents()`` found, and which of it is next.
     private var known: [Range<UInt64>]?
     private var nextKnown = 0
 
-    /// Takes a file of which `size` bytes are read, whatever is added to it meanwhile.
-    init(_ descriptor: consuming Descriptor, path: TreePath, size: UInt64, mayHaveHoles: Bool) {
+    /// Takes a file, of which as many bytes are read as it has now, whatever is added to it meanwhile.
+    init(_ descriptor: consuming Descriptor, path: TreePath, status: FileStatus) {
+        source = descriptor.raw
         self.descriptor = descriptor
         self.path = path
-        self.size = size
-        self.mayHaveHoles = mayHaveHoles
+        self.status = status
+        size = status.size
+        mayHaveHoles = status.mayHaveHoles
+    }
+
+    /// Whether every change of the file since it was opened shows in its status. The kernel's clock of file times stands
+    /// still for some milliseconds: a change right after another one leaves no trace.
+    var showsChanges: Bool {
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        let age = (Int64(now.tv_sec) - status.changed.seconds) &* 1_000 &+ Int64(now.tv_nsec) / 1_000_000
+        return age &- Int64(status.changed.nanoseconds) / 1_000_000 > 100
+    }
+
+    /// Whether the file's status is what it was when it was opened.
+    var isUnchanged: Bool { FileStatus(of: descriptor.raw)?.changed == status.changed }
+
+    /// Has what follows read from a clone of the file, from its beginning.
+    func readClone(_ clone: CInt) {
+        source = clone
+        mayHaveHoles = true
+        known = nil
+        rewind()
     }
 
     /// All stretches that are no hole, where there may be one: nil for a file without. From then on the file is read by
@@ -91,7 +116,7 @@ final class OpenFile {
     /// Reads what comes next of `extent`, and takes it off.
     private func read(into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
         let offset = off_t(extent.lowerBound)
-        let count = Descriptor.retrying { pread(descriptor.raw, buffer.baseAddress, buffer.count, offset) }
+        let count = Descriptor.retrying { pread(source, buffer.baseAddress, buffer.count, offset) }
         guard count >= 0 else { throw LXCError.lastSystemCall("pread", "read \"\(path)\"") }
         guard count > 0 else { throw shrank() }
         extent = (extent.lowerBound + UInt64(count))..<extent.upperBound
@@ -99,14 +124,14 @@ final class OpenFile {
     }
 
     private func findData(from: UInt64) throws -> Range<UInt64> {
-        let start = clinux_seek_data(descriptor.raw, off_t(from))
+        let start = clinux_seek_data(source, off_t(from))
         if start < 0 {
             // ENXIO: there is nothing but a hole up to the end.
             guard errno != ENXIO else { return size..<size }
             guard errno == EINVAL else { throw LXCError.lastSystemCall("lseek", "find the data of \"\(path)\"") }
             return from..<size
         }
-        let end = clinux_seek_hole(descriptor.raw, start)
+        let end = clinux_seek_hole(source, start)
         guard end > start else { throw shrank() }
         return min(UInt64(start), size)..<min(UInt64(end), size)
     }

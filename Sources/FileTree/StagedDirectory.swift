@@ -31,13 +31,15 @@ final class StagedDirectory {
 
     /// Makes the hidden directory a snapshot of a btrfs subvolume.
     ///
-    /// - Returns: nil where that cannot be: another file system, a directory that is no subvolume, or a subvolume that
-    ///   holds others, which a snapshot leaves out.
+    /// - Returns: nil where that cannot be: another file system, a directory that is no subvolume, or a subvolume with
+    ///   others or with mounts inside, which a snapshot leaves out.
     static func snapshot(of source: consuming Descriptor, at location: consuming TreeLocation) throws
         -> StagedDirectory?
     {
         let raw = source.raw
-        guard clinux_is_subvolume(raw) == 1, clinux_holds_subvolumes(raw) == 0 else { return nil }
+        guard clinux_is_subvolume(raw) == 1, clinux_holds_subvolumes(raw) == 0,
+            MountTable.hasMounts(below: raw) == false
+        else { return nil }
         do {
             return try StagedDirectory(location) { parent, name in
                 guard clinux_snapshot_subvolume(parent, name, raw) == 0 else {

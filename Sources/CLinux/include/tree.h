@@ -22,7 +22,9 @@ struct clinux_stat {
     /// Allocated units of 512 bytes.
     uint64_t blocks;
     int64_t modified_seconds;
+    int64_t changed_seconds;
     uint32_t modified_nanoseconds;
+    uint32_t changed_nanoseconds;
     uint32_t links;
     uint32_t user;
     uint32_t group;
@@ -74,6 +76,10 @@ off_t clinux_seek_hole(int descriptor, off_t offset);
 
 /// The FICLONE request: makes `destination` share all extents of `source`.
 int clinux_clone_file(int destination, int source);
+
+/// Makes an empty file one whose contents are not copied on write (chattr +C) where `source` is one: only such files share
+/// extents with each other on btrfs. Returns 1 when the flag was set, 0 when there was nothing to do, -1 on failure.
+int clinux_copy_nocow(int destination, int source);
 
 /// copy_file_range(2) with explicit offsets.
 ssize_t clinux_copy_file_range(int source, off_t source_offset, int destination, off_t destination_offset, size_t size);
