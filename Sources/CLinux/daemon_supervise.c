@@ -22,8 +22,11 @@ enum {
     CLEANUP_TIME = 2000,
     /// Milliseconds each program gets to end by itself.
     END_TIME = 5000,
-    /// Milliseconds after which a program that ended is worth starting again.
+    /// Milliseconds after which a program that ended is started again at once.
     STABLE_TIME = 5000,
+    /// Milliseconds before a program that did not run that long is started again: at first, and at most.
+    FIRST_PAUSE = 100,
+    LONGEST_PAUSE = 30000,
     /// Milliseconds the last descendants get to die, which only a hung file system can delay.
     KILL_TIME = 10000,
     STEP_TIME = 10,
@@ -33,6 +36,9 @@ struct program {
     char *const *arguments;
     pid_t pid;
     long started;
+    /// While it does not run: when it is started again, and how long it has waited for that.
+    long due;
+    long pause;
 };
 
 /// The supervisor is a process of its own with one thread, so its state may be static.
@@ -41,6 +47,8 @@ static struct {
     struct program programs[MAXIMUM_PROGRAMS];
     int program_count;
     int signals;
+    /// Whether the starter has seen everything answer. Before that a program that ends at once is a failed start.
+    bool established;
     char groups[MAXIMUM_GROUPS][GROUP_LENGTH];
     int group_count;
     pid_t ended[MAXIMUM_ENDED];
@@ -68,6 +76,10 @@ static void reap(void) {
         struct program *program = program_of(pid);
         if (program) {
             program->pid = 0;
+            bool stable = now() - program->started >= STABLE_TIME;
+            program->pause = stable ? 0 : program->pause == 0 ? FIRST_PAUSE : program->pause * 2;
+            if (program->pause > LONGEST_PAUSE) program->pause = LONGEST_PAUSE;
+            program->due = now() + program->pause;
         } else {
             supervisor.ended[supervisor.ended_count++ % MAXIMUM_ENDED] = pid;
         }
@@ -239,14 +251,33 @@ static bool start(struct program *program, int report) {
     return program->pid > 0;
 }
 
-/// Starts again what ended after it ran well; false when one ended at once.
-static bool keep_running(void) {
+/// Starts again what has ended, after waits that grow: what runs below the programs goes on meanwhile, and is never ended
+/// because a program does not stay. Returns the milliseconds until the next start, -1 when none is due; -2 when the first
+/// start of all has failed.
+static int keep_running(void) {
+    int next = -1;
     for (int index = 0; index < supervisor.program_count; index++) {
         struct program *program = &supervisor.programs[index];
         if (program->pid > 0) continue;
-        if (now() - program->started < STABLE_TIME || !start(program, -1)) return false;
+        if (!supervisor.established && each_adopted(NULL) == 0) return -2;
+        long left = program->due - now();
+        if (left <= 0 && start(program, -1)) continue;
+        if (left <= 0) {
+            // No process can be made now.
+            left = LONGEST_PAUSE;
+            program->due = now() + left;
+        }
+        if (next < 0 || left < next) next = (int)left;
     }
-    return true;
+    return next;
+}
+
+/// True when the owner is gone; what it writes says that everything answers.
+static bool owner_is_gone(void) {
+    char message;
+    ssize_t count = read(supervisor.daemon->owner, &message, 1);
+    if (count == 1) supervisor.established = true;
+    return count == 0 || (count < 0 && errno != EINTR && errno != EAGAIN);
 }
 
 /// True when a signal asks to end; SIGCHLD only has children collected.
@@ -262,9 +293,11 @@ static void wait_for_the_end(void) {
         {.fd = supervisor.daemon->owner, .events = POLLIN},
         {.fd = supervisor.signals, .events = POLLIN},
     };
-    while (keep_running()) {
-        if (poll(waits, 2, -1) < 0 && errno != EINTR) return;
-        if (waits[0].revents) return;
+    for (int wait; (wait = keep_running()) != -2;) {
+        int ready = poll(waits, 2, wait);
+        if (ready < 0 && errno != EINTR) return;
+        if (ready <= 0) continue;
+        if (waits[0].revents && owner_is_gone()) return;
         if (waits[1].revents && read_signal()) return;
     }
 }

@@ -43,6 +43,21 @@ public struct LibvirtDriver: HypervisorDriver {
         connection = LibvirtConnection(uri: uri ?? kind.systemURI, logger: logger)
     }
 
+    /// Makes a driver on a private daemon, which is started again where it has died.
+    ///
+    /// - Parameters:
+    ///   - kind: containers or virtual machines.
+    ///   - daemon: the daemon.
+    ///   - logger: hears of the connection's opening, loss and closing.
+    public init(
+        kind: Kind, daemon: PrivateLibvirtd, logger: Logger = Logger(label: "lxc-hypervisor.libvirt")
+    ) {
+        self.kind = kind
+        self.logger = logger
+        connection = LibvirtConnection(
+            uri: daemon.uri(for: kind), startDaemon: { try await daemon.startAgain() }, logger: logger)
+    }
+
     /// Whether the guests are processes of this host, in whose namespaces and control groups this program can work. The id
     /// of such a guest is the process that keeps it; that of a guest of libvirt's test driver is a mere number.
     var hasProcessesHere: Bool { kind == .lxc && connection.driverName == "lxc" && connection.isLocal }

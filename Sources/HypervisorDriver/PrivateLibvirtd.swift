@@ -24,16 +24,20 @@ public final class PrivateLibvirtd: Sendable {
     private let logger: Logger
     private let lifeline: Mutex<CInt?>
     /// Held open while a lingering daemon is in use here, because one without clients may end.
-    private let client: LibvirtConnection?
+    private let client: Mutex<LibvirtConnection?>
+    /// Starts a lingering daemon that has died again; nil for one that its supervisor starts.
+    private let restart: PrivateLibvirtdStart?
+    private let waits = Mutex(RestartPause())
 
     private init(
         paths: PrivateLibvirtdDirectory, running: PrivateLibvirtdLauncher.Running?, client: LibvirtConnection?,
-        logger: Logger
+        restart: PrivateLibvirtdStart?, logger: Logger
     ) {
         self.paths = paths
         self.process = running?.process
         self.lifeline = Mutex(running?.lifeline)
-        self.client = client
+        self.client = Mutex(client)
+        self.restart = restart
         self.logger = logger
     }
 
@@ -65,10 +69,10 @@ public final class PrivateLibvirtd: Sendable {
         case .owner:
             let running = try await start.supervised()
             logger.info("private libvirtd started", metadata: ["libvirt.directory": "\(paths.path)"])
-            return PrivateLibvirtd(paths: paths, running: running, client: nil, logger: logger)
+            return PrivateLibvirtd(paths: paths, running: running, client: nil, restart: nil, logger: logger)
         case .lingering:
             let (client, running) = try await start.shared()
-            return PrivateLibvirtd(paths: paths, running: running, client: client, logger: logger)
+            return PrivateLibvirtd(paths: paths, running: running, client: client, restart: start, logger: logger)
         }
     }
 
@@ -92,20 +96,64 @@ public final class PrivateLibvirtd: Sendable {
         return process
     }
 
+    /// Starts a lingering daemon again that has died; one that answers stays as it is. A daemon that ends with this process
+    /// is started by its supervisor, which is not asked for it.
+    ///
+    /// - Throws: `LXCError` `unavailable` also while the wait since the last start is not over: it is twice as long each
+    ///   time, up to a minute.
+    package func startAgain() async throws {
+        guard let restart, client.withLock({ $0 != nil }) else { return }
+        try waits.withLock { try $0.begin(in: directory) }
+        logger.warning("private libvirtd has died; starting it again", metadata: ["libvirt.directory": "\(directory)"])
+        let (opened, _) = try await restart.shared()
+        // Whoever stops using it meanwhile needs no client any more.
+        let unneeded = client.withLock { client in
+            guard let old = client else { return opened }
+            client = opened
+            return old
+        }
+        await unneeded.close()
+    }
+
     /// Ends the daemon and everything it runs, and returns when all of it is gone, which takes at most half a minute.
     /// It completes although the task is cancelled, and may be called again.
     ///
     /// A lingering daemon is only left alone: its domains run on.
     public func stop() async {
+        let client = client.withLock { $0.take() }
         await client?.close()
         if let end = lifeline.withLock({ $0.take() }) {
             close(end)
             logger.info("private libvirtd stopping", metadata: ["libvirt.directory": "\(paths.path)"])
-        } else if client != nil {
+        } else if restart != nil {
             return
         }
         guard let process else { return }
         await Task { try? await BlockingPool.shared.run { _ in _ = clinux_await_child(process, 0) } }.value
+    }
+}
+
+/// The waits between the starts of a daemon that dies again and again.
+struct RestartPause: Sendable {
+    private static let longest = Duration.seconds(60)
+
+    private var last: ContinuousClock.Instant?
+    private var wait = Duration.milliseconds(500)
+
+    /// Notes a start.
+    ///
+    /// - Throws: `LXCError` `unavailable` while it is too early for one.
+    mutating func begin(in directory: String, at now: ContinuousClock.Instant = .now) throws(LXCError) {
+        if let last {
+            guard now - last >= wait else {
+                throw LXCError(
+                    .unavailable,
+                    "the private libvirtd in \(directory.escapedForDisplay) has died; it is started again at the latest in "
+                        + "\(wait - (now - last)), and its log says why it ended")
+            }
+            wait = now - last > Self.longest ? .milliseconds(500) : min(wait * 2, Self.longest)
+        }
+        last = now
     }
 }
 

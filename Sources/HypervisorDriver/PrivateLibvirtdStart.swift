@@ -34,6 +34,10 @@ struct PrivateLibvirtdStart: Sendable {
         defer { close(log) }
         do {
             try await awaitAnswers { clinux_await_child(running.process, 1) == 0 ? lastLine(of: log) : nil }
+            // From now on its supervisor keeps it running.
+            if let lifeline = running.lifeline, write(lifeline, [1], 1) != 1 {
+                throw LXCError.lastSystemCall("write", "speak to the supervisor of a private libvirtd")
+            }
             return running
         } catch {
             // Closing the lifeline ends the supervisor and all below it, also when the task was cancelled.
@@ -47,14 +51,23 @@ struct PrivateLibvirtdStart: Sendable {
 
     /// Connects to the directory's daemon, started first if there is none: by one process at a time.
     func shared() async throws -> (LibvirtConnection, PrivateLibvirtdLauncher.Running?) {
-        if let client = try? await connect() { return (client, nil) }
+        if let client = try await answering() { return (client, nil) }
         return try await FileLock.hold(paths.lock, pool: .shared) {
-            if let client = try? await connect() { return (client, nil) }
+            if let client = try await answering() { return (client, nil) }
             let (log, running) = try await launchWithLog()
             defer { close(log) }
             try await awaitAnswers { kill(running.process, 0) != 0 ? lastLine(of: log) : nil }
             logger.info("lingering libvirtd started", metadata: ["libvirt.directory": "\(paths.path)"])
             return (try await connect(), running)
+        }
+    }
+
+    /// A connection to the daemon where one runs; a daemon that hangs is one.
+    private func answering() async throws -> LibvirtConnection? {
+        do {
+            return try await connect()
+        } catch let error as LXCError where error.code == .unavailable {
+            return nil
         }
     }
 
@@ -83,7 +96,9 @@ struct PrivateLibvirtdStart: Sendable {
         let deadline = ContinuousClock.now + timeout
         for driver in launcher.drivers {
             while true {
-                let connection = LibvirtConnection(uri: paths.uri(for: driver), logger: logger)
+                let left = max(.milliseconds(100), deadline - ContinuousClock.now)
+                let connection = LibvirtConnection(
+                    uri: paths.uri(for: driver), patience: .init(opening: left), logger: logger)
                 do {
                     try await connection.open()
                     await connection.close()

@@ -62,25 +62,28 @@ public struct HostConnection: Sendable {
         case .uri(let uri): return try await connect(uri, nil, logger)
         case .privateDaemon(let configuration):
             let daemon = try await PrivateLibvirtd.start(configuration, logger: logger)
-            return try await connect(Locator(daemon.uri(for: .lxc)), daemon, logger, machines: daemon.uri(for: .kvm))
+            return try await connect(Locator(daemon.uri(for: .lxc)), daemon, logger)
         case .automatic(let configuration):
             let endpoint = try await LibvirtEndpoint.resolve(for: .lxc, otherwise: configuration, logger: logger)
-            return try await connect(
-                Locator(endpoint.uri), endpoint.privateDaemon, logger, machines: endpoint.privateDaemon?.uri(for: .kvm))
+            return try await connect(Locator(endpoint.uri), endpoint.privateDaemon, logger)
         }
     }
 
     private static func connect(
-        _ uri: Locator, _ daemon: PrivateLibvirtd?, _ logger: Logger, machines: String? = nil
+        _ uri: Locator, _ daemon: PrivateLibvirtd?, _ logger: Logger
     ) async throws -> HostConnection {
-        let driver = LibvirtDriver(kind: .lxc, uri: uri.revealed, logger: logger)
+        let driver =
+            daemon.map { LibvirtDriver(kind: .lxc, daemon: $0, logger: logger) }
+            ?? LibvirtDriver(kind: .lxc, uri: uri.revealed, logger: logger)
         do {
             try await driver.open()
         } catch {
             await daemon?.stop()
             throw error
         }
-        let systemVMs = LibvirtDriver(kind: .kvm, uri: machines ?? Self.machines(besides: uri.revealed), logger: logger)
+        let systemVMs =
+            daemon.map { LibvirtDriver(kind: .kvm, daemon: $0, logger: logger) }
+            ?? LibvirtDriver(kind: .kvm, uri: Self.machines(besides: uri.revealed), logger: logger)
         return HostConnection(driver: driver, systemVMs: systemVMs, uri: uri, privateDaemon: daemon)
     }
 

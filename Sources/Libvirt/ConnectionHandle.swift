@@ -1,4 +1,5 @@
 import CLibvirt
+import Foundation
 import LXCCore
 
 /// One open libvirt connection.
@@ -14,6 +15,15 @@ final class ConnectionHandle: @unchecked Sendable {
     let end = ConnectionEnd()
     /// The lifecycle events of the connection.
     let lifecycle = LifecycleEventHub()
+
+    /// Connects on a thread of its own, which hangs for as long as the daemon does.
+    static func open(_ uri: String, _ keepAlive: LibvirtConnection.KeepAlive?) async throws -> ConnectionHandle {
+        try await withCheckedThrowingContinuation { continuation in
+            Thread.detachNewThread {
+                continuation.resume(with: Result { try ConnectionHandle(uri: uri, keepAlive: keepAlive) })
+            }
+        }
+    }
 
     /// Connects; blocks.
     ///
@@ -33,8 +43,12 @@ final class ConnectionHandle: @unchecked Sendable {
     }
 
     deinit {
-        detach()
-        virConnectClose(raw)
+        // Closing asks the daemon, which may hang, and nobody knows on which thread the last reference goes.
+        let closing = Closing(raw: raw, lifecycle: lifecycle)
+        Thread.detachNewThread {
+            closing.detach()
+            virConnectClose(closing.raw)
+        }
     }
 
     /// Whether calls can still succeed. Asks the library, not the daemon, so it is quick.
@@ -43,7 +57,8 @@ final class ConnectionHandle: @unchecked Sendable {
     /// Ends everything that hangs on the connection; libvirt closes it once calls in flight are done.
     func close() {
         end.come(LXCError(.unavailable, "the connection to \(displayURI) was closed"))
-        detach()
+        // This object lives until the registrations are taken back, and calls in flight have ended.
+        Thread.detachNewThread { [self] in Closing(raw: raw, lifecycle: lifecycle).detach() }
     }
 
     /// Runs `body`, and says so when what failed is the connection and not the operation.
@@ -56,13 +71,6 @@ final class ConnectionHandle: @unchecked Sendable {
                 "\(error.message): the connection to \(displayURI) was lost; try again, and check that "
                     + "the daemon runs", cause: error.cause)
         }
-    }
-
-    /// libvirt's registrations hold the connection open, so they go before it can.
-    private func detach() {
-        lifecycle.unregister(from: raw)
-        virConnectUnregisterCloseCallback(raw, onConnectionClosed)
-        virResetLastError()
     }
 
     private func watchForLoss() {
@@ -88,6 +96,20 @@ final class ConnectionHandle: @unchecked Sendable {
             .unavailable,
             "cannot connect to libvirt at \(uri); check the URI, and that libvirtd with its driver is "
                 + "installed and running", cause: cause)
+    }
+}
+
+/// What ends with a connection. It asks the daemon, so it blocks.
+private struct Closing: @unchecked Sendable {
+    // @unchecked: libvirt locks what is behind the pointer.
+    let raw: virConnectPtr
+    let lifecycle: LifecycleEventHub
+
+    /// libvirt's registrations hold the connection open, so they go before it can.
+    func detach() {
+        lifecycle.unregister(from: raw)
+        virConnectUnregisterCloseCallback(raw, onConnectionClosed)
+        virResetLastError()
     }
 }
 

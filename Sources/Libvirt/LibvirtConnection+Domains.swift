@@ -12,7 +12,7 @@ extension LibvirtConnection {
     public func define(xml: String, validating: Bool = false) async throws -> DomainIdentity {
         try requireNoNUL(xml, "the domain document")
         let flags: UInt32 = validating ? UInt32(VIR_DOMAIN_DEFINE_VALIDATE.rawValue) : 0
-        return try await perform { (raw: virConnectPtr) in
+        return try await perform(.changing) { (raw: virConnectPtr) in
             guard let domain = virDomainDefineXMLFlags(raw, xml, flags) else {
                 throw LXCError.lastLibvirt("define the domain")
             }
@@ -27,7 +27,7 @@ extension LibvirtConnection {
     @discardableResult
     public func create(xml: String, options: StartOptions = []) async throws -> DomainIdentity {
         try requireNoNUL(xml, "the domain document")
-        return try await perform { (raw: virConnectPtr) in
+        return try await perform(.changing) { (raw: virConnectPtr) in
             guard let domain = virDomainCreateXML(raw, xml, options.rawValue) else {
                 throw LXCError.lastLibvirt("create the domain")
             }
@@ -39,40 +39,44 @@ extension LibvirtConnection {
     ///
     /// - Throws: `LXCError` `invalidState` when it runs already.
     public func start(_ domain: String, options: StartOptions = []) async throws {
-        try await withDomain(domain) { try $0.check(virDomainCreateWithFlags($0.raw, options.rawValue), "start") }
+        try await withDomain(domain, .changing) {
+            try $0.check(virDomainCreateWithFlags($0.raw, options.rawValue), "start")
+        }
     }
 
     /// Asks the guest to shut down, and returns once it was asked. No method leaves the choice to libvirt, which tries
     /// initctl first for a container.
     public func shutDown(_ domain: String, by methods: ShutdownMethods = []) async throws {
-        try await withDomain(domain) { try $0.check(virDomainShutdownFlags($0.raw, methods.rawValue), "shut down") }
+        try await withDomain(domain, .changing) {
+            try $0.check(virDomainShutdownFlags($0.raw, methods.rawValue), "shut down")
+        }
     }
 
     /// Asks the guest to reboot, and returns once it was asked.
     public func reboot(_ domain: String, by methods: ShutdownMethods = []) async throws {
-        try await withDomain(domain) { try $0.check(virDomainReboot($0.raw, methods.rawValue), "reboot") }
+        try await withDomain(domain, .changing) { try $0.check(virDomainReboot($0.raw, methods.rawValue), "reboot") }
     }
 
     /// Stops a domain at once, whatever its guest thinks of it.
     ///
     /// - Throws: `LXCError` `invalidState` when it does not run.
     public func destroy(_ domain: String) async throws {
-        try await withDomain(domain) { try $0.check(virDomainDestroy($0.raw), "destroy") }
+        try await withDomain(domain, .changing) { try $0.check(virDomainDestroy($0.raw), "destroy") }
     }
 
     /// Freezes a running domain in memory.
     public func suspend(_ domain: String) async throws {
-        try await withDomain(domain) { try $0.check(virDomainSuspend($0.raw), "suspend") }
+        try await withDomain(domain, .changing) { try $0.check(virDomainSuspend($0.raw), "suspend") }
     }
 
     /// Lets a frozen domain run on.
     public func resume(_ domain: String) async throws {
-        try await withDomain(domain) { try $0.check(virDomainResume($0.raw), "resume") }
+        try await withDomain(domain, .changing) { try $0.check(virDomainResume($0.raw), "resume") }
     }
 
     /// Removes the stored definition; a running domain runs on and is gone when it stops.
     public func undefine(_ domain: String) async throws {
-        try await withDomain(domain) { try $0.check(virDomainUndefine($0.raw), "undefine") }
+        try await withDomain(domain, .changing) { try $0.check(virDomainUndefine($0.raw), "undefine") }
     }
 
     /// Whether the daemon starts the domain when it starts itself.
@@ -86,7 +90,9 @@ extension LibvirtConnection {
 
     /// Has the daemon start the domain when it starts itself, or not.
     public func setAutostart(_ domain: String, _ isOn: Bool) async throws {
-        try await withDomain(domain) { try $0.check(virDomainSetAutostart($0.raw, isOn ? 1 : 0), "set autostart of") }
+        try await withDomain(domain, .changing) {
+            try $0.check(virDomainSetAutostart($0.raw, isOn ? 1 : 0), "set autostart of")
+        }
     }
 
     /// Sends a signal, 1 to 64, to a process of the domain. LXC's driver takes only process 1, the container's init.
@@ -97,7 +103,7 @@ extension LibvirtConnection {
         guard (1...64).contains(signal) else {
             throw LXCError(.invalidArgument, "\(signal) is not a signal; use 1 to 64")
         }
-        try await withDomain(domain) {
+        try await withDomain(domain, .changing) {
             try $0.check(virDomainSendProcessSignal($0.raw, process, UInt32(signal), 0), "signal")
         }
     }
@@ -153,7 +159,7 @@ extension LibvirtConnection {
     /// - Throws: `LXCError` `unsupported` or `invalidArgument` where the driver cannot add such a device.
     public func attachDevice(xml: String, to domain: String, affecting impact: ModificationImpact) async throws {
         try requireNoNUL(xml, "the device document")
-        try await withDomain(domain) {
+        try await withDomain(domain, .changing) {
             try $0.check(virDomainAttachDeviceFlags($0.raw, xml, impact.rawValue), "attach a device to")
         }
     }
@@ -163,7 +169,7 @@ extension LibvirtConnection {
     /// - Throws: `LXCError` `notFound` or `invalidArgument` when the domain has no such device.
     public func detachDevice(xml: String, from domain: String, affecting impact: ModificationImpact) async throws {
         try requireNoNUL(xml, "the device document")
-        try await withDomain(domain) {
+        try await withDomain(domain, .changing) {
             try $0.check(virDomainDetachDeviceFlags($0.raw, xml, impact.rawValue), "detach a device from")
         }
     }
@@ -171,7 +177,7 @@ extension LibvirtConnection {
     /// Changes a device of a domain in place, to what the element says.
     public func updateDevice(xml: String, of domain: String, affecting impact: ModificationImpact) async throws {
         try requireNoNUL(xml, "the device document")
-        try await withDomain(domain) {
+        try await withDomain(domain, .changing) {
             try $0.check(virDomainUpdateDeviceFlags($0.raw, xml, impact.rawValue), "update a device of")
         }
     }

@@ -14,7 +14,7 @@ extension LibvirtConnection {
     ///   `unsupported` when it has no channel for an agent, `hypervisor` with the agent's own error.
     public func askAgent(_ command: String, of domain: String, within seconds: Int32) async throws -> String {
         try requireNoNUL(command, "the command to the guest agent")
-        return try await withDomain(domain) { domain in
+        return try await withDomain(domain, .asking(seconds)) { domain in
             guard let answer = virDomainQemuAgentCommand(domain.raw, command, seconds, 0) else {
                 // Not the command: it may hold what nobody else shall see.
                 throw LXCError.lastLibvirt("reach the guest agent of the \(domain.shown)")

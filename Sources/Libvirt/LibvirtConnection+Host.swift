@@ -58,7 +58,7 @@ extension LibvirtConnection {
 
     /// What the host can run, as libvirt's `<capabilities>` document.
     public func capabilitiesXML() async throws -> String {
-        try await perform { (raw: virConnectPtr) in
+        try await perform(.slowReading) { (raw: virConnectPtr) in
             guard let xml = virConnectGetCapabilities(raw) else {
                 throw LXCError.lastLibvirt("read the host's capabilities")
             }
@@ -77,7 +77,7 @@ extension LibvirtConnection {
         for text in [virtualizationType, architecture].compactMap(\.self) {
             try requireNoNUL(text, "the domain type")
         }
-        return try await perform { (raw: virConnectPtr) in
+        return try await perform(.slowReading) { (raw: virConnectPtr) in
             guard let xml = virConnectGetDomainCapabilities(raw, nil, architecture, nil, virtualizationType, 0) else {
                 throw LXCError.lastLibvirt("read the domain capabilities")
             }

@@ -41,7 +41,7 @@ extension LibvirtConnection {
     public func setSchedulerParameters(
         _ parameters: [String: TypedValue], of domain: String, affecting impact: ModificationImpact
     ) async throws {
-        try await withDomain(domain) {
+        try await withDomain(domain, .changing) {
             let list = try TypedParameterList(parameters)
             let result = virDomainSetSchedulerParametersFlags($0.raw, list.raw, list.count, impact.rawValue)
             try $0.check(result, "change the CPU limits of")
@@ -65,7 +65,7 @@ extension LibvirtConnection {
     public func setMemoryParameters(
         _ parameters: [String: TypedValue], of domain: String, affecting impact: ModificationImpact
     ) async throws {
-        try await withDomain(domain) {
+        try await withDomain(domain, .changing) {
             let list = try TypedParameterList(parameters)
             let result = virDomainSetMemoryParameters($0.raw, list.raw, list.count, impact.rawValue)
             try $0.check(result, "change the memory limits of")
@@ -76,7 +76,7 @@ extension LibvirtConnection {
     public func setMemory(
         _ memory: ByteCount, of domain: String, affecting impact: ModificationImpact
     ) async throws {
-        try await withDomain(domain) {
+        try await withDomain(domain, .changing) {
             let result = virDomainSetMemoryFlags($0.raw, UInt(memory.kibibytes), impact.rawValue)
             try $0.check(result, "change the memory of")
         }
@@ -87,7 +87,7 @@ extension LibvirtConnection {
         _ memory: ByteCount, of domain: String, affecting impact: ModificationImpact
     ) async throws {
         let flags = impact.rawValue | UInt32(VIR_DOMAIN_MEM_MAXIMUM.rawValue)
-        try await withDomain(domain) {
+        try await withDomain(domain, .changing) {
             try $0.check(
                 virDomainSetMemoryFlags($0.raw, UInt(memory.kibibytes), flags), "change the maximum memory of")
         }
@@ -110,7 +110,7 @@ extension LibvirtConnection {
     public func setBlockIOParameters(
         _ parameters: [String: TypedValue], of domain: String, affecting impact: ModificationImpact
     ) async throws {
-        try await withDomain(domain) {
+        try await withDomain(domain, .changing) {
             let list = try TypedParameterList(parameters)
             let result = virDomainSetBlkioParameters($0.raw, list.raw, list.count, impact.rawValue)
             try $0.check(result, "change the disk I/O limits of")

@@ -27,7 +27,7 @@ extension LibvirtConnection {
     ) async throws {
         for text in [xml, namespace, prefix].compactMap(\.self) { try requireNoNUL(text, "the metadata") }
         let kind = Int32(VIR_DOMAIN_METADATA_ELEMENT.rawValue)
-        try await withDomain(domain) {
+        try await withDomain(domain, .changing) {
             let result = virDomainSetMetadata($0.raw, kind, xml, prefix, namespace, impact.rawValue)
             try $0.check(result, "change the metadata of")
         }

@@ -11,7 +11,7 @@ extension LibvirtConnection {
     ///   guest cannot be changed.
     public func defineNetworkFilter(xml: String) async throws {
         try requireNoNUL(xml, "the network filter document")
-        try await perform { (raw: virConnectPtr) in
+        try await perform(.changing) { (raw: virConnectPtr) in
             guard let filter = virNWFilterDefineXML(raw, xml) else {
                 throw LXCError.lastLibvirt("define the network filter")
             }
@@ -24,7 +24,7 @@ extension LibvirtConnection {
     /// - Throws: `LXCError` `invalidState` or `hypervisor` while an interface of a running guest uses it.
     public func undefineNetworkFilter(_ name: String) async throws {
         try requireNoNUL(name, "the network filter's name")
-        try await perform { (raw: virConnectPtr) in
+        try await perform(.changing) { (raw: virConnectPtr) in
             guard let filter = virNWFilterLookupByName(raw, name) else {
                 let error = LXCError.lastLibvirt("find the network filter \(name.escapedForDisplay)")
                 if error.code == .notFound { return }

@@ -14,7 +14,7 @@ extension LibvirtConnection {
     public func startStoragePool(xml: String, building builds: Bool = false) async throws {
         try requireNoNUL(xml, "the storage pool document")
         let flags = builds ? VIR_STORAGE_POOL_CREATE_WITH_BUILD.rawValue : 0
-        try await perform { (raw: virConnectPtr) in
+        try await perform(.changing) { (raw: virConnectPtr) in
             guard let pool = virStoragePoolCreateXML(raw, xml, flags) else {
                 throw LXCError.lastLibvirt("start the storage pool")
             }
@@ -37,7 +37,7 @@ extension LibvirtConnection {
     ///
     /// - Throws: `LXCError` `hypervisor` when libvirt cannot stop it, as when files in it are in use.
     public func stopStoragePool(_ uuid: UUID) async throws {
-        _ = try await withStoragePool(uuid) { pool in
+        _ = try await withStoragePool(uuid, .changing) { pool in
             if virStoragePoolIsActive(pool.raw) == 1, virStoragePoolDestroy(pool.raw) < 0 {
                 throw LXCError.lastLibvirt("stop \(pool.shown)")
             }
@@ -50,7 +50,7 @@ extension LibvirtConnection {
     ///   `invalidArgument`, `hypervisor` with what the program that makes it says.
     public func createStorageVolume(xml: String, in pool: UUID) async throws {
         try requireNoNUL(xml, "the storage volume document")
-        let isDone: Void? = try await withStoragePool(pool) { pool in
+        let isDone: Void? = try await withStoragePool(pool, .changing) { pool in
             guard let volume = virStorageVolCreateXML(pool.raw, xml, 0) else {
                 throw LXCError.lastLibvirt("make a volume in \(pool.shown)")
             }
@@ -63,9 +63,10 @@ extension LibvirtConnection {
 
     /// Runs blocking C calls on a pool; nil when there is none of that UUID.
     private func withStoragePool<Value: Sendable>(
-        _ uuid: UUID, _ body: @escaping @Sendable (borrowing StoragePoolHandle) throws -> Value
+        _ uuid: UUID, _ call: Call = .reading,
+        _ body: @escaping @Sendable (borrowing StoragePoolHandle) throws -> Value
     ) async throws -> Value? {
-        try await perform { (raw: virConnectPtr) in
+        try await perform(call) { (raw: virConnectPtr) in
             do {
                 return try body(StoragePoolHandle(uuid, on: raw))
             } catch let error as LXCError where error.code == .notFound {

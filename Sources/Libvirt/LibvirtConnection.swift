@@ -7,9 +7,10 @@ public import Logging
 ///
 /// It opens on first use, and again on the next use after the daemon went away. Blocking calls run on threads of the
 /// connection, at most five at a time, which is how many libvirtd serves one client at once; calls for different
-/// domains do not wait for each other. Every method throws `LXCError`: `unavailable` while nobody answers at
-/// the URI, `invalidState` after ``close()``, `invalidArgument` for text with a NUL in it, and what the method names.
-/// The error's cause is the ``LibvirtError``.
+/// domains do not wait for each other. No call waits without end for a daemon that hangs (``Patience``), and a cancelled
+/// task leaves it. Every method throws `LXCError`: `unavailable` while nobody answers at the URI, `timedOut` when a
+/// daemon does not answer in time, `invalidState` after ``close()``, `invalidArgument` for text with a NUL in it, and what
+/// the method names. The error's cause is the ``LibvirtError``.
 public actor LibvirtConnection {
     /// How a silent loss of the daemon or of the network is noticed.
     public struct KeepAlive: Hashable, Sendable {
@@ -31,54 +32,60 @@ public actor LibvirtConnection {
     public nonisolated let uri: Locator
 
     private let keepAlive: KeepAlive?
+    private let patience: Patience
+    private let startDaemon: (@Sendable () async throws -> Void)?
     private let logger: Logger
-    private let executor = QueueExecutor(label: "libvirt-connection")
     private let pool = BlockingPool(threads: 5)
     private var handle: ConnectionHandle?
+    /// The one attempt to open that is under way: all who want the connection wait for it, however long it hangs, so that
+    /// no two threads ever do.
+    private var opening: Answer<ConnectionHandle>?
     private var isClosed = false
-
-    /// The actor's executor: opening and closing block a thread of its own, never the cooperative pool.
-    public nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
     /// Makes a connection that opens on first use.
     ///
     /// - Parameters:
     ///   - uri: a libvirt URI: `lxc:///system`, `qemu+ssh://host/system`, `test:///default`.
     ///   - keepAlive: how a silent loss is noticed; nil leaves that to TCP.
+    ///   - patience: how long calls may take.
+    ///   - startDaemon: starts the daemon where nobody answers at the URI; the connection is tried again then.
     ///   - logger: hears of opening, loss and closing.
-    public init(uri: String, keepAlive: KeepAlive? = KeepAlive(), logger: Logger) {
+    public init(
+        uri: String, keepAlive: KeepAlive? = KeepAlive(), patience: Patience = Patience(),
+        startDaemon: (@Sendable () async throws -> Void)? = nil, logger: Logger
+    ) {
         self.uri = Locator(uri)
         self.displayURI = self.uri.description
         self.keepAlive = keepAlive
+        self.patience = patience
+        self.startDaemon = startDaemon
         self.logger = logger
     }
 
     /// Makes a connection and opens it.
     ///
-    /// - Throws: `LXCError` `unavailable` naming the URI, `permissionDenied` when the daemon refuses this user.
+    /// - Throws: `LXCError` `unavailable` or `timedOut` naming the URI, `permissionDenied` when the daemon refuses this
+    ///   user.
     public static func open(
-        _ uri: String, keepAlive: KeepAlive? = KeepAlive(), logger: Logger
+        _ uri: String, keepAlive: KeepAlive? = KeepAlive(), patience: Patience = Patience(), logger: Logger
     ) async throws -> LibvirtConnection {
-        let connection = LibvirtConnection(uri: uri, keepAlive: keepAlive, logger: logger)
+        let connection = LibvirtConnection(uri: uri, keepAlive: keepAlive, patience: patience, logger: logger)
         try await connection.open()
         return connection
     }
 
-    deinit {
-        guard let handle else { return }
-        // Closing may ask the daemon, and nobody knows on which thread the last reference goes. (An isolated deinit
-        // would do, but makes the optimizer of Swift 6.3 fail in modules that import this one.)
-        Thread.detachNewThread { handle.close() }
-    }
+    deinit { handle?.close() }
 
     /// Opens the connection now, if it is not open.
     ///
-    /// - Throws: `LXCError` `unavailable` naming the URI, `permissionDenied` when the daemon refuses this user.
-    public func open() throws {
-        _ = try connected()
+    /// - Throws: `LXCError` `unavailable` or `timedOut` naming the URI, `permissionDenied` when the daemon refuses this
+    ///   user.
+    public func open() async throws {
+        _ = try await connected()
     }
 
-    /// Closes the connection for good and ends its event streams; calls in flight still finish.
+    /// Closes the connection for good and ends its event streams; calls in flight still finish. Does not wait for the
+    /// daemon to have heard of it.
     public func close() {
         isClosed = true
         guard let handle else { return }
@@ -106,40 +113,103 @@ public actor LibvirtConnection {
     public var isAlive: Bool { handle?.isAlive ?? false }
 
     /// The open connection, opened when there is none or the last one was lost.
-    func connected() throws(LXCError) -> ConnectionHandle {
-        if isClosed { throw LXCError(.invalidState, "the connection to \(displayURI) was closed; open a new one") }
+    func connected() async throws -> ConnectionHandle {
+        if isClosed { throw closed }
         if let handle {
             if handle.isAlive { return handle }
             logger.info("libvirt connection lost", metadata: ["libvirt.uri": "\(displayURI)"])
             self.handle = nil
             handle.close()
         }
-        let opened = try ConnectionHandle(uri: uri.revealed, keepAlive: keepAlive)
-        handle = opened
+        let (limit, shown) = (patience.opening, displayURI)
+        let handle = try await (opening ?? beginOpening()).value(within: limit, afterCancellation: .zero) {
+            LXCError(
+                .timedOut,
+                "libvirt at \(shown) does not answer: nothing has come for \(limit). See whether its daemon hangs, and "
+                    + "restart it")
+        }
+        if isClosed { throw closed }
+        return handle
+    }
+
+    private var closed: LXCError {
+        LXCError(.invalidState, "the connection to \(displayURI) was closed; open a new one")
+    }
+
+    private func beginOpening() -> Answer<ConnectionHandle> {
+        let answer = Answer<ConnectionHandle>()
+        opening = answer
+        _ = answer.begin()
+        Task { [weak self, uri, keepAlive, startDaemon] in
+            let result: Result<ConnectionHandle, any Error>
+            do {
+                result = .success(try await Self.connect(uri.revealed, keepAlive, startDaemon))
+            } catch {
+                result = .failure(error)
+            }
+            await self?.hasOpened(result)
+            answer.give(result)
+        }
+        return answer
+    }
+
+    private func hasOpened(_ result: Result<ConnectionHandle, any Error>) {
+        opening = nil
+        guard case .success(let handle) = result else { return }
+        guard !isClosed else { return handle.close() }
+        self.handle = handle
         logger.debug("libvirt connection open", metadata: ["libvirt.uri": "\(displayURI)"])
-        return opened
+    }
+
+    private static func connect(
+        _ uri: String, _ keepAlive: KeepAlive?, _ startDaemon: (@Sendable () async throws -> Void)?
+    ) async throws -> ConnectionHandle {
+        do {
+            return try await ConnectionHandle.open(uri, keepAlive)
+        } catch let error as LXCError where error.code == .unavailable {
+            guard let startDaemon else { throw error }
+            try await startDaemon()
+            return try await ConnectionHandle.open(uri, keepAlive)
+        }
     }
 
     /// Runs blocking C calls on a thread of the connection.
-    func perform<Value: Sendable>(_ body: @escaping @Sendable (virConnectPtr) throws -> Value) async throws -> Value {
-        try await perform { (handle: ConnectionHandle) in try handle.run(body) }
+    func perform<Value: Sendable>(
+        _ call: Call = .reading, _ body: @escaping @Sendable (virConnectPtr) throws -> Value
+    ) async throws -> Value {
+        try await perform(call) { (handle: ConnectionHandle) in try handle.run(body) }
     }
 
     /// Runs blocking C calls with the connection itself.
     func perform<Value: Sendable>(
-        _ body: @escaping @Sendable (ConnectionHandle) throws -> Value
+        _ call: Call = .reading, _ body: @escaping @Sendable (ConnectionHandle) throws -> Value
     ) async throws -> Value {
         try Task.checkCancellation()
-        let handle = try connected()
-        return try await pool.run { _ in try body(handle) }
+        let handle = try await connected()
+        let answer = Answer<Value>()
+        Task { [pool] in
+            try? await pool.run { _ in
+                // What nobody waits for any more must not be done later.
+                guard answer.begin() else { return }
+                answer.give(Result { try body(handle) })
+            }
+        }
+        let (limit, shown) = (patience.limit(of: call), displayURI)
+        return try await answer.value(within: limit, afterCancellation: patience.grace(of: call)) {
+            LXCError(
+                .timedOut,
+                "libvirt at \(shown) has not answered for \(limit); see whether its daemon hangs, and restart it. What it "
+                    + "was asked for may still be done")
+        }
     }
 
     /// Runs blocking C calls on a domain found by its name.
     func withDomain<Value: Sendable>(
-        _ name: String, _ body: @escaping @Sendable (borrowing DomainHandle) throws -> Value
+        _ name: String, _ call: Call = .reading,
+        _ body: @escaping @Sendable (borrowing DomainHandle) throws -> Value
     ) async throws -> Value {
         try requireNoNUL(name, "the domain name")
-        return try await perform { (raw: virConnectPtr) in
+        return try await perform(call) { (raw: virConnectPtr) in
             let domain = try DomainHandle(named: name, on: raw)
             return try body(domain)
         }

@@ -13,23 +13,25 @@ final class LifecycleEventHub: Sendable {
     /// How many events may wait for a slow reader.
     static let backlog = 4096
 
-    private struct State {
-        var registration: Int32?
+    private struct Readers {
         var next = 0
-        var readers: [Int: Continuation] = [:]
+        var all: [Int: Continuation] = [:]
     }
 
-    private let state = Mutex(State())
+    /// Held while the daemon is asked, so never on libvirt's event loop: a daemon that hangs would hold up every connection
+    /// of the program.
+    private let registration = Mutex<Int32?>(nil)
+    private let readers = Mutex(Readers())
 
     /// Adds a stream.
     func subscribe(on handle: ConnectionHandle) throws -> AsyncThrowingStream<DomainEvent, any Error> {
         let (stream, continuation) = AsyncThrowingStream<DomainEvent, any Error>.makeStream(
             bufferingPolicy: .bufferingOldest(Self.backlog))
-        let id = try state.withLock { state in
-            if state.registration == nil { state.registration = try handle.run(register) }
-            state.next += 1
-            state.readers[state.next] = continuation
-            return state.next
+        try registration.withLock { if $0 == nil { $0 = try handle.run(register) } }
+        let id = readers.withLock { readers in
+            readers.next += 1
+            readers.all[readers.next] = continuation
+            return readers.next
         }
         let notice = handle.end.notify { continuation.finish(throwing: $0) }
         let end = handle.end
@@ -42,13 +44,11 @@ final class LifecycleEventHub: Sendable {
 
     /// Takes the registration back, because it holds the connection open; blocks while the daemon answers.
     func unregister(from connection: virConnectPtr) {
-        let registration = state.withLock { state in
-            defer { state.registration = nil }
-            return state.registration
+        registration.withLock { registration in
+            guard let number = registration.take() else { return }
+            virConnectDomainEventDeregisterAny(connection, number)
+            virResetLastError()
         }
-        guard let registration else { return }
-        virConnectDomainEventDeregisterAny(connection, registration)
-        virResetLastError()
     }
 
     private func register(_ connection: virConnectPtr) throws(LXCError) -> Int32 {
@@ -65,12 +65,12 @@ final class LifecycleEventHub: Sendable {
 
     private func drop(_ id: Int) {
         // The continuation goes outside the lock: its end may run code of others.
-        let dropped = state.withLock { $0.readers.removeValue(forKey: id) }
+        let dropped = readers.withLock { $0.all.removeValue(forKey: id) }
         withExtendedLifetime(dropped) {}
     }
 
     fileprivate func deliver(_ event: DomainEvent) {
-        for reader in state.withLock({ Array($0.readers.values) }) {
+        for reader in readers.withLock({ Array($0.all.values) }) {
             guard case .dropped = reader.yield(event) else { continue }
             reader.finish(
                 throwing: LXCError(

@@ -74,6 +74,37 @@ struct DaemonLossTests {
         for group in names.dropFirst().flatMap({ controlGroups(of: $0.description) }) { rmdir(group) }
     }
 
+    /// A program that goes on for long, as an agent does, has its daemon started again.
+    @Test func aDriverStartsItsDaemonAgain() async throws {
+        let container = try BusyboxContainer("")
+        let directory = freshDirectory()
+        defer { try? FileManager.default.removeItem(atPath: directory) }
+        let daemon = try await PrivateLibvirtd.start(
+            .init(directory: directory, lifetime: .lingering(idleTimeout: .seconds(10))), logger: logger)
+        let driver = LibvirtDriver(kind: .lxc, daemon: daemon, logger: logger)
+        let name = try ContainerName(container.name)
+        try await driver.define(domain(name, container.root))
+        try await driver.start(name)
+        let events = try await driver.events()
+        let running = try await driver.guest(name)
+        for _ in 0..<2 {
+            let process = try #require(pidOfDaemon(in: directory).flatMap { RunningProcess($0) })
+            kill(process.pid, SIGKILL)
+            #expect(await eventually { !process.isAlive })
+            #expect(await eventually { (try? await driver.guest(name)) == running })
+        }
+        try await driver.destroy(name)
+        for try await event in events where event.guest == name {
+            #expect(event.kind == .stopped, "it has run all the while")
+            break
+        }
+        try await driver.undefine(name)
+        await driver.close()
+        let last = try #require(pidOfDaemon(in: directory).flatMap { RunningProcess($0) })
+        await daemon.stop()
+        #expect(await eventually { !last.isAlive })
+    }
+
     @Test func aClosedDriversStreamEnds() async throws {
         let daemon = try await PrivateLibvirtd.start(logger: logger)
         let driver = LibvirtDriver(kind: .lxc, uri: daemon.uri(for: .lxc), logger: logger)

@@ -177,6 +177,51 @@ import Testing
         }
     }
 
+    /// Stopped by SIGSTOP, with a connection open and calls under way.
+    @Test func aFrozenDaemonHoldsNobody() async throws {
+        try await withDaemon { other, daemon in
+            let connection = try await LibvirtConnection.open(
+                daemon.uri(for: .lxc), patience: .init(reading: .milliseconds(300)), logger: logger)
+            let pid = try #require(pidOfDaemon(in: daemon.directory))
+            kill(pid, SIGSTOP)
+            defer { kill(pid, SIGCONT) }
+            let late = await #expect(throws: LXCError.self) { _ = try await connection.domains() }
+            #expect(late?.code == .timedOut)
+            #expect(late?.message.contains(connection.displayURI) == true)
+            let subscription = await #expect(throws: LXCError.self) { _ = try await connection.lifecycleEvents() }
+            #expect(subscription?.code == .timedOut)
+            let task = Task { try await other.domains() }
+            try await Task.sleep(for: .milliseconds(50))
+            task.cancel()
+            await #expect(throws: CancellationError.self) { try await task.value }
+            await connection.close()
+            kill(pid, SIGCONT)
+            #expect(try await other.domains().isEmpty)
+        }
+    }
+
+    /// However often and however soon it dies.
+    @Test func aDaemonThatDiesAgainAndAgainTakesNoContainerWithIt() async throws {
+        let container = try BusyboxContainer("trap '' TERM; while true; do sleep 100; done")
+        try await withDaemon { connection, daemon in
+            let identity = try await connection.create(xml: container.document)
+            let controller = try #require(identity.id.flatMap { RunningProcess($0) })
+            var dead: Set<Int32> = []
+            for _ in 0..<4 {
+                #expect(
+                    await eventually {
+                        pidOfDaemon(in: daemon.directory).map { !dead.contains($0) && RunningProcess($0) != nil }
+                            ?? false
+                    })
+                let pid = try #require(pidOfDaemon(in: daemon.directory))
+                dead.insert(pid)
+                kill(pid, SIGKILL)
+            }
+            #expect(await eventually { (try? await connection.summary(of: container.name).identity) == identity })
+            #expect(controller.isAlive)
+        }
+    }
+
     @Test func aLostDaemonEndsEventsAndComesBack() async throws {
         let container = try BusyboxContainer("while true; do sleep 100; done")
         try await withDaemon { connection, daemon in

@@ -15,8 +15,9 @@ struct clinux_daemon {
     char *const *environment;
     /// The descriptor that becomes stdout and stderr.
     int log;
-    /// Supervised: the read end of a pipe; when its last writer is gone, everything is ended. Otherwise -1: the
-    /// programs are on their own.
+    /// Supervised: the read end of a pipe; when its last writer is gone, everything is ended. A byte written to it says
+    /// that the programs answer: from then on those that end are started again, after waits that grow, where before one
+    /// that ends at once ends everything. Otherwise -1: the programs are on their own.
     int owner;
     /// Supervised: the directory that is removed at the end.
     const char *directory;
