@@ -30,8 +30,18 @@ package struct LocalStoreFiles: StoreFiles {
         }
     }
 
-    /// The host's own: hosts that share a file system keep their clocks together.
-    package func now() -> Date { Date() }
+    /// The file system's: where hosts share one it is mostly its server's, the same for all of them. It is read by
+    /// touching the place; where that cannot be touched it is the host's own.
+    package func now() async throws -> Date {
+        try await pool.run { [root] _ in
+            // UTIME_NOW and UTIME_OMIT, whose macros Swift does not see.
+            let times = [timespec(tv_sec: 0, tv_nsec: (1 << 30) - 1), timespec(tv_sec: 0, tv_nsec: (1 << 30) - 2)]
+            var status = stat()
+            guard utimensat(AT_FDCWD, root, times, 0) == 0, stat(root, &status) == 0 else { return Date() }
+            let time = status.st_ctim
+            return Date(timeIntervalSince1970: Double(time.tv_sec) + Double(time.tv_nsec) / 1e9)
+        }
+    }
 
     package func kind(of path: String) async throws -> StoredKind? {
         // The place itself is the operator's to name; below it no link is followed.
@@ -68,23 +78,8 @@ package struct LocalStoreFiles: StoreFiles {
     package func makePrivateDirectory(_ path: String) async throws {
         let path = absolute(path)
         try await pool.run { _ in
-            try DurableFile.makeDirectory(path, mode: 0o700)
-            try Self.requirePrivate(path)
+            try DurableFile.makePrivateDirectory(path)
             try DurableFile.syncDirectory(of: path)
-        }
-    }
-
-    private static func requirePrivate(_ directory: String) throws {
-        var status = stat()
-        guard lstat(directory, &status) == 0 else {
-            throw LXCError.lastSystemCall("lstat", "look at \(directory.escapedForDisplay)")
-        }
-        let isOurs = status.st_uid == geteuid() || status.st_uid == 0
-        guard status.st_mode & S_IFMT == S_IFDIR, isOurs, status.st_mode & 0o077 == 0 else {
-            throw LXCError(
-                .unsafe,
-                "\(directory.escapedForDisplay) must be a directory, no link, that belongs to this user alone; look "
-                    + "who made it, then: chmod 700, chown")
         }
     }
 
@@ -119,11 +114,19 @@ package struct LocalStoreFiles: StoreFiles {
 
     package func remove(_ path: String) async throws -> Bool {
         let path = absolute(path)
+        return try await pool.run { _ in try DurableFile.remove(path) }
+    }
+
+    package func identity(of path: String) async throws -> String? {
+        let path = absolute(path)
         return try await pool.run { _ in
             try requireNoNUL(path, "the path")
-            guard unlink(path) != 0 else { return true }
-            guard errno == ENOENT else { throw LXCError.lastSystemCall("unlink", "remove \(path)") }
-            return false
+            var status = stat()
+            guard lstat(path, &status) == 0 else {
+                if errno == ENOENT || errno == ENOTDIR { return nil }
+                throw LXCError.lastSystemCall("lstat", "look at \(path.escapedForDisplay)")
+            }
+            return "\(status.st_dev) \(status.st_ino)"
         }
     }
 
@@ -148,6 +151,12 @@ package struct LocalStoreFiles: StoreFiles {
     }
 
     package func tree(_ path: String) -> any StoredTree { LocalTree(absolute(path)) }
+
+    package func hold<Value>(
+        _ lock: String, _ mode: FileLock.Mode, _ body: (StoreLock) async throws -> Value
+    ) async throws -> Value {
+        try await FileLock.hold(absolute(lock), mode, pool: pool) { try await body(StoreLock {}) }
+    }
 
     package func tryHold<Value>(
         _ lock: String, _ mode: FileLock.Mode, _ body: (StoreLock) async throws -> Value

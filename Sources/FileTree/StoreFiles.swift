@@ -49,7 +49,13 @@ package protocol StoreFiles: Sendable, CustomStringConvertible {
     /// Makes the contents of a file that another program wrote durable.
     func sync(_ path: String) async throws
 
+    /// Tells the object at a path from every other the place has, whatever it is called; nil where there is nothing.
+    func identity(of path: String) async throws -> String?
+
     /// Renames a directory or a file to a name that must be free.
+    ///
+    /// When this throws, the object may have its new name all the same: the rename was done and could not be made durable,
+    /// or its answer was lost. ``identity(of:)`` tells.
     ///
     /// - Throws: `LXCError` `alreadyExists`, `notFound`, `io`.
     func publish(_ staged: String, as path: String) async throws
@@ -58,6 +64,13 @@ package protocol StoreFiles: Sendable, CustomStringConvertible {
     /// - Throws: `LXCError` `invalidArgument`, `unsafe` for what is no path below the place.
     func tree(_ path: String) throws -> any StoredTree
 
+    /// Runs `body` holding a lock, waiting for it as long as it takes. Those who share the lock do not keep an exclusive
+    /// waiter out for ever.
+    ///
+    /// - Throws: what `body` throws; `CancellationError` when cancelled while waiting; `LXCError` `io`.
+    func hold<Value>(
+        _ lock: String, _ mode: FileLock.Mode, _ body: (StoreLock) async throws -> Value
+    ) async throws -> Value
     /// Runs `body` holding a lock that is named by a file and excludes tasks, processes and hosts; nil at once while
     /// another keeps us out. The lock ends with its holder, however that ends.
     func tryHold<Value>(
@@ -100,16 +113,9 @@ extension StoreFiles {
         try await write(bytes, to: path, mode: 0o600)
     }
 
-    /// Runs `body` holding a lock, waiting for it as long as it takes.
-    ///
-    /// - Throws: what `body` throws; `CancellationError` when cancelled while waiting; `LXCError` `io`.
-    package func hold<Value>(
-        _ lock: String, _ mode: FileLock.Mode = .exclusive, _ body: (StoreLock) async throws -> Value
-    ) async throws -> Value {
-        while true {
-            if let value = try await tryHold(lock, mode, body) { return value }
-            try await Task.sleep(for: .milliseconds(50))
-        }
+    /// Runs `body` holding a lock that keeps everyone else out.
+    package func hold<Value>(_ lock: String, _ body: (StoreLock) async throws -> Value) async throws -> Value {
+        try await hold(lock, .exclusive, body)
     }
 }
 

@@ -16,6 +16,10 @@ public protocol HypervisorDriver: Sendable {
     /// What this driver can do beyond defining, starting and destroying.
     var capabilities: HypervisorCapabilities { get }
 
+    /// Whether other programs of this host reach the same guests, so that operations on a guest have to exclude each other
+    /// between programs. True unless a driver says otherwise.
+    var sharesGuests: Bool { get }
+
     /// What the documents given to `define(_:)` have as their type.
     ///
     /// - Throws: `LXCError` `unavailable`.
@@ -176,6 +180,9 @@ public protocol HypervisorDriver: Sendable {
 }
 
 extension HypervisorDriver {
+    /// True: hypervisors are a host's, not a program's.
+    public var sharesGuests: Bool { true }
+
     /// Unsupported, unless the driver can.
     public func execute(_ command: GuestCommand, in guest: ContainerName) async throws -> any GuestProcess {
         throw LXCError(.unsupported, "the driver \(name) runs no commands inside guests")

@@ -94,6 +94,37 @@ package enum DurableFile {
         }
     }
 
+    /// Makes a directory of this user's alone, unless it is there; its parent must be there.
+    ///
+    /// - Throws: ``LXCError`` `unsafe` when what is there is a link, another user's, or open to others.
+    package static func makePrivateDirectory(_ path: String) throws {
+        try makeDirectory(path, mode: 0o700)
+        var status = stat()
+        guard lstat(path, &status) == 0 else {
+            throw LXCError.lastSystemCall("lstat", "look at \(path.escapedForDisplay)")
+        }
+        let isOurs = status.st_uid == geteuid() || status.st_uid == 0
+        guard status.st_mode & S_IFMT == S_IFDIR, isOurs, status.st_mode & 0o077 == 0 else {
+            throw LXCError(
+                .unsafe,
+                "\(path.escapedForDisplay) must be a directory, no link, that belongs to this user alone; look who made "
+                    + "it, then: chmod 700, chown")
+        }
+    }
+
+    /// Removes a file, durably.
+    ///
+    /// - Returns: whether there was one.
+    package static func remove(_ path: String) throws -> Bool {
+        try requireNoNUL(path, "the path")
+        guard unlink(path) == 0 else {
+            if errno == ENOENT { return false }
+            throw LXCError.lastSystemCall("unlink", "remove \(path)")
+        }
+        try syncDirectory(of: path)
+        return true
+    }
+
     /// The names in a directory, sorted; none where there is no such directory.
     package static func list(_ path: String) throws -> [String] {
         try requireNoNUL(path, "the path")

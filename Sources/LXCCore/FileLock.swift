@@ -14,23 +14,52 @@ package enum FileLock {
         case shared
     }
 
+    private static let pause = Duration.milliseconds(50)
+
     /// Runs `body` holding the lock, waiting for it as long as it takes.
     ///
     /// - Throws: what `body` throws; `CancellationError` when cancelled while waiting; ``LXCError`` `io`.
     package static func hold<Value>(
         _ path: String, _ mode: Mode = .exclusive, pool: BlockingPool, _ body: () async throws -> Value
     ) async throws -> Value {
+        if let value = try await tryHold(path, mode, pool: pool, body) { return value }
+        guard mode == .exclusive else { return try await poll(path, mode, pool, body) }
+        // Those who share the lock one after the other would keep an exclusive waiter out for ever: while it waits it holds
+        // a second lock that no new sharer passes.
+        return try await poll(gate(of: path), .exclusive, pool) { try await poll(path, mode, pool, body) }
+    }
+
+    private static func poll<Value>(
+        _ path: String, _ mode: Mode, _ pool: BlockingPool, _ body: () async throws -> Value
+    ) async throws -> Value {
         while true {
             if let value = try await tryHold(path, mode, pool: pool, body) { return value }
-            try await Task.sleep(for: .milliseconds(50))
+            try await Task.sleep(for: pause)
         }
     }
 
+    /// The lock an exclusive waiter holds while it waits.
+    fileprivate static func gate(of path: String) -> String { path + ".w" }
+
+    /// What the lock's holder wrote into its file; nil where nobody holds it, or nothing was written.
+    package static func note(of path: String) -> String? {
+        guard let bytes = try? DurableFile.read(path, limit: 4_096), !bytes.isEmpty else { return nil }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
     /// Runs `body` holding the lock, or returns nil at once while another keeps us out.
+    ///
+    /// - Parameters:
+    ///   - path: the lock's file.
+    ///   - mode: whom the holder keeps out.
+    ///   - note: tells those who are kept out who holds it; see ``note(of:)``.
+    ///   - pool: threads for the calls.
+    ///   - body: runs with the lock held.
     package static func tryHold<Value>(
-        _ path: String, _ mode: Mode = .exclusive, pool: BlockingPool, _ body: () async throws -> Value
+        _ path: String, _ mode: Mode = .exclusive, note: String? = nil, pool: BlockingPool,
+        _ body: () async throws -> Value
     ) async throws -> Value? {
-        guard let held = try await pool.run({ _ in try HeldLock(trying: path, mode) }) else { return nil }
+        guard let held = try await pool.run({ _ in try HeldLock(trying: path, mode, note) }) else { return nil }
         let result: Result<Value, any Error>
         do { result = .success(try await body()) } catch { result = .failure(error) }
         try await pool.run { _ in held.release() }
@@ -43,8 +72,9 @@ private struct HeldLock: Sendable {
     private let path: String
     private let descriptor: CInt
 
-    init?(trying path: String, _ mode: FileLock.Mode) throws {
+    init?(trying path: String, _ mode: FileLock.Mode, _ note: String?) throws {
         try requireNoNUL(path, "the path")
+        if mode == .shared, Self.isHeld(FileLock.gate(of: path)) { return nil }
         let descriptor = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw LXCError.lastSystemCall("open", "open the lock \(path)") }
         guard Self.lock(descriptor, mode) == 0 else {
@@ -64,6 +94,16 @@ private struct HeldLock: Sendable {
         }
         self.path = path
         self.descriptor = descriptor
+        // For people alone: what cannot be written, on a full disk, is not missed.
+        if let note, ftruncate(descriptor, 0) == 0 { _ = pwrite(descriptor, note, note.utf8.count, 0) }
+    }
+
+    /// Whether somebody holds the lock exclusively. Where its file is not there, nobody does.
+    private static func isHeld(_ path: String) -> Bool {
+        let descriptor = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC)
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        return lock(descriptor, .shared) != 0
     }
 
     private static func lock(_ descriptor: CInt, _ mode: FileLock.Mode) -> CInt {

@@ -29,7 +29,7 @@ public struct Configuration: Sendable {
     public var vifs = VifDrivers()
     /// How the containers are kept.
     public var policy = HostPolicy()
-    /// How this host is called in leases; nil takes the kernel's host name.
+    /// The name this host uses in leases; nil takes ``HostFacts/leaseHolder()``.
     public var hostName: String?
     /// How this host's leases last.
     public var leases = LeasePolicy()
@@ -129,7 +129,7 @@ extension LXCHypervisor {
         return LXCHypervisor(
             driver: connection.driver, primary: primary,
             templates: templates, vifs: configuration.vifs,
-            hostName: configuration.hostName ?? HostFacts.current().hostName, policy: configuration.policy,
+            hostName: configuration.hostName ?? HostFacts.leaseHolder(), policy: configuration.policy,
             leases: configuration.leases, systemVMs: connection.systemVMs, logger: logger,
             onClose: { await connection.close() })
     }

@@ -165,22 +165,19 @@ extension LXCHypervisor {
                 throw LXCError(
                     .invalidState, "container \(name) is not running, and its root is not in the pool \(primary.id)")
             }
-            return try await withVolume(metadata.volume) { try await body($0, domain.idMap) }
+            return try await withVolume(metadata.volume, of: name) { try await body($0, domain.idMap) }
         }
     }
 
-    /// Calls `body` with the root directory of a volume nobody runs from.
+    /// Calls `body` with the root directory of a volume its guest does not run from.
     func withVolume<Value: Sendable>(
-        _ volume: VolumeID, _ body: (ConfinedRoot) async throws -> Value
+        _ volume: VolumeID, of name: ContainerName, _ body: (ConfinedRoot) async throws -> Value
     ) async throws -> Value {
-        _ = try await primary.acquireLease(on: volume, for: hostName, lasting: leases.duration)
-        do {
-            let value = try await body(primary.root(of: volume))
-            try await primary.releaseLease(on: volume, by: hostName)
-            return value
-        } catch {
-            await Task { [primary, hostName] in try? await primary.releaseLease(on: volume, by: hostName) }.value
-            throw error
-        }
+        try await takeLease(on: volume, of: name)
+        let result: Result<Value, any Error>
+        do { result = .success(try await body(primary.root(of: volume))) } catch { result = .failure(error) }
+        // libvirt or another program may have started the container meanwhile; then the volume stays this host's.
+        await giveBackUnlessRunning(volume, of: name)
+        return try result.get()
     }
 }

@@ -1,3 +1,4 @@
+import Crypto
 import Foundation
 import Glibc
 public import LXCCore
@@ -38,6 +39,21 @@ public struct HostFacts: Hashable, Sendable, Codable {
             cpus: ProcessInfo.processInfo.activeProcessorCount,
             memory: ByteCount(ProcessInfo.processInfo.physicalMemory),
             controlGroups: controlGroups())
+    }
+
+    /// What tells this host from others in leases, where the embedder names it in no other way: the kernel's host name,
+    /// which two hosts may share, and behind it eight digits made of the machine's id (machine-id(5)), which is not shown
+    /// itself.
+    public static func leaseHolder() -> String {
+        let name = current().hostName
+        for path in ["/etc/machine-id", "/var/lib/dbus/machine-id"] {
+            guard let bytes = try? DurableFile.read(path, limit: 64) else { continue }
+            let id = String(decoding: bytes, as: UTF8.self).filter { !$0.isWhitespace }
+            guard id.count == 32, id.allSatisfy(\.isHexDigit) else { continue }
+            let digest = SHA256.hash(data: Data("lxc-hypervisor leases \(id)".utf8))
+            return "\(name).\(digest.prefix(4).map { String(format: "%02x", $0) }.joined())"
+        }
+        return name
     }
 
     private static func text(of field: some Any) -> String {

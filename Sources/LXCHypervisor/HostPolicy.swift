@@ -1,3 +1,4 @@
+import Glibc
 public import LXCCore
 
 /// How a host's containers are kept, beside what each specification says.
@@ -45,6 +46,13 @@ public struct HostPolicy: Sendable {
     public var stopTimeout = Duration.seconds(30)
     /// How long a system VM has until its agent answers, to be given its boot arguments: as CloudStack, 5 minutes.
     public var agentTimeout = Duration.seconds(300)
+    /// How long an operation waits for others on the same container, of this program or another, before it fails. Copies of
+    /// large files into a container and clones of its root are such operations.
+    public var operationTimeout = Duration.seconds(600)
+    /// A directory of this user's alone, the same for all programs on the host that drive the same containers: by files in
+    /// it their operations on a container exclude each other.
+    public var lockDirectory =
+        geteuid() == 0 ? "/run/lxc-hypervisor/guests" : "/tmp/lxc-hypervisor-\(geteuid())/guests"
     /// The waits before a container is started again.
     public var backOff = BackOff()
     /// Where unprivileged containers get their ids from.

@@ -19,7 +19,7 @@ extension LXCHypervisor {
             try await driver.start(name)  // Defined by another program, which looks after its root.
             return
         }
-        _ = try await primary.acquireLease(on: metadata.volume, for: hostName, lasting: leases.duration)
+        try await takeLease(on: metadata.volume, of: name)
         do {
             // The store looks at the root again: the container could have changed it since it was cloned.
             _ = try await primary.hostPath(of: metadata.volume)
@@ -54,7 +54,7 @@ extension LXCHypervisor {
     /// program of this host can have started it meanwhile, and libvirt can have done so although its answer was lost.
     /// In a task of its own, because it must complete in a cancelled one too.
     func giveBack(_ volume: VolumeID, _ interfaces: [Interface], unlessRunning name: ContainerName) async {
-        await Task { [driver, vifs, primary, hostName, logger] in
+        await Task {
             do {
                 do {
                     guard try await !driver.guest(name).state.isActive else { return }
@@ -62,7 +62,7 @@ extension LXCHypervisor {
                     // It is one that is forgotten when it ends.
                 }
                 try await vifs.unplug(interfaces)
-                try await primary.releaseLease(on: volume, by: hostName)
+                try await giveBackLease(on: volume, of: name)
             } catch {
                 logger.warning(
                     "cannot give back the volume of a container that did not start",
@@ -87,7 +87,7 @@ extension LXCHypervisor {
             } else {
                 try await vifs.unplug(domain.interfaces)
             }
-            if let metadata { try await primary.releaseLease(on: metadata.volume, by: hostName) }
+            if let metadata { try await giveBackLease(on: metadata.volume, of: name) }
             return outcome
         }
     }
@@ -128,7 +128,7 @@ extension LXCHypervisor {
                 try await kill(name)
             }
             if let volume = metadata?.volume {
-                try await primary.releaseLease(on: volume, by: hostName)
+                try await giveBackLease(on: volume, of: name)
                 try await primary.deleteVolume(volume)
                 await releaseIDs(domain.idMap, of: volume)
             }

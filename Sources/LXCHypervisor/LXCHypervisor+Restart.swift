@@ -59,7 +59,7 @@ extension LXCHypervisor {
         do {
             try await operation("container.settle", on: name) {
                 guard try await guest(name) == nil else { return }
-                try await primary.releaseLease(on: metadata.volume, by: hostName)
+                try await giveBackLease(on: metadata.volume, of: name)
             }
         } catch {
             logger.warning("cannot settle", metadata: ["container": "\(name)", "error": "\(error)"])

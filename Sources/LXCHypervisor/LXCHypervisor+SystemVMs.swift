@@ -70,7 +70,7 @@ extension LXCHypervisor {
             do {
                 try await machines.build(specification, type, interfaces, in: disks)
             } catch {
-                await Task { await machines.takeBack(interfaces, of: name) }.value
+                await machines.takeBackNetwork(interfaces, of: name, specification.uuid)
                 throw error
             }
             return SystemVM(name: name, host: machines)
@@ -87,15 +87,19 @@ extension LXCHypervisor {
                 StorageVolume(name: overlay.name, capacity: overlay.virtualSize, backing: overlay.base),
                 in: DirectoryStoragePool(uuid: specification.volume.uuid, directory: overlay.directory))
         }
+        var lease: VolumeLease?
         do {
+            // Until the machine is known, the lease says whose the disk is: see ``leftovers()``.
+            lease = try await takeLease(on: specification.volume, of: specification.name)
             // The store looks whether the one that runs the machine can come to it.
             _ = try await disks.hostPath(of: specification.volume)
             try await driver.define(
                 specification.domain(type: type, disk: disk, interfaces: interfaces, pool: primary.id))
         } catch {
-            await takeBack(specification.name, specification.uuid, specification.volume)
+            await takeBack(specification.name, specification.uuid, specification.volume, lease)
             throw error
         }
+        await giveBackUnlessRunning(specification.volume, of: specification.name)
     }
 
     /// Starts a system VM from nothing (CloudStack's StartCommand): creates it where there is none of the name, starts it

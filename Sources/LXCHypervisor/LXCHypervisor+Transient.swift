@@ -78,7 +78,7 @@ extension LXCHypervisor {
     }
 
     /// The specification with the owners a volume has. One whose owners are the host's is never run so unasked.
-    private func using(
+    func using(
         _ volume: StoredVolume, _ specification: ContainerSpecification
     ) throws -> ContainerSpecification {
         guard specification.privilege == .isolated else { return specification }
@@ -98,7 +98,7 @@ extension LXCHypervisor {
 
     private func runTransient(_ specification: ContainerSpecification) async throws {
         let name = specification.name
-        _ = try await primary.acquireLease(on: specification.volume, for: hostName, lasting: leases.duration)
+        try await takeLease(on: specification.volume, of: name)
         do {
             let interfaces = try await connect(addressed(specification.nics, of: specification.uuid), of: name)
             do {
@@ -110,7 +110,7 @@ extension LXCHypervisor {
                 }
                 try await driver.create(domain)
             } catch {
-                await Task { await self.takeBack(interfaces, of: name) }.value
+                await takeBackNetwork(interfaces, of: name, specification.uuid)
                 throw error
             }
         } catch {
@@ -121,12 +121,13 @@ extension LXCHypervisor {
 
     /// Deletes the volume made for a container that did not start, unless that runs after all.
     private func discard(_ volume: VolumeID, of name: ContainerName) async {
-        await Task { [driver, primary, logger] in
+        await Task {
             do {
                 _ = try await driver.guest(name)
                 return
             } catch let error as LXCError where error.code == .notFound {
                 do {
+                    try await giveBackLease(on: volume, of: name)
                     try await primary.deleteVolume(volume)
                 } catch {
                     logger.warning(

@@ -42,7 +42,7 @@ public final class LXCHypervisor: Sendable {
     let kind: GuestKind
     /// The same host with system VMs in the place of containers; nil where it has none.
     let machines: LXCHypervisor?
-    private let locks = KeyedLock<ContainerName>()
+    let locks: GuestLocks
     private let shutDownHost: @Sendable () async -> Void
 
     /// Composes drivers and stores, this package's or your own.
@@ -87,6 +87,7 @@ public final class LXCHypervisor: Sendable {
         self.policy = policy
         self.systemVMs = systemVMs
         self.logger = logger
+        locks = GuestLocks(directory: driver.sharesGuests ? policy.lockDirectory : nil)
         shutDownHost = onClose
     }
 
@@ -152,11 +153,20 @@ public final class LXCHypervisor: Sendable {
                     try await build($0, interfaces: interfaces, progress: progress)
                 }
             } catch {
-                await Task { await self.takeBack(interfaces, of: name) }.value
+                await takeBackNetwork(interfaces, of: name, specification.uuid)
                 throw error
             }
             return Container(name: name, host: self)
         }
+    }
+
+    /// Takes back the network of a guest that was not made, unless another program's guest has the name by then: it has
+    /// filters and devices of the same names. In a task of its own, because it must complete in a cancelled one too.
+    func takeBackNetwork(_ interfaces: [Interface], of name: ContainerName, _ uuid: UUID) async {
+        await Task {
+            if let guest = try? await driver.guest(name), guest.uuid != uuid { return }
+            await takeBack(interfaces, of: name)
+        }.value
     }
 
     /// Gives a new volume the identity of its container.
@@ -173,25 +183,30 @@ public final class LXCHypervisor: Sendable {
     ) async throws {
         _ = try await primary.createVolume(
             specification.volume, from: specification.template, idMap: specification.idMap, progress: progress)
+        var lease: VolumeLease?
         do {
+            // Until the container is known, the lease says whose the volume is: see ``leftovers()``.
+            lease = try await takeLease(on: specification.volume, of: specification.name)
             try await identify(specification)
             let root = try await primary.hostPath(of: specification.volume)
             try await driver.define(specification.domain(root: root, interfaces: interfaces, pool: primary.id))
             if specification.isAutostarted { try await driver.setAutostart(true, of: specification.name) }
         } catch {
-            await takeBack(specification.name, specification.uuid, specification.volume)
+            await takeBack(specification.name, specification.uuid, specification.volume, lease)
             throw error
         }
+        await giveBackUnlessRunning(specification.volume, of: specification.name)
     }
 
     /// Takes back a volume whose guest could not be defined, and the definition where libvirt has stored it and
     /// only its answer was lost. In a task of its own, because it must complete in a cancelled one too.
-    func takeBack(_ name: ContainerName, _ uuid: UUID, _ volume: VolumeID) async {
-        await Task { [driver, primary, logger, kind] in
+    func takeBack(_ name: ContainerName, _ uuid: UUID, _ volume: VolumeID, _ lease: VolumeLease?) async {
+        await Task {
             do {
                 let guest = try? await driver.guest(name)
                 // Another program's guest of that name has another UUID.
                 if guest?.uuid == uuid { try await driver.undefine(name) }
+                if let lease { try await primary.releaseLease(lease) }
                 try await primary.deleteVolume(volume)
             } catch {
                 logger.warning(
@@ -225,12 +240,14 @@ public final class LXCHypervisor: Sendable {
         }
     }
 
-    /// Runs an operation on a container: observed from outside, and alone on that container.
+    /// Runs an operation on a container: observed from outside, and alone on that container among all programs of the host.
+    /// It waits for others as long as the policy says, or for `limit`.
     func operation<Value>(
-        _ operation: String, on name: ContainerName, _ body: () async throws -> Value
+        _ operation: String, on name: ContainerName, waiting limit: Duration? = nil, _ body: () async throws -> Value
     ) async throws -> Value {
-        try await Operation.run(kind.operation(operation), name.description, logger) {
-            try await locks.hold(name, body)
+        let operation = kind.operation(operation)
+        return try await Operation.run(operation, name.description, logger) {
+            try await locks.hold(name, for: operation, within: limit ?? policy.operationTimeout, body)
         }
     }
 }

@@ -12,6 +12,8 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
     public nonisolated let name = "in-memory"
     /// What was given to the initializer.
     public nonisolated let capabilities: HypervisorCapabilities
+    /// What was given to the initializer.
+    public nonisolated let sharesGuests: Bool
 
     /// One guest. At least one of the two documents is there.
     private struct Record {
@@ -47,12 +49,15 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
     /// - Parameters:
     ///   - type: what the documents must have as their type.
     ///   - capabilities: what it can do; leave one out to see how a program copes.
+    ///   - sharesGuests: whether operations exclude each other as those of several programs do.
     public init(
         type: DomainType = .lxc,
         capabilities: HypervisorCapabilities = [
             .suspend, .console, .shutdown, .idMap, .limits, .transient, .autostart, .interfaces, .networkFilters,
-        ]
+        ],
+        sharesGuests: Bool = false
     ) {
+        self.sharesGuests = sharesGuests
         self.type = type
         self.capabilities = capabilities
     }

@@ -168,14 +168,26 @@ public actor InMemoryPrimaryStore: PrimaryStore {
         return try ConfinedRoot(path: path, shown: "volume \(volume)")
     }
 
+    /// What was noted.
+    public func lease(on volume: VolumeID) throws -> VolumeLease? {
+        try faults.check()
+        return volumes[volume]?.lease
+    }
+
+    /// All that was noted.
+    public func leases() throws -> [VolumeLease] {
+        try faults.check()
+        return volumes.values.compactMap(\.lease).sorted { "\($0.volume)" < "\($1.volume)" }
+    }
+
     /// Notes the holder.
     public func acquireLease(
-        on volume: VolumeID, for holder: String, lasting duration: Duration?
+        on volume: VolumeID, for holder: String, use: String?, lasting duration: Duration?
     ) throws -> VolumeLease {
         try faults.check()
         guard let present = volumes[volume] else { throw missing(volume) }
         let lease = try VolumeLease.succeeding(
-            present.lease, on: volume, for: holder, now: Date(), lasting: duration)
+            present.lease, on: volume, for: holder, use: use, now: Date(), lasting: duration)
         volumes[volume]?.lease = lease
         return lease
     }
@@ -184,18 +196,24 @@ public actor InMemoryPrimaryStore: PrimaryStore {
     public func renewLease(
         on volume: VolumeID, for holder: String, lasting duration: Duration?
     ) throws -> VolumeLease {
-        guard let lease = volumes[volume]?.lease else {
-            try faults.check()
-            throw VolumeLease.missing(on: volume, for: holder)
-        }
-        guard lease.holder == holder else { throw lease.conflict }
-        return try acquireLease(on: volume, for: holder, lasting: duration)
+        try faults.check()
+        guard let lease = volumes[volume]?.lease else { throw VolumeLease.missing(on: volume, for: holder) }
+        let renewed = try lease.renewed(by: holder, now: Date(), lasting: duration)
+        volumes[volume]?.lease = renewed
+        return renewed
     }
 
-    /// Forgets the holder, if it is the one.
-    public func releaseLease(on volume: VolumeID, by holder: String) throws {
+    /// Forgets the holder, if it is the same lease still.
+    public func releaseLease(_ lease: VolumeLease) throws {
         try faults.check()
-        if volumes[volume]?.lease?.holder == holder { volumes[volume]?.lease = nil }
+        if volumes[lease.volume]?.lease?.isSame(as: lease) == true { volumes[lease.volume]?.lease = nil }
+    }
+
+    /// Forgets the holder, whoever it is.
+    public func breakLease(on volume: VolumeID) throws -> Bool {
+        try faults.check()
+        defer { volumes[volume]?.lease = nil }
+        return volumes[volume]?.lease != nil
     }
 
     /// Nothing is ever left behind in memory.

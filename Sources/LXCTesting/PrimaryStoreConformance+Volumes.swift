@@ -106,23 +106,53 @@ extension PrimaryStoreConformance {
                 let lease = try await store.acquireLease(on: volume.id, for: "host-a")
                 try requireEqual(lease.volume, volume.id, "the lease's volume")
                 try requireEqual(lease.holder, "host-a", "the lease's holder")
+                try requireEqual(await store.lease(on: volume.id), lease, "the lease that is kept")
                 let again = try await store.acquireLease(on: volume.id, for: "host-a")
-                try requireEqual(again, lease, "the same holder's lease")
+                try requireEqual(again.acquired, lease.acquired, "since when the same holder has it")
+                try require(again.token != lease.token, "the lease that was taken over has the same token")
                 let error = try await requireError(.inUse, by: "a second holder's lease") {
                     try await store.acquireLease(on: volume.id, for: "host-b")
                 }
                 try require(error.message.contains("host-a"), "the error does not name the holder: \(error)")
             },
             checkVolume("a lease is given back by its holder alone") { store, volume in
-                try await store.releaseLease(on: volume.id, by: "host-a")
-                _ = try await store.acquireLease(on: volume.id, for: "host-a")
-                try await store.releaseLease(on: volume.id, by: "host-b")
-                try await requireError(.inUse, by: "a second holder's lease") {
-                    try await store.acquireLease(on: volume.id, for: "host-b")
+                let first = try await store.acquireLease(on: volume.id, for: "host-a")
+                try await store.releaseLease(first)
+                try await store.releaseLease(first)
+                let second = try await store.acquireLease(on: volume.id, for: "host-b")
+                try await store.releaseLease(first)
+                try requireEqual(await store.lease(on: volume.id), second, "the lease after another was given back")
+                try await store.releaseLease(second)
+                try requireEqual(await store.lease(on: volume.id), nil, "the lease after it was given back")
+            },
+            checkVolume("a lease that was taken over is not given back by who had it before") { store, volume in
+                let first = try await store.acquireLease(on: volume.id, for: "host-a", use: "a", lasting: nil)
+                let second = try await store.acquireLease(on: volume.id, for: "host-a", use: "a", lasting: nil)
+                try await store.releaseLease(first)
+                try requireEqual(await store.lease(on: volume.id), second, "the lease")
+                let renewed = try await store.renewLease(on: volume.id, for: "host-a", lasting: .seconds(300))
+                try requireEqual(renewed.token, second.token, "the token of the renewed lease")
+                // Renewed or not, it is what was taken.
+                try await store.releaseLease(second)
+                try requireEqual(await store.leases(), [], "the leases")
+            },
+            checkVolume("a lease is for one use of its holder") { store, volume in
+                let lease = try await store.acquireLease(on: volume.id, for: "host-a", use: "a", lasting: nil)
+                let error = try await requireError(.inUse, by: "the lease for another use") {
+                    try await store.acquireLease(on: volume.id, for: "host-a", use: "b", lasting: nil)
                 }
-                try await store.releaseLease(on: volume.id, by: "host-a")
-                let lease = try await store.acquireLease(on: volume.id, for: "host-b")
-                try requireEqual(lease.holder, "host-b", "the lease's holder")
+                try require(error.message.contains("for a"), "the error does not name the use: \(error)")
+                try requireEqual(await store.leases(), [lease], "the leases")
+                try await store.releaseLease(lease)
+                _ = try await store.acquireLease(on: volume.id, for: "host-a", use: "b", lasting: nil)
+            },
+            checkVolume("a lease can be broken") { store, volume in
+                try requireEqual(await store.breakLease(on: volume.id), false, "whether there was a lease")
+                let lease = try await store.acquireLease(on: volume.id, for: "host-a")
+                try requireEqual(await store.breakLease(on: volume.id), true, "whether there was a lease")
+                _ = try await store.acquireLease(on: volume.id, for: "host-b")
+                try await store.releaseLease(lease)
+                try requireEqual(await store.lease(on: volume.id)?.holder, "host-b", "the holder")
             },
             checkVolume("a lease that ends is renewed by its holder, and anybody's when it ended") { store, volume in
                 let first = try await store.acquireLease(on: volume.id, for: "host-a", lasting: .seconds(300))
@@ -159,19 +189,19 @@ extension PrimaryStoreConformance {
                 try await requireError(.inUse, by: "renewing another's lease") {
                     try await store.renewLease(on: volume.id, for: "host-b", lasting: nil)
                 }
-                try await store.releaseLease(on: volume.id, by: "host-a")
+                try await store.releaseLease(renewed)
                 try await requireError(.notFound, by: "renewing a lease that was given back") {
                     try await store.renewLease(on: volume.id, for: "host-a", lasting: nil)
                 }
             },
             checkVolume("a leased volume is not deleted") { store, volume in
-                _ = try await store.acquireLease(on: volume.id, for: "host-a")
+                let lease = try await store.acquireLease(on: volume.id, for: "host-a")
                 let error = try await requireError(.inUse, by: "deleting the volume") {
                     try await store.deleteVolume(volume.id)
                 }
                 try require(error.message.contains("host-a"), "the error does not name the holder: \(error)")
                 try requireEqual(await store.contents().volumes, [volume], "the volumes")
-                try await store.releaseLease(on: volume.id, by: "host-a")
+                try await store.releaseLease(lease)
                 try await store.deleteVolume(volume.id)
             },
             check("a lease needs its volume") { store, _ in
@@ -179,7 +209,8 @@ extension PrimaryStoreConformance {
                 try await requireError(.notFound, by: "the lease") {
                     try await store.acquireLease(on: id, for: "host-a")
                 }
-                try await store.releaseLease(on: id, by: "host-a")
+                try requireEqual(await store.lease(on: id), nil, "the lease")
+                try await store.releaseLease(VolumeLease(volume: id, holder: "host-a", acquired: Date()))
                 try requireEqual(await store.collectGarbage(), 0, "the number of leftovers")
             },
         ]

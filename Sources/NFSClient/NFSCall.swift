@@ -12,9 +12,10 @@ enum NFSCall: Sendable {
     case makeDirectory([UInt8], in: NFSHandle, NFSNewAttributes)
     case makeSymbolicLink([UInt8], in: NFSHandle, target: [UInt8], NFSNewAttributes)
     case makeNode([UInt8], in: NFSHandle, NFSNode, NFSNewAttributes)
-    case remove([UInt8], in: NFSHandle)
-    case removeDirectory([UInt8], in: NFSHandle)
-    case rename([UInt8], in: NFSHandle, to: [UInt8], below: NFSHandle)
+    /// Where `of` says which object has the name, no other loses it: see ``isRepeatable``.
+    case remove([UInt8], in: NFSHandle, of: NFSHandle? = nil)
+    case removeDirectory([UInt8], in: NFSHandle, of: NFSHandle? = nil)
+    case rename([UInt8], in: NFSHandle, to: [UInt8], below: NFSHandle, of: NFSObject? = nil)
     case link(NFSHandle, [UInt8], in: NFSHandle)
     case list(NFSHandle, NFSDirectoryPosition, size: Int)
     case statistics(NFSHandle)
@@ -98,6 +99,15 @@ extension NFSCall {
     var isUnnumbered: Bool {
         switch self {
         case .state(.open), .state(.confirmOwner), .state(.close): false
+        default: true
+        }
+    }
+
+    /// Whether it may be sent again as it is when its answer was lost. What takes a name away must not: the server may have
+    /// done it, and the name may be another's by now.
+    var isRepeatable: Bool {
+        switch self {
+        case .remove(_, _, .some), .removeDirectory(_, _, .some), .rename(_, _, _, _, .some): false
         default: true
         }
     }

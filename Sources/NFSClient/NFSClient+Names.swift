@@ -124,9 +124,17 @@ extension NFSClient {
         _ name: some Sequence<UInt8>, in directory: NFSHandle, to newName: some Sequence<UInt8>,
         in newDirectory: NFSHandle
     ) async throws {
+        try await rename(name, in: directory, to: newName, in: newDirectory, of: lookUp(name, in: directory))
+    }
+
+    /// Renames the object that has the name. Where the answer is lost and the name is another's by now, that one keeps it.
+    package func rename(
+        _ name: some Sequence<UInt8>, in directory: NFSHandle, to newName: some Sequence<UInt8>,
+        in newDirectory: NFSHandle, of object: NFSObject
+    ) async throws {
         let (name, newName) = (try checked(name), try checked(newName))
         _ = try await perform(
-            .rename(name, in: directory, to: newName, below: newDirectory),
+            .rename(name, in: directory, to: newName, below: newDirectory, of: object),
             "rename \"\(directory.pathOf(name))\" to \"\(newDirectory.pathOf(newName))\"")
     }
 
@@ -134,8 +142,15 @@ extension NFSClient {
     ///
     /// - Throws: `LXCError` `notFound`, `permissionDenied`, `io`.
     public func remove(_ name: some Sequence<UInt8>, in directory: NFSHandle) async throws {
+        try await remove(name, in: directory, of: lookUp(name, in: directory).handle)
+    }
+
+    /// Removes the object that has the name. Where the answer is lost and the name is another's by now, that one keeps it.
+    package func remove(
+        _ name: some Sequence<UInt8>, in directory: NFSHandle, of object: NFSHandle
+    ) async throws {
         let name = try checked(name)
-        _ = try await perform(.remove(name, in: directory), "remove \"\(directory.pathOf(name))\"")
+        _ = try await perform(.remove(name, in: directory, of: object), "remove \"\(directory.pathOf(name))\"")
     }
 
     /// Removes an empty directory (RMDIR).
@@ -143,7 +158,9 @@ extension NFSClient {
     /// - Throws: `LXCError` `notFound`, `alreadyExists` when it is not empty, `permissionDenied`, `io`.
     public func removeDirectory(_ name: some Sequence<UInt8>, in directory: NFSHandle) async throws {
         let name = try checked(name)
-        _ = try await perform(.removeDirectory(name, in: directory), "remove \"\(directory.pathOf(name))\"")
+        let object = try await lookUp(name, in: directory).handle
+        _ = try await perform(
+            .removeDirectory(name, in: directory, of: object), "remove \"\(directory.pathOf(name))\"")
     }
 
     // MARK: Parts

@@ -62,6 +62,9 @@ public final class NFSClient: Sendable {
         try await pool.run { try open(url, options, $0) }
     }
 
+    /// How long a server is tried until it answers for the first time.
+    static let openingLimit = Duration.seconds(10)
+
     /// The same on a thread that may block.
     package static func open(
         _ url: NFSURL, _ options: NFSClientOptions, _ cancellation: Cancellation
@@ -70,18 +73,19 @@ public final class NFSClient: Sendable {
         let endpoint = NFSEndpoint(
             server: url.server, port: url.port, user: url.effectiveUser, group: url.group ?? getegid())
         let counting = NFSCounting()
+        let limit = min(options.giveUp, Self.openingLimit)
         let transport: any NFSTransport
         let start: (handle: [UInt8]?, rest: [[UInt8]])
         if url.version == 4 {
             start = (nil, try names(of: url))
             transport = try V4Transport(endpoint, options, counting)
         } else {
-            let mount = MountService(url: url, endpoint: endpoint, limit: min(options.giveUp, .seconds(10)))
+            let mount = MountService(url: url, endpoint: endpoint, limit: limit)
             start = try findExport(url, mount, cancellation)
             transport = try NFSConnection(endpoint, V3Wire(), options, counting)
         }
         do {
-            let link = SynchronousCalls(transport, cancellation)
+            let link = SynchronousCalls(transport, cancellation, limit)
             var root = try start.handle.map { NFSHandle(bytes: $0) } ?? link.root(url)
             for name in start.rest { root = try link.lookUp(name, in: root, url) }
             root = NFSHandle(bytes: root.bytes)
@@ -136,14 +140,18 @@ public final class NFSClient: Sendable {
     // MARK: Calls
 
     /// Sends a call and returns at once; `completion` is called once, on the connection's thread, where it may submit more
-    /// but must not block. A call sent twice counts once.
+    /// but must not block. A call sent twice counts once. `since` is when its caller began to wait.
     func submit(
-        _ call: NFSCall, cancellation: Cancellation?,
+        _ call: NFSCall, cancellation: Cancellation?, since start: ContinuousClock.Instant = .now,
         completion: @escaping @Sendable (Result<NFSReply, NFSFailure>) -> Void
     ) {
-        transport.submit(call, cancellation: cancellation) { outcome in
+        transport.submit(call, cancellation: cancellation) { [giveUp = options.giveUp] outcome in
             guard let recovery = NFSRecovery(call, outcome) else { return completion(outcome.result) }
-            recovery.run({ self.submit($0, cancellation: cancellation, completion: $1) }, completion)
+            if case .failure(.unanswered) = outcome.result, ContinuousClock.now - start >= giveUp {
+                return completion(outcome.result)
+            }
+            recovery.run(
+                { self.submit($0, cancellation: cancellation, since: start, completion: $1) }, completion)
         }
     }
 
@@ -179,10 +187,12 @@ extension NFSURL {
 private struct SynchronousCalls {
     private let transport: any NFSTransport
     private let cancellation: Cancellation
+    private let limit: Duration
 
-    init(_ transport: any NFSTransport, _ cancellation: Cancellation) {
+    init(_ transport: any NFSTransport, _ cancellation: Cancellation, _ limit: Duration) {
         self.transport = transport
         self.cancellation = cancellation
+        self.limit = limit
     }
 
     func root(_ url: NFSURL) throws -> NFSHandle {
@@ -215,8 +225,13 @@ private struct SynchronousCalls {
     }
 
     private func run(_ call: NFSCall, _ doing: String, _ url: NFSURL) throws -> NFSReply {
-        let result = waitForCompletion { completion in
-            transport.submit(call, cancellation: cancellation) { completion($0.result) }
+        let box = CompletionBox<Result<NFSReply, NFSFailure>>()
+        transport.submit(call, cancellation: cancellation) { box.set($0.result) }
+        guard let result = box.wait(seconds: limit / .seconds(1)) else {
+            throw LXCError(
+                .unavailable,
+                "the NFS server \(url.server.escapedForDisplay) does not answer within \(limit); look whether it serves "
+                    + "NFS version \(url.version) there")
         }
         switch result {
         case .success(let reply): return reply

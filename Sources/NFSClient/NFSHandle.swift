@@ -35,4 +35,11 @@ public struct NFSObject: Hashable, Sendable {
         self.handle = handle
         self.attributes = attributes
     }
+
+    /// Whether both are one object, while that is there. Its handle may be another in another directory.
+    func isSame(as other: NFSObject) -> Bool {
+        if handle == other.handle { return true }
+        guard let own = attributes, let others = other.attributes else { return false }
+        return own.fileSystem == others.fileSystem && own.fileID == others.fileID
+    }
 }

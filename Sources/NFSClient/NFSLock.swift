@@ -10,14 +10,16 @@ import Synchronization
 /// `<name>.x` is the exclusive holder's, `<name>.s.<random>` a sharer's. Who wants the lock makes its file first and looks
 /// for the others' afterwards, so that of two that exclude each other at most one goes on. A holder touches its file every
 /// ``renewal``; one that was not touched for ``lifetime``, by the server's clock alone, belonged to a process that is
-/// gone, and so does one whose process is not there any more on this host. Such a file is taken over by changing its
-/// attributes on the condition that nobody else did (RFC 1813, sattrguard3): of several that try one succeeds, and never
-/// against a holder that renews.
+/// gone, and so does one whose process is not there any more on this host. Such a file is taken over by emptying it on the
+/// condition that nobody else changed it (RFC 1813, sattrguard3): of several that try one succeeds, and never against a
+/// holder that renews. Who has taken it over signs it next; an empty file says of nobody that he is gone.
 struct NFSLock {
     /// How long an untouched file keeps others out.
     static let lifetime: TimeInterval = 45
     /// How often a holder touches its file; several times within ``lifetime``.
     static let renewal: Duration = .seconds(10)
+    /// Between two looks of one that waits.
+    private static let pause = Duration.milliseconds(50)
 
     private let client: NFSClient
     private let directory: NFSHandle
@@ -34,10 +36,32 @@ struct NFSLock {
     private var exclusiveName: [UInt8] { Array("\(name).x".utf8) }
     private var sharedPrefix: [UInt8] { Array("\(name).s.".utf8) }
 
+    /// Runs `body` holding the lock, waiting for it as long as it takes. While it waits for those who share the lock, no
+    /// others can join them.
+    func hold<Value>(_ mode: FileLock.Mode, _ body: (StoreLock) async throws -> Value) async throws -> Value {
+        while true {
+            if let value = try await tryHold(mode, waitsForSharers: true, body) { return value }
+            try await Task.sleep(for: Self.pause)
+        }
+    }
+
     /// Runs `body` holding the lock, or returns nil at once while another keeps us out.
-    func tryHold<Value>(_ mode: FileLock.Mode, _ body: (StoreLock) async throws -> Value) async throws -> Value? {
-        guard let file = try await take(mode) else { return nil }
+    func tryHold<Value>(
+        _ mode: FileLock.Mode, waitsForSharers: Bool = false, _ body: (StoreLock) async throws -> Value
+    ) async throws -> Value? {
+        guard let file = try await makeFile(mode) else { return nil }
         let renewing = Task { try await file.renew() }
+        do {
+            guard try await isEnough(mode, file, waitsForSharers) else {
+                renewing.cancel()
+                try await file.release()
+                return nil
+            }
+        } catch {
+            renewing.cancel()
+            await Task { try? await file.release() }.value
+            throw error
+        }
         let result: Result<Value, any Error>
         do { result = .success(try await body(StoreLock { try await file.confirm() })) } catch {
             result = .failure(error)
@@ -50,41 +74,40 @@ struct NFSLock {
         return value
     }
 
-    /// Makes the file of that mode and looks whether it is enough.
-    private func take(_ mode: FileLock.Mode) async throws -> NFSLockFile? {
+    private func makeFile(_ mode: FileLock.Mode) async throws -> NFSLockFile? {
         switch mode {
-        case .exclusive:
-            guard let file = try await make(exclusiveName, replacingStale: true) else { return nil }
-            return try await keep(file) { try await hasSharers() }
-        case .shared:
-            let name = sharedPrefix + Array(RandomName.make().utf8)
-            guard let file = try await make(name, replacingStale: false) else { return nil }
-            return try await keep(file) { try await isTaken(exclusiveName) }
+        case .exclusive: try await make(exclusiveName, replacingStale: true)
+        case .shared: try await make(sharedPrefix + Array(RandomName.make().utf8), replacingStale: false)
         }
     }
 
-    /// The file, unless somebody is in the way; then it goes.
-    private func keep(_ file: NFSLockFile, _ isInTheWay: () async throws -> Bool) async throws -> NFSLockFile? {
-        do {
-            guard try await isInTheWay() else { return file }
-            try await file.release()
-            return nil
-        } catch {
-            await Task { try? await file.release() }.value
-            throw error
+    /// Whether nobody is in the way of who has made the file of a mode.
+    private func isEnough(_ mode: FileLock.Mode, _ file: NFSLockFile, _ waitsForSharers: Bool) async throws -> Bool {
+        guard mode == .exclusive else { return try await !isTaken(exclusiveName) }
+        var hasWaited = false
+        while try await hasSharers() {
+            guard waitsForSharers else { return false }
+            hasWaited = true
+            try await Task.sleep(for: Self.pause)
         }
+        if hasWaited { try await file.confirm() }
+        return true
     }
 
     private func make(_ name: [UInt8], replacingStale: Bool) async throws -> NFSLockFile? {
         do {
             // Made exclusively: a reply that was lost can be asked for again.
             let made = try await client.create(name, in: directory, .exclusive(.random(in: .min ... .max)))
-            let file = NFSLockFile(client, directory, name, made.handle)
-            return try await file.sign(holder) ? file : nil
+            let attributes =
+                if let known = made.attributes { known } else { try await client.attributes(of: made.handle) }
+            let file = NFSLockFile(client, directory, name, made.handle, holder, changed: attributes.changed)
+            return try await file.claim() ? file : nil
         } catch let error as LXCError where error.code == .alreadyExists {
             guard replacingStale, let stale = try await staleFile(name) else { return nil }
-            guard try await stale.seize() else { return nil }
-            return try await stale.sign(holder) ? stale : nil
+            return try await stale.claim() ? stale : nil
+        } catch let error as LXCError where error.code == .notFound {
+            // Somebody took it away before it was signed.
+            return nil
         }
     }
 
@@ -98,7 +121,7 @@ struct NFSLock {
     /// Whether a holder that lives has the file. One that does not is taken away if it is a sharer's.
     private func isTaken(_ name: [UInt8]) async throws -> Bool {
         if let stale = try await staleFile(name) {
-            if name.starts(with: sharedPrefix), try await stale.seize() { try await stale.release() }
+            if name.starts(with: sharedPrefix), try await stale.seize() { try await stale.remove() }
             return false
         }
         return try await lookUp(name) != nil
@@ -119,7 +142,7 @@ struct NFSLock {
         _ client: NFSClient, _ directory: NFSHandle, _ name: [UInt8], _ holder: NFSLockHolder
     ) async throws {
         guard let stale = try await staleFile(client, directory, name, holder), try await stale.seize() else { return }
-        try await stale.release()
+        try await stale.remove()
     }
 
     /// The file of that name if its holder is gone.
@@ -129,7 +152,7 @@ struct NFSLock {
         guard let found = try await lookUp(client, directory, name) else { return nil }
         do {
             let changed = try await client.attributes(of: found.handle).changed
-            let file = NFSLockFile(client, directory, name, found.handle, changed: changed)
+            let file = NFSLockFile(client, directory, name, found.handle, holder, changed: changed)
             let now = try await client.serverTime(touching: directory)
             if now.timeIntervalSince(changed.date) > lifetime { return file }
             let text = try await client.contents(of: found.handle, limit: 4_096)
@@ -157,29 +180,30 @@ private final class NFSLockFile: Sendable {
     private let directory: NFSHandle
     private let name: [UInt8]
     private let handle: NFSHandle
+    /// What stands in the file while it is ours: no two claims have the same.
+    private let signature: [UInt8]
     /// When the file was last changed by us, or seen: nobody else has it as long as that is so.
     private let changed: Mutex<TreeEntry.Time?>
 
     init(
-        _ client: NFSClient, _ directory: NFSHandle, _ name: [UInt8], _ handle: NFSHandle,
-        changed: TreeEntry.Time? = nil
+        _ client: NFSClient, _ directory: NFSHandle, _ name: [UInt8], _ handle: NFSHandle, _ holder: NFSLockHolder,
+        changed: TreeEntry.Time
     ) {
         self.client = client
         self.directory = directory
         self.name = name
         self.handle = handle
+        signature = holder.signature(RandomName.make())
         self.changed = Mutex(changed)
     }
 
-    /// Writes who holds it. False when somebody removed it meanwhile.
-    func sign(_ holder: NFSLockHolder) async throws -> Bool {
+    /// Makes the file ours and signs it. False when somebody else changed it since it was seen, or removed it.
+    func claim() async throws -> Bool {
+        guard try await seize() else { return false }
         do {
-            try await client.setAttributes(NFSNewAttributes(mode: 0o600, size: 0), of: handle)
-            let written = try await client.write(SharedBytes(copying: holder.text), to: handle, at: 0, .file)
+            let written = try await client.write(SharedBytes(copying: signature), to: handle, at: 0, .file)
             let attributes =
-                if let known = written.attributes { known } else {
-                    try await client.attributes(of: handle)
-                }
+                if let known = written.attributes { known } else { try await client.attributes(of: handle) }
             changed.withLock { $0 = attributes.changed }
             return true
         } catch let error as LXCError where error.code == .notFound {
@@ -187,17 +211,23 @@ private final class NFSLockFile: Sendable {
         }
     }
 
-    /// Makes the file ours unless somebody changed it since it was seen.
+    /// Empties the file unless somebody changed it since it was seen: who looks from then on finds nobody in it that he
+    /// could know to be gone, and who looked before is told that it has changed.
     func seize() async throws -> Bool {
         guard let known = changed.withLock({ $0 }) else { return false }
+        // The time tells our own change from others': a call sent again after its reply was lost meets it.
+        let mark = TreeEntry.Time(seconds: .random(in: 1...Int64(Int32.max)), nanoseconds: 0)
+        let emptied = NFSNewAttributes(mode: 0o600, size: 0, modified: .at(mark))
         do {
-            let seized = try await client.setAndRead(
-                NFSNewAttributes(modified: .now), of: handle, ifUnchangedSince: known)
+            let seized = try await client.setAndRead(emptied, of: handle, ifUnchangedSince: known)
             changed.withLock { $0 = seized.changed }
             return true
-        } catch let error as LXCError
-            where (error.cause as? NFSError)?.status == .notSynchronized || error.code == .notFound
-        {
+        } catch let error as LXCError where error.isNotSynchronized {
+            let found = try await client.attributes(of: handle)
+            guard found.modified == mark, found.size == 0 else { return false }
+            changed.withLock { $0 = found.changed }
+            return true
+        } catch let error as LXCError where error.code == .notFound {
             return false
         }
     }
@@ -213,11 +243,25 @@ private final class NFSLockFile: Sendable {
 
     private func touch() async throws -> Bool {
         guard let known = changed.withLock({ $0 }) else { return false }
-        if try await seize() { return true }
+        do {
+            let touched = try await client.setAndRead(
+                NFSNewAttributes(modified: .now), of: handle, ifUnchangedSince: known)
+            changed.withLock { $0 = touched.changed }
+            return true
+        } catch let error as LXCError where error.isNotSynchronized {
+            return try await look()
+        } catch let error as LXCError where error.code == .notFound {
+            changed.withLock { $0 = nil }
+            return false
+        }
+    }
+
+    /// Whether the file is ours although it was changed: by our own call, sent again because its reply was lost, or by one
+    /// who changes files of others, as a backup does. Who takes a lock over empties its file first.
+    private func look() async throws -> Bool {
         do {
             let found = try await client.attributes(of: handle).changed
-            // Nobody takes a file over so early: it was our own call, sent again because its reply was lost.
-            let isOurs = found.date.timeIntervalSince(known.date) < NFSLock.lifetime
+            let isOurs = try await client.contents(of: handle, limit: 4_096) == signature
             changed.withLock { $0 = isOurs ? found : nil }
             return isOurs
         } catch let error as LXCError where error.code == .notFound {
@@ -243,8 +287,22 @@ private final class NFSLockFile: Sendable {
     /// - Throws: `LXCError` `inUse` when it became another's: what was done under the lock may have met that one.
     func release() async throws {
         try await confirm()
-        try await client.remove(name, in: directory)
+        try await remove()
     }
+
+    /// Removes the file, not one that has its name by then.
+    func remove() async throws {
+        do {
+            try await client.remove(name, in: directory, of: handle)
+        } catch let error as LXCError where error.code == .notFound {
+            // It is gone already.
+        }
+    }
+}
+
+extension LXCError {
+    /// Whether an NFS server refused a change because the object was changed before.
+    fileprivate var isNotSynchronized: Bool { (cause as? NFSError)?.status == .notSynchronized }
 }
 
 /// Which process holds a lock.
@@ -267,12 +325,12 @@ struct NFSLockHolder: Equatable, Sendable {
     /// What `text` of another holder's file says; nil when it says nothing yet.
     init?(_ text: [UInt8]) {
         let parts = String(decoding: text, as: UTF8.self).split(separator: " ").map(String.init)
-        guard parts.count == 3, let process = pid_t(parts[1]) else { return nil }
+        guard parts.count >= 3, let process = pid_t(parts[1]) else { return nil }
         self.init(boot: parts[0], process: process, started: parts[2].trimmingCharacters(in: .newlines))
     }
 
-    /// What is written to the lock's file.
-    var text: [UInt8] { Array("\(boot) \(process) \(started)\n".utf8) }
+    /// What is written to the lock's file by a claim.
+    func signature(_ claim: String) -> [UInt8] { Array("\(boot) \(process) \(started) \(claim)\n".utf8) }
 
     /// Whether the other is a process of this host that is not there any more.
     func knowsIsGone(_ other: NFSLockHolder) -> Bool {

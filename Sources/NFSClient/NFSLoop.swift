@@ -190,9 +190,14 @@ final class NFSLoop: @unchecked Sendable {
         case .connecting(let since, _, let pause), .disconnected(let since, _, let pause):
             state = .disconnected(since: since, retry: now + pause, pause: min(pause * 2, Self.longestPause))
         }
-        waiting.prepend(sent.values.filter { !$0.isCompleted }.sorted { $0.serial < $1.serial })
+        let calls = sent.values.filter { !$0.isCompleted }.sorted { $0.serial < $1.serial }
         sent = [:]
         sentBytes = 0
+        waiting.prepend(calls.filter(\.call.isRepeatable))
+        let failure = LXCError(
+            .unavailable,
+            "the connection to the NFS server \(endpoint.server.escapedForDisplay) broke before its answer came: \(problem)")
+        for call in calls where !call.call.isRepeatable { call.complete(.failure(.unanswered(failure))) }
     }
 
     /// libnfs calls back for everything it still has; that is not how those calls end.

@@ -8,6 +8,7 @@ final class NFSNewFile: NewStoredFile {
     private let location: NFSLocation
     private let writer: NFSTreeWriter
     private let file: NFSLargeFile
+    private let handle: NFSHandle
     private var size: UInt64 = 0
 
     /// Makes it where nothing is.
@@ -31,6 +32,7 @@ final class NFSNewFile: NewStoredFile {
             path: try TreePath(location.name), kind: .file(size: 0), mode: mode, user: attributes.user,
             group: attributes.group, modified: .init(seconds: Int64(time(nil)), nanoseconds: 0))
         try writer.budget.acquire(items: 1, bytes: 0, cancellation: cancellation)
+        self.handle = handle
         file = NFSLargeFile(entry, handle, attributes, writer)
     }
 
@@ -47,6 +49,6 @@ final class NFSNewFile: NewStoredFile {
     func abandon() {
         writer.budget.fail(CancellationError())
         // Nobody could be told of a failure here: the failure that led here is what is reported.
-        _ = location.client.wait(for: .remove(location.name, in: location.parent), cancellation: nil)
+        _ = location.client.wait(for: .remove(location.name, in: location.parent, of: handle), cancellation: nil)
     }
 }

@@ -101,8 +101,11 @@ final class NFSReadAhead: @unchecked Sendable {
         condition.broadcast()
     }
 
-    /// Sends a call; the lock is held when `take` is called.
-    private func submit(_ call: NFSCall, _ path: TreePath, _ take: @escaping @Sendable (NFSReply) throws -> Void) {
+    /// Sends a call; the lock is held when `take` is called, and when `refused` is asked whether a refusal is dealt with.
+    private func submit(
+        _ call: NFSCall, _ path: TreePath, refused: @escaping @Sendable (NFSStatus) -> Bool = { _ in false },
+        _ take: @escaping @Sendable (NFSReply) throws -> Void
+    ) {
         calls += 1
         client.submit(call, cancellation: cancellation) { [self] result in
             condition.withLock {
@@ -110,7 +113,10 @@ final class NFSReadAhead: @unchecked Sendable {
                 do {
                     switch result {
                     case .success(let reply): try take(reply)
-                    case .failure(let failure): throw failure.error("read \"\(path)\" on \(client.url.place)")
+                    case .failure(let failure):
+                        guard let status = failure.status, refused(status) else {
+                            throw failure.error("read \"\(path)\" on \(client.url.place)")
+                        }
                     }
                     advance()
                 } catch {
@@ -152,7 +158,14 @@ extension NFSReadAhead {
 
     private func read(_ listing: NFSListing, of directory: Shared<NFSSourceDirectory>) {
         guard let call = listing.next else { return }
-        submit(call, directory.value.path) { [self] reply in
+        // A server may forget the position, because the directory changed: it is listed anew, as elsewhere.
+        let refused: @Sendable (NFSStatus) -> Bool = { [self] status in
+            var listing = listing
+            guard listing.restarts(after: status) else { return false }
+            read(listing, of: directory)
+            return true
+        }
+        submit(call, directory.value.path, refused: refused) { [self] reply in
             var listing = listing
             try listing.take(reply)
             if listing.next != nil { return read(listing, of: directory) }

@@ -22,6 +22,8 @@ struct NFSRecovery {
         case nothing
         /// The new name is there if the rename was done.
         case renamed(NFSFailure)
+        /// Whether it was done shows what the name leads to; if it was not, it is made again.
+        case look
     }
 
     private let call: NFSCall
@@ -31,6 +33,7 @@ struct NFSRecovery {
     init?(_ call: NFSCall, _ outcome: NFSOutcome) {
         self.call = call
         switch (call, outcome.result) {
+        case (_, .failure(.unanswered)): need = .look
         case (.create, .success(.object(nil, _))), (.makeDirectory, .success(.object(nil, _))),
             (.makeSymbolicLink, .success(.object(nil, _))), (.makeNode, .success(.object(nil, _))):
             need = .handle
@@ -58,11 +61,53 @@ struct NFSRecovery {
         case .nothing: completion(.success(.done(nil)))
         case .handle: find(submit, completion)
         case .renamed(let failure):
-            guard case .rename(_, _, let name, let directory) = call else { return completion(.failure(failure)) }
+            guard case .rename(_, _, let name, let directory, _) = call else { return completion(.failure(failure)) }
             submit(.lookUp(name, in: directory)) { result in
                 if case .success = result { completion(.success(.done(nil))) } else { completion(.failure(failure)) }
             }
         case .proof(let failure): prove(failure, attempts: Self.proofs, submit, completion)
+        case .look: look(submit, completion)
+        }
+    }
+
+    /// Makes a call again that takes a name away, if the name still leads to the object it was meant for.
+    private func look(_ submit: @escaping Submit, _ completion: @escaping Completion) {
+        let (name, directory, object): ([UInt8], NFSHandle, NFSHandle)
+        switch call {
+        case .remove(let old, let above, .some(let known)), .removeDirectory(let old, let above, .some(let known)):
+            (name, directory, object) = (old, above, known)
+        case .rename(let old, let above, _, _, .some(let known)):
+            (name, directory, object) = (old, above, known.handle)
+        default: return completion(.failure(.failed(NFSClient.senseless(call.procedure))))
+        }
+        submit(.lookUp(name, in: directory)) { result in
+            switch result {
+            case .success(.object(let bytes?, _)) where bytes == object.bytes:
+                submit(call) { again in
+                    // The server may still have been at the first.
+                    guard case .failure(let failure) = again, failure.isAbsence else { return completion(again) }
+                    taken(submit, completion)
+                }
+            case .success: taken(submit, completion)
+            case .failure(let failure):
+                if failure.isAbsence { taken(submit, completion) } else { completion(result) }
+            }
+        }
+    }
+
+    /// The name does not lead to the object any more. Of a rename the new one must.
+    private func taken(_ submit: Submit, _ completion: @escaping Completion) {
+        guard case .rename(_, _, let name, let directory, .some(let object)) = call else {
+            return completion(.success(.done(nil)))
+        }
+        submit(.lookUp(name, in: directory)) { result in
+            switch result {
+            case .success(.object(let bytes?, let attributes))
+            where NFSObject(NFSHandle(bytes: bytes), attributes).isSame(as: object):
+                completion(.success(.done(nil)))
+            case .failure(let failure) where !failure.isAbsence: completion(.failure(failure))
+            default: completion(.failure(.refused(NFSError(call.procedure, .noEntry))))
+            }
         }
     }
 
@@ -148,4 +193,9 @@ extension NFSAttributes {
         case .blockDevice(let major, let minor): type == .blockDevice && device == (major, minor)
         }
     }
+}
+
+extension NFSFailure {
+    /// Whether there is nothing of that name, or of that handle.
+    fileprivate var isAbsence: Bool { status == .noEntry || status == .stale }
 }

@@ -78,7 +78,7 @@ final class NFSRemover: Sendable {
         if found.attributes?.type == .directory {
             enqueue(Directory(found.handle, name, above: nil, outside: parent), found.attributes)
         } else {
-            submit(.remove(name, in: parent), found.handle.path) { [self] _, _ in work.release(items: 1, bytes: 0) }
+            submit(.remove(name, in: parent, of: found.handle), found.handle.path) { [self] _, _ in work.release(items: 1, bytes: 0) }
         }
         try work.waitUntilIdle(cancellation: cancellation)
     }
@@ -144,7 +144,7 @@ final class NFSRemover: Sendable {
 
     private func remove(_ name: [UInt8], _ object: NFSObject, in directory: Directory) {
         guard object.attributes?.type == .directory else {
-            return submit(.remove(name, in: directory.handle), object.handle.path) { [self] _, _ in
+            return submit(.remove(name, in: directory.handle, of: object.handle), object.handle.path) { [self] _, _ in
                 finishOne(in: directory)
             }
         }
@@ -168,7 +168,8 @@ final class NFSRemover: Sendable {
         }
         guard isEmpty else { return }
         guard directory.isListedToEnd else { return enqueueAgain(directory) }
-        submit(.removeDirectory(directory.name, in: directory.parent), directory.handle.path) { [self] _, status in
+        let call = NFSCall.removeDirectory(directory.name, in: directory.parent, of: directory.handle)
+        submit(call, directory.handle.path) { [self] _, status in
             if status == .notEmpty { enqueueAgain(directory) } else { removed(directory, endsActivity: false) }
         }
     }

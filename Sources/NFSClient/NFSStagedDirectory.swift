@@ -55,7 +55,8 @@ final class NFSStagedDirectory: Sendable {
     func publish(_ cancellation: Cancellation) throws {
         // NFSv3 has no rename that replaces nothing; the window after this look can only meet an empty directory.
         try Self.refuseTaken(location, cancellation)
-        let call = NFSCall.rename(hiddenName, in: location.parent, to: location.name, below: location.parent)
+        let call = NFSCall.rename(
+            hiddenName, in: location.parent, to: location.name, below: location.parent, of: NFSObject(root, nil))
         // Not cancelled: a rename the server has done cannot be told from one that it has not.
         if case .failure(let failure) = client.wait(for: call, cancellation: nil) {
             if failure.status == .exists || failure.status == .notEmpty || failure.status == .notDirectory {

@@ -101,6 +101,8 @@ public struct NFSError: Error, Hashable, Sendable, CustomStringConvertible {
 enum NFSFailure: Error {
     case refused(NFSError)
     case failed(LXCError)
+    /// The connection broke after a call was sent that must not be sent again without a look.
+    case unanswered(LXCError)
     case cancelled
 
     /// The server's answer, where it was one.
@@ -114,7 +116,7 @@ enum NFSFailure: Error {
         switch self {
         case .refused(let refusal):
             LXCError(refusal.status.code, "cannot \(doing)", cause: refusal, fileID: fileID, line: line)
-        case .failed(let error):
+        case .failed(let error), .unanswered(let error):
             LXCError(error.code, "cannot \(doing)", cause: error, fileID: fileID, line: line)
         case .cancelled: CancellationError()
         }

@@ -131,9 +131,9 @@ package struct NFSStoreFiles: StoreFiles {
 
     package func write(_ bytes: [UInt8], to path: String, mode: UInt16) async throws {
         let (parent, name) = try await place(path)
-        let staged = try await stage(bytes, beside: name, in: parent, mode: mode)
+        let (staged, file) = try await stage(bytes, beside: name, in: parent, mode: mode)
         do {
-            try await client.rename(staged, in: parent, to: name, in: parent)
+            try await client.rename(staged, in: parent, to: name, in: parent, of: file)
         } catch {
             await discard(staged, in: parent)
             throw error
@@ -142,8 +142,7 @@ package struct NFSStoreFiles: StoreFiles {
 
     package func create(_ bytes: [UInt8], at path: String) async throws -> Bool {
         let (parent, name) = try await place(path)
-        let staged = try await stage(bytes, beside: name, in: parent, mode: 0o600)
-        let file = try await client.lookUp(staged, in: parent)
+        let (staged, file) = try await stage(bytes, beside: name, in: parent, mode: 0o600)
         let result: Result<Void, any Error>
         do {
             result = .success(try await client.link(file.handle, to: name, in: parent))
@@ -162,7 +161,7 @@ package struct NFSStoreFiles: StoreFiles {
     /// A new file with the bytes, under a name of its own.
     private func stage(
         _ bytes: [UInt8], beside name: [UInt8], in parent: NFSHandle, mode: UInt16
-    ) async throws -> [UInt8] {
+    ) async throws -> (name: [UInt8], file: NFSObject) {
         let staged = name + Array(".\(RandomName.make())".utf8)
         let file = try await client.create(staged, in: parent, .guarded(NFSNewAttributes(mode: mode)))
         do {
@@ -173,7 +172,7 @@ package struct NFSStoreFiles: StoreFiles {
                 offset += UInt64(written.count)
                 rest = rest.dropFirst(written.count)
             }
-            return staged
+            return (staged, file)
         } catch {
             await discard(staged, in: parent)
             throw error
@@ -213,12 +212,26 @@ package struct NFSStoreFiles: StoreFiles {
         guard try await find(path) == nil else {
             throw LXCError(.alreadyExists, "there is a \(path.escapedForDisplay) in \(self) already")
         }
-        try await client.rename(name, in: from, to: newName, in: to)
+        let object = try await client.lookUp(name, in: from)
+        try await client.rename(name, in: from, to: newName, in: to, of: object)
+    }
+
+    package func identity(of path: String) async throws -> String? {
+        guard let found = try await find(path) else { return nil }
+        return "\(found.attributes.fileSystem) \(found.attributes.fileID)"
     }
 
     package func tree(_ path: String) throws -> any StoredTree { NFSTree(try TreePath(path), in: client) }
 
     // MARK: Locks
+
+    package func hold<Value>(
+        _ lock: String, _ mode: FileLock.Mode, _ body: (StoreLock) async throws -> Value
+    ) async throws -> Value {
+        try Self.requireLocks(client.url)
+        let (parent, name) = try await place(lock)
+        return try await NFSLock(client, parent, String(decoding: name, as: UTF8.self), holder).hold(mode, body)
+    }
 
     package func tryHold<Value>(
         _ lock: String, _ mode: FileLock.Mode, _ body: (StoreLock) async throws -> Value

@@ -47,17 +47,17 @@ extension RPCContext {
                 var arguments = MKNOD3args(where: $0, what: mknoddata3(node, attributes))
                 return clibnfs_nfs3_mknod(raw, callback, &arguments, context)
             }
-        case .remove(let name, let directory):
+        case .remove(let name, let directory, _):
             withPlace(name, directory) {
                 var arguments = REMOVE3args(object: $0)
                 return clibnfs_nfs3_remove(raw, callback, &arguments, context)
             }
-        case .removeDirectory(let name, let directory):
+        case .removeDirectory(let name, let directory, _):
             withPlace(name, directory) {
                 var arguments = RMDIR3args(object: $0)
                 return clibnfs_nfs3_rmdir(raw, callback, &arguments, context)
             }
-        case .rename(let name, let directory, let newName, let newDirectory):
+        case .rename(let name, let directory, let newName, let newDirectory, _):
             withPlace(name, directory) { old in
                 withPlace(newName, newDirectory) {
                     var arguments = RENAME3args(from: old, to: $0)

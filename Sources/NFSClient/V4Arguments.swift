@@ -121,11 +121,11 @@ extension V4Compound {
                 case .fifo: break
                 }
             }
-        case .remove(let name, let directory), .removeDirectory(let name, let directory):
+        case .remove(let name, let directory, _), .removeDirectory(let name, let directory, _):
             use(directory)
             let name = text(name)
             add(OP_REMOVE) { $0.nfs_argop4_u.opremove.target = name }
-        case .rename(let name, let directory, let newName, let newDirectory):
+        case .rename(let name, let directory, let newName, let newDirectory, _):
             use(directory)
             add(OP_SAVEFH)
             use(newDirectory)

@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 public import LXCCore
+import Synchronization
 
 /// Mounts the export of a pool on this host, where containers have their roots in it.
 ///
@@ -116,30 +117,68 @@ package struct MountedFileSystem {
 
 /// Calls on a mount whose server may be gone: the kernel then waits without end, and cannot be interrupted.
 enum TimeLimited {
-    /// Runs `body` on a thread of its own, which is left behind when it does not return in time.
+    /// The places threads that were left behind wait for.
+    private static let stuck = Mutex<Set<String>>([])
+
+    /// Whether the call on a place has returned, and whether its caller still waits.
+    private final class Call: Sendable {
+        private let place: String
+        private let state = Mutex((hasReturned: false, isAbandoned: false))
+
+        init(_ place: String) { self.place = place }
+
+        func hasReturned() {
+            state.withLock { state in
+                state.hasReturned = true
+                if state.isAbandoned { TimeLimited.stuck.withLock { _ = $0.remove(place) } }
+            }
+        }
+
+        func abandon() {
+            state.withLock { state in
+                state.isAbandoned = true
+                if !state.hasReturned { TimeLimited.stuck.withLock { _ = $0.insert(place) } }
+            }
+        }
+    }
+
+    /// Runs `body` on a thread of its own, which is left behind when it does not return in time. As long as one waits for a
+    /// place, the place is not asked again.
     ///
     /// - Throws: `LXCError` `unavailable` when the time is over, and what `body` throws.
     static func run<Value: Sendable>(
-        _ limit: Duration, _ what: String, _ body: @escaping @Sendable () throws -> Value
+        _ limit: Duration, _ place: String, _ body: @escaping @Sendable () throws -> Value
     ) async throws -> Value {
+        let remedy = "is the NFS server there? mount it again"
+        guard !stuck.withLock({ $0.contains(place) }) else {
+            throw LXCError(.unavailable, "\(place) has not answered for longer than \(limit); \(remedy)")
+        }
         let results = AsyncThrowingStream<Value, any Error>.makeStream()
+        let call = Call(place)
         Thread.detachNewThread {
-            do {
-                results.continuation.yield(try body())
-                results.continuation.finish()
-            } catch {
-                results.continuation.finish(throwing: error)
-            }
+            let result = Result { try body() }
+            call.hasReturned()
+            if case .success(let value) = result { results.continuation.yield(value) }
+            results.continuation.finish(throwing: result.failure)
         }
         let timer = Task {
             try await Task.sleep(for: limit)
             results.continuation.finish(
-                throwing: LXCError(
-                    .unavailable, "\(what) does not answer within \(limit); is the NFS server there? mount it again"))
+                throwing: LXCError(.unavailable, "\(place) does not answer within \(limit); \(remedy)"))
         }
-        defer { timer.cancel() }
+        defer {
+            timer.cancel()
+            call.abandon()
+        }
         for try await value in results.stream { return value }
         try Task.checkCancellation()
-        throw LXCError(.unavailable, "\(what) did not answer")
+        throw LXCError(.unavailable, "\(place) did not answer")
+    }
+}
+
+extension Result {
+    fileprivate var failure: Failure? {
+        guard case .failure(let failure) = self else { return nil }
+        return failure
     }
 }

@@ -172,20 +172,29 @@ public struct NFSStore: DiskStore {
         }
     }
 
+    /// Reads the lease.
+    public func lease(on volume: VolumeID) async throws -> VolumeLease? { try await pool.lease(on: volume) }
+
+    /// Reads all leases. One that cannot be read is left out, and logged.
+    public func leases() async throws -> [VolumeLease] { try await pool.leases() }
+
     /// Writes the lease, which appears whole and for one holder only. Its end is by the server's clock.
     public func acquireLease(
-        on volume: VolumeID, for holder: String, lasting duration: Duration?
-    ) async throws -> VolumeLease { try await pool.acquireLease(on: volume, for: holder, lasting: duration) }
+        on volume: VolumeID, for holder: String, use: String?, lasting duration: Duration?
+    ) async throws -> VolumeLease {
+        try await pool.acquireLease(on: volume, for: holder, use: use, lasting: duration)
+    }
 
     /// Writes the lease anew if it is the holder's.
     public func renewLease(
         on volume: VolumeID, for holder: String, lasting duration: Duration?
     ) async throws -> VolumeLease { try await pool.renewLease(on: volume, for: holder, lasting: duration) }
 
-    /// Removes the lease file if it is the holder's.
-    public func releaseLease(on volume: VolumeID, by holder: String) async throws {
-        try await pool.releaseLease(on: volume, by: holder)
-    }
+    /// Removes the lease file if it is the same lease still.
+    public func releaseLease(_ lease: VolumeLease) async throws { try await pool.releaseLease(lease) }
+
+    /// Removes the lease file, whosever it is.
+    public func breakLease(on volume: VolumeID) async throws -> Bool { try await pool.breakLease(on: volume) }
 
     /// Removes what is in staging and trash and no longer locked, and records without a directory. What cannot be
     /// removed keeps nothing else from being so.

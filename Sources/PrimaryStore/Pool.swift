@@ -132,18 +132,48 @@ struct Pool: Sendable {
         _ staged: String, as id: Identifier<some Any>, _ record: ObjectRecord, _ manifest: TreeManifest? = nil,
         under locks: [StoreLock]
     ) async throws {
+        guard let own = try await files.identity(of: staged) else {
+            throw LXCError(.io, "\(files)/\(staged) vanished before it got its name; try again")
+        }
         // Another's record is not overwritten, nor is anything published beside it.
         for lock in locks { try await lock.confirm() }
         if let manifest { try await files.write(Array(manifest.text), to: StoreLayout.manifest(id)) }
-        try await files.write(ControlFile.encode(record), to: StoreLayout.record(id))
+        let text = try ControlFile.encode(record)
+        try await files.write(text, to: StoreLayout.record(id))
         for lock in locks { try await lock.confirm() }
         do {
             try await files.publish(staged, as: StoreLayout.object(id))
         } catch {
-            // What has the name instead is not what the record says.
-            await discardRecord(id)
+            await takeBack(staged, own, id, text)
             throw error
         }
+    }
+
+    /// Takes back a publication that failed. The failure does not tell whether the object has its name: what has the name
+    /// does. Where that cannot be seen everything stays, and is garbage or published. In a task of its own, because it must
+    /// complete in a cancelled one too.
+    private func takeBack(
+        _ staged: String, _ own: String, _ id: Identifier<some Any>, _ record: [UInt8]
+    ) async {
+        await Task { [files, threads, logger] in
+            do {
+                let (object, trashed) = (StoreLayout.object(id), StoreLayout.trashed(id))
+                // Where it had its name, and could not be made durable there, it is removed as any other object is: its
+                // record after it. Where it has not, a rename that is still on its way to the server must find nothing.
+                if try await files.identity(of: object) != own {
+                    if try await files.identity(of: staged) == own { try? await files.publish(staged, as: trashed) }
+                }
+                if try await files.identity(of: object) == own { try? await files.publish(object, as: trashed) }
+                guard try await files.identity(of: object) != own else { return }
+                // Another's record of that name stays.
+                if try await files.read(StoreLayout.record(id)) == record { await discardRecord(id) }
+                try await files.tree(trashed).remove(pool: threads)
+            } catch {
+                logger.warning(
+                    "cannot take back an object that was not published",
+                    metadata: ["pool": "\(self.id)", "object": "\(id)", "error": "\(error)"])
+            }
+        }.value
     }
 
     /// Takes an object away at once, then removes it piece by piece where nobody sees it.

@@ -83,17 +83,30 @@ public protocol PrimaryStore: Sendable {
     /// - Throws: as ``hostPath(of:)``.
     func root(of volume: VolumeID) async throws -> ConfinedRoot
 
-    /// Takes a volume for a host. A host that has it already gets its lease again, and renews it so.
+    /// The lease on a volume, also one that ended; nil where there is none.
+    ///
+    /// - Throws: `LXCError` `corrupt`, `unavailable`, `io`.
+    func lease(on volume: VolumeID) async throws -> VolumeLease?
+
+    /// All leases there are, ordered by volume.
+    ///
+    /// - Throws: `LXCError` `unavailable`, `io`.
+    func leases() async throws -> [VolumeLease]
+
+    /// Takes a volume for a host. A host that has it already for the same use takes its own lease over: the new lease has
+    /// another token, and the earlier one cannot be given back any more.
     ///
     /// - Parameters:
     ///   - volume: the volume.
     ///   - holder: names the host.
-    ///   - duration: how long the lease holds unless its holder takes it again before; nil until it is given back.
-    /// - Returns: the lease. One that ended is anybody's; whose lease ended and became another's gets `inUse`.
-    /// - Throws: `LXCError` `notFound` without that volume, `inUse` naming the holder when it is another,
-    ///   `invalidArgument` for a holder without a name or a duration that is not positive.
+    ///   - use: what the host uses it for; nil is not compared.
+    ///   - duration: how long the lease holds unless its holder renews it before; nil until it is given back.
+    /// - Returns: the lease, which is what gives the volume back. One that ended is anybody's; whose lease ended and became
+    ///   another's gets `inUse`.
+    /// - Throws: `LXCError` `notFound` without that volume, `inUse` naming the holder when it is another, or the use when
+    ///   that is another; `invalidArgument` for a holder without a name or a duration that is not positive.
     func acquireLease(
-        on volume: VolumeID, for holder: String, lasting duration: Duration?
+        on volume: VolumeID, for holder: String, use: String?, lasting duration: Duration?
     ) async throws -> VolumeLease
 
     /// Lets a lease its holder has last longer, or for ever.
@@ -109,8 +122,15 @@ public protocol PrimaryStore: Sendable {
         on volume: VolumeID, for holder: String, lasting duration: Duration?
     ) async throws -> VolumeLease
 
-    /// Gives a volume back. A lease that is not there, or is another holder's, stays as it is.
-    func releaseLease(on volume: VolumeID, by holder: String) async throws
+    /// Gives a volume back, renewed or not since it was taken. A lease that is not there any more, or was taken since by
+    /// somebody else or by the same holder, stays as it is.
+    func releaseLease(_ lease: VolumeLease) async throws
+
+    /// Takes a volume from whoever has it, for an operator who is certain that nobody uses it; also where what the store
+    /// holds of the lease cannot be read. It is logged.
+    ///
+    /// - Returns: whether there was a lease.
+    func breakLease(on volume: VolumeID) async throws -> Bool
 
     /// Removes what crashed operations left behind, never what one in progress still builds.
     ///
@@ -139,8 +159,10 @@ extension PrimaryStore {
         try await createVolume(id, from: template, idMap: idMap, progress: nil)
     }
 
-    /// Takes a volume for a host until it gives it back.
-    public func acquireLease(on volume: VolumeID, for holder: String) async throws -> VolumeLease {
-        try await acquireLease(on: volume, for: holder, lasting: nil)
+    /// Takes a volume for a host.
+    public func acquireLease(
+        on volume: VolumeID, for holder: String, lasting duration: Duration? = nil
+    ) async throws -> VolumeLease {
+        try await acquireLease(on: volume, for: holder, use: nil, lasting: duration)
     }
 }

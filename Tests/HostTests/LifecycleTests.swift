@@ -204,8 +204,8 @@ struct LifecycleTests {
             let second = try #require(try await other.document().idMap?.users.first)
             #expect(first.host + first.count <= second.host || second.host + second.count <= first.host)
             #expect(try await container.stop(within: .seconds(60)) == .graceful)
-            _ = try await stranger.primary.acquireLease(on: specification.volume, for: "host-2")
-            try await stranger.primary.releaseLease(on: specification.volume, by: "host-2")
+            let lease = try await stranger.primary.acquireLease(on: specification.volume, for: "host-2")
+            try await stranger.primary.releaseLease(lease)
             for container in [container, other] { try await container.destroy() }
             #expect(try await host.leftovers() == [])
         }

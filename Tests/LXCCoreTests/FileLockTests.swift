@@ -104,4 +104,34 @@ struct FileLockTests {
         await #expect(throws: LXCError.self) { try await FileLock.hold(path, pool: .shared) {} }
         #expect(!directory.exists("victim"))
     }
+
+    /// Those who share a lock, one coming before the other goes, keep nobody out for ever.
+    @Test func anExclusiveWaiterIsNotStarved() async throws {
+        let path = path
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for offset in 0..<3 {
+                group.addTask {
+                    try? await Task.sleep(for: .milliseconds(50 * offset))
+                    while !Task.isCancelled {
+                        try? await FileLock.hold(path, .shared, pool: .shared) {
+                            try await Task.sleep(for: .milliseconds(150))
+                        }
+                    }
+                }
+            }
+            while !directory.exists("lock") { try await Task.sleep(for: .milliseconds(1)) }
+            try await FileLock.hold(path, pool: .shared) {}
+            group.cancelAll()
+        }
+        #expect(directory.list().isEmpty)
+    }
+
+    @Test func aHolderSaysWhoItIs() async throws {
+        let path = path
+        let note = try await FileLock.tryHold(path, note: "a start by process 7", pool: .shared) {
+            FileLock.note(of: path)
+        }
+        #expect(note == "a start by process 7")
+        #expect(FileLock.note(of: path) == nil)
+    }
 }

@@ -221,8 +221,8 @@ import Testing
         let volumes = try await primary.contents().volumes
         #expect(volumes.map(\.id) == [specification.volume], "the volume stays")
         // The lease is given back: another host can take the volume.
-        _ = try await primary.acquireLease(on: specification.volume, for: "host-2")
-        try await primary.releaseLease(on: specification.volume, by: "host-2")
+        let lease = try await primary.acquireLease(on: specification.volume, for: "host-2")
+        try await primary.releaseLease(lease)
         try await host.startContainer(specification)
         #expect(try await primary.contents().volumes.map(\.id) == [specification.volume], "and is used again")
         try await container.destroy()

@@ -14,6 +14,7 @@ struct InterruptedDriver: HypervisorDriver {
 
     var name: String { base.name }
     var capabilities: HypervisorCapabilities { base.capabilities }
+    var sharesGuests: Bool { base.sharesGuests }
 
     private func at(_ now: Moment) async throws {
         if now == moment { try await interruption(base) }

@@ -147,11 +147,11 @@ struct InterruptedOperationTests {
     @Test func aDestructionThatFailsCanBeFinished() async throws {
         let specification = try await specification()
         let container = try await host().createContainer(specification)
-        _ = try await primary.acquireLease(on: specification.volume, for: "host-2")
+        let lease = try await primary.acquireLease(on: specification.volume, for: "host-2")
         #expect(await codeThrown { try await container.destroy() } == .inUse)
         #expect(try await container.status().state == .shutOff)
         #expect(try await primary.contents().volumes.map(\.id) == [specification.volume])
-        try await primary.releaseLease(on: specification.volume, by: "host-2")
+        try await primary.releaseLease(lease)
         try await container.destroy()
         #expect(try await driver.guests().isEmpty)
         #expect(try await primary.contents().volumes.isEmpty)

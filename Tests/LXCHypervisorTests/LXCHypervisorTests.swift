@@ -113,10 +113,10 @@ struct FacadeTests {
         let (host, template) = try await installed()
         let specification = try specification("web1", template)
         let container = try await host.createContainer(specification)
-        _ = try await primary.acquireLease(on: specification.volume, for: "host-2")
+        let lease = try await primary.acquireLease(on: specification.volume, for: "host-2")
         let error = await #expect(throws: LXCError.self) { try await container.start() }
         #expect(error?.code == .inUse)
-        try await primary.releaseLease(on: specification.volume, by: "host-2")
+        try await primary.releaseLease(lease)
         try await container.start()
         let again = await #expect(throws: LXCError.self) { try await container.start() }
         #expect(again?.code == .invalidState)
@@ -214,7 +214,7 @@ struct FacadeTests {
         let specification = try specification("web1", template)
         let container = try await host.createContainer(specification)
         try await container.start()
-        try await primary.releaseLease(on: specification.volume, by: "host-1")
+        #expect(try await primary.breakLease(on: specification.volume))
         _ = try await primary.acquireLease(on: specification.volume, for: "host-2")
         let service = Task { try await host.run() }
         let reported = await losses.first { _ in true }

@@ -1,4 +1,6 @@
 import FileTree
+import Foundation
+import Glibc
 import LXCCore
 import NFSClient
 import TestSupport
@@ -90,5 +92,42 @@ import Testing
         #expect(status == .readOnly)
         let code = await codeThrown { try await NFSTree(export.url("/t")).remove() }
         #expect(code == nil)
+    }
+
+    /// A port nobody listens on, and one that takes connections and says nothing.
+    @Test(arguments: [3, 4]) func aServerThatIsNotThereIsGivenUp(_ version: Int) async throws {
+        for port in [1, try SilentListener.shared.get().port] {
+            let url = try NFSURL(parsing: "nfs://127.0.0.1/x?nfsport=\(port)&mountport=\(port)&version=\(version)")
+            let start = ContinuousClock.now
+            #expect(await codeThrown { try await NFSClient.connect(to: url) } == .unavailable)
+            #expect(ContinuousClock.now - start < .seconds(25))
+            let task = Task { try await NFSClient.connect(to: url) }
+            try await Task.sleep(for: .milliseconds(200))
+            let cancelled = ContinuousClock.now
+            task.cancel()
+            await #expect(throws: CancellationError.self) { try await task.value }
+            #expect(ContinuousClock.now - cancelled < .seconds(5))
+        }
+    }
+}
+
+/// Takes connections, and never says anything.
+private final class SilentListener: Sendable {
+    static let shared = Result { try SilentListener() }
+    let port: UInt16
+
+    private init() throws {
+        let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        inet_pton(AF_INET, "127.0.0.1", &address.sin_addr)
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let isBound = withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(listener, $0, length) == 0 && listen(listener, 64) == 0 && getsockname(listener, $0, &length) == 0
+            }
+        }
+        guard isBound else { throw CocoaError(.fileReadUnknown) }
+        port = UInt16(bigEndian: address.sin_port)
     }
 }

@@ -62,6 +62,88 @@ import Testing
         #expect(await codeThrown { try await link.value } == .alreadyExists)
     }
 
+    /// The answer to a call that takes a name away is lost, and the name is somebody else's before the call could be made
+    /// again: that one keeps it.
+    @Test func aRepeatedRemovalTakesNothingOfOthers() async throws {
+        try export.scratch.shell("cd export; echo ours > removed; mkdir gone; echo ours > renamed")
+        let client = try await connect()
+        let root = client.root
+        let (removed, renamed) = (
+            try await client.lookUp("removed".utf8, in: root), try await client.lookUp("renamed".utf8, in: root)
+        )
+        try await loseAnswer(then: "echo theirs > export/removed") {
+            try await client.remove("removed".utf8, in: root, of: removed.handle)
+        }
+        try await loseAnswer(then: "echo theirs > export/renamed") {
+            try await client.rename("renamed".utf8, in: root, to: "new".utf8, in: root, of: renamed)
+        }
+        #expect(try export.scratch.shell("cd export; cat removed renamed new") == "theirs\ntheirs\nours")
+    }
+
+    /// Makes a call whose answer is lost once, and runs a command on the server when that was carried out.
+    private func loseAnswer(then command: String, to call: @escaping @Sendable () async throws -> Void) async throws {
+        let lost = proxied.nfs.lostBytes
+        proxied.nfs.change { $0.losesReplies = true }
+        let task = Task { try await call() }
+        try await proxied.waitForLoss(since: lost)
+        try export.scratch.shell(command)
+        proxied.nfs.change { $0.losesReplies = false }
+        proxied.nfs.cutConnections()
+        try await task.value
+    }
+
+    // MARK: Locks
+
+    /// The lock of a holder that was killed is one's of all that find it, however long each of their calls takes.
+    @Test func aDeadHoldersLockIsTakenOverByOne() async throws {
+        let boot = try String(contentsOfFile: "/proc/sys/kernel/random/boot_id", encoding: .utf8)
+            .trimmingCharacters(in: .whitespacesAndNewlines)
+        var clients: [NFSClient] = []
+        for _ in 0..<8 { clients.append(try await connect()) }
+        proxied.nfs.change { $0.delay = .milliseconds(7) }
+        for round in 0..<6 {
+            // A pid beyond those the kernel gives out.
+            try export.scratch.shell("echo '\(boot) 99999999 1' > export/lock.x")
+            let crowd = Crowd()
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for (index, client) in clients.enumerated() {
+                    let files = NFSStoreFiles(client, pool: .shared)
+                    group.addTask {
+                        // Not all in step: each finds the others at another of their calls.
+                        try await Task.sleep(for: .milliseconds(index * (3 + 2 * round)))
+                        _ = try await files.tryHold("lock", .exclusive) { lock in
+                            crowd.enter()
+                            try await Task.sleep(for: .milliseconds(400))
+                            crowd.leave()
+                            try await lock.confirm()
+                        }
+                    }
+                }
+                try await group.waitForAll()
+            }
+            #expect(crowd.most == 1, "round \(round)")
+            try export.scratch.shell("rm -f export/lock.x")
+        }
+    }
+
+    @Test func anExclusiveWaiterIsNotStarved() async throws {
+        let files = NFSStoreFiles(try await connect(), pool: .shared)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for offset in 0..<3 {
+                group.addTask {
+                    try? await Task.sleep(for: .milliseconds(80 * offset))
+                    while !Task.isCancelled {
+                        try? await files.hold("lock", .shared) { _ in try await Task.sleep(for: .milliseconds(250)) }
+                    }
+                }
+            }
+            while try export.list().isEmpty { try await Task.sleep(for: .milliseconds(5)) }
+            try await files.hold("lock") { _ in }
+            group.cancelAll()
+        }
+        #expect(try export.list() == "")
+    }
+
     @Test func aLostReplyIsNoticedByTime() async throws {
         let client = try await connect()
         proxied.nfs.change { $0.losesReplies = true }

@@ -19,7 +19,11 @@ final class LyingServer: Sendable {
     private let listener: CInt
     private let listing: Listing
 
-    init(listing: @escaping Listing) throws {
+    /// `refusing` gives the status to answer a listing with, where it is to be refused.
+    init(
+        refusing: @escaping @Sendable (_ handle: [UInt8], _ cookie: UInt64) -> UInt32? = { _, _ in nil },
+        listing: @escaping Listing
+    ) throws {
         self.listing = listing
         let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         self.listener = listener
@@ -34,10 +38,10 @@ final class LyingServer: Sendable {
         }
         guard isBound else { throw CocoaError(.fileReadUnknown) }
         port = UInt16(bigEndian: address.sin_port)
-        Thread.detachNewThread { [listing] in
+        Thread.detachNewThread {
             while case let client = accept(listener, nil, nil), client >= 0 {
                 Thread.detachNewThread {
-                    Self.serve(client, listing)
+                    Self.serve(client, refusing, listing)
                     close(client)
                 }
             }
@@ -49,7 +53,9 @@ final class LyingServer: Sendable {
 
     var url: String { "nfs://127.0.0.1/export?nfsport=\(port)&mountport=\(port)" }
 
-    private static func serve(_ client: CInt, _ listing: Listing) {
+    private static func serve(
+        _ client: CInt, _ refusing: @Sendable ([UInt8], UInt64) -> UInt32?, _ listing: Listing
+    ) {
         while let mark = receive(4, client), var call = receive(Int(number(mark) & 0x7FFF_FFFF), client)?[...] {
             let header = (0..<6).map { _ in take(&call) }
             for _ in 0..<2 {
@@ -57,7 +63,7 @@ final class LyingServer: Sendable {
                 _ = take(&call)
                 _ = takeOpaque(&call)
             }
-            let result = result(program: header[3], procedure: header[5], &call, listing)
+            let result = result(program: header[3], procedure: header[5], &call, refusing, listing)
             let reply = words(header[0], 1, 0, 0, 0, 0) + result
             let bytes = words(UInt32(reply.count) | 0x8000_0000) + reply
             guard send(client, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count else { return }
@@ -65,7 +71,8 @@ final class LyingServer: Sendable {
     }
 
     private static func result(
-        program: UInt32, procedure: UInt32, _ call: inout ArraySlice<UInt8>, _ listing: Listing
+        program: UInt32, procedure: UInt32, _ call: inout ArraySlice<UInt8>,
+        _ refusing: ([UInt8], UInt64) -> UInt32?, _ listing: Listing
     ) -> [UInt8] {
         switch (program, procedure) {
         case (100_005, 1): return words(0) + opaque([0]) + words(1, 1)
@@ -74,6 +81,7 @@ final class LyingServer: Sendable {
             let handle = takeOpaque(&call)
             let (high, low) = (take(&call), take(&call))
             let cookie = UInt64(high) << 32 | UInt64(low)
+            if let status = refusing(handle, cookie) { return words(status, 0) }
             let (names, isEnd) = listing(handle, cookie)
             var bytes = words(0, 0, 0, 0)
             for (index, name) in names.enumerated() {

@@ -1,6 +1,7 @@
 import FileTree
 import LXCCore
 import NFSClient
+import Synchronization
 import TestSupport
 import Testing
 
@@ -65,6 +66,24 @@ import Testing
         var limits = TreeLimits()
         limits.entries = 10_000
         #expect(await examine(server, limits) == .limitExceeded)
+    }
+
+    /// A directory that changes while it is listed: the server has forgotten the position, once.
+    @Test func aForgottenPositionIsListedAnew() async throws {
+        let wasRefused = Mutex(false)
+        let server = try LyingServer { handle, cookie in
+            guard handle == [0], cookie != 0 else { return nil }
+            return wasRefused.withLock { wasRefused in
+                defer { wasRefused = true }
+                return wasRefused ? nil : 10_003
+            }
+        } listing: { handle, cookie in
+            guard handle == [0] else { return ([], true) }
+            return cookie == 0 ? ([.init(bytes: Array("a".utf8))], false) : ([.init(bytes: Array("b".utf8))], true)
+        }
+        let summary = try await TreeCopy.examine(NFSTree(NFSURL(parsing: server.url)))
+        #expect(summary.counts.files == 2)
+        #expect(wasRefused.withLock { $0 })
     }
 
     @Test func aListingThatDoesNotMoveIsRefused() async throws {

@@ -69,18 +69,19 @@ private struct EagerStore: PrimaryStore {
     }
     func deleteVolume(_ id: VolumeID) async throws { try await store.deleteVolume(id) }
     func hostPath(of volume: VolumeID) async throws -> String { try await store.hostPath(of: volume) }
+    func lease(on volume: VolumeID) async throws -> VolumeLease? { try await store.lease(on: volume) }
+    func leases() async throws -> [VolumeLease] { try await store.leases() }
     func acquireLease(
-        on volume: VolumeID, for holder: String, lasting duration: Duration?
+        on volume: VolumeID, for holder: String, use: String?, lasting duration: Duration?
     ) async throws -> VolumeLease {
-        try await store.acquireLease(on: volume, for: holder, lasting: duration)
+        try await store.acquireLease(on: volume, for: holder, use: use, lasting: duration)
     }
     func renewLease(
         on volume: VolumeID, for holder: String, lasting duration: Duration?
     ) async throws -> VolumeLease {
         try await store.renewLease(on: volume, for: holder, lasting: duration)
     }
-    func releaseLease(on volume: VolumeID, by holder: String) async throws {
-        try await store.releaseLease(on: volume, by: holder)
-    }
+    func releaseLease(_ lease: VolumeLease) async throws { try await store.releaseLease(lease) }
+    func breakLease(on volume: VolumeID) async throws -> Bool { try await store.breakLease(on: volume) }
     func collectGarbage() async throws -> Int { try await store.collectGarbage() }
 }

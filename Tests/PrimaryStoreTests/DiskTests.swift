@@ -94,12 +94,12 @@ import Testing
         #expect(try await fixture.store.contents() == contents)
 
         #expect(await codeThrown { try await fixture.store.deleteTemplate(template) } == .inUse)
-        _ = try await fixture.store.acquireLease(on: disk, for: "host-a", lasting: nil)
+        let lease = try await fixture.store.acquireLease(on: disk, for: "host-a", lasting: nil)
         #expect(await codeThrown { try await fixture.store.deleteVolume(disk) } == .inUse)
         #expect(
             await codeThrown { try await fixture.store.acquireLease(on: disk, for: "host-b", lasting: nil) } == .inUse)
         #expect(try await fixture.store.collectGarbage() == 0)
-        try await fixture.store.releaseLease(on: disk, by: "host-a")
+        try await fixture.store.releaseLease(lease)
         try await fixture.store.deleteVolume(disk)
         try await fixture.store.deleteTemplate(template)
         expectNothing(in: fixture)

@@ -139,8 +139,8 @@ struct LayoutTests {
         let error = await #expect(throws: LXCError.self) { try await fixture.store.hostPath(of: volume) }
         #expect(error?.code == .unsafe)
         // It can still be given back and thrown away.
-        _ = try await fixture.store.acquireLease(on: volume, for: "host-a")
-        try await fixture.store.releaseLease(on: volume, by: "host-a")
+        let lease = try await fixture.store.acquireLease(on: volume, for: "host-a")
+        try await fixture.store.releaseLease(lease)
         try await fixture.store.deleteVolume(volume)
     }
 
@@ -194,9 +194,9 @@ struct LayoutTests {
         let fixture = try await Fixture()
         let id = VolumeID.random()
         try fixture.directory.write("x", to: "\(id)/etc/hostname")
-        _ = try await fixture.store.acquireLease(on: id, for: "host-a")
+        let lease = try await fixture.store.acquireLease(on: id, for: "host-a")
         await #expect(throws: LXCError.self) { try await fixture.store.deleteVolume(id) }
-        try await fixture.store.releaseLease(on: id, by: "host-a")
+        try await fixture.store.releaseLease(lease)
         try await fixture.store.deleteVolume(id)
         #expect(fixture.directory.list() == [".lxc"])
         #expect(fixture.control.isEmpty)
@@ -266,6 +266,9 @@ struct LayoutTests {
         #expect(error?.code == .corrupt)
         #expect(error?.message.contains(".lxc/leases/\(volume).json") == true)
         await #expect(throws: LXCError.self) { try await fixture.store.deleteVolume(volume) }
+        #expect(try await fixture.store.leases().isEmpty, "one that cannot be read hides no other")
+        #expect(try await fixture.store.breakLease(on: volume))
+        try await fixture.store.deleteVolume(volume)
     }
 
     @Test func aRecordOfALaterVersionIsReadAsFarAsItGoes() async throws {

@@ -161,7 +161,7 @@ struct ContainerArgument: ParsableArguments {
                 templates: try StoreLocation(settings[.secondary] ?? Settings.defaultSecondary)
                     .secondaryStorage(logger: common.logger()),
                 vifs: try settings.vifs(),
-                hostName: HostFacts.current().hostName, policy: settings.policy(), logger: common.logger())
+                hostName: HostFacts.leaseHolder(), policy: settings.policy(), logger: common.logger())
             let value = try await body(hypervisor.container(name))
             await connection.close()
             return value

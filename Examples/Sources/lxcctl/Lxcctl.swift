@@ -11,7 +11,7 @@ struct Lxcctl: AsyncParsableCommand {
         abstract: "Runs LXC system containers from tar templates.",
         version: "0.1.0",
         subcommands: [
-            TreeCommand.self, TemplateCommand.self, PoolCommand.self, VolumeCommand.self, ContainerCommand.self,
+            TreeCommand.self, TemplateCommand.self, PoolCommand.self, VolumeCommand.self, LeaseCommand.self, ContainerCommand.self,
             NICCommand.self, VMCommand.self, XMLCommand.self, HostCommand.self,
         ])
 }

@@ -4,7 +4,7 @@ import LXCHypervisor
 struct PoolCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "pool", abstract: "Primary stores.",
-        subcommands: [PoolInfo.self, PoolList.self, PoolVerify.self, PoolCollect.self])
+        subcommands: [PoolInfo.self, PoolList.self, PoolVerify.self, PoolCollect.self, PoolLeftovers.self])
 }
 
 struct PoolInfo: AsyncParsableCommand {

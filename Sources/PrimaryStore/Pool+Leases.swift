@@ -1,0 +1,83 @@
+import FileTree
+import LXCCore
+import Logging
+
+/// Who uses which volume: one file each, read and written under the volume's lock, so that between reading and writing it
+/// becomes nobody else's.
+extension Pool {
+    /// The lease on a volume, also one that ended; nil where there is none.
+    func lease(on volume: VolumeID) async throws -> VolumeLease? {
+        try await ControlFile.read(VolumeLease.self, StoreLayout.lease(volume), in: files)
+    }
+
+    /// All leases there are, ordered by volume. One that cannot be read is left out, and logged.
+    func leases() async throws -> [VolumeLease] {
+        var leases: [VolumeLease] = []
+        for name in try await files.list(StoreLayout.leases) {
+            guard let id = try? VolumeID(parsing: String(name.prefix(36))), name == "\(id).json" else { continue }
+            do {
+                if let lease = try await lease(on: id) { leases.append(lease) }
+            } catch let error as LXCError where error.code == .corrupt {
+                logger.warning("cannot read a lease", metadata: ["pool": "\(self.id)", "error": "\(error)"])
+            }
+        }
+        return leases
+    }
+
+    /// Writes the lease.
+    func acquireLease(
+        on volume: VolumeID, for holder: String, use: String?, lasting duration: Duration?
+    ) async throws -> VolumeLease {
+        try await files.hold(StoreLayout.lock(volume)) { lock in
+            try await requireVolume(volume)
+            let present = try await lease(on: volume)
+            let lease = try await VolumeLease.succeeding(
+                present, on: volume, for: holder, use: use, now: files.now(), lasting: duration)
+            try await write(lease, under: lock)
+            return lease
+        }
+    }
+
+    /// Writes a lease anew that is there.
+    func renewLease(
+        on volume: VolumeID, for holder: String, lasting duration: Duration?
+    ) async throws -> VolumeLease {
+        try await files.hold(StoreLayout.lock(volume)) { lock in
+            guard let present = try await lease(on: volume) else { throw VolumeLease.missing(on: volume, for: holder) }
+            let lease = try await present.renewed(by: holder, now: files.now(), lasting: duration)
+            if lease != present { try await write(lease, under: lock) }
+            return lease
+        }
+    }
+
+    private func write(_ lease: VolumeLease, under lock: StoreLock) async throws {
+        try await lock.confirm()
+        try await files.write(ControlFile.encode(lease), to: StoreLayout.lease(lease.volume))
+    }
+
+    /// Removes the lease file if it still has the lease that was taken, renewed or not.
+    func releaseLease(_ lease: VolumeLease) async throws {
+        try await files.hold(StoreLayout.lock(lease.volume)) { lock in
+            guard let present = try await self.lease(on: lease.volume), present.isSame(as: lease) else { return }
+            try await lock.confirm()
+            try await files.remove(StoreLayout.lease(lease.volume))
+        }
+    }
+
+    /// Removes the lease file, whosever it is and whatever is in it.
+    func breakLease(on volume: VolumeID) async throws -> Bool {
+        try await files.hold(StoreLayout.lock(volume)) { lock in
+            let lease = try? await lease(on: volume)
+            try await lock.confirm()
+            guard try await files.remove(StoreLayout.lease(volume)) else { return false }
+            logger.warning(
+                "broke a lease",
+                metadata: [
+                    "pool": "\(id)", "volume": "\(volume)",
+                    "holder": "\(lease?.holder.escapedForDisplay ?? "unreadable")",
+                    "use": "\(lease?.use?.escapedForDisplay ?? "unknown")",
+                ])
+            return true
+        }
+    }
+}

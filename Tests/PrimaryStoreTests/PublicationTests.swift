@@ -1,0 +1,135 @@
+import FileTree
+import Foundation
+import LXCCore
+import Logging
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import PrimaryStore
+
+/// Publications that fail after their rename, or before it.
+@Suite(.timeLimit(.minutes(5)))
+struct PublicationTests {
+    enum Failure: CaseIterable {
+        case before, after
+        /// The rename is done, and what has the name cannot be seen any more.
+        case afterAndBlind
+    }
+
+    private let directory: TemporaryDirectory
+    private let files: FailingFiles
+    private let pool: Pool
+    private let template: TemplateID
+
+    init() async throws {
+        directory = try TemporaryDirectory()
+        let threads = BlockingPool(threads: 2)
+        files = FailingFiles(base: LocalStoreFiles(directory.path, pool: threads))
+        pool = try await Pool(files, id: nil, threads: threads, logger: Logger(label: "test"))
+        template = try await pool.installTemplate(
+            .random(), from: Fixture.tree, expecting: nil, limits: TreeLimits(), progress: nil
+        ).id
+    }
+
+    private func exists(_ id: VolumeID) -> (object: Bool, record: Bool) {
+        (directory.exists("\(id)"), directory.exists(".lxc/objects/\(id).json"))
+    }
+
+    /// Whatever the failure was, an object has its record, or neither is there.
+    @Test(arguments: Failure.allCases) func anObjectIsNeverWithoutItsRecord(_ failure: Failure) async throws {
+        let id = VolumeID.random()
+        files.fail(failure)
+        #expect(
+            await codeThrown { try await pool.createVolume(id, from: template, idMap: nil, progress: nil) } == .io)
+        files.fail(nil)
+        if failure == .afterAndBlind {
+            #expect(exists(id) == (true, true))
+            #expect(try await pool.contents().volumes.first?.template == template)
+            try await pool.deleteVolume(id)
+        }
+        #expect(exists(id) == (false, false))
+        #expect(try await pool.collectGarbage() == 0)
+        _ = try await pool.createVolume(id, from: template, idMap: nil, progress: nil)
+        #expect(exists(id) == (true, true))
+    }
+
+    /// What somebody else put in the place stays, and is not said to be what we built.
+    @Test func whatElseHasTheNameStays() async throws {
+        let id = VolumeID.random()
+        try directory.write("theirs", to: "theirs/file")
+        let path = directory.path
+        files.beforePublishing { #expect(rename("\(path)/theirs", "\(path)/\(id)") == 0) }
+        #expect(
+            await codeThrown { try await pool.createVolume(id, from: template, idMap: nil, progress: nil) }
+                == .alreadyExists)
+        #expect(directory.exists("\(id)/file"))
+        #expect(exists(id) == (true, false))
+        #expect(try await pool.collectGarbage() == 0)
+    }
+}
+
+/// Files of this host whose publications fail as a test says.
+private final class FailingFiles: StoreFiles {
+    let base: LocalStoreFiles
+    private let failure = Mutex<PublicationTests.Failure?>(nil)
+    private let isBlind = Mutex(false)
+    private let preparation = Mutex<(@Sendable () -> Void)?>(nil)
+
+    init(base: LocalStoreFiles) { self.base = base }
+
+    func fail(_ how: PublicationTests.Failure?) {
+        failure.withLock { $0 = how }
+        isBlind.withLock { $0 = false }
+    }
+
+    func beforePublishing(_ body: @escaping @Sendable () -> Void) { preparation.withLock { $0 = body } }
+
+    var description: String { base.description }
+
+    func publish(_ staged: String, as path: String) async throws {
+        preparation.withLock { preparation in
+            preparation?()
+            preparation = nil
+        }
+        let failure = failure.withLock { failure in
+            defer { failure = nil }
+            return failure
+        }
+        if failure != .before { try await base.publish(staged, as: path) }
+        guard let failure else { return }
+        if failure == .afterAndBlind { isBlind.withLock { $0 = true } }
+        throw LXCError.systemCall("fsync", errno: EIO, "sync \(path)")
+    }
+
+    func identity(of path: String) async throws -> String? {
+        guard isBlind.withLock({ !$0 }) else { throw LXCError(.unavailable, "the server is away") }
+        return try await base.identity(of: path)
+    }
+
+    func capacity() async throws -> (total: UInt64, available: UInt64) { try await base.capacity() }
+    func now() async throws -> Date { try await base.now() }
+    func kind(of path: String) async throws -> StoredKind? { try await base.kind(of: path) }
+    func list(_ path: String) async throws -> [String] { try await base.list(path) }
+    func makeDirectory(_ path: String) async throws { try await base.makeDirectory(path) }
+    func makePrivateDirectory(_ path: String) async throws { try await base.makePrivateDirectory(path) }
+    func read(_ path: String, limit: Int) async throws -> [UInt8]? { try await base.read(path, limit: limit) }
+    func write(_ bytes: [UInt8], to path: String, mode: UInt16) async throws {
+        try await base.write(bytes, to: path, mode: mode)
+    }
+    func create(_ bytes: [UInt8], at path: String) async throws -> Bool { try await base.create(bytes, at: path) }
+    func remove(_ path: String) async throws -> Bool { try await base.remove(path) }
+    func file(_ path: String) -> any StoredFile { base.file(path) }
+    func newFile(_ path: String, _ cancellation: Cancellation) throws -> any NewStoredFile {
+        try base.newFile(path, cancellation)
+    }
+    func sync(_ path: String) async throws { try await base.sync(path) }
+    func tree(_ path: String) throws -> any StoredTree { base.tree(path) }
+    func hold<Value>(
+        _ lock: String, _ mode: FileLock.Mode, _ body: (StoreLock) async throws -> Value
+    ) async throws -> Value { try await base.hold(lock, mode, body) }
+    func tryHold<Value>(
+        _ lock: String, _ mode: FileLock.Mode, _ body: (StoreLock) async throws -> Value
+    ) async throws -> Value? { try await base.tryHold(lock, mode, body) }
+    func removeLock(_ lock: String) async throws { try await base.removeLock(lock) }
+}
