@@ -7,12 +7,20 @@ package import LXCCore
 package struct LocalStoreFiles: StoreFiles {
     /// The directory's absolute path.
     package let root: String
-    private let pool: BlockingPool
+    let pool: BlockingPool
+    private let lockFile: String?
 
     /// Takes a directory; nothing is opened yet.
-    package init(_ root: String, pool: BlockingPool) {
+    ///
+    /// - Parameters:
+    ///   - root: the directory's absolute path.
+    ///   - pool: threads for file operations.
+    ///   - lockFile: a file that is always there and never replaced, in which all locks are; without it each lock has a file of
+    ///     its own.
+    package init(_ root: String, pool: BlockingPool, lockFile: String? = nil) {
         self.root = root
         self.pool = pool
+        self.lockFile = lockFile
     }
 
     package var description: String { root }
@@ -67,14 +75,22 @@ package struct LocalStoreFiles: StoreFiles {
         let path = absolute(path)
         try await pool.run { _ in
             try DurableFile.makeDirectory(path, mode: 0o700)
-            try Self.requirePrivate(path)
+            guard try Self.isPrivate(path) else {
+                throw LXCError.systemCall("lstat", errno: ENOENT, "look at \(path.escapedForDisplay)")
+            }
             try DurableFile.syncDirectory(of: path)
         }
     }
 
-    private static func requirePrivate(_ directory: String) throws {
+    package func missing(ofPrivateDirectories paths: [String]) async throws -> [String] {
+        try await pool.run { [self] _ in try paths.filter { try !Self.isPrivate(absolute($0)) } }
+    }
+
+    /// Whether there is such a directory; throws when others come to it.
+    private static func isPrivate(_ directory: String) throws -> Bool {
         var status = stat()
         guard lstat(directory, &status) == 0 else {
+            if errno == ENOENT { return false }
             throw LXCError.lastSystemCall("lstat", "look at \(directory.escapedForDisplay)")
         }
         let isOurs = status.st_uid == geteuid() || status.st_uid == 0
@@ -83,6 +99,15 @@ package struct LocalStoreFiles: StoreFiles {
                 .unsafe,
                 "\(directory.escapedForDisplay) must be a directory, no link, that belongs to this user alone; look "
                     + "who made it, then: chmod 700, chown")
+        }
+        return true
+    }
+
+    package func removeEmptyDirectory(_ path: String) async throws {
+        let path = absolute(path)
+        try await pool.run { _ in
+            guard rmdir(path) != 0, errno != ENOENT, errno != ENOTEMPTY, errno != EEXIST else { return }
+            throw LXCError.lastSystemCall("rmdir", "remove \(path.escapedForDisplay)")
         }
     }
 
@@ -150,8 +175,15 @@ package struct LocalStoreFiles: StoreFiles {
         _ lock: String, _ mode: FileLock.Mode, _ body: (StoreLock) async throws -> Value
     ) async throws -> Value? {
         // The kernel takes it from nobody who lives.
-        try await FileLock.tryHold(absolute(lock), mode, pool: pool) { try await body(StoreLock {}) }
+        if let lockFile {
+            return try await FileLock.tryHold(lock, in: absolute(lockFile), mode, pool: pool) {
+                try await body(StoreLock {})
+            }
+        }
+        return try await FileLock.tryHold(absolute(lock), mode, pool: pool) { try await body(StoreLock {}) }
     }
+
+    package var locksTakeSpace: Bool { lockFile == nil }
 
     package func removeLock(_ lock: String) async throws {
         // Taking a lock and letting it go is what removes its file.
