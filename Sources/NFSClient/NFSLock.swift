@@ -80,7 +80,13 @@ struct NFSLock {
             // Made exclusively: a reply that was lost can be asked for again.
             let made = try await client.create(name, in: directory, .exclusive(.random(in: .min ... .max)))
             let file = NFSLockFile(client, directory, name, made.handle)
-            return try await file.sign(holder) ? file : nil
+            do {
+                return try await file.sign(holder) ? file : nil
+            } catch {
+                // Made a moment ago, and nobody's: it would keep all out until it counts as left behind.
+                await Task { [client, directory] in try? await client.remove(name, in: directory) }.value
+                throw error
+            }
         } catch let error as LXCError where error.code == .alreadyExists {
             guard replacingStale, let stale = try await staleFile(name) else { return nil }
             guard try await stale.seize() else { return nil }
