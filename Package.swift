@@ -84,7 +84,7 @@ let package = Package(
         library("Libvirt", ["CLibvirt", "LXCCore", logging]),
 
         // Floor 4: the four driver families. They never import each other.
-        library("PrimaryStore", ["FileTree", "LXCCore", "NFSClient", "TarArchive", logging]),
+        library("PrimaryStore", ["CLinux", "FileTree", "LXCCore", "NFSClient", "TarArchive", logging]),
         library("TemplateStore", ["CCurl", "FileTree", "LXCCore", "NFSClient", "OpenSSL", "TarArchive", logging]),
         library("VifDriver", ["CLinux", "DomainXML", "LXCCore", "OpenSSL"]),
         library("HypervisorDriver", ["CLinux", "DomainXML", "FileTree", "Libvirt", "LXCCore", logging]),

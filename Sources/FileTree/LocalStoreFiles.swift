@@ -7,12 +7,20 @@ package import LXCCore
 package struct LocalStoreFiles: StoreFiles {
     /// The directory's absolute path.
     package let root: String
-    private let pool: BlockingPool
+    let pool: BlockingPool
+    private let lockFile: String?
 
     /// Takes a directory; nothing is opened yet.
-    package init(_ root: String, pool: BlockingPool) {
+    ///
+    /// - Parameters:
+    ///   - root: the directory's absolute path.
+    ///   - pool: threads for file operations.
+    ///   - lockFile: a file that is always there and never replaced, in which all locks are; without it each lock has a file of
+    ///     its own.
+    package init(_ root: String, pool: BlockingPool, lockFile: String? = nil) {
         self.root = root
         self.pool = pool
+        self.lockFile = lockFile
     }
 
     package var description: String { root }
@@ -80,6 +88,18 @@ package struct LocalStoreFiles: StoreFiles {
         try await pool.run { _ in
             try DurableFile.makePrivateDirectory(path)
             try DurableFile.syncDirectory(of: path)
+        }
+    }
+
+    package func missing(ofPrivateDirectories paths: [String]) async throws -> [String] {
+        try await pool.run { [self] _ in try paths.filter { try !DurableFile.isPrivateDirectory(absolute($0)) } }
+    }
+
+    package func removeEmptyDirectory(_ path: String) async throws {
+        let path = absolute(path)
+        try await pool.run { _ in
+            guard rmdir(path) != 0, errno != ENOENT, errno != ENOTEMPTY, errno != EEXIST else { return }
+            throw LXCError.lastSystemCall("rmdir", "remove \(path.escapedForDisplay)")
         }
     }
 
@@ -162,8 +182,15 @@ package struct LocalStoreFiles: StoreFiles {
         _ lock: String, _ mode: FileLock.Mode, _ body: (StoreLock) async throws -> Value
     ) async throws -> Value? {
         // The kernel takes it from nobody who lives.
-        try await FileLock.tryHold(absolute(lock), mode, pool: pool) { try await body(StoreLock {}) }
+        if let lockFile {
+            return try await FileLock.tryHold(lock, in: absolute(lockFile), mode, pool: pool) {
+                try await body(StoreLock {})
+            }
+        }
+        return try await FileLock.tryHold(absolute(lock), mode, pool: pool) { try await body(StoreLock {}) }
     }
+
+    package var locksTakeSpace: Bool { lockFile == nil }
 
     package func removeLock(_ lock: String) async throws {
         // Taking a lock and letting it go is what removes its file.

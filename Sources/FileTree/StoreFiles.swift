@@ -16,17 +16,42 @@ package protocol StoreFiles: Sendable, CustomStringConvertible {
     func kind(of path: String) async throws -> StoredKind?
     /// The names in a directory, sorted; none where there is no such directory.
     func list(_ path: String) async throws -> [String]
+    /// The names in a directory with what they stand for, sorted, read in one pass; none where there is no such directory.
+    func scan(_ path: String) async throws -> [StoredName]
     /// Makes a directory everybody may read, unless it is there.
     func makeDirectory(_ path: String) async throws
     /// Makes a directory nobody else can enter, unless it is there.
     ///
     /// - Throws: `LXCError` `unsafe` when somebody else can come to what is there.
     func makePrivateDirectory(_ path: String) async throws
+    /// Looks at directories nobody else can enter.
+    ///
+    /// - Returns: those that are not there.
+    /// - Throws: `LXCError` `unsafe` when somebody else can come to one that is.
+    func missing(ofPrivateDirectories paths: [String]) async throws -> [String]
+    /// Removes a directory if it is empty.
+    func removeEmptyDirectory(_ path: String) async throws
+
+    /// Who passes through the place to what is in it.
+    func passage() async throws -> StorePassage
+    /// Lets nobody but the owner, and those who are named, pass through the place. Where single users cannot be named,
+    /// `everyone` decides.
+    func setPassage(_ passage: StorePassage) async throws
+    /// Refuses a place in which files do not get and keep the owners they are given.
+    ///
+    /// - Parameter directory: a directory to try it in.
+    /// - Throws: `LXCError` `permissionDenied` saying what to change, `io`.
+    func requireOwnership(in directory: String) async throws
 
     /// The contents of a regular file, or nil where there is none.
     ///
     /// - Throws: `LXCError` `limitExceeded` beyond `limit` bytes, `corrupt` when it is no regular file, `io`.
     func read(_ path: String, limit: Int) async throws -> [UInt8]?
+    /// The contents of the regular files of a directory whose names `isWanted` accepts, read side by side. A file that
+    /// goes away meanwhile is left out; none where there is no such directory.
+    func readAll(
+        in path: String, limit: Int, where isWanted: @escaping @Sendable (String) -> Bool
+    ) async throws -> [String: Result<[UInt8], LXCError>]
     /// Makes or replaces a file as a whole.
     func write(_ bytes: [UInt8], to path: String, mode: UInt16) async throws
     /// Makes a file as a whole unless the name is taken, which of all that try one alone does.
@@ -78,6 +103,40 @@ package protocol StoreFiles: Sendable, CustomStringConvertible {
     ) async throws -> Value?
     /// Removes the file of a lock nobody holds.
     func removeLock(_ lock: String) async throws
+    /// Whether taking a lock makes a file, for which there must be room.
+    var locksTakeSpace: Bool { get }
+}
+
+/// A name in a directory, and what it stands for.
+package struct StoredName: Hashable, Sendable {
+    package var name: String
+    package var kind: StoredKind
+
+    /// Takes both.
+    package init(_ name: String, _ kind: StoredKind) {
+        self.name = name
+        self.kind = kind
+    }
+}
+
+/// Who passes through a place to what is in it, beside its owner and the superuser.
+package struct StorePassage: Hashable, Sendable {
+    /// The users who may, each by an entry of its own.
+    package var users: Set<UInt32>
+    /// Whether everybody may.
+    package var everyone: Bool
+    /// Whether single users can be named there.
+    package var namesUsers: Bool
+    /// Whether others can do more than that needs: list the place, write to it, pass as a group.
+    package var isLoose: Bool
+
+    /// Takes everything.
+    package init(users: Set<UInt32> = [], everyone: Bool = false, namesUsers: Bool, isLoose: Bool = false) {
+        self.users = users
+        self.everyone = everyone
+        self.namesUsers = namesUsers
+        self.isLoose = isLoose
+    }
 }
 
 /// What is at a path.
@@ -119,6 +178,24 @@ extension StoreFiles {
     }
 }
 
+extension StoreFiles {
+    /// Runs `body`, which removes something, holding a lock whose file is removed with it. Where there is no room for
+    /// that file nobody has the lock: removing must be possible then, and goes on without. Not for locks that are shared.
+    package func holdToRemove<Value>(
+        _ lock: String, _ body: (StoreLock) async throws -> Value
+    ) async throws -> Value {
+        var isHeld = false
+        do {
+            return try await hold(lock) {
+                isHeld = true
+                return try await body($0)
+            }
+        } catch let error as LXCError where !isHeld && error.isLackOfSpace {
+            return try await body(StoreLock {})
+        }
+    }
+}
+
 /// A tree in a store.
 package protocol StoredTree: TreeOrigin, TreeDestination {
     /// Removes it. What is not there is no error.
@@ -127,6 +204,27 @@ package protocol StoredTree: TreeOrigin, TreeDestination {
     ///
     /// - Throws: `LXCError` `unsafe`.
     func requireSafeRoot(pool: BlockingPool) async throws
+    /// Looks for what would keep it from being removed as a whole, before anything is changed.
+    ///
+    /// - Throws: `LXCError` `inUse` naming a mount point inside.
+    func requireRemovable(pool: BlockingPool) async throws
 }
 
-extension LocalTree: StoredTree {}
+extension LocalTree: StoredTree {
+    package func requireRemovable(pool: BlockingPool) async throws {
+        try await pool.run { [path] cancellation in
+            do {
+                try TreeLocation(path).check(TreeRemover(cancellation: cancellation))
+            } catch let error as LXCError where error.code == .notFound {
+                // Not even the directory above is there.
+            }
+        }
+    }
+}
+
+extension TreeLocation {
+    /// Looks through what has the name for mount points.
+    fileprivate borrowing func check(_ remover: TreeRemover) throws {
+        try name.withCString { try remover.check($0, in: parent.raw) }
+    }
+}

@@ -99,8 +99,19 @@ package enum DurableFile {
     /// - Throws: ``LXCError`` `unsafe` when what is there is a link, another user's, or open to others.
     package static func makePrivateDirectory(_ path: String) throws {
         try makeDirectory(path, mode: 0o700)
+        guard try isPrivateDirectory(path) else {
+            throw LXCError.systemCall("lstat", errno: ENOENT, "look at \(path.escapedForDisplay)")
+        }
+    }
+
+    /// Whether there is a directory of that path, which is this user's alone.
+    ///
+    /// - Throws: ``LXCError`` `unsafe` when what is there is a link, another user's, or open to others.
+    package static func isPrivateDirectory(_ path: String) throws -> Bool {
+        try requireNoNUL(path, "the path")
         var status = stat()
         guard lstat(path, &status) == 0 else {
+            if errno == ENOENT { return false }
             throw LXCError.lastSystemCall("lstat", "look at \(path.escapedForDisplay)")
         }
         let isOurs = status.st_uid == geteuid() || status.st_uid == 0
@@ -110,6 +121,7 @@ package enum DurableFile {
                 "\(path.escapedForDisplay) must be a directory, no link, that belongs to this user alone; look who made "
                     + "it, then: chmod 700, chown")
         }
+        return true
     }
 
     /// Removes a file, durably.

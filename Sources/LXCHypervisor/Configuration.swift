@@ -21,8 +21,11 @@ public struct Configuration: Sendable {
     public var primary: String
     /// The directory of secondary storage, or `nfs://server/export[/path]`; it must exist when it is used.
     public var secondary: String
-    /// The pool's UUID; nil takes the one its directory has, or a new one.
+    /// The pool's UUID, which the primary store must have; nil takes the one it has.
     public var pool: PoolID?
+    /// Whether a primary store is made where nobody keeps anything. Without it a place that holds none is an error: it
+    /// may be a mount point on which nothing is mounted.
+    public var makesMissingPool = false
     /// How libvirt is reached.
     public var connection = Connection.automatic()
     /// Which network driver serves which traffic.
@@ -111,7 +114,7 @@ extension LXCHypervisor {
     /// Reaches libvirt, opens the stores, and puts them together with the network drivers.
     ///
     /// - Throws: `LXCError` `unavailable` when libvirt cannot be reached, `notFound` without the primary
-    ///   store's directory, and what `SharedMountPointStore` and `NFSStore` name.
+    ///   store's directory or a pool in it, and what `SharedMountPointStore` and `NFSStore` name.
     public static func open(_ configuration: Configuration) async throws -> LXCHypervisor {
         let logger = configuration.logger
         let location = try StoreLocation(configuration.primary)
@@ -119,6 +122,9 @@ extension LXCHypervisor {
         let connection = try await HostConnection.open(configuration.connection, logger: logger)
         let primary: any PrimaryStore
         do {
+            if configuration.makesMissingPool, try await location.isEmpty() {
+                _ = try await location.createPrimaryStore(id: configuration.pool, logger: logger)
+            }
             primary = try await location.primaryStore(
                 id: configuration.pool, mounter: LibvirtMounter(connection.driver, daemon: connection.privateDaemon),
                 logger: logger)

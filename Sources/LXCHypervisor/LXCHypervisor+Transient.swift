@@ -56,7 +56,7 @@ extension LXCHypervisor {
             }
             // The document is made before anything is built, so that a bad value costs nothing.
             _ = try specification.domain(root: "/", pool: primary.id).xml()
-            let stored = try await primary.contents().volumes.first { $0.id == specification.volume }
+            let stored = try await primary.volume(specification.volume)
             if let stored {
                 try await withIDMap(of: using(stored, specification)) { try await runTransient($0) }
             } else {

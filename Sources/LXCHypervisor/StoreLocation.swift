@@ -32,11 +32,11 @@ public enum StoreLocation: Hashable, Sendable, CustomStringConvertible {
     /// Opens a primary store. A directory that is the mount of a pool used by URL opens as that.
     ///
     /// - Parameters:
-    ///   - id: the pool's uuid; nil takes the one the place has, or a new one.
+    ///   - id: the pool's uuid; nil takes the one the place has.
     ///   - mounter: makes the host's mount of a pool on NFS.
     ///   - logger: takes what is done.
     /// - Returns: the store.
-    /// - Throws: what `SharedMountPointStore` and `NFSStore` name.
+    /// - Throws: what `SharedMountPointStore` and `NFSStore` name: `LXCError` `notFound` for a place that holds no pool.
     public func primaryStore(
         id: PoolID? = nil, mounter: any HostMounter = ExistingMount(), logger: Logger
     ) async throws -> any PrimaryStore {
@@ -47,6 +47,30 @@ public enum StoreLocation: Hashable, Sendable, CustomStringConvertible {
                 return try await NFSStore(url, id: id, mounter: mounter, logger: logger)
             }
             return try await SharedMountPointStore(path: path, id: id, logger: logger)
+        }
+    }
+
+    /// Makes a primary store at a place that is there.
+    ///
+    /// - Parameters:
+    ///   - id: the pool's uuid; nil takes a new one.
+    ///   - logger: takes what is done.
+    /// - Returns: the store.
+    /// - Throws: what `SharedMountPointStore` and `NFSStore` name: `LXCError` `alreadyExists` where there is another pool.
+    public func createPrimaryStore(id: PoolID? = nil, logger: Logger) async throws -> any PrimaryStore {
+        switch self {
+        case .nfs(let url): try await NFSStore.create(at: url, id: id, logger: logger)
+        case .directory(let path): try await SharedMountPointStore.create(at: path, id: id, logger: logger)
+        }
+    }
+
+    /// Whether nobody keeps anything at this place, so that a primary store can begin there.
+    ///
+    /// - Throws: what `SharedMountPointStore` and `NFSStore` name.
+    public func isEmpty() async throws -> Bool {
+        switch self {
+        case .nfs(let url): try await NFSStore.isEmpty(url)
+        case .directory(let path): try await SharedMountPointStore.isEmpty(path: path)
         }
     }
 

@@ -101,7 +101,15 @@ struct NFSLock {
             let attributes =
                 if let known = made.attributes { known } else { try await client.attributes(of: made.handle) }
             let file = NFSLockFile(client, directory, name, made.handle, holder, changed: attributes.changed)
-            return try await file.claim() ? file : nil
+            do {
+                return try await file.claim() ? file : nil
+            } catch {
+                // Made a moment ago, and nobody's: it would keep all out until it counts as left behind.
+                await Task { [client, directory] in
+                    try? await client.remove(name, in: directory, of: made.handle)
+                }.value
+                throw error
+            }
         } catch let error as LXCError where error.code == .alreadyExists {
             guard replacingStale, let stale = try await staleFile(name) else { return nil }
             return try await stale.claim() ? stale : nil

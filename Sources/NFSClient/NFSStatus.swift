@@ -97,6 +97,10 @@ public struct NFSError: Error, Hashable, Sendable, CustomStringConvertible {
     public var description: String { "\(procedure): \(status)" }
 }
 
+extension NFSError: SpaceFailure {
+    package var isLackOfSpace: Bool { status == .noSpace || status == .quota }
+}
+
 /// Why a call has no reply: the server refused it, or it did not reach the server.
 enum NFSFailure: Error {
     case refused(NFSError)

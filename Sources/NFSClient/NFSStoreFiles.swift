@@ -7,7 +7,8 @@ package import LXCCore
 /// The server has everything on disk when it answers a call that changes names or attributes (RFC 1813), so what a
 /// method changed is durable when it returns.
 package struct NFSStoreFiles: StoreFiles {
-    private let client: NFSClient
+    let client: NFSClient
+    private let ownership = NFSOwnershipSeen()
     private let holder: NFSLockHolder
     private let pool: BlockingPool
 
@@ -51,7 +52,10 @@ package struct NFSStoreFiles: StoreFiles {
     }
 
     package func makePrivateDirectory(_ path: String) async throws {
-        let attributes = try await makeDirectory(path, mode: 0o700, isOwn: true)
+        try requirePrivate(try await makeDirectory(path, mode: 0o700, isOwn: true), path)
+    }
+
+    func requirePrivate(_ attributes: NFSAttributes?, _ path: String) throws {
         guard let attributes, attributes.type == .directory, attributes.mode & 0o077 == 0 else {
             throw LXCError(
                 .unsafe,
@@ -84,6 +88,8 @@ package struct NFSStoreFiles: StoreFiles {
     ///
     /// - Throws: `LXCError` `permissionDenied` saying what to change on the server, `io`.
     package func requireOwnership(in directory: String) async throws {
+        // A server does not change its mind while it is used.
+        if ownership.isSeen { return }
         // Named as work in progress is, so that garbage collection takes what a killed process leaves.
         let (parent, name) = try await place("\(directory)/\(UUID().uuidString.lowercased()).\(RandomName.make())")
         let made: NFSObject
@@ -96,6 +102,7 @@ package struct NFSStoreFiles: StoreFiles {
         do { result = .success(try await requireOwnership(of: made.handle)) } catch { result = .failure(error) }
         await discard(name, in: parent)
         try result.get()
+        ownership.isSeen = true
     }
 
     private func requireOwnership(of file: NFSHandle) async throws {
@@ -254,6 +261,8 @@ package struct NFSStoreFiles: StoreFiles {
         }
     }
 
+    package var locksTakeSpace: Bool { true }
+
     package func removeLock(_ lock: String) async throws {
         let (parent, name) = try await place(lock)
         try await NFSLock.removeStale(client, parent, name, holder)
@@ -261,8 +270,7 @@ package struct NFSStoreFiles: StoreFiles {
 
     // MARK: Paths
 
-    private func find(_ path: String) async throws -> (handle: NFSHandle, type: NFSFileType, attributes: NFSAttributes)?
-    {
+    func find(_ path: String) async throws -> (handle: NFSHandle, type: NFSFileType, attributes: NFSAttributes)? {
         guard let found = try await client.find(path.isEmpty ? .root : TreePath(path)) else { return nil }
         let attributes =
             if !path.isEmpty, let known = found.attributes { known } else {
@@ -278,7 +286,7 @@ package struct NFSStoreFiles: StoreFiles {
         return place
     }
 
-    private func existingPlace(_ path: String) async throws -> (parent: NFSHandle, name: [UInt8])? {
+    func existingPlace(_ path: String) async throws -> (parent: NFSHandle, name: [UInt8])? {
         let path = try TreePath(path)
         guard let above = path.parent, let parent = try await client.find(above) else { return nil }
         return (parent.handle, Array(path.name))
@@ -286,6 +294,10 @@ package struct NFSStoreFiles: StoreFiles {
 }
 
 extension NFSTree: StoredTree {
+    /// The server's mounts inside are met, and refused, while it is removed: looking for them first would be a second
+    /// walk over the network. Mounts of this host stand in another place than the tree.
+    package func requireRemovable(pool: BlockingPool) async throws {}
+
     package func remove(pool: BlockingPool) async throws { try await remove(onlyDirectory: false, pool: pool) }
 
     package func requireSafeRoot(pool: BlockingPool) async throws {

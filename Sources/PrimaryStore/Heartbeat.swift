@@ -18,12 +18,12 @@ public protocol HeartbeatStore: PrimaryStore {
 }
 
 extension Pool {
-    private static let directory = "KVMHA"
+    static let heartbeats = "KVMHA"
 
     func writeHeartbeat(of address: String, at time: Date) async throws {
         let path = try Self.heartbeatFile(address)
         // One that CloudStack made is used as it is.
-        if try await !files.isDirectory(Self.directory) { try await files.makePrivateDirectory(Self.directory) }
+        if try await !files.isDirectory(Self.heartbeats) { try await files.makePrivateDirectory(Self.heartbeats) }
         try await files.write(Array("\(Int64(time.timeIntervalSince1970))\n".utf8), to: path)
     }
 
@@ -42,7 +42,7 @@ extension Pool {
         else {
             throw LXCError(.invalidArgument, "\"\(address.escapedForDisplay)\" is no IP address for a heartbeat")
         }
-        return "\(directory)/hb-\(address)"
+        return "\(heartbeats)/hb-\(address)"
     }
 }
 

@@ -21,31 +21,71 @@ public struct NFSStore: DiskStore {
     /// How long the host's mount may take to answer.
     private static let patience = Duration.seconds(10)
 
-    /// Connects to the server and opens the store in the URL's directory, giving it its identity at the first opening.
+    /// Connects to the server and opens the store in the URL's directory. A directory that holds none is left as it is.
     ///
     /// - Parameters:
-    ///   - url: a directory that exists on the server.
-    ///   - id: the pool's uuid; nil takes the one the directory has, or a new one.
+    ///   - url: a directory on the server.
+    ///   - id: the pool's uuid; nil takes the one the directory has.
     ///   - mounter: makes the host's mount when a container needs it.
     ///   - options: how the client behaves.
     ///   - threads: for what blocks.
     ///   - logger: takes what is done, at `debug` and `info`.
-    /// - Throws: `LXCError` `unavailable` when the server cannot be reached, `notFound` without the directory,
-    ///   `permissionDenied` when the export is read-only or takes the superuser for somebody else (`root_squash`),
-    ///   `unsupported` for a URL of version 4, `invalidArgument` when the directory belongs to a pool of another id, `unsafe` when others come to its control
+    /// - Throws: `LXCError` `unavailable` when the server cannot be reached, `notFound` without the directory or a pool in
+    ///   it, `unsupported` for a URL of version 4, `invalidArgument` when the directory belongs to a pool of another id, `unsafe` when others come to its control
     ///   directory, `io`.
     public init(
         _ url: NFSURL, id: PoolID? = nil, mounter: any HostMounter = ExistingMount(),
         options: NFSClientOptions = NFSClientOptions(), threads: BlockingPool = .shared,
         logger: Logger = Logger(label: "lxc-hypervisor.store")
     ) async throws {
+        let files = try await Self.files(url, options, threads)
+        self.init(
+            url, mounter,
+            try await Pool.open(files, id: id, url: url.description, threads: threads, logger: logger))
+    }
+
+    private init(_ url: NFSURL, _ mounter: any HostMounter, _ pool: Pool) {
         self.url = url
         self.mounter = mounter
+        self.pool = pool
+    }
+
+    /// Connects to the server, makes a store in the URL's directory, and opens it.
+    ///
+    /// - Parameters:
+    ///   - url: a directory that exists on the server; what is in it stays.
+    ///   - id: the pool's uuid; nil takes a new one.
+    ///   - mounter: makes the host's mount when a container needs it.
+    ///   - options: how the client behaves.
+    ///   - threads: for what blocks.
+    ///   - logger: takes what is done, at `debug` and `info`.
+    /// - Returns: the store.
+    /// - Throws: `LXCError` `alreadyExists` when there is a store, but for the very one that is asked for;
+    ///   `permissionDenied` when the export is read-only or takes the superuser for somebody else (`root_squash`); and as
+    ///   ``init(_:id:mounter:options:threads:logger:)``.
+    public static func create(
+        at url: NFSURL, id: PoolID? = nil, mounter: any HostMounter = ExistingMount(),
+        options: NFSClientOptions = NFSClientOptions(), threads: BlockingPool = .shared,
+        logger: Logger = Logger(label: "lxc-hypervisor.store")
+    ) async throws -> NFSStore {
+        let files = try await files(url, options, threads)
+        return NFSStore(
+            url, mounter,
+            try await Pool.create(files, id: id, url: url.description, threads: threads, logger: logger))
+    }
+
+    /// Whether nobody keeps anything in the URL's directory.
+    ///
+    /// - Throws: `LXCError` `unavailable`, `notFound`, `permissionDenied`, `io`.
+    public static func isEmpty(_ url: NFSURL) async throws -> Bool {
+        try await Pool.isEmpty(files(url, NFSClientOptions(), .shared))
+    }
+
+    private static func files(
+        _ url: NFSURL, _ options: NFSClientOptions, _ threads: BlockingPool
+    ) async throws -> NFSStoreFiles {
         try NFSStoreFiles.requireLocks(url)
-        let client = try await NFSClient.connect(to: url, options: options, pool: threads)
-        let files = NFSStoreFiles(client, pool: threads)
-        pool = try await Pool(files, id: id, url: url.description, threads: threads, logger: logger)
-        try await files.requireOwnership(in: StoreLayout.staging)
+        return NFSStoreFiles(try await NFSClient.connect(to: url, options: options, pool: threads), pool: threads)
     }
 
     /// The URL a pool is used by whose export is mounted at a directory of this host; nil where there is none.
@@ -67,6 +107,9 @@ public struct NFSStore: DiskStore {
 
     /// The directories named by a UUID, and what is known of them.
     public func contents() async throws -> StoreContents { try await pool.contents() }
+
+    /// Reads the volume's record.
+    public func volume(_ id: VolumeID) async throws -> StoredVolume? { try await pool.volume(id) }
 
     /// Unpacks a template in staging and publishes it by rename; the second caller waits and gets the first's. What NFSv3
     /// cannot hold is a loss, which the digest then shows.
@@ -116,9 +159,12 @@ public struct NFSStore: DiskStore {
     }
 
     private func mount(for volume: VolumeID) async throws -> HostMount {
-        _ = try await pool.requireSafeVolume(volume)
+        let record = try await pool.requireSafeVolume(volume)
         let mount = try await mounter.mount(export, for: id)
         try await require(mount)
+        try await pool.requirePassage(
+            to: volume, record, at: "\(mount.directory)/\(StoreLayout.object(volume))",
+            seenFrom: mount.process == nil ? "" : "\(mount.view)/root")
         return mount
     }
 

@@ -120,6 +120,13 @@ enum ControlFile {
         -> Value?
     {
         guard let bytes = try await files.read(path) else { return nil }
+        return try decode(type, bytes, path, files)
+    }
+
+    /// What a file of that path says.
+    static func decode<Value: Decodable>(
+        _ type: Value.Type, _ bytes: [UInt8], _ path: String, _ files: any StoreFiles
+    ) throws -> Value {
         let decoder = JSONDecoder()
         decoder.dateDecodingStrategy = .iso8601
         do {

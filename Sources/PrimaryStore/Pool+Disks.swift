@@ -10,7 +10,17 @@ extension Pool {
         _ id: TemplateID, from image: DiskImage, progress: ProgressHandler?
     ) async throws -> StoredImage {
         try await files.hold(StoreLayout.lock(id)) { lock in
-            if let installed = try await installedImage(id) { return installed }
+            if let installed = try await installedImage(id) {
+                guard image.sha256 == nil || image.sha256 == installed.sha256 else {
+                    throw LXCError(
+                        .corrupt,
+                        "the installed image \(id) has the SHA-256 \(installed.sha256), not that of \(image.description)"
+                    )
+                }
+                return installed
+            }
+            try await files.requireOwnership(in: StoreLayout.staging)
+            try await keepReserve()
             let staged = StoreLayout.staged(id)
             do {
                 let sha256 = try await threads.run { [files] cancellation in
@@ -75,14 +85,16 @@ extension Pool {
                     directory: "\(directory)/\(staged)", name: "disk",
                     base: "\(directory)/\(StoreLayout.object(image))",
                     virtualSize: size ?? base.virtualSize)
+                let record = ObjectRecord(diskOver: image, virtualSize: disk.virtualSize.bytes)
                 do {
-                    // Of its own: nothing else is there for a storage pool to find.
-                    try await files.makePrivateDirectory(staged)
-                    try await make(disk)
-                    try await check(disk, at: "\(staged)/\(disk.name)")
-                    try Task.checkCancellation()
-                    let record = ObjectRecord(diskOver: image, virtualSize: disk.virtualSize.bytes)
-                    try await publish("\(staged)/\(disk.name)", as: id, record, under: [lock, shared])
+                    try await claiming(id, on: image, users: passers(to: record).map(\.user)) {
+                        // Of its own: nothing else is there for a storage pool to find.
+                        try await files.makePrivateDirectory(staged)
+                        try await make(disk)
+                        try await check(disk, at: "\(staged)/\(disk.name)")
+                        try Task.checkCancellation()
+                        try await publish("\(staged)/\(disk.name)", as: id, record, under: [lock, shared])
+                    }
                 } catch {
                     await discardStaged(staged)
                     throw error

@@ -57,7 +57,7 @@ extension Pool {
 
     /// Removes the lease file if it still has the lease that was taken, renewed or not.
     func releaseLease(_ lease: VolumeLease) async throws {
-        try await files.hold(StoreLayout.lock(lease.volume)) { lock in
+        try await holdToFree(StoreLayout.lock(lease.volume)) { lock in
             guard let present = try await self.lease(on: lease.volume), present.isSame(as: lease) else { return }
             try await lock.confirm()
             try await files.remove(StoreLayout.lease(lease.volume))
@@ -66,7 +66,7 @@ extension Pool {
 
     /// Removes the lease file, whosever it is and whatever is in it.
     func breakLease(on volume: VolumeID) async throws -> Bool {
-        try await files.hold(StoreLayout.lock(volume)) { lock in
+        try await holdToFree(StoreLayout.lock(volume)) { lock in
             let lease = try? await lease(on: volume)
             try await lock.confirm()
             guard try await files.remove(StoreLayout.lease(volume)) else { return false }

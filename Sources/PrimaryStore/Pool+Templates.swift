@@ -14,7 +14,7 @@ extension Pool {
     ) async throws -> StoredTemplate {
         try await files.hold(StoreLayout.lock(id)) { lock in
             if let installed = try await installed(id) {
-                try Self.check(installed.digest, against: expected, of: "the installed template \(id)")
+                try await check(installed, against: expected)
                 return installed
             }
             var options = TreeCopyOptions()
@@ -63,28 +63,50 @@ extension Pool {
             "\(files)/\(id) is a file that this package did not make; look whose it is, or take another UUID")
     }
 
+    /// A directory this package did not make is what is expected only if its tree is.
+    private func check(_ installed: StoredTemplate, against expected: TreeDigest?) async throws {
+        guard let expected else { return }
+        if installed.digest != nil {
+            return try Self.check(installed.digest, against: expected, of: "the installed template \(installed.id)")
+        }
+        let found = try await examine(base(of: installed.id), without: [], progress: nil).digest
+        guard found == expected else {
+            throw LXCError(
+                .alreadyExists,
+                "\(files)/\(installed.id) is a directory that this package did not make, with the tree digest "
+                    + "\(found?.description ?? "none"), not the expected \(expected); look whose it is, and remove it, or take "
+                    + "another UUID")
+        }
+    }
+
     private static func check(_ digest: TreeDigest?, against expected: TreeDigest?, of what: String) throws {
         guard let expected, let digest, digest != expected else { return }
         throw LXCError(.corrupt, "\(what) has the tree digest \(digest), not the expected \(expected)")
     }
 
-    /// Takes a template away by rename, then removes it.
+    /// Takes a template, an image, or what cannot be told away by rename, then removes it.
     func deleteTemplate(_ id: TemplateID) async throws {
-        try await files.hold(StoreLayout.lock(id)) { lock in
+        try await holdToFree(StoreLayout.lock(id)) { lock in
             guard try await isThere(id) else { return }
-            if try await record(id)?.kind != .image { _ = try await installed(id) }
-            let contents = try await contents()
-            let dependents =
-                contents.volumes.filter { $0.template == id }.map(\.id)
-                + contents.disks.filter { $0.image == id }.map(\.id)
-            guard dependents.isEmpty else {
-                throw LXCError(
-                    .inUse,
-                    "template \(id) is the base of \(dependents.count) volumes, of \(dependents[0]) among "
-                        + "them; delete those first")
+            let found = try await recordToRemove(id)
+            if case .known(let record) = found, record.kind != .image, record.kind != .template {
+                throw other(record, id, "a template; delete it as a volume")
             }
-            try await discard(id, under: lock)
+            if case .none = found, try await !isTree(id) { throw foreignFile(id) }
+            try await requireUnused(id)
+            if case .broken = found { try await requireUnleased(VolumeID(id.uuid)) }
+            try await discard(id, found.record, under: lock)
             logger.info("deleted template", metadata: ["pool": "\(self.id)", "template": "\(id)"])
+        }
+    }
+
+    private func requireUnused(_ id: TemplateID) async throws {
+        let dependents = try await dependents(of: id)
+        for dependent in dependents where try await isThere(dependent) {
+            throw LXCError(
+                .inUse,
+                "template \(id) is the base of \(dependents.count) volumes, of \(dependent) among them; delete those first"
+            )
         }
     }
 
@@ -107,7 +129,7 @@ extension Pool {
     /// entry with its manifest.
     func verifyTemplate(_ id: TemplateID, progress: ProgressHandler?) async throws -> [TreeManifest.Difference] {
         // Shared with clones; nobody deletes the template meanwhile.
-        try await files.hold(StoreLayout.lock(id), .shared) { _ in
+        try await holdToFree(StoreLayout.lock(id), .shared) { _ in
             guard try await isThere(id) else {
                 throw LXCError(.notFound, "template \(id) is not installed in pool \(files)")
             }

@@ -21,10 +21,12 @@ extension Pool {
                 // The template's digest is known, and nothing but this package writes below a template.
                 options.computesDigest = false
                 let known = try await record(template)
-                return try await build(
-                    id, from: base(of: template), options: options, under: [lock, shared], progress: progress
-                ) { summary, _ in
-                    (ObjectRecord(volumeOf: template, known, summary, idMap: idMap), nil)
+                return try await claiming(id, on: template, users: [idMap?.hostUser(0)].compactMap(\.self)) {
+                    try await build(
+                        id, from: base(of: template), options: options, under: [lock, shared], progress: progress
+                    ) { summary, _ in
+                        (ObjectRecord(volumeOf: template, known, summary, idMap: idMap), nil)
+                    }
                 }
             }
             logger.info(
@@ -41,17 +43,37 @@ extension Pool {
 
     /// Takes a volume away by rename, then removes it.
     func deleteVolume(_ id: VolumeID) async throws {
-        try await files.hold(StoreLayout.lock(id)) { lock in
+        try await holdToFree(StoreLayout.lock(id)) { lock in
             guard try await isThere(id) else { return }
-            let record = try await record(id)
-            if let record, record.kind.isBase {
-                throw LXCError(.invalidArgument, "\(id) is \(record.kind.article) of pool \(files), not a volume")
+            let found = try await recordToRemove(id)
+            if case .known(let record) = found, record.kind.isBase {
+                throw LXCError(
+                    .invalidArgument,
+                    "\(id) is \(record.kind.article) of pool \(files), not a volume; lxcctl pool delete removes it")
             }
-            if record == nil, try await !isTree(id) { throw foreignFile(id) }
-            if let lease = try await lease(on: id), try await !lease.hasEnded(at: files.now()) { throw lease.conflict }
-            try await discard(id, under: lock)
+            if case .none = found, try await !isTree(id) { throw foreignFile(id) }
+            if case .broken = found {
+                for dependent in try await dependents(of: TemplateID(id.uuid)) where try await isThere(dependent) {
+                    throw LXCError(.inUse, "\(id) is the base of volume \(dependent); delete that first")
+                }
+            }
+            try await requireUnleased(id)
+            try await discard(id, found.record, under: lock)
             logger.info("deleted volume", metadata: ["pool": "\(self.id)", "volume": "\(id)"])
         }
+    }
+
+    /// Refuses while somebody uses the volume. A lease that cannot be read names nobody who could give it back.
+    func requireUnleased(_ id: VolumeID) async throws {
+        let lease: VolumeLease?
+        do {
+            lease = try await self.lease(on: id)
+        } catch let error as LXCError where error.code == .corrupt || error.code == .limitExceeded {
+            logger.warning(
+                "a lease that cannot be read keeps nothing", metadata: ["volume": "\(id)", "error": "\(error)"])
+            return
+        }
+        if let lease, try await !lease.hasEnded(at: files.now()) { throw lease.conflict }
     }
 
     /// The volume's record, or nil where there is none.

@@ -11,94 +11,17 @@ struct Pool: Sendable {
     let threads: BlockingPool
     let logger: Logger
 
-    /// Opens the pool in a place that is there, giving it its identity at the first opening.
-    ///
-    /// - Throws: `LXCError` `notFound` when there is no such directory, `invalidArgument` when it belongs to a pool of
-    ///   another id, `unsupported` when it is used by URL or directory on other hosts and not here, or the reverse; `unsafe`
-    ///   when others come to its control directory, `permissionDenied`, `io`.
-    init(
-        _ files: any StoreFiles, id: PoolID?, url: String? = nil, threads: BlockingPool, logger: Logger
-    ) async throws {
-        guard try await files.isDirectory("") else {
-            throw LXCError(
-                .notFound,
-                "there is no directory \(files.description.escapedForDisplay) for a primary store; make or mount it")
-        }
-        // Half-made roots hold setuid programs, and records and leases are believed: nobody else may come to them.
-        for directory in StoreLayout.directories { try await files.makePrivateDirectory(directory) }
-        self.id = try await Self.identity(files, PoolRecord(id: id ?? .random(), url: url), wanted: id)
+    init(_ files: any StoreFiles, id: PoolID, threads: BlockingPool, logger: Logger) {
+        self.id = id
         self.files = files
         self.threads = threads
         self.logger = logger
-    }
-
-    private static func identity(
-        _ files: any StoreFiles, _ new: PoolRecord, wanted: PoolID?
-    ) async throws -> PoolID {
-        if try await files.read(StoreLayout.pool) == nil {
-            // Of several that open a new pool at once, one alone gives it its identity.
-            _ = try await files.create(ControlFile.encode(new), at: StoreLayout.pool)
-        }
-        guard let found = try await ControlFile.read(PoolRecord.self, StoreLayout.pool, in: files) else {
-            throw LXCError(.io, "\(files)/\(StoreLayout.pool) vanished while the store was opened")
-        }
-        guard wanted == nil || wanted == found.id else {
-            throw LXCError(.invalidArgument, "\(files) is the pool \(found.id), not the one asked for")
-        }
-        // Locks over NFS calls and locks of a file system know nothing of each other.
-        guard (found.url == nil) == (new.url == nil) else {
-            throw LXCError(
-                .unsupported,
-                found.url.map { "\(files) is used as \($0.escapedForDisplay); use it so here too" }
-                    ?? "\(files) is used as a mounted directory; use it so here too")
-        }
-        return found.id
     }
 
     /// The file system's size and what of it is free.
     func capacity() async throws -> StoreCapacity {
         let (total, available) = try await files.capacity()
         return StoreCapacity(total: ByteCount(total), available: ByteCount(available))
-    }
-
-    /// What is named by a UUID, and what is known of it.
-    func contents() async throws -> StoreContents {
-        var contents = StoreContents()
-        for name in try await files.list("") {
-            guard let id = try? VolumeID(parsing: name), id.description == name, try await isThere(id) else { continue }
-            let template = TemplateID(id.uuid)
-            guard let record = try await record(id) else {
-                // A deletion takes the directory first: what is gone by now says nothing by having no record. A file
-                // without one is somebody else's.
-                if try await isTree(id) { contents.volumes.append(StoredVolume(id: id)) }
-                continue
-            }
-            guard try await isThere(id) else { continue }
-            switch record.kind {
-            case .template: contents.templates.append(record.template(template))
-            case .volume: contents.volumes.append(record.volume(id))
-            case .image: contents.images.append(record.image(template))
-            case .disk: contents.disks += [record.disk(id)].compactMap(\.self)
-            }
-        }
-        return contents
-    }
-
-    /// Whether there is something of that name: a directory, or the file of a disk or an image.
-    func isThere(_ id: Identifier<some Any>) async throws -> Bool {
-        switch try await files.kind(of: StoreLayout.object(id)) {
-        case .directory, .file: true
-        case .other, nil: false
-        }
-    }
-
-    /// Whether there is a directory of that name.
-    func isTree(_ id: Identifier<some Any>) async throws -> Bool {
-        try await files.isDirectory(StoreLayout.object(id))
-    }
-
-    func record(_ id: Identifier<some Any>) async throws -> ObjectRecord? {
-        try await ControlFile.read(ObjectRecord.self, StoreLayout.record(id), in: files)
     }
 
     // MARK: Building and discarding, under the object's lock
@@ -111,6 +34,8 @@ struct Pool: Sendable {
         progress: ProgressHandler?,
         describe: (TreeSummary, any StoredTree) async throws -> (record: ObjectRecord, manifest: TreeManifest?)
     ) async throws -> ObjectRecord {
+        try await files.requireOwnership(in: StoreLayout.staging)
+        try await keepReserve()
         let path = StoreLayout.staged(id)
         let staged = try files.tree(path)
         let summary = try await TreeCopy.run(
@@ -176,12 +101,15 @@ struct Pool: Sendable {
         }.value
     }
 
-    /// Takes an object away at once, then removes it piece by piece where nobody sees it.
-    func discard(_ id: Identifier<some Any>, under lock: StoreLock) async throws {
+    /// Takes an object away at once, then removes it piece by piece where nobody sees it. What cannot be removed as a whole
+    /// stays as it is.
+    func discard(_ id: Identifier<some Any>, _ record: ObjectRecord?, under lock: StoreLock) async throws {
         let trashed = StoreLayout.trashed(id)
+        try await files.tree(StoreLayout.object(id)).requireRemovable(pool: threads)
         try await lock.confirm()
         try await files.publish(StoreLayout.object(id), as: trashed)
         await discardRecord(id)
+        await releaseClaims(of: id, record)
         try await files.tree(trashed).remove(pool: threads)
     }
 

@@ -21,13 +21,19 @@ public protocol PrimaryStore: Sendable {
     /// - Throws: `LXCError` `unavailable` or `io`.
     func contents() async throws -> StoreContents
 
+    /// One volume of a container.
+    ///
+    /// - Returns: what is known of it; nil where there is no volume of that id.
+    /// - Throws: `LXCError` `corrupt` when it is there and its record cannot be read, `unavailable`, `io`.
+    func volume(_ id: VolumeID) async throws -> StoredVolume?
+
     /// Unpacks a template once (PrimaryStorageDownload). When it is there already, or another task or host is
     /// installing it, returns what that made.
     ///
     /// - Parameters:
     ///   - id: the template's name on this store.
     ///   - origin: where its tree is read from.
-    ///   - expected: the digest the tree must have; nil accepts any.
+    ///   - expected: the digest the tree must have, also one that is there already; nil accepts any.
     ///   - limits: what is accepted of the origin.
     ///   - progress: called while it is unpacked.
     /// - Returns: the template.
@@ -48,9 +54,9 @@ public protocol PrimaryStore: Sendable {
     ///   `corrupt` when it differs and what it was made of is not known any more, `io`; `CancellationError`.
     func verifyTemplate(_ id: TemplateID, progress: ProgressHandler?) async throws -> [TreeManifest.Difference]
 
-    /// Removes a template. What is not there is no error.
+    /// Removes a template, or an object that cannot be told. What is not there is no error.
     ///
-    /// - Throws: `LXCError` `inUse` while a volume was cloned from it, `io`.
+    /// - Throws: `LXCError` `inUse` while a volume was cloned from it, or something is mounted inside; `io`.
     func deleteTemplate(_ id: TemplateID) async throws
 
     /// Clones a template into a new root volume (Create).
@@ -67,9 +73,9 @@ public protocol PrimaryStore: Sendable {
         _ id: VolumeID, from template: TemplateID, idMap: IDMap?, progress: ProgressHandler?
     ) async throws -> StoredVolume
 
-    /// Removes a volume. What is not there is no error.
+    /// Removes a volume, or an object that cannot be told. What is not there is no error.
     ///
-    /// - Throws: `LXCError` `inUse` while it is leased, `io`.
+    /// - Throws: `LXCError` `inUse` while it is leased, or something is mounted inside; `io`.
     func deleteVolume(_ id: VolumeID) async throws
 
     /// The directory on this host in which the volume's root is, for a container to be started from; of a disk its file.
@@ -135,6 +141,7 @@ public protocol PrimaryStore: Sendable {
     /// Removes what crashed operations left behind, never what one in progress still builds.
     ///
     /// - Returns: how many leftovers were removed.
+    /// - Throws: `LXCError` naming what cannot be removed, once everything else is.
     func collectGarbage() async throws -> Int
 }
 
@@ -143,6 +150,13 @@ extension PrimaryStore {
     public func root(of volume: VolumeID) async throws -> ConfinedRoot {
         let path = try await hostPath(of: volume)
         return try await BlockingPool.shared.run { _ in try ConfinedRoot(path: path, shown: "volume \(volume)") }
+    }
+}
+
+extension PrimaryStore {
+    /// Looks through ``contents()``; a store that knows its objects by their names does better.
+    public func volume(_ id: VolumeID) async throws -> StoredVolume? {
+        try await contents().volumes.first { $0.id == id }
     }
 }
 

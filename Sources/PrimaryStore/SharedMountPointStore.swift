@@ -15,23 +15,79 @@ public struct SharedMountPointStore: DiskStore {
 
     let pool: Pool
 
-    /// Opens the store in a directory, giving it its identity at the first opening.
+    /// Opens the store in a directory. A directory that holds none is left as it is: it may be the mount point of one. The
+    /// directory itself is closed to users of the host who have nothing in it, if it was open to them.
     ///
     /// - Parameters:
-    ///   - path: a directory that exists; nothing is mounted.
-    ///   - id: the pool's uuid; nil takes the one the directory has, or a new one.
+    ///   - path: the directory; nothing is mounted.
+    ///   - id: the pool's uuid; nil takes the one the directory has.
     ///   - pool: threads for file operations.
     ///   - logger: takes what is done, at `debug` and `info`.
-    /// - Throws: `LXCError` `notFound` when the directory is missing, `invalidArgument` when it belongs to a
-    ///   pool of another id, `unsafe` when others come to its control directory, `permissionDenied`, `io`.
+    /// - Throws: `LXCError` `notFound` when the directory is missing or holds no pool, `invalidArgument` when it belongs to
+    ///   a pool of another id, `unsafe` when others come to its control directory, `permissionDenied`, `io`.
     public init(
         path: String, id: PoolID? = nil, pool: BlockingPool = .shared,
         logger: Logger = Logger(label: "lxc-hypervisor.store")
     ) async throws {
-        // Absolute: libvirt is told of directories below it, and works in another directory.
-        let root = URL(filePath: path).standardized.path(percentEncoded: false)
-        self.path = root.count > 1 && root.hasSuffix("/") ? String(root.dropLast()) : root
-        self.pool = try await Pool(LocalStoreFiles(self.path, pool: pool), id: id, threads: pool, logger: logger)
+        let files = try await Self.files(path, pool)
+        self.path = files.root
+        self.pool = try await Pool.open(files, id: id, threads: pool, logger: logger)
+    }
+
+    private init(_ path: String, _ pool: Pool) {
+        self.path = path
+        self.pool = pool
+    }
+
+    /// Makes a store in a directory, and opens it. The directory is closed to other users of the host.
+    ///
+    /// - Parameters:
+    ///   - path: a directory that exists; what is in it stays.
+    ///   - id: the pool's uuid; nil takes a new one.
+    ///   - pool: threads for file operations.
+    ///   - logger: takes what is done, at `debug` and `info`.
+    /// - Returns: the store.
+    /// - Throws: `LXCError` `alreadyExists` when there is a store, but for the very one that is asked for; and as
+    ///   ``init(path:id:pool:logger:)``.
+    public static func create(
+        at path: String, id: PoolID? = nil, pool: BlockingPool = .shared,
+        logger: Logger = Logger(label: "lxc-hypervisor.store")
+    ) async throws -> SharedMountPointStore {
+        let files = try await files(path, pool)
+        return SharedMountPointStore(
+            files.root, try await Pool.create(files, id: id, threads: pool, logger: logger))
+    }
+
+    /// Whether nobody keeps anything in a directory.
+    ///
+    /// - Throws: `LXCError` `permissionDenied`, `io`.
+    public static func isEmpty(path: String) async throws -> Bool {
+        try await Pool.isEmpty(files(path, .shared))
+    }
+
+    private static func files(_ path: String, _ pool: BlockingPool) async throws -> LocalStoreFiles {
+        let root = try await pool.run { _ in try resolve(path) }
+        return LocalStoreFiles(root, pool: pool, lockFile: StoreLayout.pool)
+    }
+
+    /// The path as it leads from this process's directory, absolute: libvirt is told of directories below it, and works in
+    /// another directory. `..` is where the kernel finds it, which after a symbolic link is not what the text says; without
+    /// any the operator's own names are kept.
+    private static func resolve(_ path: String) throws -> String {
+        let start = path.hasPrefix("/") ? "" : FileManager.default.currentDirectoryPath
+        let names = "\(start)/\(path)".split(separator: "/").filter { $0 != "." }
+        let absolute = "/" + names.joined(separator: "/")
+        guard names.contains("..") else { return absolute }
+        guard let resolved = realpath(absolute, nil) else {
+            if errno == ENOENT || errno == ENOTDIR {
+                throw LXCError(
+                    .notFound,
+                    "there is no directory \(absolute.escapedForDisplay) for a primary store; make or mount it")
+            }
+            throw LXCError.lastSystemCall("realpath", "find \(absolute.escapedForDisplay)")
+        }
+        defer { free(resolved) }
+        return String(cString: resolved)
     }
 
     /// The identity kept in the directory.
@@ -42,6 +98,9 @@ public struct SharedMountPointStore: DiskStore {
 
     /// The directories named by a UUID, and what is known of them.
     public func contents() async throws -> StoreContents { try await pool.contents() }
+
+    /// Reads the volume's record.
+    public func volume(_ id: VolumeID) async throws -> StoredVolume? { try await pool.volume(id) }
 
     /// Unpacks a template in staging and publishes it by rename; the second caller waits and gets the first's.
     public func installTemplate(
@@ -70,33 +129,13 @@ public struct SharedMountPointStore: DiskStore {
     /// Takes a volume away by rename, then removes it.
     public func deleteVolume(_ id: VolumeID) async throws { try await pool.deleteVolume(id) }
 
-    /// The volume's directory itself, checked to be one a container can be started from; of a disk its file.
+    /// The volume's directory itself, checked to be one a container can be started from; of a disk its file. The root of an
+    /// unprivileged container, and the account QEMU runs as, are let through the store's directory, and nobody else.
     public func hostPath(of volume: VolumeID) async throws -> String {
         let record = try await pool.requireSafeVolume(volume)
         let path = "\(path)/\(StoreLayout.object(volume))"
-        if record?.idMap != nil || record?.kind == .disk {
-            try await pool.threads.run { _ in try Self.requirePassage(to: path) }
-        }
+        try await pool.requirePassage(to: volume, record, at: path)
         return path
-    }
-
-    /// The root of an unprivileged container is nobody on the host, and a virtual machine is run by a user of no rights:
-    /// both come to their files only where everybody may pass.
-    private static func requirePassage(to path: String) throws {
-        var directory = path[...]
-        while let slash = directory.lastIndex(of: "/"), slash > directory.startIndex {
-            directory = directory[..<slash]
-            var status = stat()
-            guard stat(String(directory), &status) == 0 else {
-                throw LXCError.lastSystemCall("stat", "look at \(directory)")
-            }
-            guard status.st_mode & 0o001 != 0 else {
-                throw LXCError(
-                    .permissionDenied,
-                    "neither an unprivileged container nor a virtual machine can come to its files through \(directory); chmod "
-                        + "o+x that directory")
-            }
-        }
     }
 
     /// Copies an image in staging and publishes it by rename; the second caller waits and gets the first's.

@@ -67,16 +67,34 @@ public struct StoreContents: Hashable, Sendable, Codable {
     public var images: [StoredImage]
     /// The disks of virtual machines, ordered by id.
     public var disks: [StoredDisk]
+    /// What is there and cannot be told, ordered by id.
+    public var broken: [Broken]
+
+    /// A directory or a file whose record cannot be read: damaged, or of a kind a later version made. It is neither cloned
+    /// nor started from, and can be deleted, as a template or as a volume.
+    public struct Broken: Hashable, Sendable, Codable {
+        /// Names it, whatever it is.
+        public var id: VolumeID
+        /// Why it cannot be told what it is.
+        public var reason: String
+
+        /// Takes both.
+        public init(id: VolumeID, reason: String) {
+            self.id = id
+            self.reason = reason
+        }
+    }
 
     /// Takes the lists.
     public init(
         templates: [StoredTemplate] = [], volumes: [StoredVolume] = [], images: [StoredImage] = [],
-        disks: [StoredDisk] = []
+        disks: [StoredDisk] = [], broken: [Broken] = []
     ) {
         self.templates = templates
         self.volumes = volumes
         self.images = images
         self.disks = disks
+        self.broken = broken
     }
 }
 

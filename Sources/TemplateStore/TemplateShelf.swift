@@ -43,16 +43,22 @@ struct TemplateShelf: Sendable {
     func alone<Value>(
         on key: TemplateKey, keepingDownload: Bool, _ body: (StoreLock) async throws -> Value
     ) async throws -> Value {
-        let lock = ".\(key.id).lock"
-        return try await files.hold("\(Self.account(key))/\(lock)") { held in
-            // The lock's own files begin with its name.
-            let leftovers = try await files.list(Self.account(key)).filter {
-                $0.hasPrefix(".\(key.id).") && !$0.hasPrefix(lock) && $0 != downloads.name(key)
-            }
-            for name in leftovers { try await remove("\(Self.account(key))/\(name)") }
-            if !keepingDownload { try await downloads.remove(key) }
-            return try await body(held)
+        let lock = "\(Self.account(key))/\(Self.lock(key))"
+        return try await files.hold(lock) { try await alone($0, on: key, keepingDownload: keepingDownload, body) }
+    }
+
+    private static func lock(_ key: TemplateKey) -> String { ".\(key.id).lock" }
+
+    private func alone<Value>(
+        _ held: StoreLock, on key: TemplateKey, keepingDownload: Bool, _ body: (StoreLock) async throws -> Value
+    ) async throws -> Value {
+        // The lock's own files begin with its name.
+        let leftovers = try await files.list(Self.account(key)).filter {
+            $0.hasPrefix(".\(key.id).") && !$0.hasPrefix(Self.lock(key)) && $0 != downloads.name(key)
         }
+        for name in leftovers { try await remove("\(Self.account(key))/\(name)") }
+        if !keepingDownload { try await downloads.remove(key) }
+        return try await body(held)
     }
 
     /// Removes a directory with everything in it, or a file. What is not there is no error.
@@ -193,13 +199,17 @@ struct TemplateShelf: Sendable {
     /// Takes the template's directory away by rename, then removes it.
     func delete(_ key: TemplateKey) async throws {
         guard try await files.kind(of: Self.account(key)) == .directory else { return }
-        try await alone(on: key, keepingDownload: false) { lock in
-            guard try await isTaken(key) else { return }
-            let discarded = Self.hidden(key)
-            try await lock.confirm()
-            try await files.publish(Self.directory(key), as: discarded)
-            try await remove(discarded)
-            logger.info("deleted template", metadata: ["template": "\(key)"])
+        // Also on a full file system.
+        try await files.holdToRemove("\(Self.account(key))/\(Self.lock(key))") { lock in
+            try await alone(lock, on: key, keepingDownload: false) { lock in
+                guard try await isTaken(key) else { return }
+                let discarded = Self.hidden(key)
+                try await files.tree(Self.directory(key)).requireRemovable(pool: pool)
+                try await lock.confirm()
+                try await files.publish(Self.directory(key), as: discarded)
+                try await remove(discarded)
+                logger.info("deleted template", metadata: ["template": "\(key)"])
+            }
         }
     }
 }

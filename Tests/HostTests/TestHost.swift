@@ -61,6 +61,7 @@ struct TestHost: Sendable {
         _ directory: String, hostName: String, _ connection: Configuration.Connection
     ) async throws -> LXCHypervisor {
         var configuration = Configuration(primary: "\(directory)/primary", secondary: "\(directory)/secondary")
+        configuration.makesMissingPool = true
         configuration.connection = connection
         configuration.hostName = hostName
         configuration.logger = logger

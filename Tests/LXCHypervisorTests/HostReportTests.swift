@@ -65,7 +65,7 @@ import Testing
         let directory = try TemporaryDirectory()
         var policy = HostPolicy()
         policy.heartbeat = .init(address: "10.1.2.3", interval: .milliseconds(20))
-        let store = try await SharedMountPointStore(path: directory.path)
+        let store = try await SharedMountPointStore.create(at: directory.path)
         let host = LXCHypervisor(
             driver: InMemoryHypervisorDriver(), primary: store, templates: InMemoryTemplateStore(), hostName: "host-1",
             policy: policy, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })

@@ -17,7 +17,7 @@ import Testing
         _ primary: (any PrimaryStore)? = nil, systemVMs: (any HypervisorDriver)? = nil
     ) async throws -> LXCHypervisor {
         let store: any PrimaryStore =
-            if let primary { primary } else { try await SharedMountPointStore(path: directory.path) }
+            if let primary { primary } else { try await SharedMountPointStore.create(at: directory.path) }
         return LXCHypervisor(
             driver: containers, primary: store, templates: InMemoryTemplateStore(),
             vifs: VifDrivers(standard: InMemoryVifDriver()), hostName: "host-1", systemVMs: systemVMs,

@@ -13,7 +13,7 @@ struct ConformanceTests {
 
     private static let sharedMountPoint = PrimaryStoreConformance(options: Fixture.options) { check in
         let directory = try TemporaryDirectory()
-        try await check(SharedMountPointStore(path: directory.path))
+        try await check(SharedMountPointStore.create(at: directory.path))
         withExtendedLifetime(directory) {}
     }
 
@@ -48,6 +48,7 @@ private struct EagerStore: PrimaryStore {
 
     func capacity() async throws -> StoreCapacity { try await store.capacity() }
     func contents() async throws -> StoreContents { try await store.contents() }
+    func volume(_ id: VolumeID) async throws -> StoredVolume? { try await store.volume(id) }
     func installTemplate(
         _ id: TemplateID, from origin: any TreeOrigin, expecting expected: TreeDigest?, limits: TreeLimits,
         progress: ProgressHandler?

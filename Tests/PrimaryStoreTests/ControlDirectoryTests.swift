@@ -19,6 +19,7 @@ struct ControlDirectoryTests {
             chmod(directory[".lxc"], 0o700)
         }
         #expect(symlink(outside.path, directory[link]) == 0)
+        #expect(await codeThrown { try await SharedMountPointStore.create(at: directory.path) } == .unsafe)
         #expect(await codeThrown { try await SharedMountPointStore(path: directory.path) } == .unsafe)
         #expect(outside.list().isEmpty)
     }

@@ -68,8 +68,8 @@ struct CrashTests {
         ]
         for name in kept { try fixture.directory.write("{}", to: name) }
         let count = try leaveEverything(in: fixture)
-        let removed = try await FileLock.hold(fixture.lock(building), pool: .shared) {
-            try await FileLock.hold(fixture.lock(cloning), pool: .shared) {
+        let removed = try await fixture.locking(building) {
+            try await fixture.locking(cloning) {
                 try await fixture.store.collectGarbage()
             }
         }
@@ -79,15 +79,40 @@ struct CrashTests {
         #expect(fixture.control.isEmpty)
     }
 
-    @Test func whatCannotBeRemovedKeepsNothingElse() async throws {
+    @Test(.host(.root)) func whatCannotBeRemovedIsNamedAndKeepsNothingElse() async throws {
         let fixture = try await Fixture()
         let stuck = try VolumeID(parsing: "00000000-0000-4000-8000-000000000000")
-        try fixture.directory.write("half", to: ".lxc/staging/\(stuck).0123456789abcdef/etc/hostname")
-        // A directory in the place of its lock.
-        try fixture.directory.makeDirectory(".lxc/locks/\(stuck)")
-        _ = try leaveEverything(in: fixture)
-        await #expect(throws: LXCError.self) { try await fixture.store.collectGarbage() }
-        #expect(fixture.control == ["staging/\(stuck).0123456789abcdef", "locks/\(stuck)"])
+        let leftovers = ["staging", "trash"].map { "\($0)/\(stuck).0123456789abcdef" }
+        for leftover in leftovers { try fixture.directory.makeDirectory(".lxc/\(leftover)/mnt") }
+        let mounts = leftovers.map { fixture.directory[".lxc/\($0)/mnt"] }
+        for mount in mounts { try TreeShell.run("mount -t tmpfs none '\(mount)'") }
+        defer { for mount in mounts { umount2(mount, CInt(MNT_DETACH)) } }
+        let count = try leaveEverything(in: fixture)
+        let error = await #expect(throws: LXCError.self) { try await fixture.store.collectGarbage() }
+        #expect(error?.code == .inUse)
+        #expect(error?.message.contains("removed \(count) leftovers") == true)
+        for leftover in leftovers { #expect(error?.message.contains(leftover) == true) }
+        #expect(fixture.control == leftovers)
+    }
+
+    @Test(.host(.root)) func aVolumeThatCannotBeRemovedStaysWhole() async throws {
+        let fixture = try await Fixture()
+        let volume = try await fixture.volume()
+        let before = (fixture.control, try await fixture.store.contents())
+        try fixture.directory.makeDirectory("\(volume)/mnt")
+        let mount = fixture.directory["\(volume)/mnt"]
+        try TreeShell.run("mount -t tmpfs none '\(mount)'")
+        defer { umount2(mount, CInt(MNT_DETACH)) }
+        for _ in 1...2 {
+            let error = await #expect(throws: LXCError.self) { try await fixture.store.deleteVolume(volume) }
+            #expect(error?.code == .inUse)
+            #expect(error?.message.contains("mnt") == true)
+            #expect(try await fixture.store.collectGarbage() == 0)
+            #expect(fixture.control == before.0)
+            #expect(try await fixture.store.contents() == before.1)
+        }
+        umount2(mount, 0)
+        try await fixture.store.deleteVolume(volume)
     }
 
     @Test func leftoversAreNotFollowedOutOfTheStore() async throws {
@@ -153,7 +178,7 @@ struct CrashTests {
     @Test func aTemplateIsNotDeletedWhileItIsCloned() async throws {
         let fixture = try await Fixture()
         let template = try await fixture.template()
-        let deletion = try await FileLock.hold(fixture.lock(template), .shared, pool: .shared) {
+        let deletion = try await fixture.locking(template, .shared) {
             // As a clone under way does. A second clone goes on beside it; the deletion waits.
             _ = try await fixture.store.createVolume(.random(), from: template)
             let deletion = Task { try await fixture.store.deleteTemplate(template) }
@@ -168,7 +193,7 @@ struct CrashTests {
     @Test func aTemplateIsNotClonedWhileItIsDeleted() async throws {
         let fixture = try await Fixture()
         let template = try await fixture.template()
-        let creation = try await FileLock.hold(fixture.lock(template), pool: .shared) {
+        let creation = try await fixture.locking(template) {
             let creation = Task { try await fixture.store.createVolume(.random(), from: template) }
             try await Task.sleep(for: .milliseconds(200))
             #expect(try await fixture.store.contents().volumes.isEmpty)
@@ -184,7 +209,7 @@ struct CrashTests {
         let fixture = try await Fixture()
         let id = TemplateID.random()
         let unread = Fixture.tree
-        let installation = try await FileLock.hold(fixture.lock(id), pool: .shared) {
+        let installation = try await fixture.locking(id) {
             let installation = Task { try await fixture.store.installTemplate(id, from: unread) }
             try await Task.sleep(for: .milliseconds(100))
             try fixture.directory.write("theirs\n", to: "\(id)/etc/hostname")

@@ -13,7 +13,7 @@ struct Fixture {
 
     init() async throws {
         directory = try TemporaryDirectory()
-        store = try await SharedMountPointStore(path: directory.path)
+        store = try await SharedMountPointStore.create(at: directory.path)
     }
 
     /// A small root the process may own.
@@ -41,7 +41,18 @@ struct Fixture {
         }
     }
 
-    func lock(_ id: Identifier<some Any>) -> String { directory[".lxc/locks/\(id)"] }
+    /// The names in the directory of claims, but for what says that they are complete.
+    var claims: [String] { directory.list(".lxc/claims").filter { $0 != "complete" } }
+
+    /// Runs `body` holding an object's lock, as another program does.
+    func locking<Value>(
+        _ id: Identifier<some Any>, _ mode: FileLock.Mode = .exclusive, _ body: () async throws -> Value
+    ) async throws -> Value {
+        let (name, file) = (".lxc/locks/\(id)", directory[".lxc/pool.json"])
+        while true {
+            if let value = try await FileLock.tryHold(name, in: file, mode, pool: .shared, body) { return value }
+        }
+    }
 
     func mode(_ name: String) -> mode_t {
         var status = stat()

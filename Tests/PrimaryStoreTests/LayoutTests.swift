@@ -46,21 +46,26 @@ struct LayoutTests {
 
     @Test func theIdentityStaysWithTheDirectory() async throws {
         let directory = try TemporaryDirectory()
-        let first = try await SharedMountPointStore(path: directory.path)
+        let first = try await SharedMountPointStore.create(at: directory.path)
         let second = try await SharedMountPointStore(path: directory.path + "/")
         #expect(first.id == second.id)
         #expect(second.path == directory.path)
         let named = try await SharedMountPointStore(path: directory.path, id: first.id)
         #expect(named.id == first.id)
         #expect(directory.list() == [".lxc"])
-        #expect(directory.list(".lxc") == ["leases", "locks", "objects", "pool.json", "staging", "trash"])
+        #expect(
+            directory.list(".lxc") == [
+                "claims", "leases", "locks", "objects", "pool.json", "reserve", "staging", "trash",
+            ])
     }
 
     @Test func anIdentityThatIsGivenIsKept() async throws {
         let directory = try TemporaryDirectory()
         let id = PoolID.random()
-        #expect(try await SharedMountPointStore(path: directory.path, id: id).id == id)
+        #expect(try await SharedMountPointStore.create(at: directory.path, id: id).id == id)
         #expect(try await SharedMountPointStore(path: directory.path).id == id)
+        #expect(try await SharedMountPointStore.create(at: directory.path, id: id).id == id)
+        #expect(await codeThrown { try await SharedMountPointStore.create(at: directory.path) } == .alreadyExists)
         let error = await #expect(throws: LXCError.self) {
             try await SharedMountPointStore(path: directory.path, id: .random())
         }
@@ -68,13 +73,13 @@ struct LayoutTests {
         #expect(error?.message.contains(id.description) == true)
     }
 
-    @Test func openedByManyAtOnceItGetsOneIdentity() async throws {
+    @Test func madeByManyAtOnceItGetsOneIdentity() async throws {
         let directory = try TemporaryDirectory()
-        let ids = try await withThrowingTaskGroup(of: PoolID.self) { group in
-            for _ in 0..<8 { group.addTask { try await SharedMountPointStore(path: directory.path).id } }
-            return try await group.reduce(into: Set<PoolID>()) { $0.insert($1) }
+        let ids = await withTaskGroup(of: PoolID?.self) { group in
+            for _ in 0..<8 { group.addTask { try? await SharedMountPointStore.create(at: directory.path).id } }
+            return await group.reduce(into: []) { $0.append($1) }
         }
-        #expect(ids.count == 1)
+        #expect(ids.compactMap(\.self) == [try await SharedMountPointStore(path: directory.path).id])
         #expect(directory.list(".lxc").count { $0.hasPrefix("pool") } == 1)
     }
 
@@ -83,7 +88,7 @@ struct LayoutTests {
         try directory.write("", to: "file")
         for name in ["missing", "file"] {
             let error = await #expect(throws: LXCError.self) {
-                try await SharedMountPointStore(path: directory[name])
+                try await SharedMountPointStore.create(at: directory[name])
             }
             #expect(error?.code == .notFound)
             #expect(error?.message.contains(directory[name]) == true)
@@ -129,6 +134,7 @@ struct LayoutTests {
         #expect(fixture.control == ["objects/\(template).json", "objects/\(template).manifest"])
         try await fixture.store.deleteTemplate(template)
         #expect(fixture.control.isEmpty)
+        #expect(fixture.claims.isEmpty)
         #expect(fixture.directory.list() == [".lxc"])
     }
 
@@ -190,6 +196,27 @@ struct LayoutTests {
         #expect(fixture.directory.list() == [".lxc"])
     }
 
+    @Test func aDirectoryWithoutARecordIsNotTakenForAKnownTemplate() async throws {
+        let fixture = try await Fixture()
+        let digest = try await TreeCopy.examine(Fixture.tree).digest
+        let (foreign, own) = (TemplateID.random(), TemplateID.random())
+        try fixture.directory.write("evil", to: "\(foreign)/etc/evil")
+        let error = await #expect(throws: LXCError.self) {
+            try await fixture.store.installTemplate(
+                foreign, from: Fixture.tree, expecting: digest, limits: TreeLimits(), progress: nil)
+        }
+        #expect(error?.code == .alreadyExists)
+        #expect(error?.message.contains(fixture.directory[foreign.description]) == true)
+        #expect(fixture.directory.list(foreign.description) == ["etc"])
+        // One that is what was meant is taken, whoever put it there.
+        _ = try await TreeCopy.run(from: Fixture.tree, to: LocalTree(fixture.directory[own.description]))
+        let unread = Fixture.tree
+        let taken = try await fixture.store.installTemplate(
+            own, from: unread, expecting: digest, limits: TreeLimits(), progress: nil)
+        #expect(taken == StoredTemplate(id: own))
+        #expect(unread.timesOpened == 0)
+    }
+
     @Test func anAdoptedVolumeIsLeasedAndDeletedAsAnyOther() async throws {
         let fixture = try await Fixture()
         let id = VolumeID.random()
@@ -242,18 +269,50 @@ struct LayoutTests {
         let fixture = try await Fixture()
         let template = try await fixture.template()
         try fixture.directory.write(text, to: ".lxc/objects/\(template).json")
-        let errors = [
-            await #expect(throws: LXCError.self) { _ = try await fixture.store.contents() },
-            await #expect(throws: LXCError.self) {
-                _ = try await fixture.store.createVolume(.random(), from: template)
-            },
-            await #expect(throws: LXCError.self) { try await fixture.store.deleteTemplate(template) },
-        ]
-        for error in errors {
-            #expect(error?.code == .corrupt)
-            #expect(error?.message.contains(".lxc/objects/\(template).json") == true)
+        let error = await #expect(throws: LXCError.self) {
+            _ = try await fixture.store.createVolume(.random(), from: template)
         }
+        #expect(error?.code == .corrupt)
+        #expect(error?.message.contains(".lxc/objects/\(template).json") == true)
+
+        // It hides nothing else, and goes when that is asked for.
+        let other = try await fixture.volume()
+        let contents = try await fixture.store.contents()
+        #expect(contents.broken.map(\.id) == [VolumeID(template.uuid)])
+        #expect(contents.broken.first?.reason.contains(".lxc/objects/\(template).json") == true)
+        #expect(contents.volumes.map(\.id) == [other] && contents.templates.count == 1)
+        #expect(try await fixture.store.collectGarbage() == 0)
         #expect(fixture.directory.exists(template.description))
+        try await fixture.store.deleteTemplate(template)
+        #expect(!fixture.directory.exists(template.description))
+        #expect(try await fixture.store.contents().broken.isEmpty)
+    }
+
+    /// What was made of it is known without its record, and so is who uses it.
+    @Test func whatCannotBeToldIsKeptWhileItIsUsed() async throws {
+        let fixture = try await Fixture()
+        let template = try await fixture.template()
+        let volume = try await fixture.store.createVolume(.random(), from: template).id
+        for id in [template.uuid, volume.uuid] {
+            try fixture.directory.write("{\"kind\":\"elephant\"}", to: ".lxc/objects/\(VolumeID(id)).json")
+        }
+        #expect(try await fixture.store.contents().broken.count == 2)
+        #expect(await codeThrown { try await fixture.store.deleteTemplate(template) } == .inUse)
+        #expect(await codeThrown { try await fixture.store.deleteVolume(VolumeID(template.uuid)) } == .inUse)
+        try fixture.directory.write(
+            String(decoding: try leaseText(volume), as: UTF8.self), to: ".lxc/leases/\(volume).json")
+        #expect(await codeThrown { try await fixture.store.deleteVolume(volume) } == .inUse)
+        try await fixture.store.releaseLease(on: volume, by: "host-a")
+        try await fixture.store.deleteVolume(volume)
+        try await fixture.store.deleteTemplate(template)
+        #expect(fixture.directory.list() == [".lxc"])
+        #expect(fixture.control.isEmpty)
+    }
+
+    private func leaseText(_ volume: VolumeID) throws -> Data {
+        let encoder = JSONEncoder()
+        encoder.dateEncodingStrategy = .iso8601
+        return try encoder.encode(VolumeLease(volume: volume, holder: "host-a", acquired: Date()))
     }
 
     @Test func aBrokenLeaseIsCorruptAndNamed() async throws {
@@ -265,10 +324,18 @@ struct LayoutTests {
         }
         #expect(error?.code == .corrupt)
         #expect(error?.message.contains(".lxc/leases/\(volume).json") == true)
-        await #expect(throws: LXCError.self) { try await fixture.store.deleteVolume(volume) }
         #expect(try await fixture.store.leases().isEmpty, "one that cannot be read hides no other")
-        #expect(try await fixture.store.breakLease(on: volume))
+        // It names nobody who could give the volume back.
         try await fixture.store.deleteVolume(volume)
+        #expect(try await fixture.store.contents().volumes.isEmpty)
+    }
+
+    @Test func aBrokenLeaseCanBeBroken() async throws {
+        let fixture = try await Fixture()
+        let volume = try await fixture.volume()
+        try fixture.directory.write("{", to: ".lxc/leases/\(volume).json")
+        #expect(try await fixture.store.breakLease(on: volume))
+        try await fixture.store.acquireLease(on: volume, for: "host-a")
     }
 
     @Test func aRecordOfALaterVersionIsReadAsFarAsItGoes() async throws {

@@ -26,7 +26,11 @@ struct NFSStoreTests {
         func url(_ path: String = "") throws -> NFSURL { try NFSURL(parsing: server.url(path)) }
 
         func store(_ path: String = "", id: PoolID? = nil) async throws -> NFSStore {
-            try await NFSStore(url(path), id: id)
+            do {
+                return try await NFSStore(url(path), id: id)
+            } catch let error as LXCError where error.code == .notFound {
+                return try await NFSStore.create(at: url(path), id: id)
+            }
         }
     }
 
@@ -89,7 +93,7 @@ struct NFSStoreTests {
         #expect(try await fixture.store().contents().templates == [template])
 
         try fixture.scratch.shell("mkdir export/local")
-        _ = try await SharedMountPointStore(path: fixture.scratch("export/local"))
+        _ = try await SharedMountPointStore.create(at: fixture.scratch("export/local"))
         #expect(await codeThrown { try await fixture.store("/local") } == .unsupported)
     }
 
@@ -115,7 +119,7 @@ struct NFSStoreTests {
         let fixture = try Fixture()
         let place = fixture.scratch("bare")
         try fixture.scratch.shell("mkdir bare")
-        let store = try await NFSStore(fixture.url(), mounter: ExistingMount(place))
+        let store = try await NFSStore.create(at: fixture.url(), mounter: ExistingMount(place))
         let template = try await store.installTemplate(.random(), from: Self.options.tree)
         let volume = try await store.createVolume(.random(), from: template.id)
         let error = await #expect(throws: LXCError.self) { try await store.hostPath(of: volume.id) }

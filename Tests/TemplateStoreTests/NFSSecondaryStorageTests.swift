@@ -71,7 +71,7 @@ struct NFSSecondaryStorageTests {
         let template = try await storage.register(
             fixture.registration(server.url("/compressed")), progress: nil)
         try fixture.directory.makeDirectory("primary")
-        let primary = try await NFSStore(NFSURL(parsing: server.url("/primary")))
+        let primary = try await NFSStore.create(at: NFSURL(parsing: server.url("/primary")))
         let installed = try await primary.installTemplate(
             .random(), from: storage.contents(of: fixture.key), expecting: template.digest, limits: TreeLimits(),
             progress: nil)

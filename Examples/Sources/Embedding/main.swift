@@ -2,8 +2,9 @@ import LXCHypervisor
 
 // usage: embedding ARCHIVE DIRECTORY. The directory holds `primary` and `secondary`.
 let (archive, directory) = (CommandLine.arguments[1], CommandLine.arguments[2])
-let host = try await LXCHypervisor.open(
-    Configuration(primary: "\(directory)/primary", secondary: "\(directory)/secondary"))
+var configuration = Configuration(primary: "\(directory)/primary", secondary: "\(directory)/secondary")
+configuration.makesMissingPool = true
+let host = try await LXCHypervisor.open(configuration)
 
 let key = TemplateKey(account: 1, id: 10)
 _ = try await host.templates.register(

@@ -6,6 +6,7 @@ package import LXCHypervisor
 package struct Settings {
     package enum Key: String {
         case primary = "local.storage.path"
+        case pool = "local.storage.uuid"
         case secondary = "lxcctl.secondary.storage"
         case connect = "hypervisor.uri"
         case daemon = "lxcctl.libvirtd.directory"

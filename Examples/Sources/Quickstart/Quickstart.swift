@@ -18,8 +18,9 @@ enum Quickstart {
         for store in ["primary", "secondary"] {
             try FileManager.default.createDirectory(atPath: "\(directory)/\(store)", withIntermediateDirectories: true)
         }
-        let host = try await LXCHypervisor.open(
-            Configuration(primary: "\(directory)/primary", secondary: "\(directory)/secondary"))
+        var configuration = Configuration(primary: "\(directory)/primary", secondary: "\(directory)/secondary")
+        configuration.makesMissingPool = true
+        let host = try await LXCHypervisor.open(configuration)
         do {
             try await run(on: host, archive: archive, bridge: arguments.dropFirst(3).first)
         } catch {

@@ -188,7 +188,8 @@ struct ContainerArgument: ParsableArguments {
                 try await directory(of: name, definition(of: name, driver))
             }
         return try await StoreLocation(location).primaryStore(
-            mounter: LibvirtMounter(driver, daemon: connection.privateDaemon), logger: common.logger())
+            id: primary.poolID(common), mounter: LibvirtMounter(driver, daemon: connection.privateDaemon),
+            logger: common.logger())
     }
 
     /// The directory of the store in which the container's root is.
@@ -198,7 +199,7 @@ struct ContainerArgument: ParsableArguments {
                 .invalidArgument, "the root of \(name) is in no store that can be told from it; give --primary")
         }
         let path = URL(filePath: root).deletingLastPathComponent().path(percentEncoded: false)
-        // A store that is opened in an empty directory begins there. This one has begun, and is elsewhere now.
+        // The container knows that there was one, so this can be said plainly.
         guard FileManager.default.fileExists(atPath: "\(path)/.lxc/pool.json") else {
             throw LXCError(
                 .unavailable,

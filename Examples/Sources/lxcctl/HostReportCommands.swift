@@ -30,7 +30,8 @@ struct HostStats: AsyncParsableCommand {
         var statistics = try await HostStatistics.current(
             reserved: agent.reservedMemory, overcommitted: agent.overcommittedMemory)
         if primary.primary != nil || settings[.primary] != nil {
-            let store = try await primary.location(common).primaryStore(logger: common.logger())
+            let store = try await primary.location(common).primaryStore(
+                id: primary.poolID(common), logger: common.logger())
             statistics.pool = try await store.capacity()
         }
         let report = Report(cpuPercent: statistics.cpuPercent(since: interval > 0 ? first : nil), host: statistics)

@@ -41,8 +41,23 @@ struct PrimaryOptions: ParsableArguments {
         try StoreLocation(common.settings().location(primary, option: "--primary", key: .primary))
     }
 
+    /// The pool the store must be, where the settings name both.
+    func poolID(_ common: CommonOptions) throws -> PoolID? {
+        guard primary == nil, let id = try common.settings()[.pool] else { return nil }
+        return try PoolID(parsing: id)
+    }
+
     func open(_ common: CommonOptions) async throws -> any PrimaryStore {
-        try await location(common).primaryStore(logger: common.logger())
+        try await location(common).primaryStore(id: poolID(common), logger: common.logger())
+    }
+
+    /// Opens the store, or begins one where nobody keeps anything and no pool is expected.
+    ///
+    /// - Returns: the store, and whether it was begun.
+    func openOrCreate(_ common: CommonOptions) async throws -> (store: any PrimaryStore, isNew: Bool) {
+        let location = try location(common)
+        guard try poolID(common) == nil, try await location.isEmpty() else { return (try await open(common), false) }
+        return (try await location.createPrimaryStore(logger: common.logger()), true)
     }
 }
 
@@ -82,6 +97,7 @@ struct HostOptions: ParsableArguments {
         var configuration = Configuration(
             primary: try primary.location(common).description,
             secondary: settings[.secondary] ?? Settings.defaultSecondary)
+        configuration.pool = try primary.poolID(common)
         configuration.connection = connection(settings)
         configuration.vifs = try settings.vifs()
         configuration.policy = settings.policy()

@@ -1,10 +1,47 @@
 import ArgumentParser
+import Foundation
 import LXCHypervisor
 
 struct PoolCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "pool", abstract: "Primary stores.",
-        subcommands: [PoolInfo.self, PoolList.self, PoolVerify.self, PoolCollect.self, PoolLeftovers.self])
+        subcommands: [
+            PoolCreate.self, PoolInfo.self, PoolList.self, PoolVerify.self, PoolDelete.self, PoolCollect.self,
+            PoolLeftovers.self,
+        ])
+}
+
+struct PoolCreate: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "create", abstract: "Makes a store in a directory that is there, and prints its UUID.")
+
+    @OptionGroup var primary: PrimaryOptions
+    @Option(help: ArgumentHelp("The pool's UUID; by default the configured one, or a random one.", valueName: "uuid"))
+    var uuid: String?
+    @OptionGroup var common: CommonOptions
+
+    func run() async throws {
+        let id = try uuid.map { try PoolID(parsing: $0) } ?? primary.poolID(common)
+        let store = try await primary.location(common).createPrimaryStore(id: id, logger: common.logger())
+        if common.json { try Output.json(["pool": store.id.description]) } else { print(store.id) }
+    }
+}
+
+struct PoolDelete: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "delete",
+        abstract: "Deletes an installed template or disk image of which nothing was made, or what cannot be told.")
+
+    @Argument(help: "The UUID.")
+    var uuid: String
+    @OptionGroup var primary: PrimaryOptions
+    @OptionGroup var common: CommonOptions
+
+    func run() async throws {
+        let id = try TemplateID(parsing: uuid)
+        try await primary.open(common).deleteTemplate(id)
+        if common.json { try Output.json(["deleted": id.description]) }
+    }
 }
 
 struct PoolInfo: AsyncParsableCommand {
@@ -21,6 +58,7 @@ struct PoolInfo: AsyncParsableCommand {
         var volumes: Int
         var images: Int
         var disks: Int
+        var broken: Int
     }
 
     func run() async throws {
@@ -29,12 +67,13 @@ struct PoolInfo: AsyncParsableCommand {
         let report = Report(
             pool: store.id, path: try primary.location(common).description, capacity: try await store.capacity(),
             templates: contents.templates.count, volumes: contents.volumes.count, images: contents.images.count,
-            disks: contents.disks.count)
+            disks: contents.disks.count, broken: contents.broken.count)
         if common.json { return try Output.json(report) }
         Output.facts([
             ("pool", report.pool.description), ("path", report.path), ("total", report.capacity.total.description),
             ("available", report.capacity.available.description), ("templates", "\(report.templates)"),
             ("volumes", "\(report.volumes)"), ("images", "\(report.images)"), ("disks", "\(report.disks)"),
+            ("broken", "\(report.broken)"),
         ])
     }
 }
@@ -60,6 +99,7 @@ struct PoolList: AsyncParsableCommand {
             [$0.id.description, "disk", $0.virtualSize.description, $0.image.description]
         }
         Output.table(["UUID", "KIND", "SIZE", "TEMPLATE"], templates + volumes + images + disks)
+        for broken in contents.broken { print("broken: \(broken.id): \(broken.reason)") }
     }
 }
 
@@ -91,5 +131,12 @@ struct PoolCollect: AsyncParsableCommand {
         let removed = try await primary.open(common).collectGarbage()
         if common.json { return try Output.json(["removed": removed]) }
         print(removed == 0 ? "removed nothing" : removed == 1 ? "removed 1 leftover" : "removed \(removed) leftovers")
+    }
+}
+
+extension Output {
+    /// A line on stderr for what a command did that nobody asked for in so many words.
+    static func note(_ text: String) {
+        try? FileHandle.standardError.write(contentsOf: Data("lxcctl: \(text.escapedForDisplay)\n".utf8))
     }
 }

@@ -178,14 +178,19 @@ struct InstallTemplate: AsyncParsableCommand {
 
     func run() async throws {
         let key = try argument.key()
-        let host = LXCHypervisor(
-            driver: LibvirtDriver(kind: .lxc), primary: try await primary.open(argument.common),
-            templates: try argument.secondary.open(argument.common), hostName: "", logger: argument.common.logger())
         let id = try uuid.map { try TemplateID(parsing: $0) }
-        switch try await host.templates.template(key).format {
+        let templates = try argument.secondary.open(argument.common)
+        let format = try await templates.template(key).format
+        // The first template is what a store begins with.
+        let (store, isNew) = try await primary.openOrCreate(argument.common)
+        let host = LXCHypervisor(
+            driver: LibvirtDriver(kind: .lxc), primary: store, templates: templates, hostName: "",
+            logger: argument.common.logger())
+        switch format {
         case .tar: try await report { try await host.installTemplate(key, as: id, progress: $0) }
         case .qcow2: try await report { try await host.installSystemTemplate(key, as: id, progress: $0) }
         }
+        if isNew { Output.note("made the pool \(store.id) in \(try primary.location(argument.common))") }
     }
 
     private func report(_ install: (ProgressHandler?) async throws -> some Installed) async throws {

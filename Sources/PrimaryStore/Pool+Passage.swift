@@ -1,0 +1,87 @@
+import FileTree
+import LXCCore
+import Logging
+
+/// Who comes to what is in the pool. Templates and privileged volumes have programs that make whoever runs them root, so no
+/// user of the host passes through the pool's directory but those who must: the roots of unprivileged containers, each for
+/// itself, and the account virtual machines run as. Where the place names no users (NFSv3, file systems without access
+/// lists), all pass while there is one who must, and nobody otherwise.
+extension Pool {
+    /// Takes passage from others, as pools of earlier versions, and directories just made, give it.
+    func keepOthersOut() async throws {
+        let found = try await files.passage()
+        // Where the mode alone decides, one of an earlier version may let all pass for nobody.
+        let isOld = found.everyone ? try await files.read(StoreLayout.claimsComplete) == nil : false
+        guard found.isLoose || isOld else { return }
+        try await repair {
+            try await alone {
+                let users = try await claimants()
+                try await files.setPassage(
+                    StorePassage(
+                        users: users.union(found.users), everyone: !users.isEmpty, namesUsers: found.namesUsers))
+            }
+            logger.notice("took the way through the pool from other users", metadata: ["pool": "\(id)"])
+        }
+    }
+
+    /// Lets a user of the host pass to a volume.
+    func letPass(_ user: UInt32, to volume: VolumeID) async throws {
+        guard user != 0 else { return }
+        try await alone {
+            try await makeClaim(of: volume, in: StoreLayout.claims(ofUser: user))
+            try await letPass(user)
+        }
+    }
+
+    /// Lets a user pass who must and cannot: whoever changed the directory's mode meanwhile did not mean that.
+    func letPassAgain(_ user: UInt32, to volume: VolumeID) async throws {
+        let found = try await files.passage()
+        guard user != 0, !found.everyone, !found.users.contains(user) else { return }
+        try await letPass(user, to: volume)
+    }
+
+    private func letPass(_ user: UInt32) async throws {
+        var passage = try await files.passage()
+        guard !passage.everyone, !passage.users.contains(user) else { return }
+        passage.users.insert(user)
+        passage.everyone = !passage.namesUsers
+        try await files.setPassage(passage)
+    }
+
+    /// Takes passage from a user who has nothing in the pool any more.
+    func keepOut(_ user: UInt32) async throws {
+        try await alone {
+            let directory = StoreLayout.claims(ofUser: user)
+            guard try await files.list(directory).isEmpty else { return }
+            var passage = try await files.passage()
+            if passage.namesUsers {
+                guard passage.users.remove(user) != nil else { return try await files.removeEmptyDirectory(directory) }
+                passage.everyone = false
+                try await files.setPassage(passage)
+            } else if try await claimants().subtracting([user]).isEmpty {
+                passage.everyone = false
+                try await files.setPassage(passage)
+            }
+            try await files.removeEmptyDirectory(directory)
+        }
+    }
+
+    /// The users who must pass to something in the pool.
+    private func claimants() async throws -> Set<UInt32> {
+        guard try await claimsAreComplete() else {
+            return try await Set(records().values.compactMap { try? $0.get().rootUser })
+        }
+        return Set(try await files.list(StoreLayout.claims).compactMap(Self.user))
+    }
+
+    /// The user a directory of claims is of.
+    static func user(_ name: String) -> UInt32? {
+        guard name.hasPrefix(StoreLayout.userPrefix) else { return nil }
+        return UInt32(name.dropFirst(StoreLayout.userPrefix.count))
+    }
+
+    /// Of several that change the place's access, each sees what the other did.
+    private func alone<Value>(_ body: () async throws -> Value) async throws -> Value {
+        try await holdToFree(StoreLayout.passageLock) { _ in try await body() }
+    }
+}

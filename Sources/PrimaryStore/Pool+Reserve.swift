@@ -1,0 +1,58 @@
+import FileTree
+import LXCCore
+
+/// What frees must not need room. Where locks have files, some are kept that can be removed to make room for them.
+extension Pool {
+    private static let reserved = 8
+    private static let contents = [UInt8](repeating: 0, count: 512)
+
+    /// Makes what is missing of the reserve, where there is room.
+    func keepReserve() async throws {
+        guard files.locksTakeSpace else { return }
+        let present = Set(try await files.list(StoreLayout.reserve))
+        for number in 0..<Self.reserved where !present.contains("\(number)") {
+            try await repair { try await files.write(Self.contents, to: "\(StoreLayout.reserve)/\(number)") }
+        }
+    }
+
+    /// Runs `body` holding a lock, also on a full file system.
+    func holdToFree<Value>(
+        _ lock: String, _ mode: FileLock.Mode = .exclusive, _ body: (StoreLock) async throws -> Value
+    ) async throws -> Value {
+        try await withRoom { begin in
+            try await files.hold(lock, mode) {
+                begin()
+                return try await body($0)
+            }
+        }
+    }
+
+    /// The same, or nil at once while another keeps us out.
+    func tryHoldToFree<Value>(_ lock: String, _ body: (StoreLock) async throws -> Value) async throws -> Value? {
+        try await withRoom { begin in
+            try await files.tryHold(lock, .exclusive) {
+                begin()
+                return try await body($0)
+            }
+        }
+    }
+
+    private func withRoom<Value>(_ take: (_ begin: () -> Void) async throws -> Value) async throws -> Value {
+        while true {
+            var hasBegun = false
+            do {
+                return try await take { hasBegun = true }
+            } catch let error as LXCError where !hasBegun && error.isLackOfSpace {
+                guard try await spend() else { throw error }
+            }
+        }
+    }
+
+    /// Removes one file of the reserve; false when none is left.
+    private func spend() async throws -> Bool {
+        for name in try await files.list(StoreLayout.reserve) {
+            if try await files.remove("\(StoreLayout.reserve)/\(name)") { return true }
+        }
+        return false
+    }
+}

@@ -1,0 +1,111 @@
+import FileTree
+import Foundation
+import Glibc
+import LXCCore
+import PrimaryStore
+import TestSupport
+import Testing
+
+/// Which directory is opened, and that nothing is begun by looking.
+@Suite(.timeLimit(.minutes(15)))
+struct OpeningTests {
+    @Test func aDirectoryWithoutAPoolIsLeftAsItIs() async throws {
+        let directory = try TemporaryDirectory()
+        try directory.write("x", to: "\(VolumeID.random())/etc/hostname")
+        let (before, mode) = (directory.list(), try directory.mode())
+        for id in [nil, PoolID.random()] {
+            let error = await #expect(throws: LXCError.self) {
+                try await SharedMountPointStore(path: directory.path, id: id)
+            }
+            #expect(error?.code == .notFound)
+            #expect(error?.message.contains("pool create --primary \(directory.path)") == true)
+        }
+        #expect(directory.list() == before)
+        #expect(try directory.mode() == mode)
+    }
+
+    /// An unmounted mount point is no second pool, and the mount of another is not this one.
+    @Test(.host(.root)) func anotherPoolInItsPlaceIsRefused() async throws {
+        let directory = try TemporaryDirectory()
+        let id = try await SharedMountPointStore.create(at: directory.path).id
+        try TreeShell.run("mount -t tmpfs none '\(directory.path)'")
+        defer { umount2(directory.path, CInt(MNT_DETACH)) }
+        #expect(await codeThrown { try await SharedMountPointStore(path: directory.path, id: id) } == .notFound)
+        #expect(directory.list().isEmpty)
+        let other = try await SharedMountPointStore.create(at: directory.path)
+        #expect(other.id != id)
+        #expect(await codeThrown { try await SharedMountPointStore(path: directory.path, id: id) } == .invalidArgument)
+    }
+
+    /// The kernel goes to the directory above the one a link leads to.
+    @Test func pathsLeadWhereTheKernelLeads() async throws {
+        let directory = try TemporaryDirectory()
+        try directory.makeDirectory("pool/inside")
+        try directory.makeDirectory("elsewhere")
+        #expect(symlink(directory["pool/inside"], directory["elsewhere/link"]) == 0)
+        let pool = try await SharedMountPointStore.create(at: directory["pool"])
+        for path in ["elsewhere/link/..", "pool/inside/..", "pool/./", "elsewhere/../pool//"] {
+            let store = try await SharedMountPointStore(path: directory[path])
+            #expect(store.id == pool.id, "\(path)")
+            #expect(store.path == directory["pool"], "\(path)")
+        }
+        #expect(await codeThrown { try await SharedMountPointStore(path: directory["no/../pool"]) } == .notFound)
+        #expect(directory.list("elsewhere") == ["link"])
+        #expect(directory.list() == ["elsewhere", "pool"])
+    }
+
+    @Test func linksTheOperatorNamedKeepTheirNames() async throws {
+        let directory = try TemporaryDirectory()
+        try directory.makeDirectory("real")
+        #expect(symlink("real", directory["link"]) == 0)
+        let store = try await SharedMountPointStore.create(at: directory["link"])
+        #expect(store.path == directory["link"])
+        #expect(try await SharedMountPointStore(path: directory["real"]).id == store.id)
+    }
+
+    @Test func emptyIsWhereNobodyKeepsAnything() async throws {
+        let directory = try TemporaryDirectory()
+        try directory.makeDirectory("lost+found")
+        #expect(try await SharedMountPointStore.isEmpty(path: directory.path))
+        _ = try await SharedMountPointStore.create(at: directory.path)
+        #expect(try await !SharedMountPointStore.isEmpty(path: directory.path))
+        let other = try TemporaryDirectory()
+        try other.write("x", to: "note")
+        #expect(try await !SharedMountPointStore.isEmpty(path: other.path))
+    }
+
+    /// A pool of an earlier version knows what depends on what from its records alone.
+    @Test func aPoolOfAnEarlierVersionKeepsWhatIsUsed() async throws {
+        let fixture = try await Fixture()
+        let template = try await fixture.template()
+        let volume = try await fixture.store.createVolume(.random(), from: template).id
+        try FileManager.default.removeItem(atPath: fixture.directory[".lxc/claims"])
+        let store = try await SharedMountPointStore(path: fixture.directory.path)
+        #expect(await codeThrown { try await store.deleteTemplate(template) } == .inUse)
+        #expect(fixture.directory.list(".lxc/claims/\(template)") == [volume.description])
+        try await store.deleteVolume(volume)
+        try await store.deleteTemplate(template)
+        #expect(fixture.claims.isEmpty)
+    }
+
+    @Test func claimsOfWhatIsNotThereHoldNothing() async throws {
+        let fixture = try await Fixture()
+        let template = try await fixture.template()
+        try fixture.directory.write("", to: ".lxc/claims/\(template)/\(VolumeID.random())")
+        try fixture.directory.write("", to: ".lxc/claims/\(TemplateID.random())/\(VolumeID.random())")
+        #expect(try await fixture.store.collectGarbage() == 0)
+        #expect(fixture.claims.flatMap { fixture.directory.list(".lxc/claims/\($0)") }.isEmpty)
+        try fixture.directory.write("", to: ".lxc/claims/\(template)/\(VolumeID.random())")
+        try await fixture.store.deleteTemplate(template)
+        #expect(fixture.directory.list() == [".lxc"])
+    }
+}
+
+extension TemporaryDirectory {
+    /// The mode of the directory, or of something below.
+    func mode(_ name: String = ".") throws -> mode_t {
+        var status = stat()
+        guard lstat(self[name], &status) == 0 else { throw LXCError.lastSystemCall("lstat", "look at \(name)") }
+        return status.st_mode & 0o7777
+    }
+}
