@@ -13,8 +13,12 @@ extension EntryWriter {
     ///   - made: the mode the inode has, where that is certain.
     /// - Throws: `LXCError` `permissionDenied`, `io`, `lossRefused`.
     func apply(_ entry: TreeEntry, to descriptor: CInt, made: UInt16?) throws {
-        if !isCreator(entry) {
-            guard fchown(descriptor, entry.user, entry.group) == 0 else { throw ownerFailure(entry) }
+        if !isCreator(entry), fchown(descriptor, entry.user, entry.group) != 0 {
+            // Nobody has asked for the owner of a directory that only its contents imply.
+            guard errno == EPERM, geteuid() != 0, entry == .impliedDirectory(entry.path) else {
+                throw ownerFailure(entry)
+            }
+            try lose("owner", entry.path)
         }
         let subject = ExtendedAttributes.Subject.descriptor(descriptor)
         var made = made

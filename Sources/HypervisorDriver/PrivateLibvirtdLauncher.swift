@@ -128,6 +128,7 @@ private final class CText {
     }
 
     private func copy(_ text: String) -> UnsafeMutablePointer<CChar>? {
+        precondition(!text.utf8.contains(0), "a text with a NUL must not reach libvirtd's arguments")
         guard let pointer = strdup(text) else { return nil }
         owned.append(UnsafeMutableRawPointer(pointer))
         return pointer

@@ -75,7 +75,7 @@ struct SummaryReport: Encodable {
             ("digest", digest?.description), ("strategy", strategy), ("seconds", String(format: "%.2f", seconds)),
         ])
         for (kind, loss) in losses.sorted(by: { $0.key < $1.key }) {
-            print("lost: \(loss.count) × \(kind), such as \(loss.paths.first ?? "?")")
+            print("lost: \(loss.count) × \(kind.escapedForDisplay), such as \(loss.paths.first ?? "?")")
         }
     }
 }

@@ -15,6 +15,7 @@ struct BoundedLog: Sendable {
 
     /// Writes at the end, and begins a new file where the old one would become too long.
     func append(_ bytes: ArraySlice<UInt8>, limit: ByteCount) throws {
+        try requireNoNUL(path, "the path")
         let half = Int(limit.bytes / 2)
         var rest = bytes
         while !rest.isEmpty {
