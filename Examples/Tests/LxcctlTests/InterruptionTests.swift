@@ -54,7 +54,10 @@ import Testing
         let contents = try await Lxcctl.run(["pool", "list", "--json"] + primary).json()
         let nothing = JSON.list([])
         #expect(
-            contents == .object(["templates": nothing, "volumes": nothing, "images": nothing, "disks": nothing]))
+            contents
+                == .object([
+                    "templates": nothing, "volumes": nothing, "images": nothing, "disks": nothing, "broken": nothing,
+                ]))
         let removed = try await Lxcctl.run(["pool", "gc", "--json"] + primary).json()
         #expect(removed == .object(["removed": 1]))
         #expect(scratch.list("primary/.lxc/staging").isEmpty)

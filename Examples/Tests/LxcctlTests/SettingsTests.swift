@@ -18,14 +18,37 @@ import Testing
             lxcctl.secondary.storage = \(secondary)
 
             """, to: "agent.properties")
+        let id = try await Lxcctl.run("pool", "create", "--config", config).line()
         let info = try await Lxcctl.run("pool", "info", "--json", "--config", config).json()
         #expect(info["path"] == .text(primary))
+        #expect(info["pool"] == .text(id))
         let list = try await Lxcctl.run("template", "list", "--json", "--config", config).json()
         #expect(list.keys == ["templates", "broken"])
 
         let other = try scratch.makeDirectory("other")
+        _ = try await Lxcctl.run("pool", "create", "--primary", other).line()
         let overridden = try await Lxcctl.run("pool", "info", "--json", "--config", config, "--primary", other).json()
         #expect(overridden["path"] == .text(other), "an option wins over the file")
+    }
+
+    /// What is at the configured place must be the configured pool, and an empty mount point is none.
+    @Test func thePoolIsTheConfiguredOne() async throws {
+        let primary = try scratch.makeDirectory("primary")
+        let id = UUID().uuidString.lowercased()
+        let config = try scratch.write("local.storage.path=\(primary)\nlocal.storage.uuid=\(id)\n", to: "a.properties")
+        for command in [["pool", "info"], ["pool", "list"], ["pool", "gc"], ["volume", "list"]] {
+            try await Lxcctl.fails(command + ["--config", config], naming: [primary, "pool create"])
+        }
+        #expect(scratch.list("primary") == [])
+        #expect(try await Lxcctl.run("pool", "create", "--config", config).line() == id)
+        #expect(try await Lxcctl.run("pool", "info", "--json", "--config", config).json()["pool"] == .text(id))
+        let other = try scratch.write(
+            "local.storage.path=\(primary)\nlocal.storage.uuid=\(UUID().uuidString)\n", to: "b.properties")
+        for command in ["info", "list", "gc"] {
+            try await Lxcctl.fails(["pool", command, "--config", other], naming: [primary, id])
+        }
+        // Without the file's location its pool says nothing.
+        #expect(try await Lxcctl.run("pool", "info", "--config", other, "--primary", primary).status == 0)
     }
 
     @Test func missingStores() async throws {

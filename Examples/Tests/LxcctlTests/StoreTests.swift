@@ -58,10 +58,10 @@ import Testing
         #expect(try await Lxcctl.run(["volume", "list", "--json"] + primary).json().count == 2)
 
         let contents = try await Lxcctl.run(["pool", "list", "--json"] + primary).json()
-        #expect(contents.keys == ["templates", "volumes", "images", "disks"])
+        #expect(contents.keys == ["templates", "volumes", "images", "disks", "broken"])
         #expect(contents["templates"] == .list([stored]))
         let info = try await Lxcctl.run(["pool", "info", "--json"] + primary).json()
-        #expect(info.keys == ["pool", "path", "capacity", "templates", "volumes", "images", "disks"])
+        #expect(info.keys == ["pool", "path", "capacity", "templates", "volumes", "images", "disks", "broken"])
         #expect(info["capacity"].keys == ["total", "available"])
         #expect(info["volumes"] == 2)
         #expect(info["path"] == .text(primary[1]))
@@ -85,6 +85,58 @@ import Testing
         #expect(verified.status == 1)
         #expect(verified.stdout.split(separator: "\n").contains("changed etc/empty"))
         try await Lxcctl.fails(["pool", "verify", UUID().uuidString.lowercased()] + primary)
+    }
+
+    /// A directory that holds no pool is told from an empty pool, and left as it is, until a pool is made in it.
+    @Test func poolsAreMadeWhenAsked() async throws {
+        try scratch.makeDirectory("primary/\(UUID().uuidString.lowercased())/etc")
+        for command in [["pool", "info"], ["pool", "list"], ["pool", "gc"], ["volume", "list"]] {
+            try await Lxcctl.fails(command + primary, naming: [primary[1], "pool create"])
+        }
+        _ = try await register(scratch.makeArchive("root.tar.gz")).json()
+        // Somebody keeps something there.
+        try await Lxcctl.fails(["template", "install", "1/10"] + primary + secondary, naming: [primary[1]])
+        #expect(!scratch.exists("primary/.lxc"))
+        let made = try await Lxcctl.run(["pool", "create", "--json"] + primary).json()
+        #expect(made.keys == ["pool"])
+        try await Lxcctl.fails(["pool", "create"] + primary, naming: [primary[1]])
+        #expect(try await Lxcctl.run(["pool", "info", "--json"] + primary).json()["volumes"] == 1)
+        // Where nobody keeps anything, the first template begins the store, and that is said.
+        let empty = ["--primary", try scratch.makeDirectory("empty")]
+        let installed = try await Lxcctl.run(["template", "install", "1/10"] + empty + secondary)
+        #expect(installed.status == 0)
+        #expect(installed.stderr.contains("made the pool"))
+    }
+
+    @Test func installedTemplateIsDeleted() async throws {
+        _ = try await register(scratch.makeArchive("root.tar.gz")).json()
+        let id = try await Lxcctl.run(["template", "install", "1/10"] + primary + secondary).line()
+        let volume = try await Lxcctl.run(["volume", "create", "--template", id] + primary).line()
+        try await Lxcctl.fails(["pool", "delete", id] + primary, naming: [id, volume])
+        try await Lxcctl.fails(["pool", "delete", volume] + primary, naming: [volume, "volume"])
+        try await Lxcctl.fails(["volume", "delete", id] + primary, naming: [id, "pool delete"])
+        #expect(try await Lxcctl.run(["volume", "delete", volume] + primary).status == 0)
+        for _ in 1...2 {  // What is not there is no error.
+            let deleted = try await Lxcctl.run(["pool", "delete", id, "--json"] + primary).json()
+            #expect(deleted == .object(["deleted": .text(id)]))
+        }
+        #expect(scratch.list("primary") == [".lxc"])
+    }
+
+    @Test func brokenObjectIsListedBesideOthersAndDeleted() async throws {
+        _ = try await register(scratch.makeArchive("root.tar.gz")).json()
+        let id = try await Lxcctl.run(["template", "install", "1/10"] + primary + secondary).line()
+        let volume = try await Lxcctl.run(["volume", "create", "--template", id] + primary).line()
+        try scratch.write("{\"formatVersion\": 9, \"kind\": \"elephant\"}", to: "primary/.lxc/objects/\(volume).json")
+        let list = try await Lxcctl.run(["pool", "list", "--json"] + primary).json()
+        #expect(list["templates"].count == 1)
+        #expect(list["broken"].count == 1)
+        #expect(list["broken"][0]["id"] == .text(volume))
+        let text = try await Lxcctl.run(["pool", "list"] + primary)
+        #expect(text.status == 0)
+        #expect(text.stdout.contains("broken: \(volume)"))
+        #expect(try await Lxcctl.run(["volume", "delete", volume] + primary).status == 0)
+        #expect(try await Lxcctl.run(["pool", "list", "--json"] + primary).json()["broken"].count == 0)
     }
 
     private func expectTime(_ value: JSON, _ location: SourceLocation = #_sourceLocation) throws {
@@ -179,6 +231,7 @@ import Testing
 
     @Test func missingObjects() async throws {
         let unknown = "11111111-2222-3333-4444-555555555555"
+        _ = try await Lxcctl.run(["pool", "create"] + primary).line()
         for verb in ["show", "verify"] {
             try await Lxcctl.fails(["template", verb, "1/99"] + secondary, naming: ["1/99"])
         }
