@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import LXCHypervisor
 import TestSupport
 import Testing
@@ -84,7 +85,8 @@ private final class LinkChanges {
     }
 
     deinit {
-        process.terminate()
+        // The thread that started it may have blocked other signals.
+        kill(process.processIdentifier, SIGKILL)
         process.waitUntilExit()
         try? FileManager.default.removeItem(atPath: file)
     }
