@@ -111,7 +111,7 @@ let package = Package(
 
         // Tests, one target per module; HostTests needs root, libvirtd and bridges.
         library("TestSupport", ["CLibXML2", "CLinux", "FileTree", "LXCCore", "LXCTestServers"]).inTests,
-        tests("LXCCoreTests", ["LXCCore"]),
+        tests("LXCCoreTests", ["CLinux", "LXCCore"]),
         tests("OpenSSLTests", ["OpenSSL"]),
         tests("FileTreeTests", ["CLinux", "FileTree", "LXCCore", "TarArchive", "TreeProbe"]),
         tests("TarArchiveTests", ["CLibArchive", "CLZMA", "CLinux", "FileTree", "LXCCore", "TarArchive", "TreeProbe"]),

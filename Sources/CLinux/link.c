@@ -10,7 +10,9 @@
 #include <net/if.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -18,7 +20,7 @@
 
 // MARK: Requests
 
-/// One request under construction. Ours are far smaller than the buffer.
+/// One request under construction.
 struct request {
     struct nlmsghdr header;
     union {
@@ -26,6 +28,8 @@ struct request {
         struct ifaddrmsg address;
     } body;
     char attributes[512];
+    /// Whether an attribute did not fit: such a request is never sent.
+    bool is_too_long;
 };
 
 static struct request link_request(uint16_t type, uint16_t flags, int index) {
@@ -38,7 +42,12 @@ static struct request link_request(uint16_t type, uint16_t flags, int index) {
 }
 
 static struct rtattr *put(struct request *request, uint16_t type, const void *data, size_t size) {
-    struct rtattr *attribute = (struct rtattr *)((char *)request + NLMSG_ALIGN(request->header.nlmsg_len));
+    size_t begin = NLMSG_ALIGN(request->header.nlmsg_len), room = offsetof(struct request, is_too_long) - begin;
+    if (size > room || RTA_SPACE(size) > room) {
+        request->is_too_long = true;
+        return (struct rtattr *)request->attributes;
+    }
+    struct rtattr *attribute = (struct rtattr *)((char *)request + begin);
     attribute->rta_type = type;
     attribute->rta_len = RTA_LENGTH(size);
     if (size) memcpy(RTA_DATA(attribute), data, size);
@@ -74,36 +83,95 @@ static int send_request(int socket, const struct request *request) {
 /// Sees one message; true ends the reading of others.
 typedef bool (*visitor)(const struct nlmsghdr *message, void *context);
 
+/// How the reading of one datagram ended.
+enum reading { ANSWERED, FAILED, UNFINISHED };
+
+/// What answers one request.
+struct answers {
+    uint32_t sequence;
+    visitor visit;
+    void *context;
+    bool is_seen, is_interrupted;
+};
+
+static enum reading fail(int error) {
+    errno = error;
+    return FAILED;
+}
+
+/// The result at the end of a list, which the kernel may put behind its header.
+static enum reading end_of_list(const struct nlmsghdr *message, const struct answers *answers) {
+    int result = 0;
+    if (message->nlmsg_len >= NLMSG_LENGTH(sizeof result)) memcpy(&result, NLMSG_DATA(message), sizeof result);
+    if (result < 0) return fail(-result);
+    // The devices changed while they were listed: one may be missing.
+    return answers->is_interrupted && !answers->is_seen ? fail(EINTR) : ANSWERED;
+}
+
+static enum reading read_message(const struct nlmsghdr *message, struct answers *answers) {
+    // The answer to a request before this one that was given up is still to come on the same socket.
+    if (message->nlmsg_seq != answers->sequence) return UNFINISHED;
+    if (message->nlmsg_flags & NLM_F_DUMP_INTR) answers->is_interrupted = true;
+    if (message->nlmsg_type == NLMSG_DONE) return end_of_list(message, answers);
+    if (message->nlmsg_type == NLMSG_ERROR) {
+        const struct nlmsgerr *answer = NLMSG_DATA(message);
+        if (message->nlmsg_len < NLMSG_LENGTH(sizeof answer->error)) return fail(EBADMSG);
+        return answer->error ? fail(-answer->error) : ANSWERED;
+    }
+    if (answers->visit && !answers->is_seen) answers->is_seen = answers->visit(message, answers->context);
+    return UNFINISHED;
+}
+
 /// Reads answers up to the last: an acknowledgement, an error, or the end of a list.
-static int receive(int socket, visitor visit, void *context) {
+static int receive(int socket, struct answers *answers) {
     // 32 KiB is the most the kernel puts into one datagram of a list.
     static _Thread_local char buffer[32768] __attribute__((aligned(NLMSG_ALIGNTO)));
-    bool is_seen = false;
     while (true) {
-        ssize_t size = recv(socket, buffer, sizeof buffer, 0);
+        struct sockaddr_nl sender = {0};
+        struct iovec part = {.iov_base = buffer, .iov_len = sizeof buffer};
+        struct msghdr datagram = {
+            .msg_name = &sender, .msg_namelen = sizeof sender, .msg_iov = &part, .msg_iovlen = 1};
+        ssize_t size = recvmsg(socket, &datagram, 0);
         if (size < 0 && errno == EINTR) continue;
         if (size < 0) return -1;
+        // Any process may send to the socket; the kernel's number is 0.
+        if (datagram.msg_namelen != sizeof sender || sender.nl_pid != 0) continue;
+        if (datagram.msg_flags & MSG_TRUNC) {
+            errno = EMSGSIZE;
+            return -1;
+        }
         struct nlmsghdr *message = (struct nlmsghdr *)buffer;
         for (unsigned rest = (unsigned)size; NLMSG_OK(message, rest); message = NLMSG_NEXT(message, rest)) {
-            if (message->nlmsg_type == NLMSG_DONE) return 0;
-            if (message->nlmsg_type == NLMSG_ERROR) {
-                const struct nlmsgerr *answer = NLMSG_DATA(message);
-                errno = -answer->error;
-                return answer->error ? -1 : 0;
-            }
-            if (visit && !is_seen) is_seen = visit(message, context);
+            enum reading reading = read_message(message, answers);
+            if (reading != UNFINISHED) return reading == ANSWERED ? 0 : -1;
         }
     }
 }
 
 static int run(int socket, struct request *request, visitor visit, void *context) {
+    if (request->is_too_long) {
+        errno = EMSGSIZE;
+        return -1;
+    }
+    static _Atomic uint32_t last_sequence;
+    request->header.nlmsg_seq = atomic_fetch_add(&last_sequence, 1) + 1;
     // A list ends with a message of its own. Its flag is two bits, one of which means another thing in other requests.
     if ((request->header.nlmsg_flags & NLM_F_DUMP) != NLM_F_DUMP) request->header.nlmsg_flags |= NLM_F_ACK;
-    return send_request(socket, request) < 0 ? -1 : receive(socket, visit, context);
+    struct answers answers = {.sequence = request->header.nlmsg_seq, .visit = visit, .context = context};
+    return send_request(socket, request) < 0 ? -1 : receive(socket, &answers);
 }
+
+/// How often a list is asked for that changes while it is read.
+enum { LIST_ATTEMPTS = 10 };
 
 static uint32_t u32(const struct rtattr *attribute) {
     uint32_t value = 0;
+    if (RTA_PAYLOAD(attribute) >= sizeof value) memcpy(&value, RTA_DATA(attribute), sizeof value);
+    return value;
+}
+
+static uint16_t u16(const struct rtattr *attribute) {
+    uint16_t value = 0;
     if (RTA_PAYLOAD(attribute) >= sizeof value) memcpy(&value, RTA_DATA(attribute), sizeof value);
     return value;
 }
@@ -118,7 +186,7 @@ static void read_kind_data(const struct rtattr *data, struct clinux_link *link) 
     int rest = (int)RTA_PAYLOAD(data);
     bool is_vlan = strcmp(link->kind, "vlan") == 0, is_vxlan = strcmp(link->kind, "vxlan") == 0;
     for (struct rtattr *item = RTA_DATA(data); RTA_OK(item, rest); item = RTA_NEXT(item, rest)) {
-        if (is_vlan && item->rta_type == IFLA_VLAN_ID) link->id = *(uint16_t *)RTA_DATA(item);
+        if (is_vlan && item->rta_type == IFLA_VLAN_ID) link->id = u16(item);
         if (is_vxlan && item->rta_type == IFLA_VXLAN_ID) link->id = u32(item);
         if (is_vxlan && item->rta_type == IFLA_VXLAN_LINK) link->lower = u32(item);
     }
@@ -134,7 +202,7 @@ static void read_kind(const struct rtattr *info, struct clinux_link *link) {
 }
 
 static bool read_link(const struct nlmsghdr *message, struct clinux_link *link) {
-    if (message->nlmsg_type != RTM_NEWLINK) return false;
+    if (message->nlmsg_type != RTM_NEWLINK || message->nlmsg_len < NLMSG_LENGTH(sizeof(struct ifinfomsg))) return false;
     const struct ifinfomsg *body = NLMSG_DATA(message);
     *link = (struct clinux_link){.index = body->ifi_index, .flags = body->ifi_flags};
     int rest = (int)IFLA_PAYLOAD(message);
@@ -199,43 +267,58 @@ int clinux_link_get(int socket, const char *name, struct clinux_link *link) {
 
 struct search {
     const unsigned char *address;
-    struct clinux_link *link;
+    const char *kind;
+    uint32_t lower;
+    struct clinux_link found;
 };
 
-static bool has_address(const struct nlmsghdr *message, void *context) {
+static bool is_wanted(const struct nlmsghdr *message, void *context) {
     struct search *search = context;
     struct clinux_link link;
-    if (!read_link(message, &link) || memcmp(link.address, search->address, sizeof link.address) != 0) return false;
-    *search->link = link;
+    if (!read_link(message, &link)) return false;
+    if (search->address && memcmp(link.address, search->address, sizeof link.address) != 0) return false;
+    if (strcmp(link.kind, search->kind) != 0 || (search->lower && link.lower != search->lower)) return false;
+    search->found = link;
     return true;
 }
 
-int clinux_link_find(int socket, const unsigned char address[6], struct clinux_link *link) {
+int clinux_link_find(int socket, const unsigned char *address, const char *kind, uint32_t lower,
+                     struct clinux_link *link) {
     *link = (struct clinux_link){0};
-    struct search search = {.address = address, .link = link};
-    struct request request = link_request(RTM_GETLINK, NLM_F_DUMP, 0);
-    if (run(socket, &request, has_address, &search) < 0) return -1;
-    if (link->index) return 0;
-    errno = ENODEV;
-    return -1;
+    for (int attempt = 1; true; attempt++) {
+        struct search search = {.address = address, .kind = kind, .lower = lower};
+        struct request request = link_request(RTM_GETLINK, NLM_F_DUMP, 0);
+        if (run(socket, &request, is_wanted, &search) < 0) {
+            if (errno == EINTR && attempt < LIST_ATTEMPTS) continue;
+            return -1;
+        }
+        *link = search.found;
+        if (link->index) return 0;
+        errno = ENODEV;
+        return -1;
+    }
 }
 
 static bool is_on(const struct nlmsghdr *message, void *context) {
     const struct ifaddrmsg *body = NLMSG_DATA(message);
     unsigned *index = context;
-    if (message->nlmsg_type != RTM_NEWADDR || body->ifa_index != *index) return false;
+    if (message->nlmsg_type != RTM_NEWADDR || message->nlmsg_len < NLMSG_LENGTH(sizeof *body)) return false;
+    if (body->ifa_index != *index) return false;
     *index = 0;
     return true;
 }
 
 int clinux_link_has_address(int socket, int index) {
-    struct request request = {
-        .header = {.nlmsg_len = NLMSG_LENGTH(sizeof(struct ifaddrmsg)), .nlmsg_type = RTM_GETADDR,
-                   .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
-        .body.address = {.ifa_family = AF_INET},
-    };
-    unsigned wanted = (unsigned)index;
-    return run(socket, &request, is_on, &wanted) < 0 ? -1 : wanted == 0;
+    for (int attempt = 1; true; attempt++) {
+        struct request request = {
+            .header = {.nlmsg_len = NLMSG_LENGTH(sizeof(struct ifaddrmsg)), .nlmsg_type = RTM_GETADDR,
+                       .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
+            .body.address = {.ifa_family = AF_INET},
+        };
+        unsigned wanted = (unsigned)index;
+        if (run(socket, &request, is_on, &wanted) == 0) return wanted == 0;
+        if (errno != EINTR || attempt == LIST_ATTEMPTS) return -1;
+    }
 }
 
 // MARK: Making
@@ -303,6 +386,12 @@ int clinux_link_set_up(int socket, int index) {
 int clinux_link_set_master(int socket, int index, uint32_t master) {
     struct request request = link_request(RTM_NEWLINK, 0, index);
     put_u32(&request, IFLA_MASTER, master);
+    return run(socket, &request, NULL, NULL);
+}
+
+int clinux_link_set_address(int socket, int index, const unsigned char address[6]) {
+    struct request request = link_request(RTM_NEWLINK, 0, index);
+    put(&request, IFLA_ADDRESS, address, 6);
     return run(socket, &request, NULL, NULL);
 }
 

@@ -68,7 +68,9 @@ extension ContainerMetadata {
 extension ContainerMetadata.Network {
     fileprivate init?(taking rest: inout XMLFragment) throws {
         guard let device: Int = try rest.takeNumber("device"), let traffic = rest.take("traffic") else { return nil }
-        self.init(device: device, traffic: traffic, broadcast: rest.take("broadcast"), label: rest.take("label"))
+        self.init(
+            device: device, traffic: traffic, broadcast: rest.take("broadcast"), label: rest.take("label"),
+            security: try rest.read(ContainerMetadata.name("security"), Security.init(taking:)))
     }
 
     fileprivate func written() throws -> XMLFragment {
@@ -77,6 +79,33 @@ extension ContainerMetadata.Network {
         try element.set("traffic", traffic, .word)
         try element.set("broadcast", broadcast, .line)
         try element.set("label", label, .deviceName)
+        if let security { try element.write(ContainerMetadata.name("security"), security.write) }
+        return element
+    }
+}
+
+extension ContainerMetadata.Network.Security {
+    /// Without rules everything is allowed, and with none of them nothing is: an attribute says which it is.
+    private enum Rules: String { case any, listed }
+
+    fileprivate init(taking rest: inout XMLFragment) throws {
+        guard let kind: Rules = rest.takeCase("rules") else {
+            throw LXCError(.corrupt, "a network's <\(rest.name)> does not say whether there are rules")
+        }
+        let addresses = try rest.readEach(ContainerMetadata.name("address")) { $0.takeText() }
+        let rules = try rest.readEach(ContainerMetadata.name("rule")) { $0.takeText() }
+        self.init(addresses: addresses, rules: kind == .listed ? rules : nil)
+    }
+
+    fileprivate func write(_ element: inout XMLFragment) throws {
+        try element.set("rules", (rules == nil ? Rules.any : .listed).rawValue)
+        try element.writeEach(ContainerMetadata.name("address"), addresses) { Self.text("address", $0) }
+        try element.writeEach(ContainerMetadata.name("rule"), rules ?? []) { Self.text("rule", $0) }
+    }
+
+    private static func text(_ name: String, _ text: String) -> XMLFragment {
+        var element = XMLFragment(ContainerMetadata.name(name))
+        element.setText(text)
         return element
     }
 }

@@ -17,13 +17,32 @@ public struct ContainerMetadata: Hashable, Sendable {
         public var broadcast: String?
         /// The traffic label: the host's bridge or device.
         public var label: String?
+        /// What the guest may send and receive; nil allows everything.
+        public var security: Security?
 
-        /// Takes the four values.
-        public init(device: Int, traffic: String, broadcast: String? = nil, label: String? = nil) {
+        /// What a guest may send and receive on a NIC, as texts.
+        public struct Security: Hashable, Sendable {
+            /// The guest's addresses; empty leaves them to the guest.
+            public var addresses: [String]
+            /// What is allowed, in CloudStack's notation; nil allows everything.
+            public var rules: [String]?
+
+            /// Takes the two lists.
+            public init(addresses: [String] = [], rules: [String]? = nil) {
+                self.addresses = addresses
+                self.rules = rules
+            }
+        }
+
+        /// Takes the five values.
+        public init(
+            device: Int, traffic: String, broadcast: String? = nil, label: String? = nil, security: Security? = nil
+        ) {
             self.device = device
             self.traffic = traffic
             self.broadcast = broadcast
             self.label = label
+            self.security = security
         }
     }
 

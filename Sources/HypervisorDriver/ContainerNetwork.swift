@@ -30,45 +30,83 @@ struct ContainerNetwork: ~Copyable {
 
     deinit { close(descriptor) }
 
-    /// Gives the container's end of an interface its name, and the largest packet where one is set, and switches it on.
+    /// Gives the container's end of an interface that was just attached its name, sets what ``adjust(_:)`` sets, and
+    /// switches it on. One that was attached before is left as it is, unless whoever attached it was killed before this.
     ///
     /// - Throws: `LXCError` `notFound` when no device with the interface's hardware address is in the container,
     ///   `alreadyExists` when another has the name.
-    borrowing func settle(_ interface: Interface) throws {
+    borrowing func settle(_ interface: Interface, isNew: Bool) throws {
         let links = try NetworkLinks(namespace: descriptor)
-        var link = try end(of: interface, links)
+        let host = try NetworkLinks()
+        var link = try end(of: interface, links, host)
+        guard isNew || !link.isUp && Self.isUnnamed(link) else { return }
         if let name = interface.guestDevice, link.name != name {
             if let taken = try links.link(name) {
                 throw LXCError(.alreadyExists, "the container has another network device \(taken.name) already")
             }
             try links.setName(link, name)
-            link = try end(of: interface, links)
+            link = try end(of: interface, links, host)
         }
-        try setMTU(of: interface, link, links)
+        try adjust(interface, link, links, host)
         try links.setUp(link)
     }
 
-    /// Sets the largest packet of an interface on both its ends; libvirt leaves a container's at 1500.
-    borrowing func setMTU(of interface: Interface) throws {
-        guard interface.mtu != nil else { return }
+    /// Sets what libvirt leaves undone of an interface in a container, from outside of it. The host's end gets an address
+    /// no bridge takes for its own, and the bridge's MTU, or the guest's where that is larger; the container's end gets
+    /// the MTU that was asked for, or the bridge's.
+    borrowing func adjust(_ interface: Interface) throws {
         let links = try NetworkLinks(namespace: descriptor)
-        try setMTU(of: interface, end(of: interface, links), links)
-    }
-
-    private borrowing func setMTU(
-        of interface: Interface, _ link: NetworkLink, _ links: borrowing NetworkLinks
-    ) throws {
-        guard let mtu = interface.mtu else { return }
         let host = try NetworkLinks()
-        if let device = interface.targetDevice, let end = try host.link(device) { try host.setMTU(end, mtu) }
-        try links.setMTU(link, mtu)
+        try adjust(interface, end(of: interface, links, host), links, host)
     }
 
-    private borrowing func end(of interface: Interface, _ links: borrowing NetworkLinks) throws -> NetworkLink {
-        guard let mac = interface.mac, let link = try links.link(withAddress: mac.value) else {
-            throw LXCError(
-                .notFound, "the container has no network device with the address \(interface.mac?.description ?? "?")")
+    private borrowing func adjust(
+        _ interface: Interface, _ link: NetworkLink, _ links: borrowing NetworkLinks, _ host: borrowing NetworkLinks
+    ) throws {
+        var mtu = interface.mtu
+        if case .bridge(let name) = interface.kind, let bridge = try host.link(name),
+            let end = try hostEnd(interface, host)
+        {
+            if let address = Self.hostAddress(interface), end.address != address { try host.setAddress(end, address) }
+            let wanted = max(bridge.mtu, mtu ?? 0)
+            if end.mtu != wanted { try host.setMTU(end, wanted) }
+            mtu = mtu ?? bridge.mtu
         }
-        return link
+        if let mtu, link.mtu != mtu { try links.setMTU(link, mtu) }
+    }
+
+    /// A bridge takes the lowest address of its ports for its own. libvirt does the same with virtual machines: `fe`, then
+    /// the guest's; a guest whose own begins so gets another.
+    private static func hostAddress(_ interface: Interface) -> UInt64? {
+        guard let mac = interface.mac else { return nil }
+        return mac.value & 0xFF_FFFF_FFFF | (mac.value >> 40 == 0xFE ? 0xFA : 0xFE) << 40
+    }
+
+    /// Whether it has the name libvirt has given it, which is the host's affair.
+    private static func isUnnamed(_ link: NetworkLink) -> Bool {
+        link.name.hasPrefix("vnet") && link.name.dropFirst(4).allSatisfy(\.isNumber)
+    }
+
+    private borrowing func hostEnd(_ interface: Interface, _ host: borrowing NetworkLinks) throws -> NetworkLink? {
+        guard let name = interface.targetDevice else { return nil }
+        return try host.link(name)
+    }
+
+    /// The container's end. The container can make devices with the same address, and change its own: only what lies on
+    /// the device of the host is it.
+    private borrowing func end(
+        of interface: Interface, _ links: borrowing NetworkLinks, _ host: borrowing NetworkLinks
+    ) throws -> NetworkLink {
+        let (kind, lower): (String, NetworkLink?)
+        if case .direct(let device, _) = interface.kind {
+            (kind, lower) = ("macvlan", try host.link(device))
+        } else {
+            (kind, lower) = ("veth", try hostEnd(interface, host))
+        }
+        let address = interface.mac?.value
+        if address != nil, let link = try links.link(ofKind: kind, address: address, on: lower) { return link }
+        if let lower, let link = try links.link(ofKind: kind, address: nil, on: lower) { return link }
+        throw LXCError(
+            .notFound, "the container has no network device with the address \(interface.mac?.description ?? "?")")
     }
 }

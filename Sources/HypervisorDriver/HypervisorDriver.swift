@@ -136,11 +136,12 @@ public protocol HypervisorDriver: Sendable {
     func setContainerMetadata(_ metadata: ContainerMetadata, of guest: ContainerName) async throws
 
     /// Connects an interface to a guest: at once where it runs, and for its next starts. In a container the interface is
-    /// up and has its name when this returns. An interface that is there already, by its hardware address, is brought
-    /// into that state and no more.
+    /// up and has its name when this returns. An interface that is there already, by its hardware address, its name and
+    /// its network, is no error and left as it is, but for one whose attaching was interrupted, which is completed.
     ///
-    /// - Throws: `LXCError` `invalidArgument` without a hardware address, `alreadyExists` when the container has another
-    ///   device of the name, `invalidState` when a running guest cannot be reached; nothing is attached then.
+    /// - Throws: `LXCError` `invalidArgument` without a hardware address, `alreadyExists` when the guest has another
+    ///   interface with the address, or the container another device of the name, `invalidState` when a running guest
+    ///   cannot be reached; nothing is attached then.
     func attach(_ interface: Interface, to guest: ContainerName) async throws
 
     /// Takes the interface with a hardware address from a guest: at once where it runs, and for its next starts. A guest

@@ -25,11 +25,28 @@ extension LibvirtDriver {
         }
         let name = guest.description
         let summary = try await connection.summary(of: name)
+        let defined = summary.isPersistent ? try await present(interface, mac, of: guest, .inactive) : nil
         // The running domain first: what cannot be attached to it must not come with its next start either.
         if summary.isActive { try await attach(interface, mac, toRunning: guest) }
-        if summary.isPersistent, try await self.interface(mac, of: guest, .inactive) == nil {
+        if summary.isPersistent, defined == nil {
             try await connection.attachDevice(xml: interface.xml(), to: name, affecting: .config)
         }
+    }
+
+    /// The interface that has the address already; nil when none has.
+    ///
+    /// - Throws: `LXCError` `alreadyExists` when it is another one, by its name in the guest or its network: that must not
+    ///   be touched.
+    private func present(
+        _ interface: Interface, _ mac: MACAddress, of guest: ContainerName, _ options: XMLOptions = []
+    ) async throws -> Interface? {
+        guard let present = try await self.interface(mac, of: guest, options) else { return nil }
+        guard present.guestDevice == interface.guestDevice, present.kind == interface.kind else {
+            throw LXCError(
+                .alreadyExists,
+                "\(guest) has the hardware address \(mac) already, on \(present.guestDevice ?? "another interface")")
+        }
+        return present
     }
 
     /// Detaches the device from the running domain and from its definition.
@@ -50,7 +67,7 @@ extension LibvirtDriver {
     }
 
     private func attach(_ interface: Interface, _ mac: MACAddress, toRunning guest: ContainerName) async throws {
-        let isAttached = try await self.interface(mac, of: guest) != nil
+        let isAttached = try await present(interface, mac, of: guest) != nil
         guard kind == .lxc else {
             if !isAttached {
                 try await connection.attachDevice(xml: interface.xml(), to: guest.description, affecting: .live)
@@ -62,11 +79,29 @@ extension LibvirtDriver {
             try await connection.attachDevice(xml: interface.xml(), to: guest.description, affecting: .live)
         }
         do {
-            try await onNetwork(of: guest) { try $0.settle(interface) }
+            try await onNetwork(of: guest) { try $0.settle(interface, isNew: !isAttached) }
         } catch {
             // In a task of its own: it must complete in a cancelled one too.
             if !isAttached { try? await Task { try await detach(interface, from: guest.description, .live) }.value }
             throw error
+        }
+    }
+
+    /// Sets what libvirt leaves undone of the interfaces of a container that has just been started. After a reboot from
+    /// inside it is undone until the next start.
+    func adjustInterfaces(of guest: ContainerName) async throws {
+        guard kind == .lxc else { return }
+        do {
+            let interfaces = try await definition(of: guest).interfaces.filter { $0.isBridged || $0.mtu != nil }
+            // On another host only what was asked for is missed.
+            guard interfaces.contains(where: { $0.mtu != nil || hasProcessesHere }) else { return }
+            try await onNetwork(of: guest) { network in
+                for interface in interfaces { try network.adjust(interface) }
+            }
+        } catch let error as LXCError where error.code == .notFound || error.code == .invalidState {
+            // A container that has ended by itself meanwhile was started all the same.
+            guard let now = try? await self.guest(guest) else { return }
+            if now.state.isActive { throw error }
         }
     }
 
@@ -126,5 +161,11 @@ extension LibvirtDriver {
         } catch let error as LXCError where error.code == .notFound {
             _ = try await connection.summary(of: domain)  // The domain itself must be there.
         }
+    }
+}
+
+extension Interface {
+    fileprivate var isBridged: Bool {
+        if case .bridge = kind { true } else { false }
     }
 }

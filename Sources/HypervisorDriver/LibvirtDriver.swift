@@ -127,21 +127,10 @@ public struct LibvirtDriver: HypervisorDriver {
         try await connection.undefine(guest.description)
     }
 
-    /// Creates the defined domain. The largest packets of a container's interfaces are set from outside of it, because
-    /// libvirt does not: after a reboot from inside they are 1500 bytes until the next start.
+    /// Creates the defined domain. What libvirt leaves undone of a container's interfaces is done from outside of it.
     public func start(_ guest: ContainerName) async throws {
-        let interfaces = kind == .lxc ? try await definition(of: guest).interfaces : []
         try await connection.start(guest.description)
-        guard interfaces.contains(where: { $0.mtu != nil }) else { return }
-        do {
-            let settled = try await definition(of: guest).interfaces
-            try await onNetwork(of: guest) { network in
-                for interface in settled { try network.setMTU(of: interface) }
-            }
-        } catch let error as LXCError where error.code == .notFound || error.code == .invalidState {
-            // A container that has ended by itself meanwhile was started all the same.
-            if try await self.guest(guest).state.isActive { throw error }
-        }
+        try await adjustInterfaces(of: guest)
     }
 
     /// Signals the container's init, or presses the virtual machine's power button. `/dev/initctl` inside the

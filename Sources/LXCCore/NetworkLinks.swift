@@ -17,7 +17,7 @@ package struct NetworkLink: Hashable, Sendable {
     package let mtu: Int
     /// The index of the bridge or bond it belongs to; 0 for none.
     package let master: UInt32
-    /// The index of the device it lies on; 0 for none.
+    /// The index of the device it lies on, or of the other end of a cable, maybe in another namespace; 0 for none.
     package let lower: UInt32
     /// Its group.
     package let group: UInt32
@@ -65,15 +65,22 @@ package struct NetworkLinks: ~Copyable {
         return NetworkLink(link)
     }
 
-    /// The device with a hardware address; nil when there is none.
-    package borrowing func link(withAddress address: UInt64) throws(LXCError) -> NetworkLink? {
+    /// The device of a kind with a hardware address, or with any, that lies on a device, or on any; of a cable's end that
+    /// device is the other end. Nil when there is none.
+    package borrowing func link(
+        ofKind kind: String, address: UInt64?, on lower: NetworkLink?
+    ) throws(LXCError) -> NetworkLink? {
         var link = clinux_link()
-        let bytes = (0..<6).map { UInt8(truncatingIfNeeded: address >> (40 - 8 * UInt64($0))) }
-        guard clinux_link_find(socket, bytes, &link) == 0 else {
+        let bytes = address.map(Self.bytes)
+        guard clinux_link_find(socket, bytes, kind, UInt32(lower?.index ?? 0), &link) == 0 else {
             if errno == ENODEV { return nil }
             throw failure("list the network devices")
         }
         return NetworkLink(link)
+    }
+
+    private static func bytes(_ address: UInt64) -> [UInt8] {
+        (0..<6).map { UInt8(truncatingIfNeeded: address >> (40 - 8 * UInt64($0))) }
     }
 
     /// Makes a bridge, down and in a group.
@@ -129,6 +136,13 @@ package struct NetworkLinks: ~Copyable {
         try check(
             clinux_link_set_master(socket, link.index, UInt32(bridge.index)),
             "make \(link.name) a port of the bridge \(bridge.name)")
+    }
+
+    /// Sets the hardware address.
+    package borrowing func setAddress(_ link: NetworkLink, _ address: UInt64) throws(LXCError) {
+        try check(
+            clinux_link_set_address(socket, link.index, Self.bytes(address)),
+            "set the hardware address of the network device \(link.name)")
     }
 
     /// Sets the largest packet.

@@ -4,7 +4,9 @@ import LXCCore
 /// What makes a container's root its own, and not another copy of the template: written into the volume before the
 /// container is defined.
 ///
-/// A root that has no place for something, such as `/etc/ssh`, does without.
+/// A root that has no place for what every container gets, such as host keys in `/etc/ssh`, does without. What was asked
+/// for and has no place, such as a configuration of networks, is an error. An `/etc/hosts` of more than 16 MiB stays as it
+/// is.
 public struct GuestIdentity: Hashable, Sendable {
     /// How one interface is configured inside, for systemd-networkd and for ifupdown, whichever is there.
     public struct Network: Hashable, Sendable {

@@ -8,7 +8,8 @@ package struct IdentityWriter {
     private let specification: ContainerSpecification
     private let root: ConfinedRoot
 
-    private static let fileLimit = 1 << 20
+    /// The most of `/etc/hosts` that is changed; lists of blocked hosts have some mebibytes.
+    private static let hostsLimit = 16 << 20
 
     package init(identity: GuestIdentity, specification: ContainerSpecification, root: ConfinedRoot) {
         self.identity = identity
@@ -30,6 +31,8 @@ package struct IdentityWriter {
             try writeHosts()
             try writeNameServers()
             try resetMachineID()
+        } else if identity.hostName != nil || !identity.nameServers.isEmpty {
+            throw lacking("/etc", "a host name or name servers")
         }
         try renewHostKeys()
         try writeAuthorizedKeys()
@@ -41,14 +44,35 @@ package struct IdentityWriter {
 
     /// The line 127.0.1.1 is Debian's for the host's own name; a template's is of the host it was made on.
     private func writeHosts() throws {
-        let old = String(decoding: try root.read("/etc/hosts", limit: Self.fileLimit) ?? [], as: UTF8.self)
-        var lines = old.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
-        lines.removeAll { $0.split(whereSeparator: \.isWhitespace).first == "127.0.1.1" }
+        guard let old = try hosts() else { return }
+        var lines = old.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+        lines.removeAll { Self.firstWord($0).elementsEqual("127.0.1.1".utf8) }
         while lines.last?.isEmpty == true { lines.removeLast() }
-        if lines.isEmpty { lines = ["127.0.0.1\tlocalhost", "::1\tlocalhost ip6-localhost ip6-loopback"] }
+        if lines.isEmpty {
+            lines = ["127.0.0.1\tlocalhost", "::1\tlocalhost ip6-localhost ip6-loopback"].map { Array($0.utf8)[...] }
+        }
         let short = hostName.prefix { $0 != "." }
-        lines.append("127.0.1.1\t\(short == hostName ? hostName : "\(hostName) \(short)")")
-        try write(lines.joined(separator: "\n") + "\n", to: "/etc/hosts")
+        lines.append(Array("127.0.1.1\t\(short == hostName ? hostName : "\(hostName) \(short)")\n".utf8)[...])
+        let text = Array(lines.joined(separator: [UInt8(ascii: "\n")]))
+        try root.write(text, to: "/etc/hosts", mode: 0o644, owner: owner)
+    }
+
+    /// What is in `/etc/hosts`: nothing where it is no file, which is replaced by one. Nil where it must stay as it is: it is
+    /// too large, or a directory.
+    private func hosts() throws -> [UInt8]? {
+        if try root.status("/etc/hosts")?.kind == .directory { return nil }
+        do {
+            return try root.read("/etc/hosts", limit: Self.hostsLimit) ?? []
+        } catch let error as LXCError where error.code == .invalidArgument || error.code == .notFound {
+            return []
+        } catch let error as LXCError where error.code == .limitExceeded {
+            return nil
+        }
+    }
+
+    private static func firstWord(_ line: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
+        let isSpace = { (byte: UInt8) in byte == UInt8(ascii: " ") || (9...13).contains(byte) }
+        return line.drop(while: isSpace).prefix { !isSpace($0) }
     }
 
     private func writeNameServers() throws {
@@ -69,7 +93,10 @@ package struct IdentityWriter {
 
     private func renewHostKeys() throws {
         guard identity.renewsHostKeys, try isDirectory("/etc/ssh") else { return }
-        let old = try root.list("/etc/ssh").filter { $0.hasPrefix("ssh_host_") && $0.contains("_key") }
+        let old = try root.list("/etc/ssh").filter { name in
+            guard name.hasPrefix("ssh_host_"), name.contains("_key") else { return false }
+            return try root.status("/etc/ssh/\(name)")?.kind != .directory
+        }
         guard !old.isEmpty else { return }
         for name in old { try root.remove("/etc/ssh/\(name)") }
         let key = SSHHostKey(comment: "root@\(hostName)")
@@ -88,12 +115,16 @@ package struct IdentityWriter {
 
     private func writeNetworks() throws {
         guard !identity.networks.isEmpty else { return }
-        if try isDirectory("/etc/systemd/network") {
+        let (hasNetworkd, hasIfupdown) = (try isDirectory("/etc/systemd/network"), try isDirectory("/etc/network"))
+        guard hasNetworkd || hasIfupdown else {
+            throw lacking("/etc/systemd/network or /etc/network", "the configuration of networks")
+        }
+        if hasNetworkd {
             for network in identity.networks {
                 try write(Self.networkd(network), to: "/etc/systemd/network/10-lxc-\(network.device).network")
             }
         }
-        if try isDirectory("/etc/network") {
+        if hasIfupdown {
             let text = (["auto lo\niface lo inet loopback\n"] + identity.networks.map(Self.ifupdown)).joined(
                 separator: "\n")
             try write(text, to: "/etc/network/interfaces")
@@ -136,6 +167,14 @@ package struct IdentityWriter {
         try write("instance-id: \(id)\nlocal-hostname: \(hostName)\n", to: "\(folder)/meta-data", mode: 0o600)
         try write(seed.userData, to: "\(folder)/user-data", mode: 0o600)
         if let network = seed.networkConfig { try write(network, to: "\(folder)/network-config", mode: 0o600) }
+    }
+
+    /// The error for what was asked for and cannot be written: left out, it would only be missed inside.
+    private func lacking(_ place: String, _ what: String) -> LXCError {
+        LXCError(
+            .unsupported,
+            "the template of \(specification.name) has no \(place), so it cannot take \(what) from the identity; leave that out, "
+                + "or use another template")
     }
 
     // MARK: Writing

@@ -7,15 +7,27 @@ import VifDriver
 
 /// What a container has of networks: bridges, filters and interfaces made before it, and taken back after it.
 extension LXCHypervisor {
-    /// The NICs with an address each. One without gets its own: the same whenever it is asked for, locally administered,
-    /// and no other guest's on this host.
+    /// The NICs with an address each, none of which another guest of this host has. One without gets its own: the same
+    /// whenever it is asked for, and locally administered.
+    ///
+    /// - Throws: `LXCError` `alreadyExists` for an address that is another interface's.
     func addressed(_ nics: [NIC], of guest: UUID) async throws -> [NIC] {
-        guard nics.contains(where: { $0.mac == nil }) else { return nics }
-        var taken = Set(nics.compactMap(\.mac))
+        guard !nics.isEmpty else { return nics }
+        var owners: [MACAddress: String] = [:]
         for other in try await driver.guests() {
             // A guest that goes meanwhile needs no address.
-            taken.formUnion(try await interfaces(of: other.name).compactMap(\.mac))
+            for mac in try await interfaces(of: other.name).compactMap(\.mac) { owners[mac] = "\(kind) \(other.name)" }
         }
+        for nic in nics {
+            guard let mac = nic.mac else { continue }
+            if let owner = owners.updateValue("another NIC of the same guest", forKey: mac) {
+                throw LXCError(
+                    .alreadyExists,
+                    "NIC \(nic.deviceID) cannot have the hardware address \(mac), which \(owner) has; give it another, or "
+                        + "none")
+            }
+        }
+        var taken = Set(owners.keys)
         return nics.map { nic in
             guard nic.mac == nil else { return nic }
             var nic = nic
@@ -39,25 +51,28 @@ extension LXCHypervisor {
         }
     }
 
-    /// Makes what the NICs need on the host. Either all of it is done or nothing; what the guest has already is not taken
-    /// back.
-    func connect(_ nics: [NIC], of guest: ContainerName, areNew: Bool = true) async throws -> [Interface] {
-        let filters = try nics.compactMap { try $0.networkFilter(of: guest) }
+    /// Makes what the NICs of a guest that is to be made need on the host. Either all of it is done or nothing.
+    func connect(_ nics: [NIC], of guest: ContainerName) async throws -> [Interface] {
         let interfaces = try await vifs.plug(nics, of: guest)
         do {
-            for filter in filters { try await driver.define(filter) }
+            try await defineFilters(nics, of: guest)
         } catch {
-            guard areNew else { throw error }
             await Task { await takeBack(interfaces, of: guest) }.value
             throw error
         }
         return interfaces
     }
 
-    /// Releases what ``connect(_:of:)`` made, as far as that goes: for use after a failure, which must not be hidden by
-    /// another.
+    func defineFilters(_ nics: [NIC], of guest: ContainerName) async throws {
+        for filter in try nics.compactMap({ try $0.networkFilter(of: guest) }) { try await driver.define(filter) }
+    }
+
+    /// Releases what ``connect(_:of:)`` made for a guest that was not made, as far as that goes: for use after a failure,
+    /// which must not be hidden by another. Filters, and devices of the host, have the name of the guest they are for. So
+    /// where there is one of the name, made by another program meanwhile, they are that one's, and stay.
     func takeBack(_ interfaces: [Interface], of guest: ContainerName) async {
         do {
+            guard try await self.guest(guest) == nil else { return }
             try await release(interfaces)
         } catch {
             logger.warning(
@@ -80,94 +95,30 @@ extension LXCHypervisor {
     }
 
     /// Makes the networks of a container again before its start: bridges do not outlive the host's reboot, nor the last
-    /// guest on them.
+    /// guest on them. And has its security enforced again, or throws: rules do not outlive the reboot either, and whether
+    /// the kernel applies them is a setting that can change.
     func reconnect(_ domain: Domain, of guest: ContainerName) async throws {
-        let nics = try domain.containerMetadata()?.networks.compactMap { NIC($0) } ?? []
+        let networks = try domain.containerMetadata()?.networks ?? []
+        var nics: [NIC] = []
+        for interface in domain.interfaces {
+            let network = networks.first { interface.guestDevice == "eth\($0.device)" }
+            if let nic = try network.flatMap({ try NIC($0, of: interface) }) { nics.append(nic) }
+            guard interface.ownFilter == nil || network?.security != nil else {
+                throw LXCError(
+                    .invalidState,
+                    "it is not known what \(interface.guestDevice ?? "an interface") of \(guest) may send and receive; unplug "
+                        + "it and plug it again with security")
+            }
+        }
         _ = try await vifs.plug(nics, of: guest)
+        try await defineFilters(nics, of: guest)
     }
 }
 
 extension Interface {
     /// The filter that was made for this interface alone.
-    fileprivate var ownFilter: String? {
+    var ownFilter: String? {
         guard let name = filter?.filter, name.hasPrefix(NIC.networkFilterPrefix) else { return nil }
         return name
-    }
-}
-
-// MARK: Plugging while it runs
-
-extension LXCHypervisor {
-    /// Connects a NIC; see ``Container/plugNIC(_:)``.
-    func plugNIC(_ nic: NIC, of name: ContainerName) async throws -> Interface {
-        try await operation("nic.plug", on: name) {
-            let domain = try await driver.definition(of: name)
-            let uuid = try await driver.guest(name).uuid
-            let present = domain.interfaces.first { $0.guestDevice == "eth\(nic.deviceID)" }
-            var nic = nic
-            // The address it has is its own, also for one that was plugged before without saying which.
-            if nic.mac == nil { nic.mac = present?.mac }
-            nic = try await addressed([nic], of: uuid)[0]
-            if let present, present.mac != nic.mac {
-                throw LXCError(
-                    .alreadyExists,
-                    "\(name) has a NIC \(nic.deviceID) already; unplug it, or use another device id")
-            }
-            let interface = try await connect([nic], of: name, areNew: present == nil)[0]
-            do {
-                try await driver.attach(interface, to: name)
-                try await note(nic, of: name, isThere: true)
-            } catch {
-                if present == nil {
-                    await Task { [driver, nic] in
-                        if let mac = nic.mac { try? await driver.detach(mac, from: name) }
-                        await takeBack([interface], of: name)
-                    }.value
-                }
-                throw error
-            }
-            return interface
-        }
-    }
-
-    /// Takes a NIC away; see ``Container/unplugNIC(_:)``.
-    func unplugNIC(_ deviceID: Int, of name: ContainerName) async throws {
-        try await operation("nic.unplug", on: name) {
-            let domain = try await driver.definition(of: name)
-            guard let interface = domain.interfaces.first(where: { $0.guestDevice == "eth\(deviceID)" }) else { return }
-            guard let mac = interface.mac else {
-                throw LXCError(.hypervisor, "libvirt shows no hardware address of NIC \(deviceID) of \(name)")
-            }
-            try await driver.detach(mac, from: name)
-            try await note(NIC(deviceID: deviceID), of: name, isThere: false)
-            try await release([interface])
-        }
-    }
-
-    /// Changes what a container may send and receive; see ``Container/setSecurity(_:ofNIC:)``.
-    func setSecurity(_ security: NICSecurity, ofNIC deviceID: Int, of name: ContainerName) async throws {
-        try await operation("nic.secure", on: name) {
-            let domain = try await driver.definition(of: name)
-            guard let interface = domain.interfaces.first(where: { $0.guestDevice == "eth\(deviceID)" }) else {
-                throw LXCError(.notFound, "\(name) has no NIC \(deviceID)")
-            }
-            let nic = NIC(deviceID: deviceID, mac: interface.mac, security: security)
-            guard let filter = try nic.networkFilter(of: name), interface.ownFilter == filter.name else {
-                throw LXCError(
-                    .invalidState,
-                    "NIC \(deviceID) of \(name) was plugged without security, which cannot be added; unplug it and plug it "
-                        + "again with security")
-            }
-            try await driver.define(filter)
-        }
-    }
-
-    /// Keeps the container's list of networks true.
-    private func note(_ nic: NIC, of name: ContainerName, isThere: Bool) async throws {
-        guard var metadata = try await driver.definition(of: name).containerMetadata() else { return }
-        metadata.networks.removeAll { $0.device == nic.deviceID }
-        if isThere { metadata.networks.append(nic.network) }
-        metadata.networks.sort { $0.device < $1.device }
-        try await driver.setContainerMetadata(metadata, of: name)
     }
 }

@@ -52,7 +52,7 @@ public struct VifDrivers: Sendable {
         var interfaces: [Interface] = []
         for nic in nics.sorted(by: { $0.deviceID < $1.deviceID }) {
             do {
-                interfaces.append(try await (byTraffic[nic.trafficType] ?? standard).plug(nic, of: guest))
+                interfaces.append(try await driver(of: nic).plug(nic, of: guest))
             } catch {
                 // In a task of its own: the caller's cancellation must not keep the others from being taken back.
                 try? await Task { [interfaces] in try await unplug(interfaces) }.value
@@ -61,6 +61,20 @@ public struct VifDrivers: Sendable {
         }
         return interfaces
     }
+
+    /// Where a NIC would be plugged.
+    ///
+    /// - Throws: `LXCError` as the drivers do.
+    public func connection(of nic: NIC) async throws -> Interface.Kind { try await driver(of: nic).connection(of: nic) }
+
+    /// Enforces a plugged NIC's security, in the place of what was enforced before.
+    ///
+    /// - Throws: `LXCError` as the drivers do: `unsupported` where it cannot be enforced.
+    public func secure(_ nic: NIC, of guest: ContainerName) async throws {
+        try await driver(of: nic).secure(nic, of: guest)
+    }
+
+    private func driver(of nic: NIC) -> any VifDriver { byTraffic[nic.trafficType] ?? standard }
 
     /// Takes interfaces back. Each driver knows its own; one that fails keeps no other from being taken back.
     ///

@@ -15,6 +15,16 @@ extension HypervisorDriverConformance {
                 let found = try await driver.definition(of: name).interfaces
                 try requireEqual(found.count, before + 1, "the number of interfaces after attaching one twice")
                 try require(found.contains { $0.mac == interface.mac && $0.kind == interface.kind }, "it is another")
+                var renamed = interface
+                renamed.guestDevice = "eth8"
+                var moved = interface
+                moved.kind = .network("another")
+                for other in [renamed, moved] {
+                    try await requireError(.alreadyExists, by: "another interface with the same address") { [other] in
+                        try await driver.attach(other, to: name)
+                    }
+                }
+                try requireEqual(await driver.definition(of: name).interfaces, found, "the interfaces once refused")
                 for _ in 0..<2 { try await driver.detach(try MACAddress("02:00:4c:3b:00:01"), from: name) }
                 try requireEqual(
                     await driver.definition(of: name).interfaces.count, before, "the number after detaching")

@@ -311,6 +311,12 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
         {
             throw LXCError(.alreadyExists, "guest \(guest) has another network device of that name already")
         }
+        let documents = try [record(guest).live, record(guest).persistent].compactMap { $0 }
+        for other in documents.flatMap(\.interfaces) where other.mac == mac {
+            guard other.guestDevice == interface.guestDevice, other.kind == interface.kind else {
+                throw LXCError(.alreadyExists, "guest \(guest) has an interface with the address \(mac) already")
+            }
+        }
         try change(guest) { domain in
             if !domain.interfaces.contains(where: { $0.mac == mac }) { domain.interfaces.append(interface) }
         }

@@ -36,12 +36,7 @@ public actor InMemoryVifDriver: VifDriver {
         guard (0...65535).contains(nic.deviceID) else {
             throw LXCError(.invalidArgument, "a NIC's device id cannot be \(nic.deviceID); use 0 to 65535")
         }
-        guard nic.broadcast == .untagged else {
-            throw LXCError(.unsupported, "\(nic.broadcast) is a network this driver does not make")
-        }
-        guard let bridge = nic.bridge ?? bridges.first, bridges.contains(bridge) else {
-            throw LXCError(.notFound, "there is no bridge \(nic.bridge?.escapedForDisplay ?? "at all") on this host")
-        }
+        let bridge = try bridge(of: nic)
         let place = plugged.firstIndex { $0.guest == guest && $0.nic.deviceID == nic.deviceID }
         let end = "\(guest):\(nic.deviceID)"
         var interface = interface(nic, bridge, guest)
@@ -52,6 +47,28 @@ public actor InMemoryVifDriver: VifDriver {
         let entry = Plugged(guest: guest, nic: nic, interface: interface)
         if let place { plugged[place] = entry } else { plugged.append(entry) }
         return interface
+    }
+
+    /// The bridge ``plug(_:of:)`` would put the NIC on.
+    public func connection(of nic: NIC) throws -> Interface.Kind { .bridge(try bridge(of: nic)) }
+
+    private func bridge(of nic: NIC) throws -> String {
+        guard nic.broadcast == .untagged else {
+            throw LXCError(.unsupported, "\(nic.broadcast) is a network this driver does not make")
+        }
+        guard let bridge = nic.bridge ?? bridges.first, bridges.contains(bridge) else {
+            throw LXCError(.notFound, "there is no bridge \(nic.bridge?.escapedForDisplay ?? "at all") on this host")
+        }
+        return bridge
+    }
+
+    /// Notes the security with the NIC, where that is plugged.
+    public func secure(_ nic: NIC, of guest: ContainerName) throws {
+        try faults.check()
+        for place in plugged.indices where plugged[place].guest == guest && plugged[place].nic.deviceID == nic.deviceID
+        {
+            plugged[place].nic.security = nic.security
+        }
     }
 
     /// Forgets the NIC.

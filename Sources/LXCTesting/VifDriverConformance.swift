@@ -61,6 +61,13 @@ public struct VifDriverConformance: Sendable {
                 try requireEqual(await driver.plug(nic, of: guest), first, "the interface")
                 try await driver.unplug(first)
             },
+            check("where a NIC goes is told before it is plugged") { driver, nic, guest in
+                let told = try await driver.connection(of: nic)
+                let interface = try await driver.plug(nic, of: guest)
+                try requireEqual(interface.kind, told, "the network")
+                try requireEqual(await driver.connection(of: nic), told, "the network once it is plugged")
+                try await driver.unplug(interface)
+            },
             check("a device id beyond its range is invalidArgument") { driver, nic, guest in
                 for number in [-1, 65_536, Int.min, Int.max] {
                     var wrong = nic

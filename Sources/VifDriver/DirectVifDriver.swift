@@ -38,6 +38,9 @@ public struct DirectVifDriver: VifDriver {
         return try nic.interface(.direct(device: device, mode: mode), of: guest, target: nil)
     }
 
+    /// The device, whatever the NIC names.
+    public func connection(of nic: NIC) -> Interface.Kind { .direct(device: device, mode: mode) }
+
     /// Does nothing: the device was there before the guest, and libvirt removes what it put on it.
     public func unplug(_ interface: Interface) async throws {}
 

@@ -103,6 +103,23 @@ struct HostNetwork: Sendable {
     /// Whether there is a device of the name.
     func hasDevice(_ name: String) -> Bool { exists("\(root)/\(name)") }
 
+    /// Whether somebody has set the device's hardware address; nil where the kernel does not say.
+    func hasSetAddress(_ name: String) -> Bool? {
+        // NET_ADDR_SET of linux/netdevice.h.
+        attribute("addr_assign_type", of: name).map { $0 == 3 }
+    }
+
+    /// The device's number; nil where the kernel does not say.
+    func index(of name: String) -> Int? { attribute("ifindex", of: name) }
+
+    /// The largest packet in bytes; nil where the kernel does not say.
+    func mtu(of name: String) -> Int? { attribute("mtu", of: name) }
+
+    private func attribute(_ attribute: String, of name: String) -> Int? {
+        let text = try? String(contentsOfFile: "\(root)/\(name)/\(attribute)", encoding: .utf8)
+        return text.flatMap { Int($0.prefix { $0.isNumber }) }
+    }
+
     private func leadsOut(_ name: String) -> Bool {
         let path = "\(root)/\(name)"
         let kind = kind(of: path)

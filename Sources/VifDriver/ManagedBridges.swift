@@ -82,11 +82,7 @@ struct ManagedBridges: Sendable {
         _ bridge: String, _ body: @escaping @Sendable () throws -> Value
     ) async throws -> Value {
         let pool = BlockingPool.shared
-        try await pool.run { _ in
-            try DurableFile.makeDirectory(
-                String(directory[..<(directory.lastIndex(of: "/") ?? directory.endIndex)]), mode: 0o755)
-            try DurableFile.makeDirectory(directory, mode: 0o700)
-        }
+        try await pool.run { _ in try Self.makeDirectory(directory) }
         return try await FileLock.hold("\(directory)/\(bridge).lock", pool: pool) {
             try await pool.run { _ in try body() }
         }
@@ -96,6 +92,25 @@ struct ManagedBridges: Sendable {
 // MARK: Devices
 
 extension ManagedBridges {
+    /// Writes a small file whose readers hold the lock its writer holds. One that is half written, because its writer was
+    /// killed, cannot be read; nothing else is left then.
+    static func write(_ text: String, to path: String) throws {
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw LXCError.lastSystemCall("open", "write \(path)") }
+        defer { close(descriptor) }
+        let bytes = Array(text.utf8)
+        guard Glibc.write(descriptor, bytes, bytes.count) == bytes.count else {
+            throw LXCError.lastSystemCall("write", "write \(path)")
+        }
+    }
+
+    /// Makes the directory of locks and reservations, root's alone, and the one it is in.
+    static func makeDirectory(_ directory: String) throws {
+        let parent = directory[..<(directory.lastIndex(of: "/") ?? directory.endIndex)]
+        try DurableFile.makeDirectory(String(parent), mode: 0o755)
+        try DurableFile.makeDirectory(directory, mode: 0o700)
+    }
+
     private func make(_ bridge: ManagedBridge, _ links: borrowing NetworkLinks) throws -> NetworkLink {
         if try links.link(bridge.name) == nil { try links.addBridge(bridge.name, group: Self.group) }
         guard let link = try links.link(bridge.name), link.kind == "bridge" else {
@@ -184,24 +199,27 @@ extension ManagedBridges {
 // MARK: Reservations
 
 extension ManagedBridges {
-    /// An empty file whose time is the reservation's.
+    /// A file that holds when it was made, by a clock that nobody sets and that goes on while the host sleeps.
     private func reserve(_ bridge: String, _ device: String) throws {
         try DurableFile.makeDirectory("\(directory)/\(bridge)", mode: 0o700)
-        let path = "\(directory)/\(bridge)/\(device)"
-        let descriptor = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw LXCError.lastSystemCall("open", "reserve the bridge \(bridge)") }
-        defer { close(descriptor) }
-        guard futimens(descriptor, nil) == 0 else {
-            throw LXCError.lastSystemCall("futimens", "reserve the bridge \(bridge)")
-        }
+        try Self.write("\(Self.now)\n", to: "\(directory)/\(bridge)/\(device)")
     }
 
     private func hasReservation(_ bridge: String) -> Bool {
         let names = (try? DurableFile.list("\(directory)/\(bridge)")) ?? []
-        let oldest = time(nil) - Self.lastingSeconds
+        let now = Self.now
         return names.contains { name in
-            var status = stat()
-            return lstat("\(directory)/\(bridge)/\(name)", &status) == 0 && status.st_mtim.tv_sec >= oldest
+            guard let bytes = try? DurableFile.read("\(directory)/\(bridge)/\(name)") else { return false }
+            // One that was made later than now is of a time before the host was started.
+            guard let made = Int(String(decoding: bytes, as: UTF8.self).dropLast()), made <= now else { return false }
+            return made >= now - Self.lastingSeconds
         }
+    }
+
+    /// Seconds since the host was started.
+    private static var now: Int {
+        var time = timespec()
+        clock_gettime(CLOCK_BOOTTIME, &time)
+        return time.tv_sec
     }
 }

@@ -21,9 +21,28 @@ public protocol VifDriver: Sendable {
     ///   cannot give what the NIC asks for; `CancellationError`.
     func plug(_ nic: NIC, of guest: ContainerName) async throws -> Interface
 
+    /// Where ``plug(_:of:)`` would connect the NIC, found out without making or changing anything.
+    ///
+    /// - Throws: as ``plug(_:of:)``.
+    func connection(of nic: NIC) async throws -> Interface.Kind
+
+    /// Enforces a NIC's ``NIC/security`` in the place of what was enforced before, where the NIC is plugged. Whoever plugs
+    /// enforces it as well. What libvirt enforces, the NIC's ``NIC/networkFilter(of:)``, is the caller's.
+    ///
+    /// - Throws: `LXCError` with code `unsupported` when this driver or this host cannot enforce it; what was enforced
+    ///   before is still, then.
+    func secure(_ nic: NIC, of guest: ContainerName) async throws
+
     /// Releases what ``plug(_:of:)`` made for an interface. An interface of another driver, and one that was released
     /// before, is none of its business and no error.
     ///
     /// - Throws: `LXCError` when something cannot be released; `CancellationError`.
     func unplug(_ interface: Interface) async throws
+}
+
+extension VifDriver {
+    /// Refuses.
+    public func secure(_ nic: NIC, of guest: ContainerName) async throws {
+        throw LXCError(.unsupported, "the network driver \(name) cannot hold guests to rules")
+    }
 }

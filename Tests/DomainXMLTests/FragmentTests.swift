@@ -76,6 +76,11 @@ import Testing
             networks: [
                 .init(device: 0, traffic: "Guest"),
                 .init(device: 65_535, traffic: "Public", broadcast: "vxlan://5", label: "cloudbr0"),
+                .init(device: 1, traffic: "Guest", security: .init()),
+                .init(device: 2, traffic: "Guest", security: .init(rules: [])),
+                .init(
+                    device: 3, traffic: "Guest",
+                    security: .init(addresses: ["10.1.2.3", "2001:db8::3"], rules: ["I:tcp;22;22;10.0.0.0/8"])),
             ])
         metadata.consoleLog = .mebibytes(1)
         #expect(try ContainerMetadata(xml: metadata.xml()) == metadata)

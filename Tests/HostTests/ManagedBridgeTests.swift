@@ -31,6 +31,21 @@ struct ManagedBridgeTests {
         }
     }
 
+    /// A host whose clock is set between the reservation and the guest's start keeps the reservation.
+    @Test func aReservationOutlivesAChangeOfTheClock() async throws {
+        try await NetworkNamespace.run { namespace in
+            let plugger = try namespace.plugger()
+            let first = try await plugger.run("plug a 0 up0 vxlan://5 Guest").words[2]
+            let second = try await plugger.run("plug b 0 up0 vxlan://5 Guest").words[2]
+            // As it looks when the clock jumps forward.
+            try Command.run("/usr/bin/touch", "-d", "2001-01-01", "\(namespace.directory)/brvx-5/\(first)")
+            #expect(try await plugger.run("unplug brvx-5 \(second)") == "ok")
+            #expect(try namespace.devices() == ["brvx-5", "vxlan5"])
+            #expect(try await plugger.run("unplug brvx-5 \(first)") == "ok")
+            #expect(try namespace.devices() == [])
+        }
+    }
+
     @Test func aBridgeStaysWhileAGuestIsOnIt() async throws {
         try await NetworkNamespace.run { namespace in
             let plugger = try namespace.plugger()

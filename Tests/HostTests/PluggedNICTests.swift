@@ -18,7 +18,9 @@ struct PluggedNICTests {
                 let end = try #require(interface.targetDevice)
                 #expect(bridge.ports == [end])
                 #expect(try hostFile("\(end)/brport/isolated") == "1")
-                #expect(try hostFile("\(end)/mtu") == "1400")
+                // What is set inside changes nothing on the host.
+                #expect(try hostFile("\(end)/mtu") == "1500")
+                #expect(try hostFile("\(end)/address").hasPrefix("fe:"))
                 let link = try #require(try inside.link("eth2"))
                 #expect(link.contains(",UP") && link.contains(" mtu 1400 "))
                 let mac = try #require(interface.mac)
@@ -47,6 +49,40 @@ struct PluggedNICTests {
                 #expect(try again.devices() == ["lo"])
                 #expect(try await container.document().interfaces.isEmpty)
                 #expect(try await container.document().containerMetadata()?.networks.isEmpty == true)
+            }
+        }
+    }
+
+    /// A device that is there is compared, and never touched.
+    @Test func whatIsThereIsNeitherMovedNorRenamed() async throws {
+        try await TestBridge.run { bridge in
+            try await TestBridge.run { other in
+                try await TestHost.run { host in
+                    let container = try await host.started("compared")
+                    let interface = try await container.plugNIC(NIC(bridge: bridge.name))
+                    let inside = try await Inside(container)
+                    let link = try inside.link("eth0")
+                    let moved = NIC(bridge: other.name)
+                    #expect(await codeThrown { try await container.plugNIC(moved) } == .alreadyExists)
+                    let renamed = NIC(deviceID: 5, mac: interface.mac, bridge: other.name)
+                    #expect(await codeThrown { try await container.plugNIC(renamed) } == .alreadyExists)
+                    // The driver itself refuses too: nobody else may have looked.
+                    var attached = interface
+                    attached.guestDevice = "eth5"
+                    let code = await codeThrown { [attached] in
+                        try await host.lxc.driver.attach(attached, to: container.name)
+                    }
+                    #expect(code == .alreadyExists)
+                    #expect(try inside.link("eth0") == link && inside.devices() == ["eth0", "lo"])
+                    #expect(bridge.ports == [interface.targetDevice ?? "none"] && other.ports.isEmpty)
+                    #expect(try await container.document().interfaces == [interface])
+
+                    // What the container itself calls its device is its own affair.
+                    try inside.ip("link", "set", "eth0", "down")
+                    try inside.ip("link", "set", "eth0", "name", "lan")
+                    #expect(try await container.plugNIC(NIC(bridge: bridge.name)) == interface)
+                    #expect(try inside.devices() == ["lan", "lo"])
+                }
             }
         }
     }

@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import LXCHypervisor
 import Testing
 
@@ -60,10 +61,44 @@ import Testing
 
     @Test func whatARootHasNoPlaceForIsLeftOut() throws {
         defer { cleanUp() }
-        var identity = GuestIdentity()
-        identity.networks = [.init(device: "eth0")]
-        try write(identity, over: ["bin/sh": ""])
+        try write(GuestIdentity(), over: ["bin/sh": ""])
         #expect(try FileManager.default.contentsOfDirectory(atPath: directory) == ["bin"])
+    }
+
+    @Test func whatIsAskedForAndHasNoPlaceIsAnError() throws {
+        defer { cleanUp() }
+        let wishes: [(inout GuestIdentity) -> Void] = [
+            { $0.networks = [.init(device: "eth0")] }, { $0.nameServers = ["192.0.2.1"] }, { $0.hostName = "web" },
+        ]
+        for wish in wishes {
+            var identity = GuestIdentity()
+            wish(&identity)
+            let error = #expect(throws: LXCError.self) { try write(identity, over: ["bin/sh": ""]) }
+            #expect(error?.code == .unsupported && error?.message.contains("web1") == true)
+        }
+    }
+
+    @Test func anEtcHostsThatIsNoFileOrVeryLargeDoesNotFailTheCreation() throws {
+        defer { cleanUp() }
+        let fresh = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\tweb1\n"
+        try FileManager.default.createDirectory(atPath: "\(directory)/etc", withIntermediateDirectories: true)
+        try #require(mkfifo("\(directory)/etc/hosts", 0o644) == 0)
+        try write(GuestIdentity())
+        #expect(text("etc/hosts") == fresh)
+
+        let list = String(repeating: "0.0.0.0 advertisement.example.org\n", count: 60_000)
+        try write(GuestIdentity(), over: ["etc/hosts": "127.0.1.1 template\n" + list])
+        #expect(text("etc/hosts") == list + "127.0.1.1\tweb1\n")
+
+        let huge = String(repeating: "x", count: 17 << 20)
+        try write(GuestIdentity(), over: ["etc/hosts": huge])
+        #expect(text("etc/hosts") == huge)
+
+        try FileManager.default.removeItem(atPath: "\(directory)/etc/hosts")
+        try FileManager.default.createSymbolicLink(
+            atPath: "\(directory)/etc/hosts", withDestinationPath: "/nowhere/hosts")
+        try write(GuestIdentity())
+        #expect(text("etc/hosts") == fresh)
     }
 
     @Test func everythingThatIsAskedForIsWritten() throws {

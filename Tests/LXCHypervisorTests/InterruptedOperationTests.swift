@@ -194,6 +194,8 @@ private final class CancellingVifDriver: VifDriver {
         return Interface(.bridge("br0"))
     }
 
+    func connection(of nic: NIC) -> Interface.Kind { .bridge("br0") }
+
     func unplug(_ interface: Interface) async throws {
         try Task.checkCancellation()
         unplugged.withLock { $0 += 1 }

@@ -49,11 +49,49 @@ struct NetworkTests {
         // A container with the first one's UUID would get the first one's address.
         let uuid = try await first.status().uuid.uuidString.lowercased()
         #expect(MACAddress.stable(from: "\(uuid):0") == own)
-        let second = try await container("web2", [NIC(deviceID: 1, mac: own)])
         try await first.unplugNIC(0)
+        let second = try await container("web2", [NIC(deviceID: 1, mac: own)])
         let plugged = try #require(try await first.plugNIC(NIC()).mac)
         #expect(plugged != own && plugged == .stable(from: "\(uuid):0:1"))
         try await second.destroy()
+    }
+
+    @Test func anotherContainersAddressIsRefused() async throws {
+        let mac = MACAddress.random()
+        let first = try await container("web1", [NIC(mac: mac)])
+        let second = try await container("web2")
+        #expect(await codeThrown { try await second.plugNIC(NIC(mac: mac)) } == .alreadyExists)
+        #expect(await codeThrown { try await container("web3", [NIC(mac: mac)]) } == .alreadyExists)
+        let twice = [NIC(deviceID: 0, mac: .stable(from: "1")), NIC(deviceID: 1, mac: .stable(from: "1"))]
+        #expect(await codeThrown { try await container("web4", twice) } == .alreadyExists)
+        #expect(await vif.plugged.map(\.guest) == [first.name])
+    }
+
+    /// A number or an address that is there already is another NIC's: it is not touched, nor said to be what it is not.
+    @Test func whatIsPluggedIsComparedWithWhatIsThere() async throws {
+        let vif = InMemoryVifDriver(bridges: ["br0", "br1"])
+        let host = LXCHypervisor(
+            driver: driver, primary: primary, templates: InMemoryTemplateStore(), vifs: VifDrivers(standard: vif),
+            hostName: "host-1", logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        let container = try await container("web1", [NIC(mac: .stable(from: "1"), security: closed)], on: host)
+        try await container.start()
+        let before = try await container.document().interfaces
+        let same = NIC(bridge: "br0", security: closed)
+        #expect(try await container.plugNIC(same) == before[0])
+        let others: [(inout NIC) -> Void] = [
+            { $0.bridge = "br1" }, { $0.mac = .stable(from: "2") }, { $0.mtu = 1400 }, { $0.isIsolated = true },
+            { $0.megabitsPerSecond = 1 }, { $0.security = nil }, { $0.security = NICSecurity() },
+            { ($0.deviceID, $0.mac) = (5, .stable(from: "1")) },
+        ]
+        for change in others {
+            var other = same
+            change(&other)
+            let code = await codeThrown { [other] in try await container.plugNIC(other) }
+            #expect(code == .alreadyExists, "\(other)")
+        }
+        #expect(try await container.document().interfaces == before)
+        #expect(await vif.plugged.map(\.interface) == before)
+        #expect(await driver.networkFilters.count == 1)
     }
 
     @Test func pluggingAndUnpluggingAreIdempotent() async throws {
@@ -125,6 +163,46 @@ struct NetworkTests {
         #expect(await codeThrown { try await container.setSecurity(closed, ofNIC: 0) } == .invalidState)
         #expect(await codeThrown { try await container.setSecurity(closed, ofNIC: 1) } == .notFound)
         #expect(await driver.networkFilters.isEmpty)
+    }
+
+    /// What a NIC may do is enforced again at each start, from what is kept with the container.
+    @Test func securityIsEnforcedAtEveryStart() async throws {
+        let container = try await container("web1", [NIC(security: closed)])
+        let changed = NICSecurity(
+            addresses: [try IPNetwork(parsing: "2001:db8::1")], rules: try SecurityRule.list("I:tcp;22;22;::/0"))
+        try await container.setSecurity(changed, ofNIC: 0)
+        let filter = try #require(await driver.networkFilters.values.first)
+        // As after the host's reboot, on a hypervisor that has lost its filters.
+        try await driver.undefineNetworkFilter(filter.name)
+        try await container.start()
+        #expect(await vif.plugged.map(\.nic.security) == [changed])
+        #expect(await driver.networkFilters[filter.name] == filter)
+        try await container.reboot(within: .zero)
+        #expect(await vif.plugged.map(\.nic.security) == [changed])
+    }
+
+    @Test func securityThatCannotBeEnforcedKeepsAContainerFromStarting() async throws {
+        let container = try await container("web1", [NIC(security: closed)])
+        await vif.failNext(with: LXCError(.unsupported, "the kernel does not filter"))
+        #expect(await codeThrown { try await container.start() } == .unsupported)
+        #expect(try await container.status().state == .shutOff)
+        let before = await driver.networkFilters
+        await vif.failNext(with: LXCError(.unsupported, "the kernel does not filter"))
+        #expect(await codeThrown { try await container.setSecurity(NICSecurity(), ofNIC: 0) } == .unsupported)
+        #expect(await driver.networkFilters == before)
+        #expect(try await container.document().containerMetadata()?.networks.first?.security?.rules == [])
+    }
+
+    /// Filters have the guest's name: who loses against another program that creates the same leaves it the filter.
+    @Test func whoLosesACreationLeavesTheWinnersFilter() async throws {
+        let losing = host(.beforeDefine) { driver in
+            var domain = Domain(type: .lxc, name: "web1", os: .container(initPath: "/sbin/init"))
+            domain.memory = .mebibytes(64)
+            try await driver.define(domain)
+        }
+        #expect(await codeThrown { try await container("web1", [NIC(security: closed)], on: losing) } == .alreadyExists)
+        #expect(await driver.networkFilters.count == 1)
+        #expect(await vif.plugged.count == 1)
     }
 
     @Test func aFailedCreationTakesFiltersAndNICsBack() async throws {

@@ -107,5 +107,7 @@ private struct NamingDriver: VifDriver {
 
     func plug(_ nic: NIC, of guest: ContainerName) -> Interface { Interface(.bridge(nic.bridge ?? "br"), mac: nic.mac) }
 
+    func connection(of nic: NIC) -> Interface.Kind { .bridge(nic.bridge ?? "br") }
+
     func unplug(_ interface: Interface) {}
 }

@@ -16,6 +16,8 @@ public enum HostRequirement: String, Sendable {
     case guestKernel
     /// nfs-ganesha and rpcbind are installed.
     case nfsServer
+    /// nft is installed, which guards NICs with security, and Python, which sends frames of any shape.
+    case packetFilter
     /// debootstrap is installed, which makes the root of a distribution.
     case debootstrap
 
@@ -35,6 +37,7 @@ public enum HostRequirement: String, Sendable {
                 "syslinux mtools dosfstools qemu-guest-agent")
                 ?? (access("\(GuestKernel.directory)/vmlinuz", R_OK) == 0
                     ? nil : "needs Scripts/guest-kernel to be run")
+        case .packetFilter: Self.lacks(["/usr/sbin/nft", "/usr/bin/python3"], "nftables python3")
         case .debootstrap: Self.lacks(["/usr/sbin/debootstrap"], "debootstrap")
         }
     }

@@ -3,6 +3,7 @@
 //
 //     VifPlugger DIRECTORY
 //     plug GUEST DEVICE LABEL BROADCAST TRAFFIC       ok BRIDGE END MTU
+//     guard GUEST DEVICE BRIDGE MAC ADDRESS           the same, held to its addresses
 //     unplug BRIDGE END
 //     hammer COUNT GUEST LABEL BROADCAST              plugs and unplugs again and again, and looks in between
 import DomainXML
@@ -20,6 +21,14 @@ func plug(_ words: ArraySlice<String>) async throws -> String {
     let interface = try await driver.plug(nic, of: ContainerName(words[0]))
     guard case .bridge(let bridge) = interface.kind else { return "no bridge" }
     return "\(bridge) \(interface.targetDevice ?? "-") \(interface.mtu.map(String.init) ?? "-")"
+}
+
+func guarded(_ words: ArraySlice<String>) async throws -> String {
+    let words = Array(words)
+    let security = NICSecurity(addresses: [try IPNetwork(parsing: words[4])])
+    let nic = NIC(
+        deviceID: Int(words[1]) ?? -1, mac: try MACAddress(words[3]), bridge: words[2], security: security)
+    return "\(words[2]) \(try await driver.plug(nic, of: ContainerName(words[0])).targetDevice ?? "-")"
 }
 
 func unplug(_ bridge: String, _ end: String) async throws {
@@ -43,6 +52,7 @@ func answer(_ words: [String]) async -> String {
     do {
         switch words[0] {
         case "plug": return "ok \(try await plug(words.dropFirst()))"
+        case "guard": return "ok \(try await guarded(words.dropFirst()))"
         case "unplug": try await unplug(words[1], words[2])
         case "hammer": try await hammer(Int(words[1]) ?? 0, words[2], words[3], words[4])
         default: return "error usage"

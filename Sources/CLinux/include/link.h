@@ -16,7 +16,7 @@ struct clinux_link {
     uint32_t mtu;
     /// The index of the device it is a port or member of; 0 for none.
     uint32_t master;
-    /// The index of the device it lies on; 0 for none.
+    /// The index of the device it lies on, or of the other end of a cable, maybe in another namespace; 0 for none.
     uint32_t lower;
     /// The number of its group (`ip link show group`).
     uint32_t group;
@@ -31,8 +31,10 @@ int clinux_link_open(int network_namespace);
 /// Reads the device of a name: ENODEV when there is none.
 int clinux_link_get(int socket, const char *name, struct clinux_link *link);
 
-/// Finds a device by its hardware address: ENODEV when there is none.
-int clinux_link_find(int socket, const unsigned char address[6], struct clinux_link *link);
+/// Finds a device of a kind by its six bytes of hardware address, or any for NULL, and by the device it lies on, the other
+/// end of a cable too, or any for 0: ENODEV when there is none.
+int clinux_link_find(int socket, const unsigned char *address, const char *kind, uint32_t lower,
+                     struct clinux_link *link);
 
 // Devices are made down and with their group in one step, so that whoever sees one sees whose it is.
 
@@ -50,6 +52,7 @@ int clinux_link_delete(int socket, int index);
 
 int clinux_link_set_up(int socket, int index);
 int clinux_link_set_master(int socket, int index, uint32_t master);
+int clinux_link_set_address(int socket, int index, const unsigned char address[6]);
 int clinux_link_set_mtu(int socket, int index, uint32_t mtu);
 int clinux_link_set_name(int socket, int index, const char *name);
 

@@ -1,0 +1,82 @@
+import Foundation
+import LXCCore
+
+/// Keeps a bridge's hardware address and largest packet what they are, whatever cables come to it.
+///
+/// A bridge takes the lowest hardware address of its ports for its own, and the smallest MTU, unless somebody has set
+/// them. libvirt makes a guest's cable with a random address and 1500 bytes, also when a guest starts itself anew; so
+/// they are set before the first cable comes, to what they are.
+struct SteadyBridges: Sendable {
+    /// What the kernel gives the ends of a new cable.
+    private static let cableMTU = 1500
+
+    let host: HostNetwork
+    /// Where it is kept which bridges' MTU was set: the kernel does not tell.
+    let directory: String
+
+    private var records: String { "\(directory)/bridges-of-fixed-mtu" }
+
+    /// Fixes what a cable could change.
+    ///
+    /// - Parameters:
+    ///   - bridge: the bridge's name.
+    ///   - mtu: the largest packet of the NIC that comes; nil for one that has the bridge's.
+    /// - Throws: `LXCError` `permissionDenied`, `io`; `CancellationError`.
+    func keep(_ bridge: String, for mtu: Int?) async throws {
+        let pool = BlockingPool.shared
+        let isNeeded = try await pool.run { _ in try !isAddressKept(bridge) || mtuToKeep(bridge, for: mtu) != nil }
+        guard isNeeded else { return }
+        try await pool.run { _ in try ManagedBridges.makeDirectory(directory) }
+        try await FileLock.hold("\(directory)/\(bridge).lock", pool: pool) {
+            try await pool.run { _ in
+                let links = try NetworkLinks()
+                guard let link = try links.link(bridge), link.kind == "bridge" else { return }
+                if !isAddressKept(bridge) { try links.setAddress(link, link.address) }
+                if let kept = try mtuToKeep(bridge, for: mtu) { try keepMTU(kept, of: link, links) }
+            }
+        }
+    }
+
+    /// Whether somebody has set the address, or there is no telling.
+    private func isAddressKept(_ bridge: String) -> Bool { host.hasSetAddress(bridge) != false }
+
+    /// The MTU to be set; nil where it is already, and where all ports have less than a new cable and none changes it.
+    private func mtuToKeep(_ bridge: String, for mtu: Int?) throws -> Int? {
+        guard let now = host.mtu(of: bridge), now > Self.cableMTU || mtu ?? 0 > now else { return nil }
+        guard let record = try record(of: bridge) else { return now }
+        return record.isDone ? nil : record.mtu
+    }
+
+    /// The kernel takes note of a change alone. One byte more for a moment harms nothing: devices above the bridge would
+    /// follow it downwards, and not up again.
+    private func keepMTU(_ mtu: Int, of link: NetworkLink, _ links: borrowing NetworkLinks) throws {
+        guard mtu < 65535 else { return }
+        try write(Record(index: Int(link.index), mtu: mtu, isDone: false), link.name)
+        if link.mtu == mtu { try links.setMTU(link, mtu + 1) }
+        try links.setMTU(link, mtu)
+        try write(Record(index: Int(link.index), mtu: mtu, isDone: true), link.name)
+    }
+
+    // MARK: Records
+
+    /// What was done with a bridge, and what was about to be.
+    private struct Record: Codable {
+        /// The device's number: another bridge of the name has another.
+        var index: Int
+        var mtu: Int
+        var isDone: Bool
+    }
+
+    /// What is recorded of a bridge, unless that was another of its name.
+    private func record(of bridge: String) throws -> Record? {
+        guard let bytes = try DurableFile.read("\(records)/\(bridge)") else { return nil }
+        let record = try? JSONDecoder().decode(Record.self, from: Data(bytes))
+        return record?.index == host.index(of: bridge) ? record : nil
+    }
+
+    private func write(_ record: Record, _ bridge: String) throws {
+        try DurableFile.makeDirectory(records, mode: 0o700)
+        let text = try String(decoding: JSONEncoder().encode(record), as: UTF8.self)
+        try ManagedBridges.write(text, to: "\(records)/\(bridge)")
+    }
+}
