@@ -5,7 +5,8 @@ import Libvirt
 extension LibvirtDriver {
     /// Creates the domain without defining it (CloudStack's way); libvirt checks the document against its schema.
     public func create(_ domain: Domain) async throws {
-        try await connection.create(xml: domain.xml(), options: .validate)
+        try await connection.create(xml: shown(domain).xml(), options: .validate)
+        if let name = try? ContainerName(domain.name) { try await confineStarted(name) }
     }
 
     /// Signals the container's init: on this host itself, because libvirt can go on believing in the init of an earlier
