@@ -4,6 +4,8 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/nsfs.h>
 #include <linux/prctl.h>
 #include <pthread.h>
 #include <sched.h>
@@ -13,7 +15,10 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
@@ -37,22 +42,33 @@ const uint16_t clinux_elf_machine = EM_AARCH64;
 #endif
 
 const struct clinux_calls clinux_calls = {
-    .chdir = SYS_chdir, .clone = SYS_clone, .close = SYS_close, .dup3 = SYS_dup3, .execve = SYS_execve,
-    .exit_group = SYS_exit_group, .fchown = SYS_fchown, .fcntl = SYS_fcntl, .ioctl = SYS_ioctl, .keyctl = SYS_keyctl,
-    .openat = SYS_openat, .openat2 = SYS_openat2, .prctl = SYS_prctl, .read = SYS_read, .sendmsg = SYS_sendmsg,
-    .setgroups = SYS_setgroups, .setns = SYS_setns, .setresgid = SYS_setresgid, .setresuid = SYS_setresuid,
-    .setsid = SYS_setsid, .umask = SYS_umask, .waitid = SYS_waitid, .write = SYS_write,
+    .capset = SYS_capset, .chdir = SYS_chdir, .clone = SYS_clone, .close = SYS_close, .dup3 = SYS_dup3,
+    .execve = SYS_execve, .exit_group = SYS_exit_group, .fchown = SYS_fchown, .fcntl = SYS_fcntl, .ioctl = SYS_ioctl,
+    .ioprio_set = SYS_ioprio_set, .keyctl = SYS_keyctl, .mkdirat = SYS_mkdirat, .mount = SYS_mount,
+    .openat = SYS_openat, .openat2 = SYS_openat2, .personality = SYS_personality, .ppoll = SYS_ppoll,
+    .prctl = SYS_prctl, .prlimit64 = SYS_prlimit64, .read = SYS_read, .rt_sigaction = SYS_rt_sigaction,
+    .rt_sigprocmask = SYS_rt_sigprocmask, .sched_setaffinity = SYS_sched_setaffinity,
+    .sched_setattr = SYS_sched_setattr, .sendmsg = SYS_sendmsg, .sendto = SYS_sendto,
+    .set_mempolicy = SYS_set_mempolicy, .setgroups = SYS_setgroups, .setns = SYS_setns, .setresgid = SYS_setresgid,
+    .setresuid = SYS_setresuid, .setsid = SYS_setsid, .umask = SYS_umask, .umount2 = SYS_umount2,
+    .unlinkat = SYS_unlinkat, .unshare = SYS_unshare, .waitid = SYS_waitid, .write = SYS_write,
 };
 
 const struct clinux_requests clinux_requests = {
     .lock_terminal = TIOCSPTLCK, .open_peer = TIOCGPTPEER, .window_size = TIOCSWINSZ,
     .control_terminal = TIOCSCTTY, .death_signal = PR_SET_PDEATHSIG, .dumpable = PR_SET_DUMPABLE, .drop_bounding = PR_CAPBSET_DROP,
-    .ambient = PR_CAP_AMBIENT,
+    .ambient = PR_CAP_AMBIENT, .no_new_privileges = PR_SET_NO_NEW_PRIVS, .secure_bits = PR_SET_SECUREBITS,
+    .timer_slack = PR_SET_TIMERSLACK,
 };
+
+// Headers older than glibc 2.31 lack it.
+#ifndef CLONE_PIDFD
+#define CLONE_PIDFD 0x00001000
+#endif
 
 const struct clinux_clone clinux_clone = {
     .ipc = CLONE_NEWIPC, .uts = CLONE_NEWUTS, .net = CLONE_NEWNET, .pid = CLONE_NEWPID, .mount = CLONE_NEWNS,
-    .user = CLONE_NEWUSER, .vfork = CLONE_VFORK,
+    .user = CLONE_NEWUSER, .cgroup = CLONE_NEWCGROUP, .vfork = CLONE_VFORK, .pidfd = CLONE_PIDFD,
 };
 
 int clinux_spawn_close_from(void *actions, int first) {
@@ -124,7 +140,68 @@ int clinux_set_window_size(int descriptor, uint16_t rows, uint16_t columns) {
 
 int clinux_is_terminal_master(int descriptor) {
     int number;
-    return ioctl(descriptor, TIOCGPTN, &number) == 0;
+    struct stat status;
+    struct statfs system;
+    // Documentation/admin-guide/devices.txt: 5:2 is /dev/ptmx, also as devpts has it.
+    return fstat(descriptor, &status) == 0 && S_ISCHR(status.st_mode) && status.st_rdev == makedev(5, 2) &&
+        fstatfs(descriptor, &system) == 0 && system.f_type == DEVPTS_SUPER_MAGIC &&
+        ioctl(descriptor, TIOCGPTN, &number) == 0;
+}
+
+int clinux_pending(int descriptor) {
+    int count;
+    return ioctl(descriptor, FIONREAD, &count) < 0 ? -1 : count;
+}
+
+int clinux_resource_limit(int resource, uint64_t *soft, uint64_t *hard) {
+    uint64_t limits[2];
+    if (syscall(SYS_prlimit64, 0, resource, NULL, limits) != 0) return -1;
+    *soft = limits[0];
+    *hard = limits[1];
+    return 0;
+}
+
+int clinux_io_priority(pid_t process) {
+    const int of_process = 1;
+    return (int)syscall(SYS_ioprio_get, of_process, process);
+}
+
+int clinux_is_within_namespace(int descriptor, uint64_t inode) {
+    int result = -1, current = descriptor;
+    // The kernel nests no more than 32.
+    for (int level = 0; level < 40; level++) {
+        struct stat status;
+        if (fstat(current, &status) != 0) break;
+        if (status.st_ino == inode) {
+            result = 1;
+            break;
+        }
+        int parent = ioctl(current, NS_GET_PARENT);
+        if (parent < 0) {
+            // EPERM: the host's own, or one beyond it.
+            result = errno == EPERM ? 0 : -1;
+            break;
+        }
+        if (current != descriptor) close(current);
+        current = parent;
+    }
+    if (current != descriptor) close(current);
+    return result;
+}
+
+int clinux_open_control_groups(void) {
+    // Numbers of fsopen(2), which glibc has no wrappers for before 2.36.
+    const unsigned close_on_exec = 1, create = 6;
+    int system = (int)syscall(SYS_fsopen, "cgroup2", close_on_exec);
+    if (system < 0) return -1;
+    int tree = -1;
+    if (syscall(SYS_fsconfig, system, create, NULL, NULL, 0) == 0) {
+        tree = (int)syscall(SYS_fsmount, system, close_on_exec, 0);
+    }
+    int error = errno;
+    close(system);
+    errno = error;
+    return tree;
 }
 
 int clinux_set_nonblocking(int descriptor) {

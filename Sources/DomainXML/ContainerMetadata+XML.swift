@@ -39,6 +39,7 @@ extension ContainerMetadata {
         restart = try rest.read(Self.name("restart")) { $0.takeCase() } ?? .never
         isHeld = try rest.readFlag(Self.name("held"))
         consoleLog = try rest.read(Self.name("console-log")) { try $0.takeNumber() }.map { ByteCount($0) }
+        processes = try rest.read(Self.name("processes")) { try $0.takeNumber() }
     }
 
     /// Puts the values into the element.
@@ -56,6 +57,7 @@ extension ContainerMetadata {
         try element.writeText(Self.name("restart"), restart == .never ? nil : restart.rawValue)
         element.writeFlag(Self.name("held"), isHeld)
         try element.writeText(Self.name("console-log"), consoleLog.map { String($0.bytes) })
+        try element.writeText(Self.name("processes"), processes.map { String($0) })
         try element.writeEach(Self.name("network"), networks) { try $0.written() }
         return element
     }

@@ -69,6 +69,9 @@ public struct ContainerMetadata: Hashable, Sendable {
     /// How much is kept of what the container writes on its console.
     public var consoleLog: ByteCount?
 
+    /// How many processes and threads the container can have: 0 for any number; nil where nothing was said.
+    public var processes: UInt64?
+
     /// What happens when a container ends without having been stopped by this package.
     public enum RestartPolicy: String, Hashable, Sendable, Codable, CaseIterable {
         /// Nothing.

@@ -26,7 +26,7 @@ extension ControlGroup {
         guard descriptor >= 0 else { throw LXCError.lastSystemCall("open", "open \(path)") }
         defer { close(descriptor) }
         let text = Array(set.description.utf8)
-        guard write(descriptor, text, text.count) == text.count else {
+        guard Glibc.write(descriptor, text, text.count) == text.count else {
             let number = errno
             let error = LXCError.systemCall("write", errno: number, "let the guest run on the processors \(set)")
             guard number == EINVAL || number == ERANGE || number == EBUSY || number == EACCES else { throw error }

@@ -25,7 +25,13 @@ extension ControlGroup {
         statistics.swapUsed =
             (isUnified ? Self.number("\(path)/memory.swap.current") : counters["total_swap"]).map { ByteCount($0) }
         statistics.outOfMemoryKills =
-            Self.table(isUnified ? "\(path)/memory.events" : "\(path)/memory.oom_control")["oom_kill"]
+            isUnified ? Self.table("\(path)/memory.events")["oom_kill"] : Self.outOfMemoryKills(below: path)
+    }
+
+    /// Version 1 counts in the group of the process that was killed alone; those the guest has nested are its own, too.
+    private static func outOfMemoryKills(below path: String) -> UInt64? {
+        let counts = directories(below: path).compactMap { table("\($0)/memory.oom_control")["oom_kill"] }
+        return counts.isEmpty ? nil : counts.reduce(0, &+)
     }
 
     /// Version 1 writes a number near 2⁶³, rounded down to pages, where there is no limit.
@@ -74,18 +80,9 @@ extension ControlGroup {
     /// How many processes the guest has: those of the group and of all below it, but for the controller, the host's own.
     var processes: Int? {
         guard let (path, _) = directory(of: "freezer"), DurableFile.isDirectory(path) else { return nil }
-        var count = 0
-        var waiting = [path]
-        // A guest may nest groups; nobody needs thousands, and it must not cost the host more.
-        var visits = 4096
-        while let directory = waiting.popLast(), visits > 0 {
-            visits -= 1
-            count += Self.read("\(directory)/cgroup.procs")?.utf8.count { $0 == 0x0A } ?? 0
-            for name in (try? DurableFile.list(directory)) ?? [] {
-                let child = "\(directory)/\(name)"
-                if DurableFile.isDirectory(child) { waiting.append(child) }
-            }
+        let counts = Self.directories(below: path).map { directory in
+            Self.read("\(directory)/cgroup.procs")?.utf8.count { $0 == 0x0A } ?? 0
         }
-        return max(0, count - 1)
+        return max(0, counts.reduce(0, +) - 1)
     }
 }

@@ -8,6 +8,13 @@ struct ControlGroupMounts: Sendable {
         /// What of the hierarchy is mounted there; more than `/` where this program is in a container itself.
         var root: String
 
+        /// The group of a directory.
+        func group(of path: String) -> String? {
+            guard path == directory || path.hasPrefix(directory + "/") else { return nil }
+            let below = path.dropFirst(directory.utf8.count)
+            return root == "/" ? (below.isEmpty ? "/" : String(below)) : root + below
+        }
+
         /// The directory of a group; nil for one that is not below what is mounted.
         func directory(of group: Substring) -> String? {
             if root == "/" { return directory + group }
@@ -19,6 +26,12 @@ struct ControlGroupMounts: Sendable {
     private var controllers: [Substring: Mount] = [:]
     /// The hierarchy of version 2.
     private var unified: Mount?
+
+    /// Whether all controllers are of version 2, so that its groups hold the limits of guests.
+    var hasOnlyVersion2: Bool { unified != nil && !controllers.keys.contains { !$0.hasPrefix("name=") } }
+
+    /// Where the hierarchy of version 2 is mounted.
+    var unifiedDirectory: String? { unified?.directory }
 
     /// Reads the table of mounts (proc_pid_mountinfo(5)).
     init(mountinfo: String) {
@@ -37,6 +50,21 @@ struct ControlGroupMounts: Sendable {
     /// What is mounted now.
     static func current() throws -> ControlGroupMounts {
         ControlGroupMounts(mountinfo: try String(contentsOfFile: "/proc/self/mountinfo", encoding: .utf8))
+    }
+
+    /// The group whose directory this is in the hierarchy of a controller of version 1.
+    func path(of directory: String, below controller: Substring) -> String? {
+        controllers[controller]?.group(of: directory)
+    }
+
+    /// The directory of a group in the hierarchy of a controller of version 1.
+    func directory(of group: String, below controller: Substring) -> String? {
+        controllers[controller]?.directory(of: group[...])
+    }
+
+    /// All directories where hierarchies of version 1 have a group of this name, whether it is there or not.
+    func directories(of group: String) -> [String] {
+        Set(controllers.values.compactMap { $0.directory(of: group[...]) }).sorted()
     }
 
     /// The groups a process is in; nil when it is gone.

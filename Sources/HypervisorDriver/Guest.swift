@@ -139,6 +139,8 @@ public struct GuestStatistics: Hashable, Sendable, Codable {
     public var outOfMemoryKills: UInt64?
     /// How many processes it has; nil where nobody tells.
     public var processes: Int?
+    /// How many processes and threads it can have; nil where there is no limit, or nobody tells.
+    public var processLimit: UInt64?
     /// What went to and came from block devices; nil where nobody tells.
     public var blockIO: BlockIO?
     /// The counters of each interface.

@@ -45,14 +45,20 @@ public struct GuestLimits: Hashable, Sendable, Codable {
     public var cpuSet: String?
     /// The weight against other guests where they share a disk, 100 to 1000.
     public var blockIOWeight: UInt32?
+    /// How many processes and threads it can have; 0 removes the limit.
+    public var processes: UInt64?
     /// Limits of single block devices.
     public var devices: [Device]
+
+    /// How many processes and threads a container can have where nothing else is said: more than a system with its
+    /// services needs, and few enough that a container that makes as many as it can leaves the host room.
+    public static let standardProcesses: UInt64 = 4096
 
     /// Takes everything.
     public init(
         memory: ByteCount? = nil, softMemory: ByteCount? = nil, memoryAndSwap: ByteCount? = nil,
         cpuShares: UInt64? = nil, cpuPeriod: UInt64? = nil, cpuQuota: Int64? = nil, cpuSet: String? = nil,
-        blockIOWeight: UInt32? = nil, devices: [Device] = []
+        blockIOWeight: UInt32? = nil, processes: UInt64? = nil, devices: [Device] = []
     ) {
         self.memory = memory
         self.softMemory = softMemory
@@ -62,6 +68,7 @@ public struct GuestLimits: Hashable, Sendable, Codable {
         self.cpuQuota = cpuQuota
         self.cpuSet = cpuSet
         self.blockIOWeight = blockIOWeight
+        self.processes = processes
         self.devices = devices
     }
 
@@ -84,6 +91,8 @@ public struct GuestLimits: Hashable, Sendable, Codable {
         if let blockIOWeight, !(100...1000).contains(blockIOWeight) {
             throw Self.fault("disk weight", "100 to 1000")
         }
+        // The kernel's own limit of process numbers (PID_MAX_LIMIT).
+        if let processes, processes > 4_194_304 { throw Self.fault("number of processes", "0 to 4194304") }
         for device in devices where !device.path.hasPrefix("/dev/") || device.path.contains(",") {
             throw Self.fault("path of a block device", "below /dev and without commas")
         }

@@ -34,6 +34,9 @@ extension HypervisorDriver {
         throw lacking("change limits")
     }
 
+    /// Has nothing to add.
+    public func confine(_ guest: ContainerName) async throws {}
+
     /// Refuses.
     public func isAutostarted(_ guest: ContainerName) async throws -> Bool { throw lacking("start guests by itself") }
 

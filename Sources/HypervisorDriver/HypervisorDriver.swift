@@ -124,6 +124,12 @@ public protocol HypervisorDriver: Sendable {
     ///   cannot keep.
     func setLimits(_ limits: GuestLimits, of guest: ContainerName) async throws
 
+    /// Brings a running guest under what the hypervisor itself does not keep: its limit of processes. ``start(_:)`` and
+    /// ``create(_:)`` do so themselves; this is for guests that the hypervisor has started by itself, or restarted.
+    ///
+    /// - Throws: `LXCError` `notFound`, `invalidState` when it has ended.
+    func confine(_ guest: ContainerName) async throws
+
     /// Whether the hypervisor starts the guest when it starts itself.
     func isAutostarted(_ guest: ContainerName) async throws -> Bool
 

@@ -11,24 +11,56 @@ extension LibvirtDriver {
     /// libvirt ends a container by SIGTERM to every process in its control group, and by SIGKILL only one and a half
     /// seconds later. Where process 1 ignores SIGTERM, as the kernel has it by default, that is the time it takes. So
     /// process 1 is killed first: all others end with it (pid_namespaces(7)), and libvirt tells when it has cleaned up.
+    ///
+    /// With control groups of version 1 what stands still does not end: not a container that is suspended, and not what has
+    /// suspended itself, in a group of its own. libvirt gives up on the latter.
     public func destroy(_ guest: ContainerName) async throws {
-        // A signal reaches a suspended process only when it goes on.
-        guard hasProcessesHere, try await [.running, .blocked].contains(self.guest(guest).state) else {
+        let found = try await self.guest(guest)
+        guard hasProcessesHere, let controller = found.id else {
             return try await connection.destroy(guest.description)
         }
         // Listening begins before, so that the end cannot be missed.
         let events = try await connection.lifecycleEvents()
+        let first: GuestInit
         do {
-            try await withInit(of: guest) { first, _ in try first.send(SIGKILL) }
+            first = try await BlockingPool.shared.run { _ in
+                let first = try GuestInit(childOf: controller, shown: "container \(guest)")
+                try first.send(SIGKILL)
+                Thawing.thaw(controller, first)
+                return first
+            }
         } catch is LXCError {
             // It has just ended, or has no process 1 that could be found: libvirt's own way says which.
             return try await connection.destroy(guest.description)
         }
-        if try await Self.ended(guest, events) { return }
+        if try await !Self.ended(guest, events) {
+            do {
+                try await connection.destroy(guest.description)
+            } catch let error as LXCError where error.code == .invalidState || error.code == .notFound {
+                // It ended by our signal, only that the event did not come.
+            } catch is LXCError {
+                // What was stopped after we had looked.
+                try await BlockingPool.shared.run { _ in Thawing.thaw(controller, first) }
+                try await connection.destroy(guest.description)
+            }
+        }
+        try await removeControlGroups(of: found)
+    }
+
+    /// Takes away what libvirt does not of the control groups of a container that has ended.
+    func removeControlGroups(of guest: Guest) async throws {
+        let isForgotten: Bool
         do {
-            try await connection.destroy(guest.description)
-        } catch let error as LXCError where error.code == .invalidState || error.code == .notFound {
-            // It ended by our signal, only that the event did not come.
+            _ = try await connection.summary(of: guest.name.description)
+            isForgotten = false
+        } catch let error as LXCError where error.code == .notFound {
+            isForgotten = true
+        }
+        try await BlockingPool.shared.run { _ in
+            CommandControlGroup.removeLeftovers(of: guest.name)
+            CommandControlGroup.remove(ControlGroupView.group(of: guest.uuid))
+            try ControlGroupMounts.current().removeLeftovers()
+            if isForgotten { ControlGroupView.forget(guest.uuid) }
         }
     }
 

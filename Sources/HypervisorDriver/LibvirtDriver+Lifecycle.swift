@@ -5,8 +5,10 @@ import Libvirt
 extension LibvirtDriver {
     /// Creates the domain without defining it (CloudStack's way); libvirt checks the document against its schema.
     public func create(_ domain: Domain) async throws {
-        try await connection.create(xml: domain.xml(), options: .validate)
-        if let guest = try? ContainerName(domain.name) { try await adjustInterfaces(of: guest) }
+        try await connection.create(xml: shown(domain).xml(), options: .validate)
+        guard let guest = try? ContainerName(domain.name) else { return }
+        try await confineStarted(guest)
+        try await adjustInterfaces(of: guest)
     }
 
     /// Signals the container's init: on this host itself, because libvirt can go on believing in the init of an earlier

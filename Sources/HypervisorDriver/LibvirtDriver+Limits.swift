@@ -3,7 +3,8 @@ public import LXCCore
 import Libvirt
 
 /// Limits. What libvirt's LXC driver can change it changes: memory, processor time, disks. The processors a container
-/// runs on are changed in its control group, where libvirt has put them at the start.
+/// runs on are changed in its control group, where libvirt has put them at the start; how many processes it has is limited
+/// there alone.
 extension LibvirtDriver {
     /// Reads the limits.
     public func limits(of guest: ContainerName) async throws -> GuestLimits {
@@ -26,6 +27,7 @@ extension LibvirtDriver {
         }
         limits.devices = Self.devices(disks)
         limits.cpuSet = try await cpuSet(of: guest)
+        limits.processes = try await processLimit(of: guest)
         return limits
     }
 
@@ -48,6 +50,7 @@ extension LibvirtDriver {
         let disks = Self.parameters(limits)
         if !disks.isEmpty { try await connection.setBlockIOParameters(disks, of: name, affecting: impact) }
         if let set = limits.cpuSet.flatMap(CPUSet.init) { try await setCPUSet(set, of: guest, summary) }
+        if let processes = limits.processes { try await setProcessLimit(processes, of: guest, summary) }
     }
 
     /// The kernel refuses memory above memory and swap together at any moment, so growing begins with the sum, and

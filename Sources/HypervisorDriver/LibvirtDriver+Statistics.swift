@@ -51,7 +51,9 @@ extension LibvirtDriver {
                 let known = statistics
                 statistics = try await BlockingPool.shared.run { _ in
                     var statistics = known
-                    try (mounts ?? .current()).group(of: id)?.read(into: &statistics)
+                    let mounts = try mounts ?? .current()
+                    mounts.group(of: id)?.read(into: &statistics)
+                    statistics.processLimit = ProcessLimitGroup(of: id, mounts)?.limit
                     statistics.interfaces = NetworkCounters.read(domain.interfaces, of: process)
                     return statistics
                 }

@@ -109,7 +109,7 @@ public struct LibvirtDriver: HypervisorDriver {
     /// Defines the domain; libvirt checks the document against its schema.
     public func define(_ domain: Domain) async throws {
         do {
-            _ = try await connection.define(xml: domain.xml(), validating: true)
+            _ = try await connection.define(xml: shown(domain).xml(), validating: true)
         } catch let error as LXCError where error.code == .hypervisor {
             // libvirt has no error number of its own for this, so the guests are asked.
             let other = try await guests().first { ($0.name.description == domain.name) != ($0.uuid == domain.uuid) }
@@ -124,12 +124,29 @@ public struct LibvirtDriver: HypervisorDriver {
 
     /// Undefines the domain.
     public func undefine(_ guest: ContainerName) async throws {
+        let known = hasProcessesHere ? try await self.guest(guest) : nil
         try await connection.undefine(guest.description)
+        if let known, !known.state.isActive { try await removeControlGroups(of: known) }
+    }
+
+    /// The document as libvirt gets it.
+    func shown(_ domain: Domain) async throws -> Domain {
+        guard hasProcessesHere else { return domain }
+        return try await BlockingPool.shared.run { _ in try ControlGroupView.added(to: domain, .current()) }
+    }
+
+    /// Brings a document up to date that was written by an earlier version, or when the host had other control groups.
+    private func refreshView(of guest: ContainerName) async throws {
+        let stored = try await Domain(xml: connection.xml(of: guest.description, options: .inactive))
+        let wanted = try await shown(stored)
+        if wanted != stored { _ = try await connection.define(xml: wanted.xml(), validating: true) }
     }
 
     /// Creates the defined domain. What libvirt leaves undone of a container's interfaces is done from outside of it.
     public func start(_ guest: ContainerName) async throws {
+        if hasProcessesHere { try await refreshView(of: guest) }
         try await connection.start(guest.description)
+        try await confineStarted(guest)
         try await adjustInterfaces(of: guest)
     }
 
@@ -168,7 +185,7 @@ public struct LibvirtDriver: HypervisorDriver {
 
     /// Reads the domain's document.
     public func definition(of guest: ContainerName) async throws -> Domain {
-        try await Domain(xml: connection.xml(of: guest.description))
+        try await ControlGroupView.removed(from: Domain(xml: connection.xml(of: guest.description)))
     }
 
     /// Opens the domain's first console.

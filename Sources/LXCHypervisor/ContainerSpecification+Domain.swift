@@ -50,6 +50,7 @@ extension ContainerSpecification {
         metadata.stopSignal = stopSignal?.description
         metadata.restart = restart
         metadata.consoleLog = consoleLog
+        metadata.processes = processes
         return metadata
     }
 
@@ -80,7 +81,7 @@ extension ContainerSpecification {
             memory: memory, softMemory: softMemory, memoryAndSwap: memoryAndSwap,
             cpuShares: cpu.shares.map(UInt64.init),
             cpuPeriod: cpu.period, cpuQuota: cpu.quota, cpuSet: cpu.set, blockIOWeight: blockIOWeight,
-            devices: blockIODevices
+            processes: processes, devices: blockIODevices
         ).check()
         let ids = nics.map(\.deviceID)
         guard Set(ids).count == ids.count else {

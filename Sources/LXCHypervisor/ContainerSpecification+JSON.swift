@@ -7,8 +7,9 @@ import VifDriver
 extension ContainerSpecification: Codable {
     private enum CodingKeys: String, CodingKey, CaseIterable {
         case name, uuid, template, volume, privileged, idMap, `init`, arguments, environment, memory, cpus, cpuShares,
-            cpuPeriod, cpuQuota, cpuSet, softMemory, memoryAndSwap, blockIOWeight, blockIODevices, stopSignal, restart,
-            autostart, consoleLog, nics, identity, owner, title
+            cpuPeriod, cpuQuota, cpuSet, softMemory, memoryAndSwap, processes, blockIOWeight, blockIODevices,
+            stopSignal,
+            restart, autostart, consoleLog, nics, identity, owner, title
     }
 
     /// Reads a specification; only `name` and `template` are needed.
@@ -39,6 +40,7 @@ extension ContainerSpecification: Codable {
             period: try values.decodeIfPresent(UInt64.self, forKey: .cpuPeriod),
             quota: try values.decodeIfPresent(Int64.self, forKey: .cpuQuota),
             set: try values.decodeIfPresent(String.self, forKey: .cpuSet))
+        processes = try values.decodeIfPresent(UInt64.self, forKey: .processes) ?? processes
         blockIOWeight = try values.decodeIfPresent(UInt32.self, forKey: .blockIOWeight)
         blockIODevices = try values.decodeIfPresent([GuestLimits.Device].self, forKey: .blockIODevices) ?? []
         stopSignal = try values.decodeIfPresent(GuestSignal.self, forKey: .stopSignal)
@@ -90,6 +92,7 @@ extension ContainerSpecification: Codable {
         try values.encodeIfPresent(cpu.set, forKey: .cpuSet)
         try values.encodeIfPresent(softMemory, forKey: .softMemory)
         try values.encodeIfPresent(memoryAndSwap, forKey: .memoryAndSwap)
+        try values.encode(processes, forKey: .processes)
         try values.encodeIfPresent(blockIOWeight, forKey: .blockIOWeight)
         if !blockIODevices.isEmpty { try values.encode(blockIODevices, forKey: .blockIODevices) }
         try values.encodeIfPresent(stopSignal, forKey: .stopSignal)

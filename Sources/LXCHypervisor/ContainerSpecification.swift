@@ -83,6 +83,8 @@ public struct ContainerSpecification: Hashable, Sendable {
     public var memoryAndSwap: ByteCount?
     /// The share of processors.
     public var cpu = CPU()
+    /// How many processes and threads it can have; 0 for any number.
+    public var processes = GuestLimits.standardProcesses
     /// The weight against other containers where they share a disk, 100 to 1000.
     public var blockIOWeight: UInt32?
     /// Limits of single block devices of the host.

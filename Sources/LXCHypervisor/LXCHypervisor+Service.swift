@@ -18,6 +18,7 @@ extension LXCHypervisor: Service {
                 group.addTask { await self.lookAfterMachines() }
                 group.addTask { await self.watch() }
                 group.addTask { await self.superviseRestarts() }
+                group.addTask { await self.superviseConfinement() }
                 group.addTask { await self.lookAfterLeases() }
                 group.addTask { await self.keepHeartbeat() }
                 group.addTask { await self.keepConsoleLogs() }

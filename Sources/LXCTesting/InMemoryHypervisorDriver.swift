@@ -256,6 +256,7 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
             memoryAndSwap: limits.memoryAndSwap ?? old.memoryAndSwap, cpuShares: limits.cpuShares ?? old.cpuShares,
             cpuPeriod: limits.cpuPeriod ?? old.cpuPeriod, cpuQuota: limits.cpuQuota ?? old.cpuQuota,
             cpuSet: limits.cpuSet ?? old.cpuSet, blockIOWeight: limits.blockIOWeight ?? old.blockIOWeight,
+            processes: limits.processes ?? old.processes,
             devices: limits.devices.isEmpty ? old.devices : limits.devices)
     }
 

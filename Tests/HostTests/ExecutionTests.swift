@@ -56,11 +56,14 @@ struct ExecutionTests {
         let given = try await container.document().idMap?.hostUser(0)
         #expect(map.contains(given.map { "0 \($0) 65536" } ?? "0 0 4294967295"))
         let same = """
-            for file in cgroup oom_score_adj; do busybox cmp /proc/self/$file /proc/1/$file || echo $file; done
-            for space in ipc uts net pid mnt user; do
+            for file in oom_score_adj limits personality; do busybox cmp /proc/self/$file /proc/1/$file || echo $file; done
+            # In the hierarchy of version 2 it has a group of its own.
+            for process in 1 self; do busybox grep -v ^0:: /proc/$process/cgroup >/tmp/cgroup.$process; done
+            busybox cmp /tmp/cgroup.1 /tmp/cgroup.self || echo cgroup
+            for space in ipc uts net pid mnt user cgroup; do
                 [ $(busybox readlink /proc/self/ns/$space) = $(busybox readlink /proc/1/ns/$space) ] || echo $space
             done
-            for set in CapBnd CapAmb; do
+            for set in CapInh CapBnd CapAmb NoNewPrivs Cpus_allowed: Mems_allowed:; do
                 [ "$(busybox grep $set /proc/self/status)" = "$(busybox grep $set /proc/1/status)" ] || echo $set
             done
             busybox readlink /proc/self/root

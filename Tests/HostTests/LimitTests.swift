@@ -48,9 +48,10 @@ struct LimitTests {
             var specification = ContainerSpecification(name: try ContainerName("stopped"), template: template.id)
             specification.memory = .mebibytes(64)
             let container = try await host.lxc.createContainer(specification)
-            #expect(try await container.limits() == GuestLimits(memory: .mebibytes(64)))
+            #expect(try await container.limits() == GuestLimits(memory: .mebibytes(64), processes: 4096))
             let change = GuestLimits(
-                memory: .mebibytes(48), cpuShares: 300, cpuPeriod: 20_000, cpuQuota: 5_000, cpuSet: "0")
+                memory: .mebibytes(48), cpuShares: 300, cpuPeriod: 20_000, cpuQuota: 5_000, cpuSet: "0",
+                processes: 500)
             try await container.setLimits(change)
             #expect(try await container.limits() == change)
             try await container.start()
@@ -71,7 +72,8 @@ struct LimitTests {
             }
             let change = GuestLimits(
                 memory: .mebibytes(128), softMemory: .mebibytes(64), memoryAndSwap: .mebibytes(256), cpuShares: 512,
-                cpuPeriod: 50_000, cpuQuota: 25_000, cpuSet: "0", blockIOWeight: 300, devices: devices ?? [])
+                cpuPeriod: 50_000, cpuQuota: 25_000, cpuSet: "0", blockIOWeight: 300, processes: 400,
+                devices: devices ?? [])
             try await container.setLimits(change)
             #expect(try await container.limits() == change)
             #expect(try kernel(container, "memory.limit_in_bytes", "memory.max") == "134217728")

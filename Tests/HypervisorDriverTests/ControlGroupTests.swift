@@ -57,6 +57,46 @@ import Testing
                 == .init(readBytes: 15, readRequests: 2, writtenBytes: 20, writeRequests: 2))
     }
 
+    /// Version 1 counts each group alone.
+    @Test func whatIsKilledInNestedGroupsCounts() throws {
+        let directory = try files([
+            "memory.oom_control": "oom_kill_disable 0\noom_kill 1\n",
+            "inner/memory.oom_control": "oom_kill_disable 0\noom_kill 2\n",
+            "inner/most/memory.oom_control": "oom_kill_disable 0\noom_kill 4\n",
+        ])
+        let group = ControlGroup(controllers: ["memory": directory.path])
+        var statistics = GuestStatistics(
+            cpuNanoseconds: 1, virtualCPUs: 1, memoryUsed: ByteCount(0), memoryLimit: ByteCount(99))
+        withExtendedLifetime(directory) { group.read(into: &statistics) }
+        #expect(statistics.outOfMemoryKills == 7)
+    }
+
+    @Test func whatStandsStillIsKnown() throws {
+        let directory = try files([
+            "v1/freezer.state": "FREEZING\n", "thawed/freezer.state": "THAWED\n", "v2/cgroup.events": "frozen 1\n",
+        ])
+        let path = directory.path
+        withExtendedLifetime(directory) {
+            #expect(ControlGroup(controllers: ["freezer": "\(path)/v1"]).isFrozen)
+            #expect(!ControlGroup(controllers: ["freezer": "\(path)/thawed"]).isFrozen)
+            #expect(ControlGroup(unified: "\(path)/v2").isFrozen)
+        }
+    }
+
+    @Test func groupsHaveTheSameNameInAllHierarchies() {
+        let mounts = ControlGroupMounts(
+            mountinfo: """
+                50 48 0:30 / /sys/fs/cgroup/freezer rw - cgroup cgroup rw,freezer
+                52 48 0:32 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids
+                """)
+        #expect(mounts.path(of: "/sys/fs/cgroup/freezer/machine/a", below: "freezer") == "/machine/a")
+        #expect(mounts.path(of: "/sys/fs/cgroup/freezer", below: "freezer") == "/")
+        #expect(mounts.directory(of: "/machine/a", below: "pids") == "/sys/fs/cgroup/pids/machine/a")
+        #expect(!mounts.hasOnlyVersion2)
+        #expect(
+            ControlGroupMounts(mountinfo: "1 2 0:3 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw").hasOnlyVersion2)
+    }
+
     @Test func version1IsRead() throws {
         let directory = try files([
             "memory.usage_in_bytes": "4096\n", "memory.limit_in_bytes": "9223372036854771712\n",

@@ -20,20 +20,23 @@ extern const uint16_t clinux_elf_machine;
 
 /// The numbers of the system calls that are listed, which differ between architectures.
 struct clinux_calls {
-    long chdir, clone, close, dup3, execve, exit_group, fchown, fcntl, ioctl, keyctl, openat, openat2, prctl, read,
-        sendmsg, setgroups, setns, setresgid, setresuid, setsid, umask, waitid, write;
+    long capset, chdir, clone, close, dup3, execve, exit_group, fchown, fcntl, ioctl, ioprio_set, keyctl, mkdirat, mount,
+        openat, openat2, personality, ppoll, prctl, prlimit64, read, rt_sigaction, rt_sigprocmask, sched_setaffinity,
+        sched_setattr, sendmsg, sendto, set_mempolicy, setgroups, setns, setresgid, setresuid, setsid, umask, umount2,
+        unlinkat, unshare, waitid, write;
 };
 extern const struct clinux_calls clinux_calls;
 
 /// Requests of ioctl(2) and prctl(2), and flags, that Swift does not import.
 struct clinux_requests {
-    uint64_t lock_terminal, open_peer, window_size, control_terminal, death_signal, dumpable, drop_bounding, ambient;
+    uint64_t lock_terminal, open_peer, window_size, control_terminal, death_signal, dumpable, drop_bounding, ambient,
+        no_new_privileges, secure_bits, timer_slack;
 };
 extern const struct clinux_requests clinux_requests;
 
 /// Flags of clone(2).
 struct clinux_clone {
-    int ipc, uts, net, pid, mount, user, vfork;
+    int ipc, uts, net, pid, mount, user, cgroup, vfork, pidfd;
 };
 extern const struct clinux_clone clinux_clone;
 
@@ -61,8 +64,24 @@ ssize_t clinux_write(int descriptor, const void *bytes, size_t size);
 /// Sets the size of a terminal.
 int clinux_set_window_size(int descriptor, uint16_t rows, uint16_t columns);
 
-/// Whether a descriptor is the controlling end of a pseudo terminal.
+/// Whether a descriptor is the controlling end of a pseudo terminal of a devpts: a device of the kernel's own number on
+/// that file system. What answers TIOCGPTN alone can be another driver's.
 int clinux_is_terminal_master(int descriptor);
+
+/// How many bytes can be read from a pipe or a terminal at once, or -1.
+int clinux_pending(int descriptor);
+
+/// This program's own limits of a resource (getrlimit(2)), whatever number the C library knows.
+int clinux_resource_limit(int resource, uint64_t *soft, uint64_t *hard);
+
+/// The priority of a process for disks (ioprio_get(2)), or -1.
+int clinux_io_priority(pid_t process);
+
+/// Whether a namespace of process numbers that is open is one, by its inode, or was made inside of it: 1 or 0, or -1.
+int clinux_is_within_namespace(int descriptor, uint64_t inode);
+
+/// Opens the tree of control groups of version 2 without a place where it is mounted (fsopen(2)), or -1.
+int clinux_open_control_groups(void);
 
 /// Sets O_NONBLOCK.
 int clinux_set_nonblocking(int descriptor);

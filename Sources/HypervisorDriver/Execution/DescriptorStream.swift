@@ -15,7 +15,15 @@ final class DescriptorStream: Sendable {
         init(_ descriptor: consuming Descriptor) { self.descriptor = descriptor }
     }
 
-    private let shared: Mutex<Shared?>
+    private struct State {
+        var shared: Shared?
+        /// How many bytes are still read; nil while there is no end of them in sight.
+        var remaining: Int?
+        /// The wait of who reads.
+        var reading: UInt64?
+    }
+
+    private let state: Mutex<State>
     private let loop: ReadinessLoop
 
     /// Takes a descriptor over.
@@ -26,18 +34,23 @@ final class DescriptorStream: Sendable {
             throw LXCError.lastSystemCall("fcntl", "prepare the streams of a command")
         }
         loop = try ReadinessLoop.shared.get()
-        shared = Mutex(Shared(descriptor))
+        state = Mutex(State(shared: Shared(descriptor)))
     }
 
     /// Reads what is there, and waits while nothing is; empty at the end.
     func read() async throws -> [UInt8] {
         let bytes = try await use(.read) { descriptor -> [UInt8]? in
+            let size = min(state.withLock { $0.remaining } ?? .max, Self.chunkSize)
+            guard size > 0 else { return [] }
             var length = 0
-            let bytes = [UInt8](unsafeUninitializedCapacity: Self.chunkSize) { buffer, count in
-                length = Glibc.read(descriptor, buffer.baseAddress, buffer.count)
+            let bytes = [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
+                length = Glibc.read(descriptor, buffer.baseAddress, size)
                 count = max(0, length)
             }
-            if length >= 0 { return bytes }
+            if length >= 0 {
+                state.withLock { state in state.remaining = state.remaining.map { $0 - length } }
+                return bytes
+            }
             switch errno {
             case EAGAIN, EINTR: return nil
             case EIO: return []  // A terminal whose other end is closed.
@@ -45,6 +58,17 @@ final class DescriptorStream: Sendable {
             }
         }
         return bytes ?? []
+    }
+
+    /// Ends it for who reads: what can be read now still is, and then there is no more, though others can write.
+    func finish() {
+        let reading = state.withLock { state -> UInt64? in
+            guard let shared = state.shared, state.remaining == nil else { return nil }
+            let pending = Int(clinux_pending(shared.descriptor.raw))
+            state.remaining = pending >= 0 ? pending : Self.chunkSize
+            return state.reading
+        }
+        if let reading { loop.giveUp(reading) }
     }
 
     /// Receives one message; nil at the end.
@@ -80,12 +104,12 @@ final class DescriptorStream: Sendable {
 
     /// Does something with the descriptor at once; nil when it is closed.
     func withDescriptor<Value>(_ body: (CInt) throws -> Value) rethrows -> Value? {
-        guard let shared = shared.withLock({ $0 }) else { return nil }
+        guard let shared = state.withLock({ $0.shared }) else { return nil }
         return try body(shared.descriptor.raw)
     }
 
     /// Lets go of it; it is closed once nobody waits on it any more.
-    func close() { shared.withLock { $0 = nil } }
+    func close() { state.withLock { $0.shared = nil } }
 
     /// Tries, and tries again whenever the descriptor is ready; nil when it is closed.
     private func use<Value>(
@@ -93,9 +117,17 @@ final class DescriptorStream: Sendable {
     ) async throws -> Value? {
         while true {
             try Task.checkCancellation()
-            guard let shared = shared.withLock({ $0 }) else { return nil }
+            guard let shared = state.withLock({ $0.shared }) else { return nil }
             if let value = try attempt(shared.descriptor.raw) { return value }
-            await loop.wait(for: direction, of: shared.descriptor.raw)
+            let ticket = loop.ticket()
+            let isFinished = state.withLock { state in
+                guard direction == .read else { return false }
+                state.reading = ticket
+                return state.remaining != nil
+            }
+            if isFinished { return nil }
+            await loop.wait(for: direction, of: shared.descriptor.raw, as: ticket)
+            if direction == .read { state.withLock { $0.reading = nil } }
             withExtendedLifetime(shared) {}
         }
     }

@@ -28,7 +28,7 @@ enum EnterProgram {
     }
 
     /// An ELF executable of three segments (elf(5)).
-    private static func image(_ list: SystemCallList) -> [UInt8] {
+    static func image(_ list: SystemCallList) -> [UInt8] {
         var size = 0
         let start = clinux_enter_code(&size)
         let code = Array(UnsafeRawBufferPointer(start: start, count: size))

@@ -1,5 +1,6 @@
 import CLinux
 import FileTree
+import Foundation
 import Glibc
 import LXCCore
 
@@ -13,36 +14,54 @@ struct EnterStarter {
         var errorOutput: DescriptorStream?
         var report: DescriptorStream
         var starter: pid_t
-        var group: ProcessGroup
+        var processes: CommandProcesses
     }
+
+    /// How long a command may take to begin: one that enters a container takes milliseconds. What stands still there
+    /// would hold it up without an end.
+    private static let patience = Duration.seconds(30)
 
     /// Starts a command.
     ///
-    /// - Throws: `LXCError` saying which step failed, `notFound` where the program is not there.
+    /// - Throws: `LXCError` saying which step failed, `notFound` where the program is not there, `timedOut` when it does
+    ///   not begin.
     static func start(
-        _ command: ResolvedCommand, _ confinement: Confinement, in namespaces: GuestNamespaces, shown: String
+        _ command: ResolvedCommand, _ confinement: Confinement, in namespaces: GuestNamespaces,
+        _ controlGroup: CommandControlGroup?, shown: String
     ) async throws -> Started {
         let kinds = namespaces.descriptors.map(\.kind)
-        let script = EnterScript(command, confinement, namespaces: kinds)
+        let script = EnterScript(command, confinement, namespaces: kinds, controlGroup: controlGroup?.name)
         let pipes = try CommandPipes(withTerminal: command.terminal != nil)
         let starter = try await BlockingPool.shared.run { _ in
             let program = try EnterProgram.make(script.list)
             defer { pipes.closeProgramEnds() }
-            return try spawn(program, pipes, namespaces)
+            return try spawn(
+                pipes.programEnds + (controlGroup?.descriptors ?? []) + namespaces.descriptors.map(\.number)
+                    + [program.raw])
         }
         do {
-            return try await listen(to: starter, pipes, script, shown: shown)
+            let started = try await within(patience) {
+                try await listen(to: starter, pipes, script, controlGroup, shown: shown)
+            }
+            if let started { return started }
+            throw LXCError(.timedOut, "the command did not begin in \(shown) within \(patience); is it suspended?")
         } catch {
             // It ends when nobody listens to it; what it had started ends with it.
             kill(starter, SIGKILL)
+            controlGroup?.kill()
             pipes.report.close()
-            try? await Task { try await BlockingPool.shared.run { _ in _ = clinux_await_child(starter, 0) } }.value
+            // Not waited for: what stands still ends only when it goes on.
+            Thread.detachNewThread {
+                _ = clinux_await_child(starter, 0)
+                withExtendedLifetime(controlGroup) {}
+            }
             throw error
         }
     }
 
     private static func listen(
-        to starter: pid_t, _ pipes: CommandPipes, _ script: EnterScript, shown: String
+        to starter: pid_t, _ pipes: CommandPipes, _ script: EnterScript, _ controlGroup: CommandControlGroup?,
+        shown: String
     ) async throws -> Started {
         var terminal: DescriptorStream?
         while let message = try await pipes.report.receive(ExitReport.size) {
@@ -61,7 +80,7 @@ struct EnterStarter {
                 guard let input = terminal ?? pipes.input, let output = terminal ?? pipes.output else { break }
                 return Started(
                     input: input, output: output, errorOutput: pipes.errorOutput, report: pipes.report,
-                    starter: starter, group: ProcessGroup(pid_t(number)))
+                    starter: starter, processes: CommandProcesses(pid_t(number), controlGroup))
             default:
                 break
             }
@@ -73,14 +92,21 @@ struct EnterStarter {
         let words = bytes.withUnsafeBytes { bytes in
             [0, 8].map { bytes.loadUnaligned(fromByteOffset: $0, as: UInt64.self) }
         }
-        let purpose = script.list.purpose(of: Int(clamping: words[1]))
-        return LXCError.systemCall("enter", errno: CInt(truncatingIfNeeded: words[0]), "\(purpose) in \(shown)")
+        let (purpose, kind) = script.list.purpose(of: Int(clamping: words[1]))
+        let number = CInt(truncatingIfNeeded: words[0])
+        let error = LXCError.systemCall("enter", errno: number, "\(purpose) in \(shown)")
+        let isMissing = kind == .execution && (error.code == .notFound || number == ENOTDIR)
+        let fault = isMissing ? GuestCommandFault.programNotFound : .cannotRun
+        let reason = error.cause.map { "\(error.message): \($0)" } ?? error.message
+        return LXCError(isMissing ? .notFound : error.code, reason, cause: fault)
     }
 
-    /// Blocks; posix_spawn(3) needs no copy of this program's memory.
-    private static func spawn(
-        _ file: borrowing Descriptor, _ pipes: CommandPipes, _ namespaces: GuestNamespaces
-    ) throws -> pid_t {
+    /// Starts a program of ``EnterProgram``; posix_spawn(3) needs no copy of this program's memory.
+    ///
+    /// - Parameter descriptors: what the program has from number 0 on; the last one is the program itself.
+    /// - Returns: its number.
+    /// - Throws: `LXCError`.
+    static func spawn(_ descriptors: [CInt]) throws -> pid_t {
         var actions = posix_spawn_file_actions_t()
         var attributes = posix_spawnattr_t()
         posix_spawn_file_actions_init(&actions)
@@ -89,18 +115,16 @@ struct EnterStarter {
             posix_spawn_file_actions_destroy(&actions)
             posix_spawnattr_destroy(&attributes)
         }
-        let program = EnterScript.Number.program(after: namespaces.descriptors.count)
         // First out of the way of the numbers they will have, which are all from 0 to the program's.
-        let sources = pipes.programEnds + namespaces.descriptors.map(\.number) + [file.raw]
         var away: [CInt] = []
         defer { for number in away { close(number) } }
-        for (source, target) in zip(sources, 0...CInt(program)) {
+        for (target, source) in descriptors.enumerated() {
             let number = fcntl(source, F_DUPFD_CLOEXEC, 64)
             guard number >= 0 else { throw LXCError.lastSystemCall("fcntl", "start a command") }
             away.append(number)
-            posix_spawn_file_actions_adddup2(&actions, number, target)
+            posix_spawn_file_actions_adddup2(&actions, number, CInt(target))
         }
-        clinux_spawn_close_from(&actions, CInt(program) + 1)
+        clinux_spawn_close_from(&actions, CInt(descriptors.count))
         var signals = sigset_t()
         sigfillset(&signals)
         posix_spawnattr_setsigdefault(&attributes, &signals)
@@ -108,7 +132,7 @@ struct EnterStarter {
         posix_spawnattr_setsigmask(&attributes, &signals)
         posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
         var process: pid_t = 0
-        let path = "/proc/self/fd/\(program)"
+        let path = "/proc/self/fd/\(descriptors.count - 1)"
         // Its name in lists of processes; it has no environment.
         let result = "lxc-enter".withCString { name in
             let arguments = [UnsafeMutablePointer(mutating: name), nil]

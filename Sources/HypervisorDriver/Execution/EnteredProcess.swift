@@ -10,8 +10,13 @@ final class EnteredProcess: GuestProcess {
     private let standardOutput: DescriptorStream
     private let standardError: DescriptorStream?
     private let hasTerminal: Bool
-    private let group: ProcessGroup
-    private let end: Task<GuestExit, any Error>
+    private let processes: CommandProcesses
+    private let outcome = Outcome<GuestExit>()
+
+    /// How long something that a command has left may go on writing to its streams once it has ended.
+    private static let drainage = Duration.milliseconds(500)
+    /// How long the end of a killed command is waited for: what stands still ends only when it goes on.
+    private static let patience = Duration.seconds(5)
 
     /// Takes over what ``EnterStarter`` has started.
     init(_ started: EnterStarter.Started) {
@@ -19,22 +24,25 @@ final class EnteredProcess: GuestProcess {
         standardOutput = started.output
         standardError = started.errorOutput
         hasTerminal = started.errorOutput == nil
-        let group = started.group
-        let report = started.report
-        let starter = started.starter
-        self.group = group
-        end = Task {
-            let message = try? await report.receive(ExitReport.size)
-            group.end()
-            report.close()
-            try? await BlockingPool.shared.run { _ in _ = clinux_await_child(starter, 0) }
-            // Whoever ends a container ends the starter too, which then tells nothing.
-            guard let message, message.bytes.count == ExitReport.size else { return .signalled(SIGKILL) }
-            return ExitReport.decode(message.bytes)
-        }
+        processes = started.processes
+        Task { [outcome] in await Self.follow(started, outcome) }
     }
 
-    deinit { group.send(SIGKILL) }
+    private static func follow(_ started: EnterStarter.Started, _ outcome: Outcome<GuestExit>) async {
+        let message = try? await started.report.receive(ExitReport.size)
+        started.processes.end()
+        started.report.close()
+        let starter = started.starter
+        try? await BlockingPool.shared.run { _ in _ = clinux_await_child(starter, 0) }
+        // Who kills the starter kills the command with it, and the starter tells nothing.
+        let report = message.flatMap { $0.bytes.count == ExitReport.size ? $0.bytes : nil }
+        outcome.settle(report.map(ExitReport.decode) ?? .signalled(SIGKILL))
+        try? await Task.sleep(for: drainage)
+        started.output.finish()
+        started.errorOutput?.finish()
+    }
+
+    deinit { processes.send(SIGKILL) }
 
     var output: any AsyncSequence<[UInt8], any Error> & Sendable { DescriptorOutput(stream: standardOutput) }
     var errorOutput: any AsyncSequence<[UInt8], any Error> & Sendable { DescriptorOutput(stream: standardError) }
@@ -58,32 +66,91 @@ final class EnteredProcess: GuestProcess {
 
     func send(signal: Int32) throws {
         guard signal > 0, signal < 65 else { throw LXCError(.invalidArgument, "\(signal) is no signal") }
-        group.send(signal)
+        processes.send(signal)
     }
 
     func exit() async throws -> GuestExit {
-        let exit = try await withTaskCancellationHandler {
-            try await end.value
-        } onCancel: {
-            group.send(SIGKILL)
+        if let exit = await outcome.value() {
+            try Task.checkCancellation()
+            return exit
         }
-        try Task.checkCancellation()
-        return exit
+        processes.send(SIGKILL)
+        // In a task of its own: this one is cancelled.
+        await Task { [outcome] in _ = try? await within(Self.patience) { await outcome.value() } }.value
+        throw CancellationError()
     }
 }
 
-/// The processes of a command, by the number of their group on the host. The number is theirs until ``end()``, because
-/// the starter keeps what is left of the command until then.
-final class ProcessGroup: Sendable {
+/// The processes of a command: by the number of their group on the host, and by their control group. The number is theirs
+/// until ``end()``, because the starter keeps what is left of the command until then.
+final class CommandProcesses: Sendable {
     private let number: Mutex<pid_t?>
+    private let controlGroup: CommandControlGroup?
 
-    init(_ number: pid_t) { self.number = Mutex(number) }
+    init(_ number: pid_t, _ controlGroup: CommandControlGroup?) {
+        self.number = Mutex(number)
+        self.controlGroup = controlGroup
+    }
 
-    /// Signals all of them; nothing when they have ended.
+    /// Signals all of them; SIGKILL those too that have left the group. Nothing when the command has ended.
     func send(_ signal: Int32) {
-        number.withLock { number in if let number { _ = kill(-number, signal) } }
+        number.withLock { number in
+            guard let number else { return }
+            _ = kill(-number, signal)
+            if signal == SIGKILL { controlGroup?.kill() }
+        }
     }
 
     /// The number may be another's from now on.
     func end() { number.withLock { $0 = nil } }
+}
+
+/// A value that comes once, for all who wait for it.
+final class Outcome<Value: Sendable>: Sendable {
+    private struct State {
+        var value: Value?
+        var next = 0
+        var waiting: [Int: CheckedContinuation<Value?, Never>] = [:]
+        var cancelled: Set<Int> = []
+    }
+
+    private let state = Mutex(State())
+
+    /// Sets it; the first counts.
+    func settle(_ value: Value) {
+        let waiting = state.withLock { state -> [CheckedContinuation<Value?, Never>] in
+            guard state.value == nil else { return [] }
+            state.value = value
+            defer { state.waiting = [:] }
+            return Array(state.waiting.values)
+        }
+        for continuation in waiting { continuation.resume(returning: value) }
+    }
+
+    /// Waits for it; nil when the task is cancelled before.
+    func value() async -> Value? {
+        let number = state.withLock { state in
+            state.next += 1
+            return state.next
+        }
+        let value = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let answer = state.withLock { state -> Value?? in
+                    if let value = state.value { return .some(value) }
+                    if state.cancelled.contains(number) { return .some(nil) }
+                    state.waiting[number] = continuation
+                    return .none
+                }
+                if let answer { continuation.resume(returning: answer) }
+            }
+        } onCancel: {
+            let waiting = state.withLock { state in
+                state.cancelled.insert(number)
+                return state.waiting.removeValue(forKey: number)
+            }
+            waiting?.resume(returning: nil)
+        }
+        state.withLock { state in _ = state.cancelled.remove(number) }
+        return value
+    }
 }

@@ -4,6 +4,9 @@ public struct GuestCommand: Hashable, Sendable {
     public enum User: Hashable, Sendable {
         /// The guest's root.
         case root
+        /// A number as the guest sees it, with the groups its `/etc/passwd` and `/etc/group` give it; one that has no
+        /// account there has the group of the same number.
+        case id(UInt32)
         /// Ids as the guest sees them, and the groups beside the first.
         case ids(user: UInt32, group: UInt32, groups: [UInt32] = [])
         /// A name of the guest's `/etc/passwd`, with the groups its `/etc/group` gives it. The files are read as data:
@@ -57,9 +60,26 @@ public enum GuestExit: Hashable, Sendable {
     }
 }
 
+/// Why a command was not begun in a guest that runs, as the cause of an error.
+public enum GuestCommandFault: Error, Hashable, Sendable {
+    /// The guest has no such program.
+    case programNotFound
+    /// The program is there and cannot be run, or what the command needs besides is not there: its user, its directory.
+    case cannotRun
+
+    /// As shells say it.
+    public var shellStatus: Int32 {
+        switch self {
+        case .programNotFound: 127
+        case .cannotRun: 126
+        }
+    }
+}
+
 /// A command that runs inside a guest. Dropping the last reference kills it.
 public protocol GuestProcess: Sendable {
     /// What it writes on its standard output, or on its terminal. For one reader; a command waits while nobody reads.
+    /// It ends a moment after the command, also when something that the command has started holds it open.
     var output: any AsyncSequence<[UInt8], any Error> & Sendable { get }
 
     /// What it writes on its standard error; on a terminal that is part of ``output``, and this is empty.
@@ -78,12 +98,13 @@ public protocol GuestProcess: Sendable {
     /// - Throws: `LXCError` `invalidState` when it has no terminal.
     func resize(to size: TerminalSize) async throws
 
-    /// Sends a signal to it and what it started, its process group. A command that has ended is no error.
+    /// Sends a signal to it and what it started, its process group; SIGKILL also to what has left that. A command that
+    /// has ended is no error.
     ///
     /// - Throws: `LXCError` `invalidArgument` for a number that is no signal.
     func send(signal: Int32) throws
 
-    /// Waits for its end. A task that is cancelled meanwhile kills it.
+    /// Waits for its end. A task that is cancelled meanwhile kills it, and waits a moment at the most until it is gone.
     ///
     /// - Returns: how it ended.
     /// - Throws: `CancellationError`, after it has been killed.

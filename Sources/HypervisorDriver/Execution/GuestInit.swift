@@ -11,12 +11,15 @@ final class GuestInit: Sendable {
     let directory: Descriptor
     /// Its number on the host.
     let number: Int32
+    /// The number of its controller process.
+    let controller: Int32
     private let shown: String
 
     /// Finds it among the children of the container's controller process: the one with process numbers of its own.
     ///
     /// - Throws: `LXCError` `invalidState` when there is none.
     init(childOf controller: Int32, shown: String) throws {
+        self.controller = controller
         let host = try Self.inode(of: "/proc/self/ns/pid")
         for thread in try DurableFile.list("/proc/\(controller)/task") {
             let path = "/proc/\(controller)/task/\(thread)/children"
@@ -61,14 +64,31 @@ final class GuestInit: Sendable {
         return root
     }
 
-    /// The capabilities it can have: what is not among them is given to nobody inside.
-    func boundingSet() throws -> UInt64 {
-        for line in try text("status").split(separator: "\n") where line.hasPrefix("CapBnd:") {
-            if let set = UInt64(line.dropFirst("CapBnd:".count).trimmingPrefix { $0.isWhitespace }, radix: 16) {
-                return set
-            }
-        }
-        throw LXCError(.unsupported, "the kernel does not tell the capabilities of \(shown)")
+    /// What it is confined by.
+    ///
+    /// - Throws: `LXCError` `invalidState` when it has ended; `unsupported` when the kernel does not tell a part of it, or
+    ///   a security module is in force that is neither AppArmor nor SELinux.
+    func confinement() throws -> Confinement {
+        let personality = (try? text("personality")) ?? ""
+        guard
+            var confinement = Confinement(
+                status: try text("status"), limits: try text("limits"), stat: try text("stat"),
+                personality: personality)
+        else { throw LXCError(.unsupported, "the kernel does not tell what \(shown) is confined by") }
+        confinement.ioPriority = max(0, clinux_io_priority(number))
+        confinement.securityLabel = try securityLabel()
+        confinement.memoryKillAdjustment = try memoryKillAdjustment()
+        let groups = try controlGroup().controllers.values
+        confinement.controlGroupFiles = Set(groups).sorted().map { "\($0)/cgroup.procs" }
+        return confinement
+    }
+
+    /// Refuses a container whose processes stand still: a command would not begin.
+    ///
+    /// - Throws: `LXCError` `invalidState`.
+    func requireRunning() throws {
+        guard try controlGroup().isFrozen else { return }
+        throw LXCError(.invalidState, "\(shown) is suspended, or has suspended itself; resume it")
     }
 
     /// The container's root, as the host counts; nil where the container has the host's own users.
@@ -85,23 +105,33 @@ final class GuestInit: Sendable {
     }
 
     /// How readily the kernel ends it when memory is short.
-    func memoryKillAdjustment() throws -> String {
+    private func memoryKillAdjustment() throws -> String {
         try String(text("oom_score_adj").prefix { $0 != "\n" })
     }
 
-    /// The label of the host's security module; nil where there is none, or it confines nothing.
-    func securityLabel() throws -> String? {
-        guard let label = try? text("attr/current") else { return nil }
-        let name = label.prefix { $0 != "\0" && $0 != "\n" }
-        return name.isEmpty || name == "unconfined" ? nil : String(name)
+    /// The label of the host's security module; nil where there is none, it confines nothing, or this program has the same.
+    private func securityLabel() throws -> SecurityLabel? {
+        let hasOwnFiles = access("/proc/self/attr/apparmor/current", F_OK) == 0
+        let file = hasOwnFiles ? "attr/apparmor/current" : "attr/current"
+        guard let current = try? text(file) else { return nil }
+        let isConfined = !current.allSatisfy { $0 == "\0" || $0 == "\n" }
+        guard isConfined, current != ControlGroup.read("/proc/self/\(file)") else { return nil }
+        if hasOwnFiles || access("/sys/module/apparmor", F_OK) == 0 {
+            return SecurityLabel(current: current, of: .appArmor, hasOwnFiles: hasOwnFiles)
+        }
+        if access("/sys/fs/selinux/enforce", F_OK) == 0 {
+            return SecurityLabel(current: current, of: .seLinux, hasOwnFiles: false)
+        }
+        throw LXCError(
+            .unsupported,
+            "\(shown) is confined by a security label, \(current.escapedForDisplay), of a module that is neither AppArmor "
+                + "nor SELinux; a command cannot be given it")
     }
 
-    /// The files that take a process into its control groups, of those the host has mounted.
-    func controlGroupFiles() throws -> [String] {
-        let group = try ControlGroupMounts.current().group(table: text("cgroup"))
-        let directories = Set(group.controllers.values).union(group.unified.map { [$0] } ?? [])
-        return directories.sorted().map { "\($0)/cgroup.procs" }
-    }
+    /// Its control groups.
+    ///
+    /// - Throws: `LXCError` `invalidState` when it has ended.
+    func controlGroup() throws -> ControlGroup { try ControlGroupMounts.current().group(table: text("cgroup")) }
 
     private func text(_ name: String) throws -> String {
         guard let file = Descriptor(name, in: directory.raw, flags: O_RDONLY) else { throw ended("openat") }

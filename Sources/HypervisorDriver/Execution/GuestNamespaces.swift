@@ -8,7 +8,8 @@ final class GuestNamespaces: Sendable {
     /// The user namespace last: before, this program's privileges are those over the host's.
     private static let order = [
         (name: "ipc", kind: clinux_clone.ipc), ("uts", clinux_clone.uts), ("net", clinux_clone.net),
-        ("pid", clinux_clone.pid), ("mnt", clinux_clone.mount), ("user", clinux_clone.user),
+        ("pid", clinux_clone.pid), ("cgroup", clinux_clone.cgroup), ("mnt", clinux_clone.mount),
+        ("user", clinux_clone.user),
     ]
 
     /// Their CLONE_NEW… flags and descriptors, in the order in which they are entered.

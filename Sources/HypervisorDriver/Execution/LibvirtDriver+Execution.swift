@@ -8,31 +8,18 @@ import Libvirt
 extension LibvirtDriver {
     /// Runs a command in a container.
     ///
-    /// It has the ids, capabilities, control groups and root directory the container has, and of the host nothing but
-    /// its streams.
+    /// It has the ids, capabilities, limits, priorities, security label, control groups and root directory that process 1
+    /// of the container has, and of the host nothing but its streams.
     ///
     /// - Throws: `LXCError` `invalidState` when the container does not run, or is suspended; `notFound` when it has no
-    ///   such program, user or directory; `unsupported` for virtual machines and on a connection to another host, and
-    ///   where a security module confines the container, whose label the command would not have.
+    ///   such program, user or directory, with a ``GuestCommandFault`` as the cause; `unsupported` for virtual machines and
+    ///   on a connection to another host; `timedOut` when the command does not begin.
     public func execute(_ command: GuestCommand, in guest: ContainerName) async throws -> any GuestProcess {
-        let facts = try await withInit(of: guest) { first, shown in
-            if let label = try first.securityLabel() {
-                throw LXCError(
-                    .unsupported,
-                    "\(shown) is confined by its security label \(label.escapedForDisplay), which a command cannot be given"
-                )
-            }
-            let confinement = try Confinement(
-                boundingSet: first.boundingSet(), memoryKillAdjustment: first.memoryKillAdjustment(),
-                controlGroupFiles: first.controlGroupFiles())
-            let root = ConfinedRoot(try first.root(), shown: shown)
-            return try (
-                command: ResolvedCommand(command, GuestAccounts(root)), confinement: confinement,
-                namespaces: GuestNamespaces(of: first, shown: shown)
-            )
+        let entry = try await withInit(of: guest) { first, shown in
+            try GuestEntry(command, into: first, of: guest, shown: shown)
         }
         let started = try await EnterStarter.start(
-            facts.command, facts.confinement, in: facts.namespaces, shown: "container \(guest)")
+            entry.command, entry.confinement, in: entry.namespaces, entry.controlGroup, shown: "container \(guest)")
         return EnteredProcess(started)
     }
 
@@ -99,5 +86,28 @@ extension LibvirtDriver {
             throw LXCError(.invalidState, "container \(guest) \(remedy)")
         }
         return controller
+    }
+}
+
+/// What a command needs to enter a container.
+struct GuestEntry: Sendable {
+    let command: ResolvedCommand
+    let confinement: Confinement
+    let namespaces: GuestNamespaces
+    let controlGroup: CommandControlGroup?
+
+    /// Blocks.
+    init(_ command: GuestCommand, into first: GuestInit, of guest: ContainerName, shown: String) throws {
+        try first.requireRunning()
+        let root = ConfinedRoot(try first.root(), shown: shown)
+        self.command = try ResolvedCommand(command, GuestAccounts(root))
+        var confinement = try first.confinement()
+        namespaces = try GuestNamespaces(of: first, shown: shown)
+        controlGroup = try CommandControlGroup(of: guest, first.controller, root: first.rootIDs())
+        // Without a group of its own it is in process 1's.
+        if controlGroup == nil, let group = try first.controlGroup().unified {
+            confinement.controlGroupFiles.append("\(group)/cgroup.procs")
+        }
+        self.confinement = confinement
     }
 }

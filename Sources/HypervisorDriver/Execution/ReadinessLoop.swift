@@ -28,7 +28,7 @@ final class ReadinessLoop: Sendable {
     private struct State {
         var next: UInt64 = 0
         var waiting: [UInt64: Waiting] = [:]
-        var cancelled: Set<UInt64> = []
+        var givenUp: Set<UInt64> = []
     }
 
     private let state = Mutex(State())
@@ -40,33 +40,41 @@ final class ReadinessLoop: Sendable {
         Thread.detachNewThread { [self] in while true { serve() } }
     }
 
-    /// Returns when the descriptor is ready or its other end is gone, or the task is cancelled. The descriptor has to
-    /// stay open meanwhile.
-    func wait(for direction: Direction, of descriptor: CInt) async {
-        let number = state.withLock { state in
+    /// A number for a wait.
+    func ticket() -> UInt64 {
+        state.withLock { state in
             state.next += 1
             return state.next
         }
+    }
+
+    /// Returns when the descriptor is ready or its other end is gone, the wait was given up, or the task is cancelled. The
+    /// descriptor has to stay open meanwhile.
+    func wait(for direction: Direction, of descriptor: CInt, as ticket: UInt64) async {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                let isCancelled = state.withLock { state in
-                    if state.cancelled.remove(number) != nil { return true }
-                    state.waiting[number] = Waiting(
+                let isGivenUp = state.withLock { state in
+                    if state.givenUp.remove(ticket) != nil { return true }
+                    state.waiting[ticket] = Waiting(
                         descriptor: descriptor, direction: direction, continuation: continuation)
                     return false
                 }
-                if isCancelled { continuation.resume() } else { signal() }
+                if isGivenUp { continuation.resume() } else { signal() }
             }
         } onCancel: {
-            let waiting = state.withLock { state in
-                let waiting = state.waiting.removeValue(forKey: number)
-                // It may come before the wait has begun.
-                if waiting == nil { state.cancelled.insert(number) }
-                return waiting
-            }
-            waiting?.continuation.resume()
+            giveUp(ticket)
         }
-        state.withLock { state in _ = state.cancelled.remove(number) }
+        state.withLock { state in _ = state.givenUp.remove(ticket) }
+    }
+
+    /// Ends a wait; it may come before the wait has begun.
+    func giveUp(_ ticket: UInt64) {
+        let waiting = state.withLock { state in
+            let waiting = state.waiting.removeValue(forKey: ticket)
+            if waiting == nil { state.givenUp.insert(ticket) }
+            return waiting
+        }
+        waiting?.continuation.resume()
     }
 
     private func signal() {

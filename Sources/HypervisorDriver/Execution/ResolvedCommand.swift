@@ -27,13 +27,20 @@ struct ResolvedCommand: Hashable {
         case .root:
             account = try? accounts().user { $0.id == 0 }
             (user, group, groups) = (0, account?.group ?? 0, [])
+        case .id(let number):
+            let all = try? accounts()
+            account = all?.user { $0.id == number }
+            (user, group) = (number, account?.group ?? number)
+            groups = account.flatMap { found in all?.groups(of: found) } ?? []
         case .ids(let user, let group, let groups):
             (self.user, self.group, self.groups) = (user, group, groups)
             account = try? accounts().user { $0.id == user }
         case .name(let name):
             let all = try accounts()
             guard let found = all.user(where: { $0.name == name }) else {
-                throw LXCError(.notFound, "the container has no user \(name.escapedForDisplay) in its /etc/passwd")
+                throw LXCError(
+                    .notFound, "the container has no user \(name.escapedForDisplay) in its /etc/passwd",
+                    cause: GuestCommandFault.cannotRun)
             }
             (user, group, groups) = (found.id, found.group, all.groups(of: found))
             account = found

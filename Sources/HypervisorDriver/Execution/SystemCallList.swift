@@ -7,23 +7,34 @@ struct SystemCallList {
     /// One call in the list.
     struct Call: Hashable { fileprivate let index: Int }
 
+    /// What a failed call says of the command.
+    enum Kind {
+        /// It could not be begun.
+        case entering
+        /// Its program could not be run.
+        case execution
+    }
+
     private struct Entry {
         var number: UInt64
         var arguments: [UInt64]
         var tolerated: UInt64
         var storage: UInt64 = 0
         var branch: UInt64 = 0
+        var detour: (error: UInt64, entry: UInt64) = (0, 0)
 
-        func words(_ index: Int) -> [UInt64] { [number] + arguments + [tolerated, storage, branch, UInt64(index)] }
+        func words(_ index: Int) -> [UInt64] {
+            [number] + arguments + [tolerated, storage, branch, UInt64(index), detour.error, detour.entry]
+        }
     }
 
     private static let wordSize = 8
-    private static let entrySize: UInt64 = 88
+    private static let entrySize: UInt64 = 104
     /// The program writes a report of a failure to where its memory begins.
     private static let reportSize = 16
 
     private var entries: [Entry] = []
-    private var purposes: [String] = []
+    private var purposes: [(text: String, kind: Kind)] = []
     /// The memory, from `clinux_enter_data_address` on.
     private(set) var memory = [UInt8](repeating: 0, count: reportSize)
 
@@ -31,7 +42,9 @@ struct SystemCallList {
     var encoded: [UInt8] { entries.enumerated().flatMap { $1.words($0).flatMap(Self.bytes) } }
 
     /// What a call was for, as an error says it after "cannot".
-    func purpose(of index: Int) -> String { purposes.indices.contains(index) ? purposes[index] : "run a command" }
+    func purpose(of index: Int) -> (text: String, kind: Kind) {
+        purposes.indices.contains(index) ? purposes[index] : ("run a command", .entering)
+    }
 
     // MARK: Memory
 
@@ -63,27 +76,41 @@ struct SystemCallList {
     ///   - number: which.
     ///   - arguments: numbers and addresses, up to six.
     ///   - purpose: what an error says after "cannot".
-    ///   - tolerated: the error that is none.
+    ///   - kind: what a failure says of the command.
+    ///   - tolerated: the errors that are none, up to eight.
     /// - Returns: the call.
     @discardableResult
     mutating func call(
-        _ number: Int, _ arguments: [UInt64], to purpose: String, tolerating tolerated: CInt = 0
+        _ number: Int, _ arguments: [UInt64], to purpose: String, of kind: Kind = .entering,
+        tolerating tolerated: [CInt] = []
     ) -> Call {
         let padded = arguments + [UInt64](repeating: 0, count: 6 - arguments.count)
         entries.append(
             Entry(
                 number: UInt64(bitPattern: Int64(number)), arguments: padded,
-                tolerated: UInt64(bitPattern: Int64(tolerated))))
-        purposes.append(purpose)
+                tolerated: tolerated.reversed().reduce(0) { $0 << 8 | UInt64(UInt8(truncatingIfNeeded: $1)) }))
+        purposes.append((purpose, kind))
         return Call(index: entries.count - 1)
     }
 
     /// Has a call's result, a word, put into the memory.
     mutating func store(resultOf call: Call, at address: UInt64) { entries[call.index].storage = address }
 
+    /// Has a call's result put in the place of another's first argument.
+    mutating func store(resultOf call: Call, asFirstArgumentOf other: Call) {
+        let argument = UInt64(other.index) * Self.entrySize + UInt64(Self.wordSize)
+        store(resultOf: call, at: clinux_enter_list_address + argument)
+    }
+
     /// Has the program go on with what is added next when the call's result is above zero.
     mutating func branchHere(whenPositive call: Call) {
         entries[call.index].branch = clinux_enter_list_address + UInt64(entries.count) * Self.entrySize
+    }
+
+    /// Has the program go on with what is added next when the call fails with an error.
+    mutating func branchHere(from call: Call, after error: CInt) {
+        let entry = clinux_enter_list_address + UInt64(entries.count) * Self.entrySize
+        entries[call.index].detour = (UInt64(UInt32(bitPattern: error)), entry)
     }
 
     private static func bytes(_ word: UInt64) -> [UInt8] { withUnsafeBytes(of: word, Array.init) }

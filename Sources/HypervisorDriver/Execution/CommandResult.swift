@@ -1,0 +1,86 @@
+public import LXCCore
+
+/// What a command that was run to its end left.
+public struct CommandResult: Hashable, Sendable {
+    /// How it ended.
+    public var exit: GuestExit
+    /// What it wrote on its standard output, or on its terminal.
+    public var output: [UInt8]
+    /// What it wrote on its standard error.
+    public var errorOutput: [UInt8]
+
+    /// Takes everything.
+    public init(exit: GuestExit, output: [UInt8] = [], errorOutput: [UInt8] = []) {
+        self.exit = exit
+        self.output = output
+        self.errorOutput = errorOutput
+    }
+}
+
+extension HypervisorDriver {
+    /// Runs a command inside a guest to its end.
+    ///
+    /// - Parameters:
+    ///   - command: what is run.
+    ///   - guest: the guest.
+    ///   - input: what it reads.
+    ///   - timeout: after which it is killed, its beginning included; nil waits as long as it takes.
+    ///   - limit: the most of each stream that is kept; a command that writes more is killed.
+    /// - Returns: what it left.
+    /// - Throws: as ``execute(_:in:)``; `LXCError` `timedOut`, `limitExceeded`; `CancellationError`. It is killed then.
+    public func run(
+        _ command: GuestCommand, in guest: ContainerName, input: [UInt8] = [], timeout: Duration? = nil,
+        limit: ByteCount = .mebibytes(16)
+    ) async throws -> CommandResult {
+        let run = { @Sendable in
+            try await CommandResult.collected(from: execute(command, in: guest), input, limit)
+        }
+        guard let timeout else { return try await run() }
+        guard let result = try await within(timeout, run) else {
+            throw LXCError(
+                .timedOut,
+                "\((command.arguments.first ?? "").escapedForDisplay) in container \(guest) did not end within \(timeout) "
+                    + "and was killed")
+        }
+        return result
+    }
+}
+
+extension CommandResult {
+    fileprivate static func collected(
+        from process: any GuestProcess, _ input: [UInt8], _ limit: ByteCount
+    ) async throws -> CommandResult {
+        async let output = collect(process.output, limit)
+        async let errorOutput = collect(process.errorOutput, limit)
+        async let written: Void = give(input, to: process)
+        do {
+            let (first, second, _) = try await (output, errorOutput, written)
+            return CommandResult(exit: try await process.exit(), output: first, errorOutput: second)
+        } catch {
+            try? process.send(signal: 9)
+            throw error
+        }
+    }
+
+    private static func give(_ input: [UInt8], to process: any GuestProcess) async throws {
+        do {
+            if !input.isEmpty { try await process.write(input) }
+            try await process.closeInput()
+        } catch let error as LXCError where error.code == .invalidState {
+            // It has ended, or does not want to read.
+        }
+    }
+
+    private static func collect(
+        _ stream: any AsyncSequence<[UInt8], any Error> & Sendable, _ limit: ByteCount
+    ) async throws -> [UInt8] {
+        var bytes: [UInt8] = []
+        for try await chunk in stream {
+            bytes += chunk
+            guard bytes.count <= limit.bytes else {
+                throw LXCError(.limitExceeded, "the command wrote more than \(limit) and was killed")
+            }
+        }
+        return bytes
+    }
+}

@@ -1,0 +1,101 @@
+import Foundation
+import LXCHypervisor
+import TestSupport
+import Testing
+
+/// How many processes real containers have, and that none of them is beyond reach.
+@Suite(.host(.root, .libvirtd, .busybox), .serialized, .timeLimit(.minutes(15)))
+struct ProcessLimitTests {
+    /// Makes as many processes as it can, from its first moment on.
+    private static let bomb = """
+        #!/bin/busybox sh
+        trap 'exit 0' TERM
+        multiply() { while :; do /bin/busybox sleep 1000 & done; }
+        for child in 1 2 3 4; do multiply 2>/dev/null & done
+        while :; do read -t 60 line; done
+        """
+
+    @Test(arguments: [false, true])
+    func aForkBombStaysInItsContainer(privileged: Bool) async throws {
+        try await TestHost.run(Self.bomb) { host in
+            let template = try await host.install()
+            var specification = ContainerSpecification(
+                name: try ContainerName("bomb"), template: template.id,
+                privilege: privileged ? .privileged : .unprivileged(.standard))
+            specification.processes = 60
+            let container = try await host.lxc.createContainer(specification)
+            try await container.start()
+            #expect(try await container.limits().processes == 60)
+            #expect(
+                try await eventually {
+                    let statistics = try await container.statistics()
+                    return statistics.processLimit == 60 && (statistics.processes ?? 0) > 50
+                })
+            for _ in 0..<5 {
+                #expect(try await container.statistics().processes ?? 0 <= 62)
+                try await Task.sleep(for: .milliseconds(100))
+            }
+            // There is room for who looks after it.
+            let command = GuestCommand(["/bin/busybox", "true"])
+            #expect(try await container.run(command, timeout: .seconds(60)).exit == .exited(0))
+            try await container.setLimits(GuestLimits(processes: 100))
+            #expect(try await eventually { try await container.statistics().processes ?? 0 > 80 })
+            #expect(try await container.limits().processes == 100)
+            try await container.destroy()
+            #expect(controlGroups(of: "-bomb.libvirt-lxc").isEmpty)
+        }
+    }
+
+    @Test func theLimitIsKeptAndHasADefault() async throws {
+        try await TestHost.run { host in
+            let container = try await host.startedContainer()
+            #expect(try await container.limits().processes == GuestLimits.standardProcesses)
+            try await container.setLimits(GuestLimits(processes: 0))
+            #expect(try await container.limits().processes == nil)
+            try await container.setLimits(GuestLimits(processes: 300))
+            _ = try await container.reboot(within: .seconds(60))
+            #expect(try await container.limits().processes == 300, "the next start has it too")
+            try await container.stop(within: .seconds(60))
+            #expect(try await container.limits().processes == 300)
+            try await container.setLimits(GuestLimits(processes: 200))
+            #expect(try await container.limits().processes == 200)
+        }
+    }
+
+    /// What a privileged container mounts for itself, and stops.
+    @Test func whatHasSuspendedItselfIsDestroyed() async throws {
+        try await TestHost.run { host in
+            let container = try await host.startedContainer(privileged: true)
+            let script = """
+                busybox mkdir -p /tmp/freezer; busybox mount -t cgroup -o freezer none /tmp/freezer || exit 9
+                busybox mkdir -p /tmp/freezer/lxc-test-outer/inner; echo 1 >/tmp/freezer/lxc-test-outer/inner/cgroup.procs
+                echo FROZEN >/tmp/freezer/lxc-test-outer/inner/freezer.state
+                echo FROZEN >/tmp/freezer/lxc-test-outer/freezer.state
+                """
+            let result = try await container.run(
+                GuestCommand(["/bin/busybox", "sh", "-c", script]), timeout: .seconds(60))
+            guard result.exit == .exited(0) else { return }  // A host with control groups of version 2 alone.
+            let error = await #expect(throws: LXCError.self) {
+                try await container.run(GuestCommand(["/bin/busybox", "true"]), timeout: .seconds(20))
+            }
+            #expect(error?.code == .invalidState)
+            let clock = ContinuousClock()
+            let start = clock.now
+            try await container.destroy()
+            #expect(clock.now - start < .seconds(30))
+            for group in controlGroups(of: "lxc-test-outer").reversed() {
+                rmdir("\(group)/inner")
+                rmdir(group)
+            }
+        }
+    }
+
+    @Test func whatIsSuspendedIsDestroyed() async throws {
+        try await TestHost.run { host in
+            let container = try await host.startedContainer()
+            try await container.suspend()
+            try await container.destroy()
+            #expect(try await host.lxc.containers().isEmpty)
+        }
+    }
+}

@@ -1,0 +1,40 @@
+import DomainXML
+import Foundation
+import LXCCore
+import Testing
+
+@testable import HypervisorDriver
+
+/// What documents have on their way to libvirt, so that a container sees its own control groups alone.
+@Suite struct ControlGroupViewTests {
+    private let version1 = ControlGroupMounts(
+        mountinfo: "50 48 0:30 / /sys/fs/cgroup/freezer rw - cgroup cgroup rw,freezer")
+
+    private func domain(_ map: IDMap?) throws -> Domain {
+        var domain = Domain(
+            type: .lxc, name: "web1", os: .container(initPath: "/sbin/init", arguments: ["--log", "x"]))
+        domain.uuid = UUID()
+        domain.idMap = map
+        domain.filesystems = [Filesystem(.mount("/srv/root"), target: "/")]
+        try domain.setContainerMetadata(ContainerMetadata(pool: .random(), volume: .random()))
+        return domain
+    }
+
+    @Test func whereNothingCanBeGivenThePlaceIsCovered() throws {
+        let domain = try domain(.standard)
+        let shown = try ControlGroupView.added(to: domain, version1)
+        #expect(shown.os == domain.os)
+        #expect(shown.filesystems.dropFirst().map(\.target) == ["/sys/fs/cgroup"])
+        #expect(try ControlGroupView.added(to: shown, version1) == shown, "once is enough")
+        #expect(ControlGroupView.removed(from: shown) == domain)
+    }
+
+    @Test func whatSomebodyElseHasMadeStays() throws {
+        var domain = try domain(.standard)
+        domain.filesystems.append(Filesystem(.mount("/srv/groups"), target: "/sys/fs/cgroup/own"))
+        #expect(try ControlGroupView.added(to: domain, version1) == domain)
+        try domain.setContainerMetadata(nil)
+        domain.filesystems.removeLast()
+        #expect(try ControlGroupView.added(to: domain, version1) == domain)
+    }
+}
