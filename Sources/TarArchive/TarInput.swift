@@ -81,13 +81,21 @@ final class TarInput {
     /// How many bytes fill the last block of `count` bytes.
     static func padding(after count: UInt64) -> UInt64 { (512 - count % 512) % 512 }
 
-    /// Reads to the end of the stream, so that everything its format offers is checked. Only zeros may be left.
+    /// How pixz begins the index of names that it puts after an archive.
+    private static let pixzIndex: [UInt8] = [0xA6, 0x4C, 0x32, 0x2E, 0xD6, 0x14, 0xAE, 0xDB]
+
+    /// Reads to the end of the stream, so that everything its format offers is checked. Only zeros may be left, and the
+    /// index of pixz, which is of no use here.
     func finish() throws {
         var padding = 0
-        while try fill() {
-            let rest = take(Int.max)
+        var isInIndex = false
+        while let block = try peekBlockOrRest() {
+            isInIndex = isInIndex || block.withUnsafeBytes { $0.starts(with: Self.pixzIndex) }
+            let rest = isInIndex ? take(Int.max) : take(block.count)
             padding += rest.count
-            guard rest.withUnsafeBytes({ $0.isZero }) else { throw damage("data follows its end-of-archive marker") }
+            guard isInIndex || rest.withUnsafeBytes({ $0.isZero }) else {
+                throw damage("data follows its end-of-archive marker")
+            }
             guard padding <= Self.maximumPadding else { throw excess("its padding does not end") }
         }
     }
@@ -100,6 +108,18 @@ final class TarInput {
     /// The error for an archive that has more of something than any real one.
     func excess(_ what: String) -> LXCError {
         LXCError(.limitExceeded, "the archive \(shown) is refused: \(what)")
+    }
+
+    /// The next block without taking it, or what is left where less is; nil at the end of the stream.
+    private func peekBlockOrRest() throws -> SharedBytes? {
+        guard try fill() else { return nil }
+        if peeked.isEmpty, chunk.count >= Self.blockSize { return chunk.prefix(Self.blockSize) }
+        var block: [UInt8] = []
+        while block.count < Self.blockSize, try fill() {
+            take(Self.blockSize - block.count).withUnsafeBytes { block += $0 }
+        }
+        peeked = SharedBytes(copying: block)
+        return peeked
     }
 
     private func fill() throws -> Bool {
