@@ -62,5 +62,8 @@ public struct LXCError: Error, Sendable, CustomStringConvertible {
     }
 
     /// The message, followed by the cause in parentheses, on one line: causes of others may bring text from outside.
-    public var description: String { cause.map { "\(message) (\("\($0)".onOneLine))" } ?? message }
+    public var description: String { cause.map { "\(message) (\(Self.words(of: $0).onOneLine))" } ?? message }
+
+    /// Foundation's description of what cannot be decoded is for programmers.
+    private static func words(of cause: any Error) -> String { (cause as? DecodingError)?.words ?? "\(cause)" }
 }

@@ -17,8 +17,12 @@ extension ContainerSpecification: Codable {
     /// `idMap` is a list of `CONTAINER:HOST:COUNT`, `memory` a number of bytes or a text as `512MiB`.
     ///
     /// - Throws: `LXCError` `invalidArgument` for values that break a rule, also for `idMap` beside
-    ///   `"privileged": true`; `DecodingError` for values of a wrong type.
+    ///   `"privileged": true`.
     public init(from decoder: any Decoder) throws {
+        self = try decoder.inOurWords { try Self(reading: decoder) }
+    }
+
+    private init(reading decoder: any Decoder) throws {
         let values = try decoder.container(keyedBy: CodingKeys.self)
         try decoder.requireKeys(of: CodingKeys.self, in: "a container specification")
         try self.init(
@@ -109,12 +113,14 @@ extension ContainerSpecification: Codable {
 extension ByteCount {
     /// The value of a key: a number of bytes, or a text as `512MiB`.
     init?<Key: CodingKey>(_ values: KeyedDecodingContainer<Key>, _ key: Key) throws {
-        if let bytes = try? values.decodeIfPresent(UInt64.self, forKey: key) {
+        guard values.contains(key), try !values.decodeNil(forKey: key) else { return nil }
+        if let bytes = try? values.decode(UInt64.self, forKey: key) {
             self.init(bytes)
-        } else if let text = try values.decodeIfPresent(String.self, forKey: key) {
+        } else if let text = try? values.decode(String.self, forKey: key) {
             try self.init(parsing: text)
         } else {
-            return nil
+            throw LXCError(
+                .invalidArgument, "\"\(key.stringValue)\" has to be a whole number of bytes or a text as \"512MiB\"")
         }
     }
 }

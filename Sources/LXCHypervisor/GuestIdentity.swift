@@ -118,8 +118,12 @@ extension GuestIdentity: Codable {
 
     /// Reads an identity; a key that is missing has the value it has in `GuestIdentity()`.
     ///
-    /// - Throws: `LXCError` `invalidArgument` for an unknown key; `DecodingError`.
+    /// - Throws: `LXCError` `invalidArgument` for an unknown key, and for values that break a rule.
     public init(from decoder: any Decoder) throws {
+        self = try decoder.inOurWords { try Self(reading: decoder) }
+    }
+
+    private init(reading decoder: any Decoder) throws {
         try decoder.requireKeys(of: CodingKeys.self, in: "an identity")
         let values = try decoder.container(keyedBy: CodingKeys.self)
         self.init()
@@ -139,8 +143,12 @@ extension GuestIdentity.Network: Codable {
 
     /// Reads a network; only `device` is needed.
     ///
-    /// - Throws: `LXCError` `invalidArgument` for an unknown key; `DecodingError`.
+    /// - Throws: `LXCError` `invalidArgument` for an unknown key, and for values that break a rule.
     public init(from decoder: any Decoder) throws {
+        self = try decoder.inOurWords { try Self(reading: decoder) }
+    }
+
+    private init(reading decoder: any Decoder) throws {
         try decoder.requireKeys(of: CodingKeys.self, in: "a network of an identity")
         let values = try decoder.container(keyedBy: CodingKeys.self)
         try self.init(
@@ -155,8 +163,12 @@ extension GuestIdentity.CloudInit: Codable {
 
     /// Reads a seed.
     ///
-    /// - Throws: `LXCError` `invalidArgument` for an unknown key; `DecodingError`.
+    /// - Throws: `LXCError` `invalidArgument` for an unknown key, and for values that break a rule.
     public init(from decoder: any Decoder) throws {
+        self = try decoder.inOurWords { try Self(reading: decoder) }
+    }
+
+    private init(reading decoder: any Decoder) throws {
         try decoder.requireKeys(of: CodingKeys.self, in: "a seed for cloud-init")
         let values = try decoder.container(keyedBy: CodingKeys.self)
         self.init()

@@ -10,9 +10,12 @@ extension SystemVMSpecification: Codable {
 
     /// Reads a specification; only `name` and `template` are needed. Sizes are numbers of bytes or texts as `512MiB`.
     ///
-    /// - Throws: `LXCError` `invalidArgument` for an unknown key and values that break a rule; `DecodingError` for values of
-    ///   a wrong type.
+    /// - Throws: `LXCError` `invalidArgument` for an unknown key and values that break a rule.
     public init(from decoder: any Decoder) throws {
+        self = try decoder.inOurWords { try Self(reading: decoder) }
+    }
+
+    private init(reading decoder: any Decoder) throws {
         let values = try decoder.container(keyedBy: CodingKeys.self)
         try decoder.requireKeys(of: CodingKeys.self, in: "a system VM's specification")
         try self.init(
@@ -55,8 +58,12 @@ extension SystemVMSpecification.Kernel: Codable {
 
     /// Reads a kernel; only `path` is needed.
     ///
-    /// - Throws: `LXCError` `invalidArgument` for an unknown key; `DecodingError`.
+    /// - Throws: `LXCError` `invalidArgument` for an unknown key, and for values that break a rule.
     public init(from decoder: any Decoder) throws {
+        self = try decoder.inOurWords { try Self(reading: decoder) }
+    }
+
+    private init(reading decoder: any Decoder) throws {
         try decoder.requireKeys(of: CodingKeys.self, in: "a kernel")
         let values = try decoder.container(keyedBy: CodingKeys.self)
         try self.init(

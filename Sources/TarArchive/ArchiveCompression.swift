@@ -94,7 +94,7 @@ final class ArchiveCompression: ArchiveEncoder {
         case .gzip: archive_write_add_filter_gzip(archive)
         case .bzip2: archive_write_add_filter_bzip2(archive)
         case .lz4: archive_write_add_filter_lz4(archive)
-        case .xz, .zstd, .lzma, .zip, .none: ARCHIVE_FAILED
+        case .xz, .zstd, .lzma, .lzip, .compress, .zip, .none: ARCHIVE_FAILED
         }
     }
 

@@ -1,13 +1,14 @@
 package import FileTree
 public import LXCCore
 
-/// Undoes an archive's compression: gzip, bzip2, xz, lzma, zstd, lz4, or a zip file around one file, told by content.
+/// Undoes an archive's compression: gzip, bzip2, xz, lzma, lzip, zstd, lz4, compress (`.Z`), or a zip file around one file, told by
+/// content.
 public enum ArchiveDecompression {
     /// From where on the expansion ratio counts, in bytes.
     private static let expansionFloor: UInt64 = 64 << 20
 
     /// Stores the contents of the archive `source` in the new file `destination`, and syncs it; a plain archive is
-    /// copied. Whether the contents are a tar archive is not looked at.
+    /// copied. Of the contents the beginning is looked at: what is neither a tar archive nor a qcow2 image is refused.
     ///
     /// Blocks its thread. Progress is in bytes read from `source`.
     ///
@@ -20,8 +21,8 @@ public enum ArchiveDecompression {
     ///   - progress: told how far it is.
     ///   - observe: is lent each block in turn, before it is written.
     /// - Returns: the size of the result in bytes.
-    /// - Throws: `LXCError` `corrupt` when the compressed data is damaged, cut short, followed by anything but zeros, or
-    ///   compressed data again; `notFound`, `permissionDenied`, `invalidArgument` when the source is no regular file,
+    /// - Throws: `LXCError` `corrupt` when the compressed data is damaged, cut short, followed by anything but zeros, or no
+    ///   archive; `unsupported` when it is of another format, or compressed again; `notFound`, `permissionDenied`, `invalidArgument` when the source is no regular file,
     ///   `unsafe`, `limitExceeded`, `alreadyExists`, `unsupported`, `io`; `CancellationError`.
     public static func run(
         from source: String, to destination: String, maximumBytes: UInt64, expansionRatio: UInt64 = .max,
@@ -70,7 +71,6 @@ public enum ArchiveDecompression {
             try cancellation.check()
             let bytes = try archive.stream.next()
             if bytes.isEmpty { break }
-            if written == 0 { try refuseCompressed(bytes, shown) }
             written += UInt64(bytes.count)
             guard written <= maximumBytes else {
                 throw LXCError(
@@ -85,13 +85,5 @@ public enum ArchiveDecompression {
         }
         reporter.finish(position())
         return written
-    }
-
-    /// What is called plain must be: readers that tell compression by content would undo a second one.
-    private static func refuseCompressed(_ start: SharedBytes, _ shown: String) throws {
-        guard start.withUnsafeBytes({ CompressionFormat(sniffing: $0) }) == .none else {
-            throw LXCError(
-                .corrupt, "the archive \(shown) is compressed more than once; decompress it once and take the result")
-        }
     }
 }

@@ -36,26 +36,29 @@ struct ArchiveFile {
         let file = try origin.open()
         size = file.size
         let shown = "\"\(origin.description.escapedForDisplay)\""
-        let problem = DecoderProblem(format: try Self.format(of: file), shown: shown)
-        stream = ReadAheadStream(try Self.stream(file, problem, reading))
+        let (format, start) = try Self.format(of: file)
+        let problem = DecoderProblem(format: format, shown: shown)
+        stream = ReadAheadStream(IdentifiedStream(try Self.stream(file, from: start, problem, reading), problem))
     }
 
-    private static func format(of file: any OpenStoredFile) throws -> CompressionFormat {
-        var start = [UInt8](repeating: 0, count: CompressionFormat.sniffedBytes)
-        let count = try start.withUnsafeMutableBytes { try file.read(into: $0, at: 0) }
-        return CompressionFormat(sniffing: start[..<count])
+    private static func format(of file: any OpenStoredFile) throws -> (format: CompressionFormat, start: UInt64) {
+        try CompressionFormat.find { offset in
+            var start = [UInt8](repeating: 0, count: CompressionFormat.sniffedBytes)
+            let count = try start.withUnsafeMutableBytes { try file.read(into: $0, at: offset) }
+            return Array(start[..<count])
+        }
     }
 
     private static func stream(
-        _ file: any OpenStoredFile, _ problem: DecoderProblem, _ reading: ArchiveReading
+        _ file: any OpenStoredFile, from start: UInt64, _ problem: DecoderProblem, _ reading: ArchiveReading
     ) throws -> any ByteStream {
         let decoder: any MemberDecoder
         switch problem.format {
         case .none: return FileStream(file, chunkBytes: reading.chunkBytes)
-        case .bzip2, .lz4: return try LibArchiveStream(file, problem)
+        case .bzip2, .lz4, .compress: return try LibArchiveStream(file, from: start, problem)
         case .zip: return try ZipStream(file, problem)
         case .gzip: decoder = try GzipDecoder(reading.gzip, problem)
-        case .xz, .lzma: decoder = LzmaDecoder(problem)
+        case .xz, .lzma, .lzip: decoder = LzmaDecoder(problem)
         case .zstd: decoder = try ZstdDecoder(problem)
         }
         let input = FileStream(file, chunkBytes: reading.chunkBytes)

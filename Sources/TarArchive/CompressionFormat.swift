@@ -10,18 +10,38 @@ enum CompressionFormat: String, CaseIterable {
     case lzma
     /// Zstandard (RFC 8878).
     case zstd
-    /// LZ4 frames.
+    /// LZ4 frames, and the format before them.
     case lz4
+    /// lzip.
+    case lzip
+    /// What `compress` writes (`.Z`); it has no checksum and no end.
+    case compress
     /// A zip file, which is to hold one file.
     case zip
 
     /// How many bytes are enough to tell.
     static let sniffedBytes = 13
+    /// How many frames without data are passed over before a file's first with data.
+    private static let maximumSkippedFrames = 1_024
 
     /// Tells the format from an archive's first bytes; what begins like no compressed file is taken as plain.
     init(sniffing bytes: some Collection<UInt8>) {
         let start = Array(bytes.prefix(Self.sniffedBytes))
         self = Self.allCases.first { $0.isMagic(start) } ?? .none
+    }
+
+    /// Tells the format of a file that `read` reads from an offset on, and where its first frame with data begins. zstd and LZ4
+    /// both may begin with frames that hold no data and look the same; the first other frame tells.
+    static func find(reading read: (UInt64) throws -> [UInt8]) rethrows -> (format: Self, start: UInt64) {
+        var (offset, bytes) = (UInt64(0), try read(0))
+        let format = Self(sniffing: bytes)
+        guard isSkippableFrame(bytes) else { return (format, 0) }
+        for _ in 0..<maximumSkippedFrames where isSkippableFrame(bytes) && bytes.count >= 8 {
+            offset += 8 + bytes[4..<8].reversed().reduce(0) { $0 << 8 | UInt64($1) }
+            bytes = try read(offset)
+        }
+        // The decoder of zstd passes over such frames by itself.
+        return lz4.isMagic(bytes) ? (.lz4, offset) : (format, 0)
     }
 
     private func isMagic(_ bytes: [UInt8]) -> Bool {
@@ -32,19 +52,27 @@ enum CompressionFormat: String, CaseIterable {
         case .xz: bytes.starts(with: [0xFD, 0x37, 0x7A, 0x58, 0x5A, 0x00])
         case .lzma: Self.isAloneHeader(bytes)
         case .zstd: bytes.starts(with: [0x28, 0xB5, 0x2F, 0xFD]) || Self.isSkippableFrame(bytes)
-        case .lz4: bytes.starts(with: [0x04, 0x22, 0x4D, 0x18])
+        case .lz4: bytes.starts(with: [0x04, 0x22, 0x4D, 0x18]) || bytes.starts(with: [0x02, 0x21, 0x4C, 0x18])
+        case .lzip: bytes.starts(with: "LZIP".utf8) && bytes.count > 4 && bytes[4] <= 1
+        case .compress: bytes.starts(with: [0x1F, 0x9D])
         // The second is a zip file without any file.
         case .zip: bytes.starts(with: [0x50, 0x4B, 0x03, 0x04]) || bytes.starts(with: [0x50, 0x4B, 0x05, 0x06])
         }
     }
 
-    /// The lzma format has no magic number: the usual parameters, a dictionary of whole 256 bytes, and a size that is
-    /// unknown or below 1 TiB. A tar archive with a file called `]` has zeros for the dictionary.
+    /// The lzma format has no magic number; this is what xz takes for it: possible parameters, a dictionary of 2^n or 2^n + 2^(n-1)
+    /// bytes, and a size that is unknown or below 256 GiB. A tar archive has letters or zeros in place of the dictionary.
     private static func isAloneHeader(_ bytes: [UInt8]) -> Bool {
-        guard bytes.count >= sniffedBytes, bytes[0] == 0x5D, bytes[1] == 0, bytes[2..<5] != [0, 0, 0] else {
+        guard bytes.count >= sniffedBytes, bytes[0] < 225, Int(bytes[0]) % 9 + Int(bytes[0]) / 9 % 5 <= 4 else {
             return false
         }
-        return bytes[5..<13].allSatisfy { $0 == 0xFF } || bytes[10..<13] == [0, 0, 0]
+        let dictionary = bytes[1..<5].reversed().reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+        guard dictionary >= 1 << 12 else { return false }
+        let rest = dictionary & (dictionary - 1)
+        let isUsual = rest == 0 || rest & (rest - 1) == 0 && rest == (dictionary ^ rest) << 1 || dictionary == .max
+        // With the usual parameters other dictionaries are taken too.
+        guard isUsual || bytes[0] == 0x5D && bytes[1] == 0 else { return false }
+        return bytes[5..<13].allSatisfy { $0 == 0xFF } || bytes[9] < 64 && bytes[10..<13] == [0, 0, 0]
     }
 
     /// pzstd and zstd's seekable format begin with a frame that holds no data (magic 0x184D2A50 to 0x184D2A5F).

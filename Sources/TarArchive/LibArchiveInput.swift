@@ -9,11 +9,18 @@ final class LibArchiveInput {
 
     let file: any OpenStoredFile
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: blockSize, alignment: 4_096)
-    private var offset: UInt64 = 0
+    /// Where the archive begins in the file.
+    let start: UInt64
+    private var offset: UInt64
     /// Why the file could not be read: that is not the archive's fault.
     private var failure: (any Error)?
 
-    init(_ file: any OpenStoredFile) { self.file = file }
+    /// Takes an open file, and how much of its beginning is passed over.
+    init(_ file: any OpenStoredFile, from start: UInt64 = 0) {
+        self.file = file
+        self.start = start
+        offset = start
+    }
 
     deinit { buffer.deallocate() }
 
@@ -50,15 +57,15 @@ final class LibArchiveInput {
     }
 
     private func seek(_ distance: Int64, _ whence: CInt) -> Int64 {
-        let start: UInt64 =
+        let origin: UInt64 =
             switch whence {
             case SEEK_CUR: offset
             case SEEK_END: file.size
-            default: 0
+            default: start
             }
-        let place = Int64(clamping: start).addingReportingOverflow(distance)
-        guard !place.overflow, place.partialValue >= 0 else { return Int64(ARCHIVE_FATAL) }
+        let place = Int64(clamping: origin).addingReportingOverflow(distance)
+        guard !place.overflow, place.partialValue >= Int64(start) else { return Int64(ARCHIVE_FATAL) }
         offset = UInt64(place.partialValue)
-        return place.partialValue
+        return place.partialValue - Int64(start)
     }
 }

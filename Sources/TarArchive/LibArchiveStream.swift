@@ -2,9 +2,9 @@ import CLibArchive
 import FileTree
 import LXCCore
 
-/// The contents of a bzip2 or lz4 file, decompressed by libarchive, which is told to look for no archive inside ("raw").
+/// The contents of a bzip2, lz4 or `.Z` file, decompressed by libarchive, which is told to look for no archive inside ("raw").
 ///
-/// The decoders check the checksums of their formats, and take a few MiB of memory.
+/// The decoders check the checksums of their formats, and take some MiB of memory.
 final class LibArchiveStream: ByteStream {
     private let input: LibArchiveInput
     private let problem: DecoderProblem
@@ -13,18 +13,18 @@ final class LibArchiveStream: ByteStream {
     private var isAtEnd = false
     private var padding: UInt64 = 0
 
-    /// Takes an open file and how errors call it.
-    init(_ file: any OpenStoredFile, _ problem: DecoderProblem) throws {
+    /// Takes an open file, where in it the first data is, and how errors call it.
+    init(_ file: any OpenStoredFile, from start: UInt64, _ problem: DecoderProblem) throws {
         guard let archive = archive_read_new() else { throw problem.trouble("libarchive cannot be set up") }
         self.archive = archive
-        input = LibArchiveInput(file)
+        input = LibArchiveInput(file, from: start)
         self.problem = problem
-        try start()
+        try self.start()
     }
 
     deinit { archive_read_free(archive) }
 
-    var bytesRead: UInt64 { UInt64(max(archive_filter_bytes(archive, -1), 0)) + padding }
+    var bytesRead: UInt64 { input.start + UInt64(max(archive_filter_bytes(archive, -1), 0)) + padding }
 
     func next() throws -> SharedBytes {
         guard !isAtEnd else { return .empty }
@@ -46,7 +46,8 @@ final class LibArchiveStream: ByteStream {
             switch problem.format {
             case .bzip2: archive_read_support_filter_bzip2(archive)
             case .lz4: archive_read_support_filter_lz4(archive)
-            case .none, .gzip, .xz, .lzma, .zstd, .zip: ARCHIVE_FAILED
+            case .compress: archive_read_support_filter_compress(archive)
+            case .none, .gzip, .xz, .lzma, .lzip, .zstd, .zip: ARCHIVE_FAILED
             }
         // A warning says that libarchive was built without the decoder and would start an external program.
         guard support == ARCHIVE_OK else {

@@ -1,9 +1,10 @@
 import CLZMA
 import Glibc
 
-/// Decodes xz, with several threads where the file was written in blocks that say their size, and lzma, what xz replaced.
+/// Decodes xz, with several threads where the file was written in blocks that say their size, lzip, and lzma, what xz
+/// replaced.
 ///
-/// xz carries a check of its contents, lzma has none.
+/// xz and lzip carry a check of their contents, lzma has none.
 final class LzmaDecoder: MemberDecoder {
     /// Threads beside the one that calls; files of many blocks gain little from more.
     private static let maximumThreads = 4
@@ -26,7 +27,13 @@ final class LzmaDecoder: MemberDecoder {
     }
 
     /// Streams of an xz file may have zeros between them, in units of four (The .xz File Format, 2.2).
-    var sequel: MemberSequel { problem.format == .xz ? .paddedMember(unit: 4) : .nothing }
+    var sequel: MemberSequel {
+        switch problem.format {
+        case .xz: .paddedMember(unit: 4)
+        case .lzip: .member
+        default: .nothing
+        }
+    }
 
     func begin() throws {
         let result: lzma_ret
@@ -37,6 +44,8 @@ final class LzmaDecoder: MemberDecoder {
             options.memlimit_threading = Self.memory
             options.memlimit_stop = Self.memory
             result = lzma_stream_decoder_mt(stream, &options)
+        } else if problem.format == .lzip {
+            result = lzma_lzip_decoder(stream, Self.memory, 0)
         } else {
             result = lzma_alone_decoder(stream, Self.memory)
         }

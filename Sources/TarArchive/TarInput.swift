@@ -94,20 +94,31 @@ final class TarInput {
     /// How many bytes fill the last block of `count` bytes.
     static func padding(after count: UInt64) -> UInt64 { (512 - count % 512) % 512 }
 
+    /// How pixz begins the index of names that it puts after an archive.
+    private static let pixzIndex: [UInt8] = [0xA6, 0x4C, 0x32, 0x2E, 0xD6, 0x14, 0xAE, 0xDB]
+
     /// Reads to the end of the stream once the first block of the end-of-archive marker was taken, so that everything
     /// its format offers is checked. After the second the rest of the record is undefined (pax, ustar Interchange
-    /// Format); beyond only zeros may be left.
+    /// Format); beyond only zeros may be left, and the index of pixz, which is of no use here.
     func finish() throws {
+        var undefined: UInt64 = 0
         if let second = try block() {
             guard second.withUnsafeBytes({ $0.isZero }) else { throw damage("data follows a single block of zeros") }
-            var rest = (Self.recordSize - (produced - UInt64(chunk.count)) % Self.recordSize) % Self.recordSize
-            while rest > 0, try fill() { rest -= UInt64(take(Int(rest)).count) }
+            undefined = (Self.recordSize - (produced - UInt64(chunk.count)) % Self.recordSize) % Self.recordSize
         }
         var padding = 0
-        while try fill() {
-            let rest = take(Int.max)
+        var isInIndex = false
+        while let block = try peekBlockOrRest() {
+            isInIndex = isInIndex || block.withUnsafeBytes { $0.starts(with: Self.pixzIndex) }
+            let rest = isInIndex ? take(Int.max) : take(block.count)
+            guard isInIndex || undefined == 0 else {
+                undefined -= min(undefined, UInt64(rest.count))
+                continue
+            }
             padding += rest.count
-            guard rest.withUnsafeBytes({ $0.isZero }) else { throw damage("data follows its end-of-archive marker") }
+            guard isInIndex || rest.withUnsafeBytes({ $0.isZero }) else {
+                throw damage("data follows its end-of-archive marker")
+            }
             guard padding <= Self.maximumPadding else { throw excess("its padding does not end") }
         }
     }
@@ -120,6 +131,18 @@ final class TarInput {
     /// The error for an archive that has more of something than any real one.
     func excess(_ what: String) -> LXCError {
         LXCError(.limitExceeded, "the archive \(shown) is refused: \(what)")
+    }
+
+    /// The next block without taking it, or what is left where less is; nil at the end of the stream.
+    private func peekBlockOrRest() throws -> SharedBytes? {
+        guard try fill() else { return nil }
+        if peeked.isEmpty, chunk.count >= Self.blockSize { return chunk.prefix(Self.blockSize) }
+        var block: [UInt8] = []
+        while block.count < Self.blockSize, try fill() {
+            take(Self.blockSize - block.count).withUnsafeBytes { block += $0 }
+        }
+        peeked = SharedBytes(copying: block)
+        return peeked
     }
 
     private func fill() throws -> Bool {

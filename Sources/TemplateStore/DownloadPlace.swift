@@ -1,9 +1,13 @@
 import FileTree
+import Glibc
 import LXCCore
 
 /// The directories of this host in which archives stand while they are downloaded. They stay when a program ends, because
 /// a download is continued where the one before ended.
 struct DownloadPlace: Sendable {
+    /// How long a download of nobody's stays, in seconds: far longer than any goes on.
+    private static let patience = 7 * 86_400
+
     private let files: LocalStoreFiles
     private let pool: BlockingPool
     /// What a template's directory is in; nil for secondary storage itself.
@@ -27,10 +31,33 @@ struct DownloadPlace: Sendable {
     /// How the directory is called beside the template; nil where it is elsewhere.
     func name(_ key: TemplateKey) -> String? { prefix == nil ? ".\(key.id).download" : nil }
 
-    /// The absolute path of what there is of the template's archive; the directory above is there.
+    /// The absolute path of what there is of the template's archive; the directory above is there. What nobody went on with for
+    /// long is removed from it: the template may have been deleted from another host.
     func directory(_ key: TemplateKey) async throws -> String {
         if prefix != nil { try await files.makePrivateDirectory("") }
+        try await removeAbandoned(besides: key)
         return files.absolute(path(key))
+    }
+
+    private func removeAbandoned(besides key: TemplateKey) async throws {
+        let place = prefix == nil ? TemplateShelf.account(key) : ""
+        for name in try await files.list(place) {
+            let path = place.isEmpty ? name : "\(place)/\(name)"
+            guard isDownload(name), path != self.path(key) else { continue }
+            let archive = files.absolute("\(path)/\(PartialDownload.fileName)")
+            var status = stat()
+            guard lstat(archive, &status) == 0, status.st_mtim.tv_sec < time(nil) - Self.patience else { continue }
+            try await files.tree(path).remove(pool: pool)
+        }
+    }
+
+    /// Whether a name is a download's: `.<id>.download` beside templates, else `<storage>.<account>.<id>`.
+    private func isDownload(_ name: String) -> Bool {
+        let parts = name.split(separator: ".", omittingEmptySubsequences: false)
+        guard parts.count == 3 else { return false }
+        if prefix == nil { return parts[0].isEmpty && UInt64(parts[1]) != nil && parts[2] == "download" }
+        return parts[0].count == 16 && parts[0].allSatisfy(\.isHexDigit) && UInt64(parts[1]) != nil
+            && UInt64(parts[2]) != nil
     }
 
     /// Removes what there is of the template's archive.

@@ -61,6 +61,8 @@ public struct Template: Hashable, Sendable, Codable {
     public var isPublic: Bool
     /// The digest of the tree inside; nil for a disk image, and for a template this package did not register.
     public var digest: TreeDigest?
+    /// What was found when it was registered, and is to be known.
+    public var warnings: [TemplateWarning] = []
 
     /// Takes everything; a tar, unless it says otherwise.
     public init(

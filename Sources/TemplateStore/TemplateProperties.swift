@@ -10,6 +10,7 @@ struct TemplateProperties {
     private static let digestKey = "lxc.tree.digest"
     private static func checksumKey(_ format: Template.Format) -> String { "lxc.\(format.rawValue).checksum" }
     private static let registrationKey = "lxc.registration"
+    private static func warningKey(_ kind: TemplateWarning.Kind) -> String { "lxc.warning.\(kind.rawValue)" }
 
     private(set) var properties: JavaProperties
 
@@ -32,6 +33,7 @@ struct TemplateProperties {
         properties[Self.digestKey] = template.digest?.description
         properties[Self.checksumKey(template.format)] = fileChecksum.description
         properties[Self.registrationKey] = registration
+        for warning in template.warnings { properties[Self.warningKey(warning.kind)] = warning.message }
     }
 
     /// The fingerprint of the request that made the template; nil where this package did not.
@@ -92,11 +94,15 @@ struct TemplateProperties {
         }
         _ = try positive("virtualsize", of: key)
         let virtualSize = ByteCount(try positive("\(kind).virtualsize", of: key))
-        return Template(
+        var template = Template(
             key: key, name: try required("uniquename", of: key), description: properties["description"] ?? "",
             format: format, fileName: fileName, size: ByteCount(try positive("\(kind).size", of: key)),
             virtualSize: virtualSize, isPublic: properties["public"] == "true",
             digest: try digest(of: key))
+        template.warnings = TemplateWarning.Kind.allCases.compactMap { kind in
+            properties[Self.warningKey(kind)].map { TemplateWarning(kind, $0) }
+        }
+        return template
     }
 
     private func digest(of key: TemplateKey) throws -> TreeDigest? {

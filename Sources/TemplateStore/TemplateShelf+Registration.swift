@@ -23,6 +23,11 @@ extension TemplateShelf {
             if try await isTaken(key) { return try await resultOfAnother(key, identity) }
             let template = try await build(registration, source, identity, under: lock, progress)
             logger.info("registered template", metadata: ["template": "\(key)", "name": "\(registration.name)"])
+            for warning in template.warnings {
+                logger.warning(
+                    "the template may not be what was meant",
+                    metadata: ["template": "\(key)", "warning": "\(warning.kind)", "reason": "\(warning)"])
+            }
             return template
         }
     }
@@ -57,8 +62,7 @@ extension TemplateShelf {
         let staged = Self.hidden(key)
         do {
             try await files.makeDirectory(staged)
-            let archive = try await archive(of: registration, source, progress)
-            let template = try await fill(staged, from: archive, registration, identity, progress)
+            let template = try await fetchAndFill(staged, registration, source, identity, progress)
             // Its checksum was taken in one reading and its contents in another.
             guard try await self.identity(of: registration, source) == identity else {
                 throw LXCError(
@@ -85,51 +89,77 @@ extension TemplateShelf {
 
     // MARK: The archive
 
-    /// The archive's file, its checksum verified.
-    private func archive(
-        of registration: TemplateRegistration, _ source: TemplateSource, _ progress: ProgressHandler?
-    ) async throws -> any StoredFile {
+    /// An archive that is there to be read.
+    private struct Archive {
+        var file: any StoredFile
+        var warnings: [TemplateWarning] = []
+    }
+
+    /// Makes the template from the archive, which is downloaded first where it is on a web server.
+    private func fetchAndFill(
+        _ staged: String, _ registration: TemplateRegistration, _ source: TemplateSource, _ identity: String,
+        _ progress: ProgressHandler?
+    ) async throws -> Template {
+        let shown = registration.source.redacted
         switch source {
         case .file(let file):
-            try await verify(registration.checksum, of: file, called: file.description.escapedForDisplay)
-            return file
+            try await verify(registration.checksum, of: file, called: registration.source.description)
+            let archive = Archive(file: NamedFile(file, called: shown))
+            return try await fill(staged, from: archive, registration, identity, progress)
         case .web(let address):
             let download = Download(
                 address: address, options: registration.download, maximumBytes: registration.maximumSize.bytes,
                 directory: try await downloads.directory(registration.key), logger: logger, progress: progress)
-            return try await keepingWhatCanBeResumed(download, registration.key) {
-                try await fetch(download, registration)
-            }
+            let isEndKnown = try await keepingWhatCanBeResumed(
+                download, registration.key, { $0 is CancellationError || Self.code(of: $0) == .unavailable },
+                { try await fetch(download, registration) })
+            var archive = Archive(file: NamedFile(LocalFile(download.file), called: shown))
+            if !isEndKnown, registration.checksum == nil { archive.warnings = [Self.unverifiedLength] }
+            // A full disk passes, and limits can be raised: only what the archive is stays.
+            return try await keepingWhatCanBeResumed(
+                download, registration.key, { !Self.judgements.contains(Self.code(of: $0)) },
+                { try await fill(staged, from: archive, registration, identity, progress) })
         }
     }
 
+    private static let unverifiedLength = TemplateWarning(
+        .unverifiedLength,
+        "the server told neither the length of the archive nor its end, so that a part of it could pass for the whole; "
+            + "register it with its checksum")
+
+    /// Errors that say what an archive is, and would come again.
+    private static let judgements: [LXCError.Code?] = [.corrupt, .unsafe, .unsupported, .invalidArgument]
+
+    private static func code(of error: any Error) -> LXCError.Code? { (error as? LXCError)?.code }
+
     /// Bytes from before a crash of the host may be wrong: where the checksum of a resumed download is, all is fetched
     /// again, once.
-    private func fetch(_ download: Download, _ registration: TemplateRegistration) async throws -> any StoredFile {
+    ///
+    /// - Returns: whether the archive was seen to be whole.
+    private func fetch(_ download: Download, _ registration: TemplateRegistration) async throws -> Bool {
         let archive = LocalFile(download.file)
-        let isResumed = try await download.run()
+        var result = try await download.run()
         do {
             try await verify(registration.checksum, of: archive, called: download.address.shown)
-        } catch let error as LXCError where error.code == .corrupt && isResumed {
+        } catch let error as LXCError where error.code == .corrupt && result.isResumed {
             logger.info(
                 "the checksum of a resumed download is wrong; it starts again",
                 metadata: ["source": "\(download.address.shown)"])
             try await downloads.remove(registration.key)
-            _ = try await download.run()
+            result = try await download.run()
             try await verify(registration.checksum, of: archive, called: download.address.shown)
         }
-        return archive
+        return result.isEndKnown
     }
 
-    /// Removes the download when `body` fails, unless the next try can take it up.
+    /// Removes the download when `body` fails, unless the failure may pass and the next try can take the download up.
     private func keepingWhatCanBeResumed<Value>(
-        _ download: Download, _ key: TemplateKey, _ body: () async throws -> Value
+        _ download: Download, _ key: TemplateKey, _ mayPass: (any Error) -> Bool, _ body: () async throws -> Value
     ) async throws -> Value {
         do {
             return try await body()
         } catch {
-            // The server or the caller went away; anything else would happen again.
-            let mayPass = error is CancellationError || (error as? LXCError)?.code == .unavailable
+            let mayPass = mayPass(error)
             await Task {
                 if mayPass, (try? await download.isResumable(pool: pool)) == true { return }
                 try? await downloads.remove(key)
@@ -149,41 +179,49 @@ extension TemplateShelf {
     // MARK: The template
 
     /// Writes the plain file and its properties, and reads it as proof that it is what it is: a tar to its end, of a disk
-    /// image the header.
+    /// image the header and the tables.
     private func fill(
-        _ staged: String, from archive: any StoredFile, _ registration: TemplateRegistration, _ identity: String,
+        _ staged: String, from archive: Archive, _ registration: TemplateRegistration, _ identity: String,
         _ progress: ProgressHandler?
     ) async throws -> Template {
         let milliseconds = Int64(Date().timeIntervalSince1970 * 1000)
         let stem = UUID(javaNameBytes: "\(registration.name)\(milliseconds)".utf8).uuidString.lowercased()
         let tar = "\(staged)/\(stem).tar"
-        do {
-            let (size, checksum) = try await store(archive, at: tar, registration, progress)
-            var template = Template(
-                key: registration.key, name: registration.name, description: registration.displayText,
-                fileName: "\(stem).tar", size: ByteCount(size), isPublic: registration.isPublic, digest: nil)
-            if let header = try await imageHeader(of: tar, registration) {
-                template.format = .qcow2
-                template.fileName = "\(stem).qcow2"
-                template.virtualSize = ByteCount(header.virtualSize)
-                try await files.publish(tar, as: "\(staged)/\(template.fileName)")
-            } else {
-                var options = TreeCopyOptions()
-                options.limits = registration.limits
-                options.requiresSafeRoot = true
-                template.digest = try await TreeCopy.examine(tree(in: tar), options: options, pool: pool).digest
-            }
-            let properties = TemplateProperties(
-                template, checksum: registration.checksum, fileChecksum: checksum, registration: identity)
-            try await files.write(properties.bytes, to: "\(staged)/\(TemplateProperties.fileName)", mode: 0o644)
-            return template
-        } catch let error as LXCError {
-            await Task { try? await downloads.remove(registration.key) }.value
-            throw error
+        let (size, checksum) = try await store(archive.file, at: tar, registration, progress)
+        var template = Template(
+            key: registration.key, name: registration.name, description: registration.displayText,
+            fileName: "\(stem).tar", size: ByteCount(size), isPublic: registration.isPublic, digest: nil)
+        template.warnings = archive.warnings
+        if let header = try await imageHeader(of: tar, registration) {
+            template.format = .qcow2
+            template.fileName = "\(stem).qcow2"
+            template.virtualSize = ByteCount(header.virtualSize)
+            try await files.publish(tar, as: "\(staged)/\(template.fileName)")
+        } else {
+            try await examine(tar, registration, &template)
         }
+        let properties = TemplateProperties(
+            template, checksum: registration.checksum, fileChecksum: checksum, registration: identity)
+        try await files.write(properties.bytes, to: "\(staged)/\(TemplateProperties.fileName)", mode: 0o644)
+        return template
     }
 
-    /// The header of a disk image that can be a template by itself; nil for what is no qcow2 image.
+    /// Reads the tree in a tar to its end, and looks at whether it is the root of a system.
+    private func examine(
+        _ tar: String, _ registration: TemplateRegistration, _ template: inout Template
+    ) async throws {
+        var options = TreeCopyOptions()
+        options.limits = registration.limits
+        options.requiresSafeRoot = true
+        let file = NamedFile(files.file(tar), called: registration.source.redacted)
+        let tree = ObservedTree(StoredArchive(file))
+        template.digest = try await TreeCopy.examine(tree, options: options, pool: pool).digest
+        let layout = tree.layout
+        try layout.requireTree(registration.source.description)
+        template.warnings += layout.warnings
+    }
+
+    /// The header of a disk image that is whole and can be a template by itself; nil for what is no qcow2 image.
     private func imageHeader(of path: String, _ registration: TemplateRegistration) async throws -> QcowHeader? {
         let file = files.file(path)
         return try await pool.run { cancellation in

@@ -59,8 +59,12 @@ extension NIC: Codable {
 
     /// Reads a NIC; a key that is missing has the value it has in `NIC()`.
     ///
-    /// - Throws: `LXCError` `invalidArgument` for an unknown key and for values that break a rule; `DecodingError`.
+    /// - Throws: `LXCError` `invalidArgument` for an unknown key and for values that break a rule.
     public init(from decoder: any Decoder) throws {
+        self = try decoder.inOurWords { try Self(reading: decoder) }
+    }
+
+    private init(reading decoder: any Decoder) throws {
         try decoder.requireKeys(of: CodingKeys.self, in: "a NIC")
         let values = try decoder.container(keyedBy: CodingKeys.self)
         try self.init(

@@ -31,8 +31,12 @@ extension NICSecurity: Codable {
 
     /// Reads the two lists, which may be left out.
     ///
-    /// - Throws: `LXCError` `invalidArgument` for an unknown key and for values that break a rule; `DecodingError`.
+    /// - Throws: `LXCError` `invalidArgument` for an unknown key and for values that break a rule.
     public init(from decoder: any Decoder) throws {
+        self = try decoder.inOurWords { try Self(reading: decoder) }
+    }
+
+    private init(reading decoder: any Decoder) throws {
         try decoder.requireKeys(of: CodingKeys.self, in: "a NIC's security")
         let values = try decoder.container(keyedBy: CodingKeys.self)
         try self.init(

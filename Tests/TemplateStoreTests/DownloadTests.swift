@@ -1,3 +1,4 @@
+import FileTree
 import Foundation
 import LXCCore
 import Synchronization
@@ -105,7 +106,9 @@ struct DownloadTests {
     }
 
     /// Servers that send a part of another copy, or another part than was asked for.
-    @Test(arguments: ["tag", "start", "total", "range"]) func aWrongPartStartsFromZero(_ what: String) async throws {
+    @Test(arguments: ["tag", "new tag", "date", "start", "total", "no total", "range"]) func aWrongPartStartsFromZero(
+        _ what: String
+    ) async throws {
         let archive = fixture.archive
         let server = try WebServer { request, number in
             var answer = WebServer.File(archive).answer(request)
@@ -113,6 +116,9 @@ struct DownloadTests {
             guard number == 1 else { return answer }
             switch what {
             case "tag": answer.fields["ETag"] = "\"two\""
+            case "new tag": answer.fields["ETag"] = "W/\"one\""
+            case "date": answer.fields["Last-Modified"] = "Tue, 02 Jan 2024 00:00:00 GMT"
+            case "no total": answer.fields["Content-Range"] = "bytes 200000-\(archive.count - 1)/*"
             case "start": answer.fields["Content-Range"] = "bytes 199999-\(archive.count - 1)/\(fixture.archive.count)"
             case "total": answer.fields["Content-Range"] = "bytes 200000-\(archive.count - 1)/\(archive.count + 1)"
             default: return WebServer.Answer(416, fields: ["Content-Range": "bytes */7"])
@@ -124,6 +130,71 @@ struct DownloadTests {
         _ = try await fixture.storage.store.register(registration, progress: nil)
         #expect(server.requests.map { $0["range"] } == [nil, "bytes=200000-", nil])
         try await fixture.storage.store.verify(fixture.storage.key, progress: nil)
+    }
+
+    /// Only the date tells the two copies apart, and the server sends the part of another as if it was asked for it.
+    @Test func twoCopiesAreNeverPutTogether() async throws {
+        let (archive, other) = (fixture.archive, [UInt8](repeating: 7, count: fixture.archive.count))
+        let server = try WebServer { request, number in
+            let date = number == 1 ? "Tue, 02 Jan 2024 00:00:00 GMT" : "Mon, 01 Jan 2024 00:00:00 GMT"
+            let file = WebServer.File(number == 1 ? other : archive, entityTag: nil, lastModified: date)
+            var request = request
+            request.fields["if-range"] = nil
+            var answer = file.answer(request)
+            if number == 0 { answer.cutAfter = 200_000 }
+            return answer
+        }
+        _ = try await fixture.storage.store.register(fixture.registration(server), progress: nil)
+        #expect(server.requests.map { $0["range"] } == [nil, "bytes=200000-", nil])
+        try await fixture.storage.store.verify(fixture.storage.key, progress: nil)
+    }
+
+    @Test func aTransferOfUnknownEndSaysSo() async throws {
+        let archive = fixture.archive
+        let server = try WebServer { request, _ in
+            var answer = WebServer.File(archive).answer(request)
+            answer.tellsLength = false
+            return answer
+        }
+        var registration = fixture.registration(server)
+        let template = try await fixture.storage.store.register(registration, progress: nil)
+        #expect(template.warnings.map(\.kind).contains(.unverifiedLength))
+        #expect(try await fixture.storage.store.template(fixture.storage.key).warnings == template.warnings)
+        try await fixture.storage.store.delete(fixture.storage.key)
+        registration.checksum = try fixture.checksum()
+        let checked = try await fixture.storage.store.register(registration, progress: nil)
+        #expect(!checked.warnings.map(\.kind).contains(.unverifiedLength))
+    }
+
+    /// A full disk, or a limit that is raised afterwards: what has come need not come again.
+    @Test func aFinishedDownloadOutlivesErrorsThatMayPass() async throws {
+        let server = try WebServer(WebServer.File(fixture.archive))
+        var registration = fixture.registration(server)
+        registration.limits.entries = 1
+        let limited = registration
+        #expect(
+            await codeThrown { try await fixture.storage.store.register(limited, progress: nil) } == .limitExceeded)
+        #expect(fixture.storage.directory.list("secondary/template/tmpl/1") == [".10.download"])
+        registration.limits = TreeLimits()
+        _ = try await fixture.storage.store.register(registration, progress: nil)
+        #expect(server.requests.map { $0["range"] } == [nil, "bytes=\(fixture.archive.count - 1)-"])
+        #expect(fixture.storage.directory.list("secondary/template/tmpl/1") == ["10"])
+        try await fixture.storage.store.verify(fixture.storage.key, progress: nil)
+    }
+
+    @Test func whatNobodyWentOnWithIsRemovedInTheEnd() async throws {
+        let directory = fixture.storage.directory
+        for name in [".11.download", ".12.download", ".x.download"] {
+            try directory.write("part", to: "secondary/template/tmpl/1/\(name)/archive")
+        }
+        let old = Date(timeIntervalSinceNow: -8 * 86_400)
+        for name in [".11.download", ".x.download"] {
+            try FileManager.default.setAttributes(
+                [.modificationDate: old], ofItemAtPath: directory["secondary/template/tmpl/1/\(name)/archive"])
+        }
+        let server = try WebServer(WebServer.File(fixture.archive))
+        _ = try await fixture.storage.store.register(fixture.registration(server), progress: nil)
+        #expect(directory.list("secondary/template/tmpl/1") == [".12.download", ".x.download", "10"])
     }
 
     @Test func whatIsThereIsUsedByTheNextRegistration() async throws {

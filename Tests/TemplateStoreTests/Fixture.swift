@@ -14,7 +14,8 @@ struct Fixture {
         directory = try TemporaryDirectory()
         try directory.makeDirectory("secondary")
         store = LocalSecondaryStorage(path: directory["secondary"])
-        for (name, text) in [("etc/hostname", "box\n"), ("bin/busybox", "binary"), ("etc/motd", "")] {
+        for (name, text) in [("etc/hostname", "box\n"), ("bin/busybox", "binary"), ("etc/motd", ""), ("sbin/init", "")]
+        {
             try directory.write(text, to: "root/\(name)")
         }
         try Command.run("/bin/tar", "-C", directory["root"], "--owner=0", "--group=0", "-cf", directory["plain"], ".")

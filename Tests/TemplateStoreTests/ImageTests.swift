@@ -79,7 +79,7 @@ import Testing
         sector[510...] = [0x55, 0xAA]
         try fixture.directory.write(sector + [UInt8](repeating: 0, count: 1 << 20), to: "raw")
         let error = await #expect(throws: LXCError.self) { try await register(fixture, "raw") }
-        #expect(error?.code == .corrupt)
+        #expect(error?.code == .unsupported)
         #expect(fixture.files.isEmpty)
     }
 

@@ -59,6 +59,9 @@ struct RegisterTemplate: AsyncParsableCommand {
             checksum: try checksum.map { try Checksum(parsing: $0) }, maximumSize: maxSize)
         registration.download = download.options
         let template = try await withProgress("registering") { try await store.register(registration, progress: $0) }
+        for warning in template.warnings {
+            try? FileHandle.standardError.write(contentsOf: Data("lxcctl: warning: \(warning)\n".utf8))
+        }
         if common.json { try Output.json(template) } else { printFacts(of: template) }
     }
 }

@@ -8,9 +8,17 @@ import Logging
 ///
 /// The directory is the whole state: each try goes on with what the one before left there, in this program or another.
 struct Download: Sendable {
+    /// A download that has ended.
+    struct Result: Sendable {
+        /// Whether part of the file was there from before a try.
+        var isResumed: Bool
+        /// Whether the file was seen to be whole: by a length, or by what marks the end of a body.
+        var isEndKnown: Bool
+    }
+
     /// How a try ended.
     private enum Outcome: Sendable {
-        case complete
+        case complete(isEndKnown: Bool)
         case interrupted(Interruption)
     }
 
@@ -28,10 +36,9 @@ struct Download: Sendable {
 
     /// Runs to the end.
     ///
-    /// - Returns: whether part of the file was there from before a try.
     /// - Throws: `LXCError` `notFound`, `permissionDenied`, `unavailable`, `unsafe`, `limitExceeded`, `corrupt`, `io`;
     ///   `CancellationError`. What can be resumed is kept after a cancellation, and when the server stays away.
-    func run() async throws -> Bool {
+    func run() async throws -> Result {
         // A thread of its own: a download takes longer than whatever else the shared ones do.
         let pool = BlockingPool(threads: 1)
         let deadline = ContinuousClock.now + options.timeLimit
@@ -42,7 +49,11 @@ struct Download: Sendable {
                 return try attempt(until: deadline, cancellation)
             }
             isResumed = isResumed || start > 0
-            guard case .interrupted(let interruption) = outcome else { return isResumed }
+            let interruption: Interruption
+            switch outcome {
+            case .complete(let isEndKnown): return Result(isResumed: isResumed, isEndKnown: isEndKnown)
+            case .interrupted(let reason): interruption = reason
+            }
             failures = end > max(furthest, start) ? 1 : failures + 1
             furthest = max(furthest, end)
             try await wait(after: failures, interruption, until: deadline)
@@ -96,7 +107,7 @@ struct Download: Sendable {
         let start = partial.size
         do {
             try fetch(partial, until: deadline, cancellation)
-            return (.complete, start, partial.size)
+            return (.complete(isEndKnown: partial.isEndKnown), start, partial.size)
         } catch let interruption as Interruption {
             return (.interrupted(interruption), start, partial.size)
         }

@@ -18,11 +18,24 @@ final class PartialDownload {
         var entityTag: String?
         /// When the copy was last changed, as the server wrote it; only where that tells copies apart.
         var lastModified: String?
-        /// How long the copy is in bytes, where the server said so.
+        /// Everything the server said to tell this copy from others, strong or not, by the fields' names. Copies with
+        /// different ones are different; with the same they still may be.
+        var told: [String: String]?
+        /// How long the copy is in bytes, where the server said so, or where its end has come.
         var length: UInt64?
+        /// Whether the copy could have ended early without anybody's notice: the server said neither its length nor
+        /// where it ends.
+        var isEndUnknown: Bool?
 
         /// What tells this copy from another (RFC 9110, 8.8).
         var validator: String? { entityTag ?? lastModified }
+
+        private static let fields = ["etag", "last-modified"]
+
+        /// Whether a response says nothing else of its copy than this.
+        func describes(_ head: ResponseHead) -> Bool {
+            Self.fields.allSatisfy { name in head[name].map { $0 == told?[name] } ?? true }
+        }
 
         /// The record of a response.
         init(_ address: WebAddress, _ head: ResponseHead) {
@@ -31,7 +44,10 @@ final class PartialDownload {
             entityTag = head["etag"].flatMap { $0.hasPrefix("\"") ? $0 : nil }
             // A file changed in the second of the answer may change again in that second.
             lastModified = head["last-modified"].flatMap { $0 == head["date"] ? nil : $0 }
+            told = Dictionary(
+                uniqueKeysWithValues: Self.fields.compactMap { name in head[name].map { (name, $0) } })
             length = head.contentLength
+            isEndUnknown = length == nil && !head.tellsItsEnd
         }
     }
 
@@ -58,6 +74,10 @@ final class PartialDownload {
         guard fstat(file.raw, &status) == 0 else {
             throw LXCError.lastSystemCall("fstat", "look at the partial download \(path.escapedForDisplay)")
         }
+        // Who opens it goes on with it; what was not opened for long is removed as abandoned.
+        guard futimens(file.raw, nil) == 0 else {
+            throw LXCError.lastSystemCall("futimens", "mark the partial download \(path.escapedForDisplay) as used")
+        }
         self.file = file
         size = UInt64(status.st_size)
         let bytes = try DurableFile.read("\(directory)/\(Self.recordName)")
@@ -81,6 +101,9 @@ final class PartialDownload {
         return ["Range: bytes=\(offset)-", "If-Range: \(validator)"]
     }
 
+    /// Whether what is there was seen to be all there is.
+    var isEndKnown: Bool { record?.isEndUnknown != true }
+
     /// Drops everything.
     func discard() throws {
         record = nil
@@ -95,14 +118,15 @@ final class PartialDownload {
 
     /// Goes on where the response does; false when the response is not of the same copy or begins elsewhere.
     func resume(_ head: ResponseHead) throws -> Bool {
-        guard let record, let range = head.contentRange, range.first == offset,
-            record.length == nil || range.total == nil || record.length == range.total,
-            record.entityTag == nil || head["etag"] == nil || head["etag"] == record.entityTag
+        // Without a total nobody knows where the copy ends: the part may be in its middle.
+        guard let record, let range = head.contentRange, range.first == offset, let total = range.total,
+            record.length == nil || record.length == total, record.describes(head)
         else { return false }
         try truncate(to: offset)
-        if record.length == nil, let total = range.total {
+        if record.length == nil || record.isEndUnknown == true {
             var record = record
             record.length = total
+            record.isEndUnknown = false
             try write(record)
         }
         return true

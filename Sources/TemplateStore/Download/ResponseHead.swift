@@ -11,6 +11,8 @@ struct ResponseHead: Sendable {
 
     private(set) var status = 0
     private(set) var isComplete = false
+    /// Whether the protocol marks the end of every body, as HTTP/2 and later do.
+    private var isFramed = false
     private var fields: [String: String] = [:]
     private var bytes = 0
 
@@ -22,6 +24,7 @@ struct ResponseHead: Sendable {
             // Another response: the one before was informational.
             self = ResponseHead()
             status = text.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
+            isFramed = !text.hasPrefix("HTTP/1")
         } else if text.isEmpty {
             isComplete = status >= 200
         } else if let colon = text.firstIndex(of: ":") {
@@ -34,6 +37,11 @@ struct ResponseHead: Sendable {
 
     /// The length of this response's body.
     var contentLength: UInt64? { self["content-length"].flatMap { UInt64($0) } }
+
+    /// Whether an early end of the body shows: by its length or, where that is not told, by what marks its end.
+    var tellsItsEnd: Bool {
+        contentLength != nil || isFramed || self["transfer-encoding"]?.lowercased().contains("chunked") == true
+    }
 
     /// Nil without the field, and when it is malformed.
     var contentRange: ContentRange? {

@@ -1,0 +1,51 @@
+extension DecodingError {
+    /// What is wrong with the document, in words for whoever wrote it: Foundation's own are for programmers.
+    public var words: String {
+        switch self {
+        case .keyNotFound(let key, let context): "the key \(Self.name(context.codingPath + [key])) is missing"
+        case .valueNotFound(_, let context): "\(Self.name(context.codingPath)) must not be null"
+        case .typeMismatch(let type, let context): "\(Self.name(context.codingPath)) has to be \(Self.kind(type))"
+        case .dataCorrupted(let context) where context.codingPath.isEmpty:
+            "it is no JSON, or a number in it is not whole, is negative or is too large for its key"
+        case .dataCorrupted(let context): "\(Self.name(context.codingPath)) has a value that is not possible there"
+        @unknown default: "it is not what it has to be"
+        }
+    }
+
+    /// A key with those it is below, as `nics[0].mac`.
+    private static func name(_ path: [any CodingKey]) -> String {
+        guard !path.isEmpty else { return "the document" }
+        let text = path.reduce(into: "") { text, key in
+            text += key.intValue.map { "[\($0)]" } ?? (text.isEmpty ? "" : ".") + key.stringValue
+        }
+        return "\"\(text.escapedForDisplay)\""
+    }
+
+    private static func kind(_ type: Any.Type) -> String {
+        switch type {
+        case is String.Type: "a text"
+        case is Bool.Type: "true or false"
+        case is any FixedWidthInteger.Type: "a whole number"
+        case is [Any].Type: "a list"
+        default: "an object"
+        }
+    }
+}
+
+extension Decoder {
+    /// Runs `body`, which reads from this; what Foundation says of a value it cannot read is said in ours.
+    ///
+    /// - Throws: what `body` throws; ``LXCError`` `invalidArgument` for everything else.
+    package func inOurWords<Value>(_ body: () throws -> Value) throws -> Value {
+        do {
+            return try body()
+        } catch let error as DecodingError {
+            throw LXCError(.invalidArgument, error.words)
+        } catch let error as LXCError {
+            throw error
+        } catch {
+            // Foundation's reader of JSON has an error of its own for numbers, and names no key.
+            throw LXCError(.invalidArgument, "a number in it is not whole, is negative or is too large for its key")
+        }
+    }
+}

@@ -1,0 +1,69 @@
+import FileTree
+import LXCCore
+
+/// Another stream whose first bytes are looked at: contents that are none of an archive are refused as what they are.
+///
+/// A tar archive passes, and a disk image in qcow2 format, which are stored as they are.
+final class IdentifiedStream: ByteStream {
+    private let stream: any ByteStream
+    private let format: CompressionFormat
+    private let shown: String
+    private var isIdentified = false
+
+    /// Takes a stream nobody else uses, how its file is compressed, and what messages call it.
+    init(_ stream: any ByteStream, _ problem: DecoderProblem) {
+        self.stream = stream
+        format = problem.format
+        shown = problem.shown
+    }
+
+    var bytesRead: UInt64 { stream.bytesRead }
+
+    func next() throws -> SharedBytes {
+        guard !isIdentified else { return try stream.next() }
+        isIdentified = true
+        let start = try start()
+        try start.withUnsafeBytes { try identify($0) }
+        return start
+    }
+
+    /// The first block of an archive at least, in one piece.
+    private func start() throws -> SharedBytes {
+        let first = try stream.next()
+        guard first.count < TarInput.blockSize else { return first }
+        var bytes = first.withUnsafeBytes { Array($0) }
+        while bytes.count < TarInput.blockSize, case let more = try stream.next(), !more.isEmpty {
+            more.withUnsafeBytes { bytes += $0 }
+        }
+        return SharedBytes(copying: bytes)
+    }
+
+    private func identify(_ start: UnsafeRawBufferPointer) throws {
+        guard !start.isEmpty else { throw LXCError(.corrupt, "\(shown) is empty and no archive; get it again") }
+        let block = UnsafeRawBufferPointer(rebasing: start.prefix(TarInput.blockSize))
+        guard !isTar(block), !start.starts(with: QcowHeader.magic) else { return }
+        // What is called plain must be: readers that tell compression by content would undo a second one.
+        guard CompressionFormat(sniffing: start) == .none else {
+            throw LXCError(
+                .unsupported,
+                "the archive \(shown) is compressed more than once; decompress it once and take the result")
+        }
+        let subject = format == .none ? "\(shown) is" : "the \(format.rawValue) file \(shown) holds"
+        if let foreign = ForeignFormat(start) {
+            throw LXCError(foreign.code, "\(subject) \(foreign.name) and no tar archive; \(foreign.remedy)")
+        }
+        // A header that is damaged is the reader's to tell.
+        guard !Self.resemblesTar(block) else { return }
+        throw LXCError(
+            .corrupt, "\(subject) no tar archive: it does not begin as one does, and is of no other format known here")
+    }
+
+    private func isTar(_ block: UnsafeRawBufferPointer) -> Bool {
+        guard block.count == TarInput.blockSize else { return false }
+        return block.isZero || TarHeader(SharedBytes(copying: block)) != nil
+    }
+
+    private static func resemblesTar(_ block: UnsafeRawBufferPointer) -> Bool {
+        block.count >= 262 && block[257..<262].elementsEqual("ustar".utf8)
+    }
+}
