@@ -120,7 +120,7 @@ let package = Package(
         tests("NFSClientTests", ["FileTree", "LXCCore", "NFSClient", "TarArchive"]),
         tests(
             "PrimaryStoreTests",
-            ["FileTree", "LXCCore", "LXCTesting", "NFSClient", "PrimaryStore", "TarArchive", logging]),
+            ["FileTree", "LXCCore", "LXCTesting", "NFSClient", "PrimaryStore", "StoreWriter", "TarArchive", logging]),
         tests(
             "TemplateStoreTests",
             ["FileTree", "LXCCore", "LXCTesting", "NFSClient", "PrimaryStore", "TarArchive", "TemplateStore", logging]),
@@ -143,6 +143,10 @@ let package = Package(
         .executableTarget(
             name: "PrivateLibvirtdOwner", dependencies: ["HypervisorDriver", "Libvirt", logging],
             path: "Tests/PrivateLibvirtdOwner", swiftSettings: settings),
+        // A process that installs a template without end, for the tests that kill it.
+        .executableTarget(
+            name: "StoreWriter", dependencies: ["FileTree", "LXCCore", "LXCTesting", "NFSClient", "PrimaryStore"],
+            path: "Tests/StoreWriter", swiftSettings: settings),
         // A process that plugs and unplugs NICs, for the tests of several at once.
         .executableTarget(
             name: "VifPlugger", dependencies: ["DomainXML", "LXCCore", "VifDriver"], path: "Tests/VifPlugger",

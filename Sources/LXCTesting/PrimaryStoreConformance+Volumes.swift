@@ -255,7 +255,7 @@ extension PrimaryStoreConformance {
         ]
     }
 
-    private static func eight<Value: Sendable>(
+    static func eight<Value: Sendable>(
         _ body: @escaping @Sendable (Int) async throws -> Value
     ) async -> [Result<Value, any Error>] {
         await withTaskGroup(of: Result<Value, any Error>.self) { group in

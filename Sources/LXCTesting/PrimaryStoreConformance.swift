@@ -1,12 +1,14 @@
 import FileTree
 import Foundation
-import LXCCore
+public import LXCCore
 public import PrimaryStore
 
 /// The rules of `PrimaryStore`, for authors of a store.
 ///
 /// ```swift
-/// let conformance = PrimaryStoreConformance { check in
+/// var options = PrimaryStoreConformance.Options()
+/// options.reopen = { store in try await MyStore((store as? MyStore)?.directory ?? "") }
+/// let conformance = PrimaryStoreConformance(options: options) { check in
 ///     let directory = try TemporaryDirectory()
 ///     try await check(MyStore(directory.path))
 ///     try directory.remove()
@@ -28,6 +30,17 @@ public struct PrimaryStoreConformance: Sendable {
         public var mapsOwners = true
         /// Whether `hostPath(of:)` names directories that can be read here.
         public var hasHostPaths = true
+        /// Whether the store keeps what it has when its program ends. Without it, as for a store in memory that is for tests
+        /// alone, the rules on that are left out.
+        public var keepsContents = true
+        /// Opens the place of a store once more, as another program does. A store that keeps its contents needs it: without it
+        /// the rules on that are broken.
+        public var reopen: (@Sendable (any PrimaryStore) async throws -> any PrimaryStore)?
+        /// Changes something in an installed template behind the store's back; nil leaves the rule on that out.
+        public var tamper: (@Sendable (any PrimaryStore, TemplateID) async throws -> Void)?
+        /// Has another program begin to install a template of that id in the store's place, and kills it (SIGKILL) while it
+        /// does; nil leaves the rule on that out.
+        public var killInstaller: (@Sendable (any PrimaryStore, TemplateID) async throws -> Void)?
 
         /// A process that is root and a store that names real directories.
         public init() {}
@@ -46,6 +59,7 @@ public struct PrimaryStoreConformance: Sendable {
     public var checks: [ConformanceCheck] {
         templateChecks + failureChecks + volumeChecks + leaseChecks + concurrencyChecks
             + (options.mapsOwners ? [ownerCheck] : []) + (options.hasHostPaths ? [hostPathCheck] : [])
+            + (options.keepsContents ? lastingChecks : [])
     }
 
     /// Runs all checks to the end.

@@ -25,12 +25,16 @@ public struct TemplateStoreConformance: Sendable {
         public var damagedArchive: String
         /// A source that does not exist.
         public var missingArchive: String
+        /// Opens the place of the store once more, as another program does; nil for a store that keeps nothing when its program
+        /// ends, which then breaks the rules on that.
+        public var reopen: (@Sendable (any TemplateStore) async throws -> any TemplateStore)?
 
         /// Takes everything.
         public init(
             store: any TemplateStore, archive: String, checksum: Checksum, damagedArchive: String,
-            missingArchive: String
+            missingArchive: String, reopen: (@Sendable (any TemplateStore) async throws -> any TemplateStore)? = nil
         ) {
+            self.reopen = reopen
             self.store = store
             self.archive = archive
             self.checksum = checksum
@@ -49,19 +53,30 @@ public struct TemplateStoreConformance: Sendable {
     public typealias WithSubject = @Sendable (_ check: @Sendable (Subject) async throws -> Void) async throws -> Void
 
     private let withSubject: WithSubject
+    private let keepsContents: Bool
 
     /// Takes what makes a subject, once for each rule.
-    public init(_ withSubject: @escaping WithSubject) { self.withSubject = withSubject }
+    ///
+    /// - Parameters:
+    ///   - keepsContents: whether the store keeps what it has when its program ends. Without it, as for a store in memory
+    ///     that is for tests alone, the rules on that are left out.
+    ///   - withSubject: makes a subject, passes it to its argument, and removes it.
+    public init(keepsContents: Bool = true, _ withSubject: @escaping WithSubject) {
+        self.keepsContents = keepsContents
+        self.withSubject = withSubject
+    }
 
     /// The rules.
-    public var checks: [ConformanceCheck] { storedChecks + refusalChecks + concurrencyChecks }
+    public var checks: [ConformanceCheck] {
+        storedChecks + refusalChecks + concurrencyChecks + (keepsContents ? lastingChecks : [])
+    }
 
     /// Runs all checks to the end.
     ///
     /// - Throws: the first ``ConformanceFailure``.
     public func run() async throws { try await checks.runAll() }
 
-    private func check(
+    func check(
         _ rule: String, _ body: @escaping @Sendable (Subject, any TemplateStore) async throws -> Void
     ) -> ConformanceCheck {
         ConformanceCheck(rule) { [withSubject] in

@@ -20,7 +20,26 @@ struct ConformanceTests {
     private static var withoutHostPaths: PrimaryStoreConformance.Options {
         var options = PrimaryStoreConformance.Options()
         options.hasHostPaths = false
+        options.keepsContents = false
         return options
+    }
+
+    /// Neither without a way to open it again, nor with one that gives the same or an empty one.
+    @Test func aStoreInMemoryKeepsNothing() async throws {
+        let reopens: [(@Sendable (any PrimaryStore) async throws -> any PrimaryStore)?] = [
+            nil, { $0 }, { _ in InMemoryPrimaryStore() },
+        ]
+        for reopen in reopens {
+            var options = Self.withoutHostPaths
+            options.keepsContents = true
+            options.reopen = reopen
+            let conformance = PrimaryStoreConformance(options: options) { try await $0(InMemoryPrimaryStore()) }
+            let lasting = conformance.checks.filter { rule in !Self.inMemory.checks.contains { $0.id == rule.id } }
+            #expect(lasting.count == 4)
+            for check in lasting {
+                await #expect(throws: ConformanceFailure.self, "\(check.rule)") { try await check.run() }
+            }
+        }
     }
 
     @Test(arguments: inMemory.checks)

@@ -5,6 +5,7 @@ import LXCCore
 import LXCTesting
 import PrimaryStore
 import TestSupport
+import Testing
 
 /// A store in a directory of its own, and what the tests do to it behind its back.
 struct Fixture {
@@ -23,6 +24,18 @@ struct Fixture {
         var options = PrimaryStoreConformance.Options()
         options.tree = tree
         options.mapsOwners = geteuid() == 0
+        options.reopen = { store in
+            let store = try #require(store as? SharedMountPointStore)
+            return try await SharedMountPointStore(path: store.path, id: store.id)
+        }
+        options.tamper = { store, template in
+            let store = try #require(store as? SharedMountPointStore)
+            try Data("tampered".utf8).write(to: URL(filePath: "\(store.path)/\(template)/etc/hostname"))
+        }
+        options.killInstaller = { store, template in
+            let store = try #require(store as? SharedMountPointStore)
+            try StoreWriter.kill(installing: template, in: store.path)
+        }
         return options
     }
 

@@ -39,6 +39,14 @@ struct NFSStoreTests {
         var options = PrimaryStoreConformance.Options()
         options.hasHostPaths = false
         options.tree = MemoryTree.smallRoot(user: 0, group: 0)
+        options.reopen = { store in
+            let store = try #require(store as? NFSStore)
+            return try await NFSStore(store.url, id: store.id)
+        }
+        options.killInstaller = { store, template in
+            let store = try #require(store as? NFSStore)
+            try StoreWriter.kill(installing: template, in: store.url.description)
+        }
         return options
     }
 

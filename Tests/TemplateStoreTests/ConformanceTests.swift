@@ -7,7 +7,9 @@ import Testing
 
 @Suite(.timeLimit(.minutes(15)))
 struct ConformanceTests {
-    private static let inMemory = TemplateStoreConformance { check in
+    private static let inMemory = TemplateStoreConformance(keepsContents: false, withMemory)
+
+    private static let withMemory: TemplateStoreConformance.WithSubject = { check in
         let store = InMemoryTemplateStore()
         let checksum = try Checksum(parsing: "{MD5}00112233445566778899aabbccddeeff")
         await store.addArchive(MemoryTree.smallRoot(), at: "/archive", checksum: checksum)
@@ -29,7 +31,8 @@ struct ConformanceTests {
             .init(
                 store: fixture.store, archive: gzip,
                 checksum: Checksum(parsing: "{SHA-256}" + fixture.checksum("sha256sum", of: gzip)),
-                damagedArchive: fixture.directory["damaged"], missingArchive: fixture.directory["missing"]))
+                damagedArchive: fixture.directory["damaged"], missingArchive: fixture.directory["missing"],
+                reopen: { _ in LocalSecondaryStorage(path: fixture.directory["secondary"]) }))
     }
 
     @Test(arguments: inMemory.checks)
@@ -37,6 +40,26 @@ struct ConformanceTests {
 
     @Test(arguments: local.checks)
     func localSecondaryStorage(_ check: ConformanceCheck) async throws { try await check.run() }
+
+    /// Neither without a way to open it again, nor with one that gives the same or an empty one.
+    @Test func aStoreInMemoryKeepsNothing() async throws {
+        let reopens: [(@Sendable (any TemplateStore) async throws -> any TemplateStore)?] = [
+            nil, { $0 }, { _ in InMemoryTemplateStore() },
+        ]
+        for reopen in reopens {
+            let conformance = TemplateStoreConformance { check in
+                try await Self.withMemory { subject in
+                    var subject = subject
+                    subject.reopen = reopen
+                    try await check(subject)
+                }
+            }
+            for check in conformance.checks.filter({ rule in !Self.inMemory.checks.contains { $0.id == rule.id } }) {
+                await #expect(throws: ConformanceFailure.self, "\(check.rule)") { try await check.run() }
+            }
+            #expect(conformance.checks.count > Self.inMemory.checks.count)
+        }
+    }
 
     @Test func inMemoryStoresCanBeMadeToFail() async throws {
         let store = InMemoryTemplateStore()
