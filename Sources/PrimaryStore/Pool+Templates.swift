@@ -12,7 +12,7 @@ extension Pool {
         _ id: TemplateID, from origin: any TreeOrigin, expecting expected: TreeDigest?, limits: TreeLimits,
         progress: ProgressHandler?
     ) async throws -> StoredTemplate {
-        try await files.hold(StoreLayout.lock(id)) { lock in
+        try await hold(id) { lock in
             if let installed = try await installed(id) {
                 try Self.check(installed.digest, against: expected, of: "the installed template \(id)")
                 return installed
@@ -70,7 +70,7 @@ extension Pool {
 
     /// Takes a template away by rename, then removes it.
     func deleteTemplate(_ id: TemplateID) async throws {
-        try await files.hold(StoreLayout.lock(id)) { lock in
+        try await hold(id) { lock in
             guard try await isThere(id) else { return }
             if try await record(id)?.kind != .image { _ = try await installed(id) }
             let contents = try await contents()

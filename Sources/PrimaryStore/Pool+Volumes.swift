@@ -7,7 +7,7 @@ extension Pool {
     func createVolume(
         _ id: VolumeID, from template: TemplateID, idMap: IDMap?, progress: ProgressHandler?
     ) async throws -> StoredVolume {
-        try await files.hold(StoreLayout.lock(id)) { lock in
+        try await hold(id) { lock in
             guard try await !isThere(id) else {
                 throw LXCError(.alreadyExists, "there is something named \(id) in pool \(files) already")
             }
@@ -41,7 +41,7 @@ extension Pool {
 
     /// Takes a volume away by rename, then removes it.
     func deleteVolume(_ id: VolumeID) async throws {
-        try await files.hold(StoreLayout.lock(id)) { lock in
+        try await hold(id) { lock in
             guard try await isThere(id) else { return }
             let record = try await record(id)
             if let record, record.kind.isBase {
