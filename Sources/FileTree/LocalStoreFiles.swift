@@ -113,6 +113,14 @@ package struct LocalStoreFiles: StoreFiles {
         try await pool.run { _ in try DurableFile.write(bytes, to: path, mode: UInt32(mode)) }
     }
 
+    package func replace(_ path: String, with staged: String) async throws {
+        let (staged, path) = (absolute(staged), absolute(path))
+        try await pool.run { _ in
+            guard rename(staged, path) == 0 else { throw LXCError.lastSystemCall("rename", "write \(path)") }
+            try DurableFile.syncDirectory(of: path)
+        }
+    }
+
     package func create(_ bytes: [UInt8], at path: String) async throws -> Bool {
         let path = absolute(path)
         return try await pool.run { _ in

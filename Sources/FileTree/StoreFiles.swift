@@ -54,6 +54,11 @@ package protocol StoreFiles: Sendable, CustomStringConvertible {
     ) async throws -> [String: Result<[UInt8], LXCError>]
     /// Makes or replaces a file as a whole.
     func write(_ bytes: [UInt8], to path: String, mode: UInt16) async throws
+    /// Gives a file that was made as a whole another name, in the place of what has it. A file that is not there (any more)
+    /// replaces nothing.
+    ///
+    /// - Throws: `LXCError` `notFound`, `io`.
+    func replace(_ path: String, with staged: String) async throws
     /// Makes a file as a whole unless the name is taken, which of all that try one alone does.
     ///
     /// - Returns: whether it made it.
@@ -149,9 +154,15 @@ package enum StoredKind: Hashable, Sendable {
 /// A lock that is held.
 package struct StoreLock: Sendable {
     private let check: @Sendable () async throws -> Void
+    /// Whether it was taken from a holder that may be there all the same, and goes on when it is let: what that one has
+    /// under way must find nothing.
+    package let isTakenOver: Bool
 
-    /// Takes what ``confirm()`` does.
-    package init(_ check: @escaping @Sendable () async throws -> Void) { self.check = check }
+    /// Creates a lock, given what ``confirm()`` does.
+    package init(isTakenOver: Bool = false, _ check: @escaping @Sendable () async throws -> Void) {
+        self.isTakenOver = isTakenOver
+        self.check = check
+    }
 
     /// Makes sure that the lock is still ours, and will be long enough for one more call: asked right before what others
     /// see.

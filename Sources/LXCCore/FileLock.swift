@@ -55,6 +55,8 @@ package enum FileLock {
     ///   - note: tells those who are kept out who holds it; see ``note(of:)``.
     ///   - pool: threads for the calls.
     ///   - body: runs with the lock held.
+    /// - Returns: what `body` returns; nil when another keeps us out.
+    /// - Throws: what `body` throws; ``LXCError`` `io`.
     package static func tryHold<Value>(
         _ path: String, _ mode: Mode = .exclusive, note: String? = nil, pool: BlockingPool,
         _ body: () async throws -> Value

@@ -15,6 +15,7 @@ actor KeyedLock<Key: Hashable & Sendable> {
     ///   - limit: how long is waited for the others.
     ///   - failure: what is thrown when they have not ended by then.
     ///   - body: runs alone for the key.
+    /// - Returns: what `body` returns.
     /// - Throws: what `body` throws; `CancellationError` at once when cancelled while waiting.
     nonisolated func hold<Value>(
         _ key: Key, within limit: Duration, orThrow failure: @Sendable @escaping () -> any Error,

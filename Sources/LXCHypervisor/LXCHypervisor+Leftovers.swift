@@ -91,7 +91,8 @@ extension LXCHypervisor {
         try await Operation.run("leftover.remove", "\(volume)", logger) {
             let leftover = try await leftover(volume)
             if let guest = leftover.guest {
-                throw LXCError(.inUse, "volume \(volume) is that of \(guest); destroy that, or give back the lease alone")
+                throw LXCError(
+                    .inUse, "volume \(volume) is that of \(guest); destroy that, or give back the lease alone")
             }
             if let lease = leftover.lease { try await primary.releaseLease(lease) }
             try await primary.deleteVolume(volume)

@@ -26,10 +26,13 @@ extension LXCHypervisor: Service {
             }
         }
         guard leases.duration != nil else { return }
-        // The containers go on, and nobody renews their leases any more.
+        // The containers go on, and nobody renews their leases any more. A store that does not answer keeps the service from
+        // ending no longer than the leases would need renewing anyway.
         await Task {
-            await self.renewLeases(lasting: nil)
-            await self.answeringMachines()?.renewLeases(lasting: nil)
+            _ = try? await within(min(leases.interval, .seconds(30))) {
+                await self.renewLeases(lasting: nil)
+                await self.answeringMachines()?.renewLeases(lasting: nil)
+            }
         }.value
     }
 

@@ -63,7 +63,8 @@ struct NFSLock {
             throw error
         }
         let result: Result<Value, any Error>
-        do { result = .success(try await body(StoreLock { try await file.confirm() })) } catch {
+        let lock = StoreLock(isTakenOver: file.isTakenOver) { try await file.confirm() }
+        do { result = .success(try await body(lock)) } catch {
             result = .failure(error)
         }
         renewing.cancel()
@@ -160,7 +161,8 @@ struct NFSLock {
         guard let found = try await lookUp(client, directory, name) else { return nil }
         do {
             let changed = try await client.attributes(of: found.handle).changed
-            let file = NFSLockFile(client, directory, name, found.handle, holder, changed: changed)
+            let file = NFSLockFile(
+                client, directory, name, found.handle, holder, changed: changed, isTakenOver: true)
             let now = try await client.serverTime(touching: directory)
             if now.timeIntervalSince(changed.date) > lifetime { return file }
             let text = try await client.contents(of: found.handle, limit: 4_096)
@@ -192,11 +194,14 @@ private final class NFSLockFile: Sendable {
     private let signature: [UInt8]
     /// When the file was last changed by us, or seen: nobody else has it as long as that is so.
     private let changed: Mutex<TreeEntry.Time?>
+    /// Whether it was another's before.
+    let isTakenOver: Bool
 
     init(
         _ client: NFSClient, _ directory: NFSHandle, _ name: [UInt8], _ handle: NFSHandle, _ holder: NFSLockHolder,
-        changed: TreeEntry.Time
+        changed: TreeEntry.Time, isTakenOver: Bool = false
     ) {
+        self.isTakenOver = isTakenOver
         self.client = client
         self.directory = directory
         self.name = name

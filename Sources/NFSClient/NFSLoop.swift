@@ -196,7 +196,8 @@ final class NFSLoop: @unchecked Sendable {
         waiting.prepend(calls.filter(\.call.isRepeatable))
         let failure = LXCError(
             .unavailable,
-            "the connection to the NFS server \(endpoint.server.escapedForDisplay) broke before its answer came: \(problem)")
+            "the connection to the NFS server \(endpoint.server.escapedForDisplay) broke before its answer came: "
+                + problem)
         for call in calls where !call.call.isRepeatable { call.complete(.failure(.unanswered(failure))) }
     }
 

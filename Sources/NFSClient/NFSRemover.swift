@@ -78,7 +78,9 @@ final class NFSRemover: Sendable {
         if found.attributes?.type == .directory {
             enqueue(Directory(found.handle, name, above: nil, outside: parent), found.attributes)
         } else {
-            submit(.remove(name, in: parent, of: found.handle), found.handle.path) { [self] _, _ in work.release(items: 1, bytes: 0) }
+            submit(.remove(name, in: parent, of: found.handle), found.handle.path) { [self] _, _ in
+                work.release(items: 1, bytes: 0)
+            }
         }
         try work.waitUntilIdle(cancellation: cancellation)
     }

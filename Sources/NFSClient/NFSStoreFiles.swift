@@ -147,6 +147,13 @@ package struct NFSStoreFiles: StoreFiles {
         }
     }
 
+    package func replace(_ path: String, with staged: String) async throws {
+        let (from, name) = try await place(staged)
+        let (to, newName) = try await place(path)
+        let object = try await client.lookUp(name, in: from)
+        try await client.rename(name, in: from, to: newName, in: to, of: object)
+    }
+
     package func create(_ bytes: [UInt8], at path: String) async throws -> Bool {
         let (parent, name) = try await place(path)
         let (staged, file) = try await stage(bytes, beside: name, in: parent, mode: 0o600)

@@ -9,7 +9,7 @@ extension Pool {
     func installImage(
         _ id: TemplateID, from image: DiskImage, progress: ProgressHandler?
     ) async throws -> StoredImage {
-        try await files.hold(StoreLayout.lock(id)) { lock in
+        try await hold(id) { lock in
             if let installed = try await installedImage(id) {
                 guard image.sha256 == nil || image.sha256 == installed.sha256 else {
                     throw LXCError(
@@ -67,7 +67,7 @@ extension Pool {
         _ id: VolumeID, over image: TemplateID, size: ByteCount?, seenAt directory: String,
         make: (DiskOverlay) async throws -> Void
     ) async throws -> DiskOverlay {
-        try await files.hold(StoreLayout.lock(id)) { lock in
+        try await hold(id) { lock in
             guard try await !isThere(id) else {
                 throw LXCError(.alreadyExists, "there is something named \(id) in pool \(files) already")
             }

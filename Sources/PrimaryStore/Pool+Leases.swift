@@ -28,7 +28,7 @@ extension Pool {
     func acquireLease(
         on volume: VolumeID, for holder: String, use: String?, lasting duration: Duration?
     ) async throws -> VolumeLease {
-        try await files.hold(StoreLayout.lock(volume)) { lock in
+        try await hold(volume) { lock in
             try await requireVolume(volume)
             let present = try await lease(on: volume)
             let lease = try await VolumeLease.succeeding(
@@ -42,7 +42,7 @@ extension Pool {
     func renewLease(
         on volume: VolumeID, for holder: String, lasting duration: Duration?
     ) async throws -> VolumeLease {
-        try await files.hold(StoreLayout.lock(volume)) { lock in
+        try await hold(volume) { lock in
             guard let present = try await lease(on: volume) else { throw VolumeLease.missing(on: volume, for: holder) }
             let lease = try await present.renewed(by: holder, now: files.now(), lasting: duration)
             if lease != present { try await write(lease, under: lock) }
@@ -51,13 +51,12 @@ extension Pool {
     }
 
     private func write(_ lease: VolumeLease, under lock: StoreLock) async throws {
-        try await lock.confirm()
-        try await files.write(ControlFile.encode(lease), to: StoreLayout.lease(lease.volume))
+        try await put(ControlFile.encode(lease), at: StoreLayout.lease(lease.volume), of: lease.volume, under: [lock])
     }
 
     /// Removes the lease file if it still has the lease that was taken, renewed or not.
     func releaseLease(_ lease: VolumeLease) async throws {
-        try await holdToFree(StoreLayout.lock(lease.volume)) { lock in
+        try await holdToFree(lease.volume) { lock in
             guard let present = try await self.lease(on: lease.volume), present.isSame(as: lease) else { return }
             try await lock.confirm()
             try await files.remove(StoreLayout.lease(lease.volume))
@@ -66,7 +65,7 @@ extension Pool {
 
     /// Removes the lease file, whosever it is and whatever is in it.
     func breakLease(on volume: VolumeID) async throws -> Bool {
-        try await holdToFree(StoreLayout.lock(volume)) { lock in
+        try await holdToFree(volume) { lock in
             let lease = try? await lease(on: volume)
             try await lock.confirm()
             guard try await files.remove(StoreLayout.lease(volume)) else { return false }

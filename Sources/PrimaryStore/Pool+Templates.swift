@@ -12,7 +12,7 @@ extension Pool {
         _ id: TemplateID, from origin: any TreeOrigin, expecting expected: TreeDigest?, limits: TreeLimits,
         progress: ProgressHandler?
     ) async throws -> StoredTemplate {
-        try await files.hold(StoreLayout.lock(id)) { lock in
+        try await hold(id) { lock in
             if let installed = try await installed(id) {
                 try await check(installed, against: expected)
                 return installed
@@ -86,7 +86,7 @@ extension Pool {
 
     /// Takes a template, an image, or what cannot be told away by rename, then removes it.
     func deleteTemplate(_ id: TemplateID) async throws {
-        try await holdToFree(StoreLayout.lock(id)) { lock in
+        try await holdToFree(id) { lock in
             guard try await isThere(id) else { return }
             let found = try await recordToRemove(id)
             if case .known(let record) = found, record.kind != .image, record.kind != .template {

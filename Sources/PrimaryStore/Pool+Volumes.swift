@@ -7,7 +7,7 @@ extension Pool {
     func createVolume(
         _ id: VolumeID, from template: TemplateID, idMap: IDMap?, progress: ProgressHandler?
     ) async throws -> StoredVolume {
-        try await files.hold(StoreLayout.lock(id)) { lock in
+        try await hold(id) { lock in
             guard try await !isThere(id) else {
                 throw LXCError(.alreadyExists, "there is something named \(id) in pool \(files) already")
             }
@@ -43,7 +43,7 @@ extension Pool {
 
     /// Takes a volume away by rename, then removes it.
     func deleteVolume(_ id: VolumeID) async throws {
-        try await holdToFree(StoreLayout.lock(id)) { lock in
+        try await holdToFree(id) { lock in
             guard try await isThere(id) else { return }
             let found = try await recordToRemove(id)
             if case .known(let record) = found, record.kind.isBase {

@@ -60,17 +60,61 @@ struct Pool: Sendable {
         guard let own = try await files.identity(of: staged) else {
             throw LXCError(.io, "\(files)/\(staged) vanished before it got its name; try again")
         }
-        // Another's record is not overwritten, nor is anything published beside it.
-        for lock in locks { try await lock.confirm() }
-        if let manifest { try await files.write(Array(manifest.text), to: StoreLayout.manifest(id)) }
         let text = try ControlFile.encode(record)
-        try await files.write(text, to: StoreLayout.record(id))
+        // Another's record is not overwritten, nor is anything published beside it.
+        if let manifest { try await put(Array(manifest.text), at: StoreLayout.manifest(id), of: id, under: locks) }
+        try await put(text, at: StoreLayout.record(id), of: id, under: locks)
         for lock in locks { try await lock.confirm() }
         do {
             try await files.publish(staged, as: StoreLayout.object(id))
         } catch {
             await takeBack(staged, own, id, text)
             throw error
+        }
+    }
+
+    /// Makes or replaces a file that says something of an object. It is made in staging, so that it is in the place by one
+    /// call, after the locks were looked at; and that call does nothing once the object's lock was taken from us.
+    func put(_ bytes: [UInt8], at path: String, of id: Identifier<some Any>, under locks: [StoreLock]) async throws {
+        let staged = StoreLayout.staged(id)
+        do {
+            try await files.write(bytes, to: staged)
+            for lock in locks { try await lock.confirm() }
+            try await files.replace(path, with: staged)
+        } catch {
+            await Task { [files] in _ = try? await files.remove(staged) }.value
+            throw error
+        }
+    }
+
+    /// Runs `body` holding an object's lock, waiting for it as long as it takes.
+    ///
+    /// A lock over NFS can be taken from a holder that was stopped for longer than it lasts, between its last look at the
+    /// lock and the call that publishes. All such a call has to publish is in staging; what is there of the object is moved
+    /// away first, so that the call finds nothing.
+    func hold<Value>(_ id: Identifier<some Any>, _ body: (StoreLock) async throws -> Value) async throws -> Value {
+        try await files.hold(StoreLayout.lock(id), .exclusive) { lock in
+            if lock.isTakenOver { try await putAside(id) }
+            return try await body(lock)
+        }
+    }
+
+    /// The same, also on a full file system, for what frees something.
+    func holdToFree<Value>(_ id: Identifier<some Any>, _ body: (StoreLock) async throws -> Value) async throws -> Value {
+        try await holdToFree(StoreLayout.lock(id)) { lock in
+            if lock.isTakenOver { try await putAside(id) }
+            return try await body(lock)
+        }
+    }
+
+    /// Moves what the former holder of an object's lock still has in staging away.
+    private func putAside(_ id: Identifier<some Any>) async throws {
+        for name in try await files.list(StoreLayout.staging) where name.hasPrefix("\(id).") {
+            do {
+                try await files.publish("\(StoreLayout.staging)/\(name)", as: StoreLayout.trashed(id))
+            } catch let error as LXCError where error.code == .notFound {
+                // Its maker has taken it away.
+            }
         }
     }
 

@@ -113,3 +113,15 @@ import Testing
         #expect(HostConnection.machines(besides: containers) == machines)
     }
 }
+
+@Suite struct LeaseHolderTests {
+    /// Hosts that are called the same are told apart, and the machine's id is not given away.
+    @Test func aHostIsKnownByMoreThanItsName() throws {
+        let holder = HostFacts.leaseHolder()
+        #expect(holder.hasPrefix(HostFacts.current().hostName))
+        #expect(holder == HostFacts.leaseHolder())
+        guard let id = try? String(contentsOfFile: "/etc/machine-id", encoding: .utf8), id.count >= 32 else { return }
+        #expect(holder != HostFacts.current().hostName)
+        #expect(!holder.contains(id.prefix(8)))
+    }
+}

@@ -18,8 +18,8 @@ struct OperationLockTests {
     init() throws { directory = try TemporaryDirectory() }
 
     private func program(
-        _ moment: InterruptedDriver.Moment = .beforeDefine, leases: LeasePolicy = LeasePolicy(),
-        waiting limit: Duration = .seconds(60),
+        _ moment: InterruptedDriver.Moment = .beforeDefine, store: (any PrimaryStore)? = nil,
+        leases: LeasePolicy = LeasePolicy(), waiting limit: Duration = .seconds(60),
         _ interruption: @escaping @Sendable (InMemoryHypervisorDriver) async throws -> Void = { _ in }
     ) -> LXCHypervisor {
         var policy = HostPolicy()
@@ -27,8 +27,9 @@ struct OperationLockTests {
         policy.operationTimeout = limit
         policy.idMaps.lockDirectory = directory["locks/ids"]
         return LXCHypervisor(
-            driver: InterruptedDriver(base: driver, moment: moment, interruption: interruption), primary: primary,
-            templates: InMemoryTemplateStore(), vifs: VifDrivers(standard: InMemoryVifDriver()), hostName: "host-1",
+            driver: InterruptedDriver(base: driver, moment: moment, interruption: interruption),
+            primary: store ?? primary, templates: InMemoryTemplateStore(),
+            vifs: VifDrivers(standard: InMemoryVifDriver()), hostName: "host-1",
             policy: policy, leases: leases, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
 
@@ -200,6 +201,24 @@ struct OperationLockTests {
         #expect(try await primary.lease(on: specification.volume)?.use == "container web1")
     }
 
+    /// One lease whose renewal does not come back keeps no other waiting.
+    @Test func aRenewalThatHangsDelaysNoOther() async throws {
+        let (first, second) = (try await specification(), try await specification())
+        var other = second
+        other.name = try ContainerName("web2")
+        let host = program(
+            store: HangingStore(base: primary, hanging: first.volume), leases: LeasePolicy(duration: .seconds(3)))
+        for specification in [first, other] { try await host.createContainer(specification).start() }
+        let service = Task { try await host.run() }
+        let volume = other.volume
+        let began = try #require(try await primary.lease(on: volume)?.expires)
+        while try await (primary.lease(on: volume)?.expires ?? .distantPast) < began + 4 {
+            try await Task.sleep(for: .milliseconds(50))
+        }
+        service.cancel()
+        try? await service.value
+    }
+
     // MARK: Leftovers
 
     @Test func whatAHostLeftIsFoundAndAdoptedOrRemoved() async throws {
@@ -243,4 +262,49 @@ struct OperationLockTests {
         #expect(try await host.leftovers().isEmpty)
         #expect(await codeThrown { try await host.removeLeftover(specification.volume) } == .notFound)
     }
+}
+
+/// A store that does not answer when a volume's lease is to be renewed, until the caller gives up.
+private struct HangingStore: PrimaryStore {
+    let base: InMemoryPrimaryStore
+    let hanging: VolumeID
+
+    var id: PoolID { base.id }
+    func renewLease(
+        on volume: VolumeID, for holder: String, lasting duration: Duration?
+    ) async throws -> VolumeLease {
+        if volume == hanging { try await Task.sleep(for: .seconds(3_600)) }
+        return try await base.renewLease(on: volume, for: holder, lasting: duration)
+    }
+
+    func capacity() async throws -> StoreCapacity { try await base.capacity() }
+    func contents() async throws -> StoreContents { try await base.contents() }
+    func installTemplate(
+        _ id: TemplateID, from origin: any TreeOrigin, expecting expected: TreeDigest?, limits: TreeLimits,
+        progress: ProgressHandler?
+    ) async throws -> StoredTemplate {
+        try await base.installTemplate(id, from: origin, expecting: expected, limits: limits, progress: progress)
+    }
+    func verifyTemplate(_ id: TemplateID, progress: ProgressHandler?) async throws -> [TreeManifest.Difference] {
+        try await base.verifyTemplate(id, progress: progress)
+    }
+    func deleteTemplate(_ id: TemplateID) async throws { try await base.deleteTemplate(id) }
+    func createVolume(
+        _ id: VolumeID, from template: TemplateID, idMap: IDMap?, progress: ProgressHandler?
+    ) async throws -> StoredVolume {
+        try await base.createVolume(id, from: template, idMap: idMap, progress: progress)
+    }
+    func deleteVolume(_ id: VolumeID) async throws { try await base.deleteVolume(id) }
+    func hostPath(of volume: VolumeID) async throws -> String { try await base.hostPath(of: volume) }
+    func root(of volume: VolumeID) async throws -> ConfinedRoot { try await base.root(of: volume) }
+    func lease(on volume: VolumeID) async throws -> VolumeLease? { try await base.lease(on: volume) }
+    func leases() async throws -> [VolumeLease] { try await base.leases() }
+    func acquireLease(
+        on volume: VolumeID, for holder: String, use: String?, lasting duration: Duration?
+    ) async throws -> VolumeLease {
+        try await base.acquireLease(on: volume, for: holder, use: use, lasting: duration)
+    }
+    func releaseLease(_ lease: VolumeLease) async throws { try await base.releaseLease(lease) }
+    func breakLease(on volume: VolumeID) async throws -> Bool { try await base.breakLease(on: volume) }
+    func collectGarbage() async throws -> Int { try await base.collectGarbage() }
 }

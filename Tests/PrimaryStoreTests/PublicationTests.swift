@@ -67,6 +67,26 @@ struct PublicationTests {
         #expect(exists(id) == (true, false))
         #expect(try await pool.collectGarbage() == 0)
     }
+
+    /// The holder of a lock is stopped right before it publishes, for so long that its lock is taken from it: its call comes
+    /// late, and finds nothing.
+    @Test func aHolderThatIsStoppedPublishesNothingLate() async throws {
+        let id = VolumeID.random()
+        let threads = BlockingPool(threads: 2)
+        let others = FailingFiles(base: files.base, takesLocksOver: true)
+        let other = try await Pool(others, id: nil, threads: threads, logger: Logger(label: "test"))
+        // Takes the lock over and finds nothing published, but does not publish either; the late call is next.
+        files.beforePublishing {
+            _ = try await other.hold(id) { lock in
+                try await other.put(Array("{}".utf8), at: ".lxc/objects/\(id).json", of: id, under: [lock])
+            }
+        }
+        #expect(
+            await codeThrown { try await pool.createVolume(id, from: template, idMap: nil, progress: nil) } == .notFound
+        )
+        #expect(exists(id) == (false, true), "the record is the other's")
+        #expect(try directory.read(".lxc/objects/\(id).json") == Array("{}".utf8))
+    }
 }
 
 /// Files of this host whose publications fail as a test says.
@@ -74,24 +94,30 @@ private final class FailingFiles: StoreFiles {
     let base: LocalStoreFiles
     private let failure = Mutex<PublicationTests.Failure?>(nil)
     private let isBlind = Mutex(false)
-    private let preparation = Mutex<(@Sendable () -> Void)?>(nil)
+    private let preparation = Mutex<(@Sendable () async throws -> Void)?>(nil)
 
-    init(base: LocalStoreFiles) { self.base = base }
+    private let takesLocksOver: Bool
+
+    init(base: LocalStoreFiles, takesLocksOver: Bool = false) {
+        self.base = base
+        self.takesLocksOver = takesLocksOver
+    }
 
     func fail(_ how: PublicationTests.Failure?) {
         failure.withLock { $0 = how }
         isBlind.withLock { $0 = false }
     }
 
-    func beforePublishing(_ body: @escaping @Sendable () -> Void) { preparation.withLock { $0 = body } }
+    func beforePublishing(_ body: @escaping @Sendable () async throws -> Void) { preparation.withLock { $0 = body } }
 
     var description: String { base.description }
 
     func publish(_ staged: String, as path: String) async throws {
-        preparation.withLock { preparation in
-            preparation?()
-            preparation = nil
+        let prepare = preparation.withLock { preparation in
+            defer { preparation = nil }
+            return preparation
         }
+        try await prepare?()
         let failure = failure.withLock { failure in
             defer { failure = nil }
             return failure
@@ -117,6 +143,7 @@ private final class FailingFiles: StoreFiles {
     func write(_ bytes: [UInt8], to path: String, mode: UInt16) async throws {
         try await base.write(bytes, to: path, mode: mode)
     }
+    func replace(_ path: String, with staged: String) async throws { try await base.replace(path, with: staged) }
     func create(_ bytes: [UInt8], at path: String) async throws -> Bool { try await base.create(bytes, at: path) }
     func remove(_ path: String) async throws -> Bool { try await base.remove(path) }
     func file(_ path: String) -> any StoredFile { base.file(path) }
@@ -127,7 +154,10 @@ private final class FailingFiles: StoreFiles {
     func tree(_ path: String) throws -> any StoredTree { base.tree(path) }
     func hold<Value>(
         _ lock: String, _ mode: FileLock.Mode, _ body: (StoreLock) async throws -> Value
-    ) async throws -> Value { try await base.hold(lock, mode, body) }
+    ) async throws -> Value {
+        guard takesLocksOver else { return try await base.hold(lock, mode, body) }
+        return try await body(StoreLock(isTakenOver: true) {})
+    }
     func tryHold<Value>(
         _ lock: String, _ mode: FileLock.Mode, _ body: (StoreLock) async throws -> Value
     ) async throws -> Value? { try await base.tryHold(lock, mode, body) }

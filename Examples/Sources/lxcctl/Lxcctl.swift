@@ -11,8 +11,8 @@ struct Lxcctl: AsyncParsableCommand {
         abstract: "Runs LXC system containers from tar templates.",
         version: "0.1.0",
         subcommands: [
-            TreeCommand.self, TemplateCommand.self, PoolCommand.self, VolumeCommand.self, LeaseCommand.self, ContainerCommand.self,
-            NICCommand.self, VMCommand.self, XMLCommand.self, HostCommand.self,
+            TreeCommand.self, TemplateCommand.self, PoolCommand.self, VolumeCommand.self, LeaseCommand.self,
+            ContainerCommand.self, NICCommand.self, VMCommand.self, XMLCommand.self, HostCommand.self,
         ])
 }
 

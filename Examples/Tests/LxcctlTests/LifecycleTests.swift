@@ -91,4 +91,40 @@ import Testing
         text.expectPlainText()
         #expect(text.stdout.contains("for guests:"))
     }
+
+    /// What a program that died leaves, with its libvirtd: volumes nobody has, and leases of this host on them.
+    @Test func whatWasLeftIsListedAndAdoptedOrRemoved() async throws {
+        try await ContainerHost.run { host in
+            let options = ["--config", host.config]
+            #expect(try await host.container("create", name, "--template", host.template).status == 0)
+            #expect(try await host.container("start", name).status == 0)
+            let lease = try await Lxcctl.run(["lease", "show", "--json"] + options).json()[0]
+            #expect(lease["use"] == .text("container \(name)"))
+            let holder = try #require(lease["holder"].text)
+            let list = ["pool", "leftovers", "--json"] + options
+            #expect(try await Lxcctl.run(list).json() == .list([]), "what runs is not left over")
+
+            let create = ["volume", "create", "--template", host.template, "--id-map", "0:600000000:65536"] + options
+            let volumes = [try await Lxcctl.run(create).line(), try await Lxcctl.run(create).line()]
+            for volume in volumes {
+                try host.scratch.write(
+                    #"{"volume":"\#(volume)","holder":"\#(holder)","acquired":"2024-01-01T00:00:00Z"}"#,
+                    to: "primary/.lxc/leases/\(volume).json")
+            }
+            let left = try await Lxcctl.run(list).json()
+            #expect(Set([left[0]["volume"].text, left[1]["volume"].text]) == Set(volumes))
+            #expect(left[0]["lease"]["holder"] == .text(holder))
+
+            let change = { try await Lxcctl.run(["pool", "leftovers"] + $0 + options) }
+            #expect(try await change(["--release", volumes[0]]).line() == "released \(volumes[0])")
+            #expect(try await change(["--remove", volumes[1]]).line() == "removed \(volumes[1])")
+            try await change(["--remove", volumes[1]]).expectFailure(naming: [volumes[1]])
+            let second = "\(name)-b"
+            #expect(try await change(["--adopt", volumes[0], "--name", second]).line() == second)
+            #expect(try await Lxcctl.run(list).json() == .list([]))
+            #expect(try await host.container("start", second).status == 0)
+            for name in [name, second] { #expect(try await host.container("destroy", name).status == 0) }
+            #expect(try await Lxcctl.run(["lease", "show", "--json"] + options).json() == .list([]))
+        }
+    }
 }

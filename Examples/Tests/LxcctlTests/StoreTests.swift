@@ -243,6 +243,27 @@ import Testing
         #expect(scratch.list("primary/.lxc/staging") == [])
     }
 
+    @Test func leasesAreShownAndBroken() async throws {
+        let volume = "11111111-2222-4333-8444-555555555555"
+        try scratch.makeDirectory("primary/\(volume)/etc")
+        #expect(try await Lxcctl.run(["lease", "show", "--json"] + primary).json() == .list([]))
+        for command in [["show", volume], ["break", volume], ["break", volume, "--force"]] {
+            try await Lxcctl.fails(["lease"] + command + primary, naming: [volume])
+        }
+        try scratch.write(
+            #"{"volume":"\#(volume)","holder":"away","use":"container web1","acquired":"2024-01-01T00:00:00Z"}"#,
+            to: "primary/.lxc/leases/\(volume).json")
+        let lease = try await Lxcctl.run(["lease", "show", volume, "--json"] + primary).json()[0]
+        #expect(lease["holder"] == "away" && lease["use"] == "container web1")
+        #expect(try await Lxcctl.run(["lease", "show"] + primary).stdout.contains("container web1"))
+        try await Lxcctl.fails(["volume", "delete", volume] + primary, naming: ["away"])
+        try await Lxcctl.fails(["lease", "break", volume] + primary, naming: ["away", "web1", "--force"])
+        let broken = try await Lxcctl.run(["lease", "break", volume, "--force", "--json"] + primary)
+        #expect(try broken.json() == .object(["broken": .text(volume)]))
+        #expect(broken.stderr.contains("away"), "it is logged whose it was")
+        #expect(try await Lxcctl.run(["volume", "delete", volume] + primary).status == 0)
+    }
+
     @Test(arguments: ["nonsense", "1", "1/", "/1", "1/2/3", "-1/2", "1/x", "../../etc", "99999999999999999999/1", ""])
     func nonsenseKey(_ key: String) async throws {
         try await Lxcctl.fails(["template", "show"] + secondary + ["--", key], naming: ["ACCOUNT/ID"])
