@@ -103,7 +103,7 @@ extension GuestLimits {
             ("memory", memory?.description), ("softMemory", softMemory?.description),
             ("memoryAndSwap", memoryAndSwap?.description), ("cpuShares", cpuShares?.description),
             ("cpuPeriod", cpuPeriod?.description), ("cpuQuota", cpuQuota?.description), ("cpuSet", cpuSet),
-            ("blockIOWeight", blockIOWeight?.description),
+            ("processes", processes?.description), ("blockIOWeight", blockIOWeight?.description),
             ("blockIODevices", devices.isEmpty ? nil : devices.map(\.path).joined(separator: " ")),
         ]
         return values.reduce(into: [:]) { details, entry in details[entry.0] = entry.1.map { "\($0)" } }

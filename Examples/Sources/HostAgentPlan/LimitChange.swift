@@ -19,6 +19,7 @@ struct LimitChange {
         change.memoryAndSwap = size(wanted.memoryAndSwap, now.memoryAndSwap)
         change.cpuShares = other(wanted.cpu.shares.map(UInt64.init), now.cpuShares)
         change.cpuSet = wanted.cpu.set.flatMap { Self.processors($0) == now.cpuSet.flatMap(Self.processors) ? nil : $0 }
+        change.processes = other(wanted.processes, now.processes ?? kept)
         change.blockIOWeight = other(wanted.blockIOWeight, now.blockIOWeight)
         change.devices = devices
         setQuota(in: &change)
@@ -35,6 +36,12 @@ struct LimitChange {
             ("cpuSet", wanted.cpu.set == nil && set.virtualCPUs?.cpuSet != nil),
             ("blockIOWeight", wanted.blockIOWeight == nil && set.blockIOTuning.weight != nil),
         ].filter(\.1).map(\.0)
+    }
+
+    /// How many processes the container may have as far as its document says; no limit is 0.
+    private var kept: UInt64 {
+        let metadata = try? found.document.containerMetadata()
+        return metadata?.processes ?? GuestLimits.standardProcesses
     }
 
     private func other<Value: Equatable>(_ wanted: Value?, _ now: Value?) -> Value? { wanted == now ? nil : wanted }

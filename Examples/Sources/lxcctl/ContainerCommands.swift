@@ -66,6 +66,11 @@ struct SpecificationOptions: ParsableArguments {
     var memory: String?
     @Option(help: ArgumentHelp("How many processors it has; by default 1.", valueName: "n"))
     var cpus: Int?
+    @Option(
+        help: ArgumentHelp(
+            "The most processes and threads; by default \(GuestLimits.standardProcesses), 0 for no limit.",
+            valueName: "n"))
+    var processes: UInt64?
     @Option(help: "A bridge to connect to; may be repeated: eth0, eth1, …")
     var bridge: [String] = []
     @Option(
@@ -73,7 +78,9 @@ struct SpecificationOptions: ParsableArguments {
         help: ArgumentHelp("The program run as process 1; by default /sbin/init.", valueName: "path"))
     var initializer: String?
     @Option(
-        name: .customLong("arg"), help: ArgumentHelp("An argument of process 1; may be repeated.", valueName: "text"))
+        name: .customLong("arg"), parsing: .unconditionalSingleValue,
+        help: ArgumentHelp("An argument of process 1, also one that begins with -; may be repeated.", valueName: "text")
+    )
     var arguments: [String] = []
     @Option(
         name: .customLong("env"),
@@ -104,7 +111,7 @@ struct SpecificationOptions: ParsableArguments {
     /// Whether none was given.
     var isEmpty: Bool {
         [template, volume, memory, initializer, owner, stopSignal, consoleLog].allSatisfy { $0 == nil } && cpus == nil
-            && restart == nil && !privileged && !autostart
+            && processes == nil && restart == nil && !privileged && !autostart
             && [map.idMap, bridge, arguments, environment].allSatisfy(\.isEmpty)
     }
 
@@ -115,6 +122,7 @@ struct SpecificationOptions: ParsableArguments {
         specification.volume = try volume.map { try VolumeID(parsing: $0) } ?? specification.volume
         specification.memory = try memory.map { try ByteCount(parsing: $0) } ?? specification.memory
         specification.cpu.count = cpus ?? specification.cpu.count
+        specification.processes = processes ?? specification.processes
         specification.nics = bridge.enumerated().map { NIC(deviceID: $0.offset, bridge: $0.element) }
         specification.initializer.path = initializer ?? specification.initializer.path
         specification.initializer.arguments = arguments
@@ -163,6 +171,22 @@ struct ContainerArgument: ParsableArguments {
                 vifs: try settings.vifs(),
                 hostName: HostFacts.leaseHolder(), policy: settings.policy(), logger: common.logger())
             let value = try await body(hypervisor.container(name))
+            await connection.close()
+            return value
+        } catch {
+            await connection.close()
+            throw error
+        }
+    }
+
+    /// Runs `body` with the driver of a container whose volume is not touched: the primary store need not be there.
+    func withDriver<Value>(_ body: (LibvirtDriver, ContainerName) async throws -> Value) async throws -> Value {
+        let name = try ContainerName(name)
+        let settings = try common.settings()
+        let connection = try await HostConnection.open(host.connection(settings), logger: common.logger())
+        do {
+            _ = try await definition(of: name, connection.driver)
+            let value = try await body(connection.driver, name)
             await connection.close()
             return value
         } catch {
@@ -310,6 +334,7 @@ struct ShowContainer: AsyncParsableCommand {
         var owner: String?
         var privileged: Bool
         var memory: ByteCount?
+        var processes: UInt64?
         var interfaces: [Interface]
 
         struct Interface: Encodable {
@@ -327,6 +352,7 @@ struct ShowContainer: AsyncParsableCommand {
             owner = metadata?.owner
             privileged = document.idMap?.hasHostRoot ?? true
             memory = document.memory
+            processes = metadata?.processes ?? (metadata == nil ? nil : GuestLimits.standardProcesses)
             interfaces = document.interfaces.map {
                 Interface(device: $0.targetDevice, mac: $0.mac?.description, guestDevice: $0.guestDevice)
             }
@@ -344,6 +370,7 @@ struct ShowContainer: AsyncParsableCommand {
                 ("root", report.root), ("template", report.template?.description),
                 ("owner", report.owner?.escapedForDisplay),
                 ("privileged", "\(report.privileged)"), ("memory", report.memory?.description),
+                ("processes", report.processes.map { $0 == 0 ? "unlimited" : "at most \($0)" }),
             ]
                 + report.interfaces.enumerated().map { index, interface in
                     (interface.guestDevice ?? "eth\(index)", "\(interface.mac ?? "-") on \(interface.device ?? "-")")

@@ -7,7 +7,8 @@ struct ContainerExec: AsyncParsableCommand {
         commandName: "exec", abstract: "Runs a command inside a running container.",
         discussion: """
             Its input and output are this command's, and so is its status; 128 and the signal's number when a signal ended
-            it. On a terminal it gets one of its own.
+            it. 124: --timeout has ended it; 126: it could not be begun; 127: the container has no such program. When this
+            command ends before it, it is killed with all that it has started. On a terminal it gets one of its own.
             """)
 
     @OptionGroup var argument: ContainerArgument
@@ -34,11 +35,11 @@ struct ContainerExec: AsyncParsableCommand {
 
     func run() async throws {
         let command = try guestCommand()
-        let exit = try await argument.withContainer { container in
-            if argument.common.json { return try await report(command, in: container) }
-            return try await pass(command, in: container)
+        let exit = try await argument.withDriver { driver, name in
+            if argument.common.json { return try await report(command, in: name, by: driver) }
+            return try await pass(command, in: name, by: driver)
         }
-        throw ExitCode(exit.shellStatus)
+        throw ExitCode(exit)
     }
 
     private func guestCommand() throws -> GuestCommand {
@@ -54,22 +55,57 @@ struct ContainerExec: AsyncParsableCommand {
     private static func user(_ text: String) throws -> GuestCommand.User {
         let parts = text.split(separator: ":", omittingEmptySubsequences: false)
         guard let user = UInt32(parts[0]) else { return .name(text) }
-        guard parts.count <= 2, let group = parts.count == 1 ? user : UInt32(parts[1]) else {
+        if parts.count == 1 { return .id(user) }
+        guard parts.count == 2, let group = UInt32(parts[1]) else {
             throw LXCError(.invalidArgument, "--user takes a name or UID[:GID], not \"\(text.escapedForDisplay)\"")
         }
         return .ids(user: user, group: group)
     }
 
     /// One JSON document about all of it.
-    private func report(_ command: GuestCommand, in container: Container) async throws -> GuestExit {
-        let result = try await container.run(command, timeout: timeout.map { .seconds($0) })
-        try Output.json(ExecReport(result))
-        return result.exit
+    private func report(
+        _ command: GuestCommand, in container: ContainerName, by driver: LibvirtDriver
+    ) async throws -> CInt {
+        do {
+            let result = try await driver.run(
+                command, in: container, timeout: timeout.map { .seconds($0) })
+            try Output.json(ExecReport(result))
+            return result.exit.shellStatus
+        } catch let error as LXCError where error.code == .timedOut && timeout != nil {
+            return Self.fail(error, Self.timedOut)
+        } catch let error as LXCError {
+            guard let fault = error.cause as? GuestCommandFault else { throw error }
+            return Self.fail(error, fault.shellStatus)
+        }
     }
 
     /// Passes the streams through.
-    private func pass(_ command: GuestCommand, in container: Container) async throws -> GuestExit {
-        let process = try await container.execute(command)
+    private func pass(
+        _ command: GuestCommand, in container: ContainerName, by driver: LibvirtDriver
+    ) async throws -> CInt {
+        do {
+            let run = { @Sendable in try await connect(driver.execute(command, in: container), command) }
+            guard let timeout else { return try await run().shellStatus }
+            if let exit = try await Race.result(of: run, within: .seconds(timeout)) { return exit.shellStatus }
+            return Self.fail(
+                LXCError(.timedOut, "the command did not end within \(timeout) s and was killed"), Self.timedOut)
+        } catch let error as LXCError {
+            guard let fault = error.cause as? GuestCommandFault else { throw error }
+            return Self.fail(error, fault.shellStatus)
+        }
+    }
+
+    /// What timeout(1) ends with.
+    private static let timedOut: CInt = 124
+
+    private static func fail(_ error: LXCError, _ status: CInt) -> CInt {
+        _ = Failure.report(error)
+        return status
+    }
+
+    /// Connects the command's streams with this program's until it has ended. Where this is given up, the command is
+    /// killed.
+    private func connect(_ process: any GuestProcess, _ command: GuestCommand) async throws -> GuestExit {
         let terminal = command.terminal == nil ? nil : RawTerminal()
         let sizes = terminal.map { _ in
             RawTerminal.watchSize { size in Task { try? await process.resize(to: size) } }
@@ -82,26 +118,41 @@ struct ContainerExec: AsyncParsableCommand {
             for await chunk in StandardInput() { guard (try? await process.write(chunk)) != nil else { return } }
             try? await process.closeInput()
         }
-        let timer = timeout.map { seconds in
-            Task {
-                try await Task.sleep(for: .seconds(seconds))
-                try process.send(signal: SIGKILL)
-            }
+        defer { input.cancel() }
+        do {
+            async let errors: Void = Self.copy(process.errorOutput, to: STDERR_FILENO)
+            try await Self.copy(process.output, to: STDOUT_FILENO)
+            try await errors
+            return try await process.exit()
+        } catch {
+            try? process.send(signal: SIGKILL)
+            throw error
         }
-        defer {
-            input.cancel()
-            timer?.cancel()
-        }
-        async let errors: Void = Self.copy(process.errorOutput, to: .standardError)
-        try await Self.copy(process.output, to: .standardOutput)
-        try await errors
-        return try await process.exit()
     }
 
     private static func copy(
-        _ stream: any AsyncSequence<[UInt8], any Error> & Sendable, to file: FileHandle
+        _ stream: any AsyncSequence<[UInt8], any Error> & Sendable, to descriptor: CInt
     ) async throws {
-        for try await bytes in stream { try file.write(contentsOf: Data(bytes)) }
+        let output = StandardOutput(descriptor)
+        for try await bytes in stream { try await output.write(bytes) }
+    }
+}
+
+/// The first of two: what is waited for, or the end of the time for it.
+private enum Race {
+    /// - Returns: nil when the time is over; `body` is cancelled then.
+    static func result<Value: Sendable>(
+        of body: @escaping @Sendable () async throws -> Value, within time: Duration
+    ) async throws -> Value? {
+        try await withThrowingTaskGroup(of: Value?.self) { group in
+            group.addTask { try await body() }
+            group.addTask {
+                try await Task.sleep(for: time)
+                return nil
+            }
+            defer { group.cancelAll() }
+            return try await group.next() ?? nil
+        }
     }
 }
 

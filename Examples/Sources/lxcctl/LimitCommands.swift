@@ -37,7 +37,8 @@ struct SetContainer: AsyncParsableCommand {
                 ("memory and swap", limits.memoryAndSwap?.description),
                 ("cpu shares", limits.cpuShares.map(String.init)),
                 ("cpu quota", limits.cpuQuota.map { "\($0) of \(limits.cpuPeriod ?? 0) µs" }),
-                ("cpu set", limits.cpuSet), ("disk weight", limits.blockIOWeight.map(String.init)),
+                ("cpu set", limits.cpuSet), ("processes", limits.processes?.description ?? "unlimited"),
+                ("disk weight", limits.blockIOWeight.map(String.init)),
                 ("autostart", report.autostart ? "on" : "off"),
             ] + limits.devices.map { ($0.path, text(of: $0)) })
     }
@@ -66,10 +67,14 @@ struct LimitOptions: ParsableArguments {
     var cpuShares: UInt64?
     @Option(help: ArgumentHelp("The accounting period.", valueName: "microseconds"))
     var cpuPeriod: UInt64?
-    @Option(help: ArgumentHelp("Processor time in each period; -1 for no limit.", valueName: "microseconds"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Processor time in each period; -1 for no limit.", valueName: "microseconds"))
     var cpuQuota: Int64?
     @Option(help: ArgumentHelp("The host's processors it may run on, such as 0-3,8.", valueName: "list"))
     var cpuSet: String?
+    @Option(help: ArgumentHelp("The most processes and threads; 0 for no limit.", valueName: "n"))
+    var processes: UInt64?
     @Option(help: ArgumentHelp("The weight where disks are shared, 100 to 1000.", valueName: "n"))
     var diskWeight: UInt32?
     @Option(help: ArgumentHelp("Bytes read in a second; may be repeated; 0 removes it.", valueName: "device=size"))
@@ -83,7 +88,7 @@ struct LimitOptions: ParsableArguments {
             memory: try memory.map { try ByteCount(parsing: $0) },
             softMemory: try softMemory.map { try ByteCount(parsing: $0) },
             memoryAndSwap: try memoryAndSwap.map { try ByteCount(parsing: $0) }, cpuShares: cpuShares,
-            cpuPeriod: cpuPeriod, cpuQuota: cpuQuota, cpuSet: cpuSet, blockIOWeight: diskWeight)
+            cpuPeriod: cpuPeriod, cpuQuota: cpuQuota, cpuSet: cpuSet, blockIOWeight: diskWeight, processes: processes)
         var devices: [String: GuestLimits.Device] = [:]
         for (path, size) in try diskRead.map({ try rate($0, "--disk-read") }) {
             devices[path, default: .init(path: path)].readBytesPerSecond = size

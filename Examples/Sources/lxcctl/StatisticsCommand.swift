@@ -49,7 +49,10 @@ struct ContainerStatistics: AsyncParsableCommand {
                 ("memory", "\(statistics.memoryUsed) of \(statistics.memoryLimit)"),
                 ("cached", statistics.memoryCache?.description), ("swap", statistics.swapUsed?.description),
                 ("out of memory", statistics.outOfMemoryKills.map { "\($0) killed" }),
-                ("processes", statistics.processes.map(String.init)),
+                (
+                    "processes",
+                    statistics.processes.map { "\($0) of \(statistics.processLimit?.description ?? "any number")" }
+                ),
                 (
                     "disks",
                     statistics.blockIO.map { "\(ByteCount($0.readBytes)) read, \(ByteCount($0.writtenBytes)) written" }

@@ -22,6 +22,69 @@ struct StandardInput: AsyncSequence, Sendable {
     func makeAsyncIterator() -> AsyncIterator { AsyncIterator() }
 }
 
+/// An output of this program. Whoever reads it may stop doing so for as long as it likes, without this program standing
+/// still: writing has a thread of its own, and waiting for it can be given up.
+final class StandardOutput: Sendable {
+    private let descriptor: CInt
+    private let queue = DispatchQueue(label: "lxcctl.output")
+
+    init(_ descriptor: CInt) { self.descriptor = descriptor }
+
+    /// Writes all of it.
+    ///
+    /// - Throws: `CancellationError`, whether or not all was written by then; `LXCError` `io`.
+    func write(_ bytes: [UInt8]) async throws {
+        let waiting = Waiting()
+        try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { continuation in
+                guard waiting.begin(continuation) else { return }
+                queue.async { [descriptor] in waiting.end(Result { try Self.writeAll(bytes, to: descriptor) }) }
+            }
+        } onCancel: {
+            waiting.end(.failure(CancellationError()))
+        }
+    }
+
+    private static func writeAll(_ bytes: [UInt8], to descriptor: CInt) throws {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
+            guard count >= 0 || errno == EINTR else {
+                let cause = SystemCallError("write", errno: errno)
+                throw LXCError(.io, "cannot write what the command writes", cause: cause)
+            }
+            rest = rest.dropFirst(max(count, 0))
+        }
+    }
+
+    /// Who waits for a write: resumed once, by its end or by the cancellation.
+    private final class Waiting: @unchecked Sendable {
+        // @unchecked: every access to the variables below holds `lock`.
+        private let lock = NSLock()
+        private var continuation: CheckedContinuation<Void, any Error>?
+        private var isEnded = false
+
+        /// False when it has been given up before it has begun.
+        func begin(_ continuation: CheckedContinuation<Void, any Error>) -> Bool {
+            let isEnded = lock.withLock {
+                if !self.isEnded { self.continuation = continuation }
+                return self.isEnded
+            }
+            if isEnded { continuation.resume(throwing: CancellationError()) }
+            return !isEnded
+        }
+
+        func end(_ result: Result<Void, any Error>) {
+            let waiting = lock.withLock {
+                defer { continuation = nil }
+                isEnded = true
+                return continuation
+            }
+            waiting?.resume(with: result)
+        }
+    }
+}
+
 /// Standard input in raw mode: every key goes to the container, also Ctrl-C.
 struct RawTerminal {
     private let saved: termios
