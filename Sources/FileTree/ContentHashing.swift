@@ -1,16 +1,15 @@
 import LXCCore
 
-/// Hashes the contents of files in a thread of its own, in the order they pass.
+/// Computes the records of entries, and for that hashes the contents of files, in a thread of its own, in the order they
+/// pass.
 ///
 /// What passes is handed over in batches that keep about two MiB, so that small files cost no change of threads.
 final class ContentHashing {
-    /// The hash of a file's record, and where the manifest keeps it.
-    typealias Result = (inode: Int, hash: Hash)
-
     private enum Step: Sendable {
         case begin(size: UInt64)
         case piece(TreePiece)
-        case end(TreeEntry, inode: Int)
+        case end(TreeEntry)
+        case entry(TreeEntry)
     }
 
     /// How many batches may wait, how many steps and how many bytes of memory make one: more than one block of
@@ -22,7 +21,8 @@ final class ContentHashing {
     /// What the thread has found out; read when it has ended.
     private final class Results: @unchecked Sendable {
         // @unchecked: the thread's alone until it is joined.
-        var list: [Result] = []
+        var hashes = SpillArray<Hash>()
+        var failure: (any Error)?
     }
 
     private let queue = BoundedQueue<[Step]>(capacity: waiting)
@@ -36,15 +36,22 @@ final class ContentHashing {
     init() {
         worker = Worker("lxc-hash") { [queue, results] in
             let hasher = ContentHasher()
-            while let batch = queue.pop() {
-                for step in batch {
-                    switch step {
-                    case .begin(let size): hasher.begin(size: size)
-                    case .piece(let piece): piece.bytes.withUnsafeBytes { hasher.update($0, at: piece.offset) }
-                    case .end(let entry, let inode):
-                        results.list.append((inode, EntryRecord(entry, contents: hasher.finish()).hash))
+            do {
+                while let batch = queue.pop() {
+                    for step in batch {
+                        switch step {
+                        case .begin(let size): hasher.begin(size: size)
+                        case .piece(let piece): piece.bytes.withUnsafeBytes { hasher.update($0, at: piece.offset) }
+                        case .end(let entry):
+                            try results.hashes.append(EntryRecord(entry, contents: hasher.finish()).hash)
+                        case .entry(let entry):
+                            try results.hashes.append(EntryRecord(entry, contents: nil).hash)
+                        }
                     }
                 }
+            } catch {
+                results.failure = error
+                queue.cancel()
             }
         }
     }
@@ -64,22 +71,29 @@ final class ContentHashing {
         add(.piece(piece))
     }
 
-    /// Ends the file, which `entry` describes and the manifest keeps as `inode`.
-    func end(_ entry: TreeEntry, inode: Int) {
+    /// Ends the file, which `entry` describes.
+    func end(_ entry: TreeEntry) {
         var entry = entry
         // Where holes are does not count.
         entry.extents = nil
         weight.add(entry)
-        add(.end(entry, inode: inode))
+        add(.end(entry))
     }
 
-    /// Waits for everything and ends the thread.
-    func finish() -> [Result] {
+    /// Takes an entry without contents.
+    func add(_ entry: TreeEntry) {
+        weight.add(entry)
+        add(.entry(entry))
+    }
+
+    /// Waits for everything and ends the thread. Returns the records' hashes, in the order in which the entries passed.
+    func finish() throws -> SpillArray<Hash> {
         flush()
         queue.finish()
         worker.join()
         isEnded = true
-        return results.list
+        if let failure = results.failure { throw failure }
+        return results.hashes
     }
 
     private func add(_ step: Step) {
@@ -88,7 +102,7 @@ final class ContentHashing {
     }
 
     private func flush() {
-        // Only the owner cancels the queue, so what is pushed is taken.
+        // A thread that failed takes nothing more; that is told at the end.
         if !batch.isEmpty { _ = queue.push(batch) }
         batch = []
         weight = BatchWeight()

@@ -65,7 +65,7 @@ struct FileStatus {
     }
 
     /// Which inode it is, among all of the host's.
-    struct Identity: Hashable {
+    struct Identity: Hashable, BitwiseCopyable, Sendable {
         let device: UInt64
         let inode: UInt64
     }

@@ -1,7 +1,7 @@
 import CLinux
 import Glibc
 
-/// The names in one directory, read at once into one buffer.
+/// The names in one directory, read into one buffer: all at once, or so many at a time.
 struct DirectoryNames {
     /// In what order names come.
     enum Order {
@@ -24,36 +24,70 @@ struct DirectoryNames {
 
     private struct Entry {
         let inode: UInt64
-        let type: CInt
-        let name: Range<Int>
+        /// Where the name begins; it ends before its NUL.
+        let name: UInt32
+        let type: UInt8
     }
+
+    /// How many names are read at a time where their order does not matter beyond that.
+    static let stretch = 65_536
 
     /// The names, each with its NUL.
     private var names: [UInt8] = []
     private var entries: [Entry] = []
     private var cursor = 0
+    private let order: Order
+    private let limit: Int
+    /// Whether the directory has no more names.
+    private(set) var isComplete = true
 
     /// No names.
-    init() {}
+    init() {
+        order = .inode
+        limit = .max
+    }
 
-    /// Reads all names but `.` and `..`; nil with `errno` set.
-    init?(reading directory: CInt, order: Order = .inode) {
-        guard lseek(directory, 0, SEEK_SET) == 0 else { return nil }
+    /// Reads the names but `.` and `..`, or about the first `limit` of them; nil with `errno` set.
+    init?(reading directory: CInt, order: Order = .inode, limit: Int = .max) {
+        self.order = order
+        self.limit = limit
+        guard lseek(directory, 0, SEEK_SET) == 0, readOn(directory) else { return nil }
+    }
+
+    /// Goes on with the names that come next, in place of those before, from where the directory was read to; false with
+    /// `errno` set.
+    mutating func readOn(_ directory: CInt) -> Bool {
+        names.removeAll(keepingCapacity: true)
+        entries.removeAll(keepingCapacity: true)
+        cursor = 0
+        isComplete = false
         let complete = withUnsafeTemporaryAllocation(byteCount: 32_768, alignment: 8) { buffer in
             while true {
                 let count = clinux_getdents64(directory, buffer.baseAddress, buffer.count)
-                guard count > 0 else { return count == 0 }
+                guard count > 0 else {
+                    isComplete = count == 0
+                    return count == 0
+                }
+                // Names of more than 4 GiB are those of no directory.
+                guard names.count + buffer.count <= UInt32.max else {
+                    errno = EOVERFLOW
+                    return false
+                }
                 append(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+                if entries.count >= limit { return true }
             }
         }
-        guard complete else { return nil }
+        guard complete else { return false }
         switch order {
         case .inode: entries.sort { $0.inode < $1.inode }
         case .name:
-            names.withUnsafeBufferPointer { names in
-                entries.sort { names[$0.name].lexicographicallyPrecedes(names[$1.name]) }
+            names.withUnsafeBytes { names in
+                guard let base = names.baseAddress?.assumingMemoryBound(to: CChar.self) else { return }
+                // Bytes compare as strcmp(3) does: names hold no NUL.
+                entries.sort { strcmp(base + Int($0.name), base + Int($1.name)) < 0 }
             }
         }
+        return true
     }
 
     /// Whether there is none, counting from the first.
@@ -66,8 +100,10 @@ struct DirectoryNames {
         cursor += 1
         return try names.withUnsafeBytes { bytes in
             guard let base = bytes.baseAddress else { return nil }
-            let pointer = (base + entry.name.lowerBound).assumingMemoryBound(to: CChar.self)
-            return try body(Name(pointer: pointer, bytes: names[entry.name], type: entry.type))
+            let start = Int(entry.name)
+            let pointer = (base + start).assumingMemoryBound(to: CChar.self)
+            let name = names[start..<(start + strlen(pointer))]
+            return try body(Name(pointer: pointer, bytes: name, type: CInt(entry.type)))
         }
     }
 
@@ -81,9 +117,9 @@ struct DirectoryNames {
             let isDots = name.count <= 2 && name.allSatisfy { $0 == UInt8(ascii: ".") }
             if !isDots {
                 let inode = block.loadUnaligned(fromByteOffset: record, as: UInt64.self)
-                let start = names.count
+                let start = UInt32(truncatingIfNeeded: names.count)
                 names += name
-                entries.append(Entry(inode: inode, type: CInt(block[record + 18]), name: start..<names.count))
+                entries.append(Entry(inode: inode, name: start, type: block[record + 18]))
                 names.append(0)
             }
             record += length

@@ -77,7 +77,7 @@ extension EntryWriter {
     /// Sets a directory's attributes once everything is in it. One that is no directory any more is passed over.
     func finishDirectory(_ entry: TreeEntry) throws {
         if entry.path.isRoot { return try apply(entry, to: tree.root, made: nil) }
-        guard let directory = tree.open(entry.path, flags: O_RDONLY | clinux_o_directory) else {
+        guard let directory = open(entry.path, flags: O_RDONLY | clinux_o_directory) else {
             if errno == ENOENT || errno == ENOTDIR || errno == ELOOP { return }
             throw LXCError.lastSystemCall("openat2", "open the directory \"\(entry.path)\" again")
         }

@@ -43,6 +43,7 @@ final class EntryWriter {
 
     let tree: Tree
     private let ownsUmask: Bool
+    private let descent: PathDescent
     private var parentPath: TreePath?
     private var parent: Descriptor?
     private var removals = 0
@@ -55,17 +56,34 @@ final class EntryWriter {
     ///   - ownsThread: whether the thread this is used on is this package's alone.
     init(_ tree: Tree, ownsThread: Bool) {
         self.tree = tree
+        descent = PathDescent(root: tree.root, tree.resolution)
         ownsUmask = ownsThread && clinux_clear_own_umask() == 0
+    }
+
+    /// Opens what a path in the tree stands for; nil with `errno` set.
+    func open(_ path: TreePath, flags: CInt) -> Descriptor? {
+        forgetRemoved()
+        return descent.open(path, flags: flags)
+    }
+
+    /// What was opened before may be gone, and another directory have its name.
+    private func forgetRemoved() {
+        let removals = tree.removals.load(ordering: .acquiring)
+        guard removals != self.removals else { return }
+        self.removals = removals
+        parent = nil
+        parentPath = nil
+        descent.forget()
     }
 
     /// Opens the directory an entry is in. The descriptor is valid until the next call.
     func enterParent(of path: TreePath) throws -> CInt {
         guard let wanted = path.parent, !wanted.isRoot else { return tree.root }
-        let removals = tree.removals.load(ordering: .acquiring)
-        if let raw = parent?.raw, parentPath == wanted, self.removals == removals { return raw }
+        forgetRemoved()
+        if let raw = parent?.raw, parentPath == wanted { return raw }
         parent = nil
         parentPath = nil
-        guard let opened = tree.open(wanted, flags: clinux_o_path | clinux_o_directory) else {
+        guard let opened = descent.open(wanted, flags: clinux_o_path | clinux_o_directory) else {
             if errno == ELOOP || errno == ENOTDIR {
                 throw LXCError(.unsafe, "\"\(path)\" would be made through something that is no directory; refused")
             }
@@ -74,7 +92,6 @@ final class EntryWriter {
         let raw = opened.raw
         parent = consume opened
         parentPath = wanted
-        self.removals = removals
         return raw
     }
 
@@ -127,7 +144,7 @@ final class EntryWriter {
     func makeLink(_ path: TreePath, to target: TreePath) throws {
         let directory = try enterParent(of: path)
         guard !target.isRoot else { throw badLink(path, target, .unsafe, "to a directory") }
-        guard let opened = tree.open(target, flags: clinux_o_path), let status = FileStatus(of: opened.raw) else {
+        guard let opened = open(target, flags: clinux_o_path), let status = FileStatus(of: opened.raw) else {
             switch errno {
             case ENOENT where tree.lost.withLock({ $0.contains(target) }): return try lose("device", path)
             case ENOENT: throw badLink(path, target, .corrupt, "to an entry that did not come before it")
@@ -165,12 +182,5 @@ final class EntryWriter {
             throw LXCError(
                 .lossRefused, "the destination cannot hold \(kind.escapedForDisplay) of \"\(path)\"; allow losses")
         }
-    }
-}
-
-extension EntryWriter.Tree {
-    /// Opens what a path below the root stands for; nil with `errno` set.
-    func open(_ path: TreePath, flags: CInt) -> Descriptor? {
-        resolution.open(path.bytes[...], below: root, flags: flags)
     }
 }

@@ -1,7 +1,7 @@
 import OpenSSL
 
 /// 32 bytes, ordered bytewise.
-struct Hash: Hashable, Comparable {
+struct Hash: Hashable, Comparable, BitwiseCopyable, Sendable {
     private let words: (UInt64, UInt64, UInt64, UInt64)
 
     init(_ digest: [UInt8]) {
@@ -30,6 +30,9 @@ struct Hash: Hashable, Comparable {
         let ordered = (words.0.bigEndian, words.1.bigEndian, words.2.bigEndian, words.3.bigEndian)
         return try Swift.withUnsafeBytes(of: ordered, body)
     }
+
+    /// The first 16 bytes as two numbers.
+    var halves: (UInt64, UInt64) { (words.0, words.1) }
 
     /// The 32 bytes.
     var bytes: [UInt8] { withUnsafeBytes { Array($0) } }

@@ -21,9 +21,11 @@ final class LocalTreeSink: WaitingSink {
     private let options: TreeCopyOptions
     private let writer: EntryWriter
     private let crew: WorkCrew<LocalTreeWork, EntryWriter>
+    private var root = TreeEntry.impliedDirectory(.root)
     /// An entry for what is no directory any more at the end is passed over.
-    private var directories: [TreePath: TreeEntry] = [.root: .impliedDirectory(.root)]
-    private var links: [(path: TreePath, target: TreePath)] = []
+    private var directories = UnfinishedDirectories()
+    /// The paths of hard links and of their targets in turn.
+    private var links = SpillLog()
     private var batch: [LocalTreeWork.Entry] = []
     private var weight = BatchWeight()
     private var current = Current.nothing
@@ -58,14 +60,14 @@ final class LocalTreeSink: WaitingSink {
         // Contents come in pieces that say where they belong; a list of a million stretches would wait in vain.
         entry.extents = nil
         guard !entry.path.isRoot else {
-            directories[.root] = entry
+            root = entry
             return
         }
         if !isNew {
             try settle()
             let isDirectory = entry.kind == .directory
             guard try writer.remove(entry.path, keepsDirectory: isDirectory) else {
-                directories[entry.path] = entry
+                try directories.add(entry)
                 return
             }
         }
@@ -73,8 +75,10 @@ final class LocalTreeSink: WaitingSink {
         case .directory:
             let directory = try writer.enterParent(of: entry.path)
             try withCString(entry.path.name) { try writer.makeDirectory(entry.path, $0, in: directory) }
-            directories[entry.path] = entry
-        case .hardLink(let target): links.append((entry.path, target))
+            try directories.add(entry)
+        case .hardLink(let target):
+            try links.append(entry.path.bytes)
+            try links.append(target.bytes)
         case .file(let size) where size > Self.smallFileBytes:
             current = .large(try LargeFile(entry, size: size, writer))
         default: current = .small(LocalTreeWork.Entry(entry: entry))
@@ -114,7 +118,7 @@ final class LocalTreeSink: WaitingSink {
         try endThreads()
         if options.requiresSafeRoot { try SafeRoot.check(OpenRoot(staged.root.raw)) }
         // The root stays closed to others until everything else is done.
-        if let entry = directories[.root] { try writer.finishDirectory(entry) }
+        try writer.finishDirectory(root)
         losses.merge(writer.losses)
         try cancellation.check()
         try staged.publish(durable: options.durable)
@@ -137,23 +141,37 @@ final class LocalTreeSink: WaitingSink {
     private func settle() throws {
         try flush()
         try crew.settle()
-        for link in links {
+        var place: UInt64 = 0
+        while place < links.end {
+            let (path, next) = try links.text(at: place)
+            let (target, end) = try links.text(at: next)
             try cancellation.check()
-            try writer.makeLink(link.path, to: link.target)
+            try writer.makeLink(TreePath(trusted: path), to: TreePath(trusted: target))
+            place = end
         }
-        links = []
+        links = SpillLog()
     }
 
     /// From the deepest directories up, so that no mode set forbids going below; those of one depth at once.
     private func finishDirectories() throws {
-        let levels = Dictionary(grouping: directories.values.lazy.filter { !$0.path.isRoot }, by: \.path.depth)
-        for (_, level) in levels.sorted(by: { $0.key > $1.key }) {
-            for start in stride(from: 0, to: level.count, by: Self.batchEntries) {
+        var depth = 0
+        var level: [TreeEntry] = []
+        var weight = BatchWeight()
+        try directories.forEach { entry in
+            let isDeeper = entry.path.depth != depth
+            if isDeeper || level.count >= Self.batchEntries || weight.bytes >= Self.batchBytes {
                 try cancellation.check()
-                try crew.give(.directories(level[start..<min(start + Self.batchEntries, level.count)]))
+                try crew.give(.directories(level))
+                level = []
+                weight = BatchWeight()
             }
-            try crew.settle()
+            if isDeeper { try crew.settle() }
+            depth = entry.path.depth
+            level.append(entry)
+            weight.add(entry)
         }
+        try crew.give(.directories(level))
+        try crew.settle()
     }
 
     private func endThreads() throws {
@@ -177,7 +195,7 @@ enum LocalTreeWork: Sendable {
     /// There are no more pieces.
     case end(LargeFile)
     /// Directories that are complete.
-    case directories(ArraySlice<TreeEntry>)
+    case directories([TreeEntry])
 
     /// Does the work.
     func perform(_ writer: EntryWriter) throws {

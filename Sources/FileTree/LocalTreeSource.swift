@@ -7,8 +7,11 @@ final class LocalTreeSource: TreeSource {
     private let stack: DirectoryStack
     private let reader: LocalEntryReader
     private let maker = SharedBytes.Maker()
-    private var paths: [TreePath] = [.root]
-    private var firstNames: [FileStatus.Identity: TreePath] = [:]
+    /// The path of the directory in work.
+    private var path = TreePath.root
+    /// Where in `firstPaths` the first name of an inode with several is kept.
+    private var firstNames = SpillTable<FileStatus.Identity, UInt64>()
+    private var firstPaths = SpillLog()
     private var file: OpenFile?
     private var rootIsPending = true
     private var bytesRead: UInt64 = 0
@@ -34,13 +37,13 @@ final class LocalTreeSource: TreeSource {
         while stack.depth > 0 {
             guard let found = try stack.withNextName({ try visit($0) }) else {
                 _ = try stack.pop()
-                paths.removeLast()
+                path = path.parent ?? .root
                 continue
             }
             if let directory = found.directory {
                 try stack.push(
                     Descriptor(adopting: directory.descriptor), name: Array(found.path.name), status: directory.status)
-                paths.append(found.path)
+                path = found.path
             }
             if let entry = found.entry {
                 bytesRead += UInt64(entry.attributeBytes)
@@ -61,11 +64,12 @@ final class LocalTreeSource: TreeSource {
     }
 
     private func visit(_ name: DirectoryNames.Name) throws -> Visited {
-        var visited = Visited(path: paths[paths.count - 1].appending(name.bytes))
+        var visited = Visited(path: path.appending(name.bytes))
         let path = visited.path
         guard let status = try reader.status(name.pointer, in: stack.top, path) else { return visited }
         let isLinked = status.type != S_IFDIR && status.links > 1
-        if isLinked, let first = firstNames[status.identity] {
+        if isLinked, let place = try firstNames.value(of: status.identity) {
+            let first = TreePath(trusted: try firstPaths.text(at: place).text)
             visited.entry = try reader.entry(path, .hardLink(to: first), status, .name(name.pointer, in: stack.top))
             return visited
         }
@@ -78,7 +82,7 @@ final class LocalTreeSource: TreeSource {
         case S_IFREG: visited.entry = try openFile(name.pointer, path)
         default: visited.entry = try reader.special(name.pointer, in: stack.top, path, status)
         }
-        if isLinked, visited.entry != nil { firstNames[status.identity] = path }
+        if isLinked, visited.entry != nil { try firstNames.set(status.identity, firstPaths.append(path.bytes)) }
         return visited
     }
 

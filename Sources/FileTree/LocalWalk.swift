@@ -44,20 +44,20 @@ final class LocalWalk {
             makeState: { [tree] in LocalWalkWorker(tree) },
             perform: { work, worker, crew in try worker.visit(work, crew) })
         do {
-            try crew.give(LocalWalkWork(path: .root, status: tree.status))
+            try tree.give(LocalWalkWork(path: .root, status: tree.status), to: crew)
             try crew.settle()
         } catch {
             crew.end()
             throw error
         }
-        var result = LocalWalkResult(crew.end(), keepsPaths: options.keepsManifest)
+        var result = LocalWalkResult(crew.end(), options)
         try result.take(tree.links.withLock { $0 }, tree.isInPlace ? nil : writer, cancellation)
         try finishDirectories()
         if let writer { result.losses.merge(writer.losses) }
         if options.lossless { try result.losses.refuse() }
         if options.requiresSafeRoot { try SafeRoot.check(OpenRoot(staged?.root.raw ?? tree.root.raw)) }
         var summary = tree.accounting.withLock { $0.summary() }
-        summary.take(result.records, options)
+        try summary.take(result.records, options)
         summary.losses = result.losses
         if staged != nil { summary.strategy = tree.isInPlace ? StagedDirectory.snapshotStrategy : result.strategy }
         try cancellation.check()
@@ -68,25 +68,34 @@ final class LocalWalk {
 
     /// From the deepest up, so that no mode set forbids going below.
     private func finishDirectories() throws {
-        let directories = tree.unfinished.withLock { $0 }.sorted { $0.path > $1.path }
-        for entry in directories where !entry.path.isRoot {
+        guard let writer else { return }
+        try tree.unfinished.withLock { $0 }.forEach {
             try cancellation.check()
-            try writer?.finishDirectory(entry)
+            try writer.finishDirectory($0)
         }
     }
 
     /// The root stays closed to others until everything else is done.
     private func publish() throws {
         guard let staged else { return }
-        if let root = tree.unfinished.withLock({ $0.first { $0.path.isRoot } }) { try writer?.finishDirectory(root) }
+        if let root = tree.unfinishedRoot.withLock({ $0 }) { try writer?.finishDirectory(root) }
         try staged.publish(durable: options.durable)
     }
 }
 
-/// A directory to be read. The status is what the directory above saw.
+/// A directory to be read, as the directory above saw it.
 struct LocalWalkWork: Sendable {
-    let path: TreePath
-    let status: FileStatus
+    /// The directory, its attributes not known yet.
+    let entry: TreeEntry
+    var path: TreePath { entry.path }
+
+    init(_ entry: TreeEntry) { self.entry = entry }
+
+    init(path: TreePath, status: FileStatus) {
+        entry = TreeEntry(
+            path: path, kind: .directory, mode: status.mode, user: status.user, group: status.group,
+            modified: status.modified)
+    }
 }
 
 /// What the threads of a walk share.
@@ -102,8 +111,12 @@ final class LocalWalkTree: Sendable {
     let cancellation: Cancellation
     let accounting: Mutex<Accounting>
     let links = Mutex(LinkTable())
-    /// Directories that get their attributes at the end, as the destination has them.
-    let unfinished = Mutex<[TreeEntry]>([])
+    /// Directories that get their attributes at the end, as the destination has them; and the root.
+    let unfinished = Mutex(UnfinishedDirectories())
+    let unfinishedRoot = Mutex<TreeEntry?>(nil)
+    private let backlog = Mutex(WalkBacklog())
+    /// How many directories the crew was given and has not begun.
+    private let waiting = Atomic(0)
 
     init(
         root: consuming Descriptor, status: FileStatus, resolution: PathResolution, target: EntryWriter.Tree?,
@@ -120,11 +133,27 @@ final class LocalWalkTree: Sendable {
         accounting = Mutex(Accounting(options.limits, progress))
     }
 
-    /// Opens a directory of the source; nil with `errno` set.
-    func open(_ path: TreePath) -> Descriptor? {
-        let flags = O_RDONLY | clinux_o_directory
-        guard !path.isRoot else { return Descriptor(".", in: root.raw, flags: flags) }
-        return resolution.open(path.bytes[...], below: root.raw, flags: flags)
+    /// Gives the threads a directory, or keeps it for later when they have many.
+    func give(_ work: LocalWalkWork, to crew: WorkCrew<LocalWalkWork, LocalWalkWorker>) throws {
+        if waiting.load(ordering: .relaxed) >= WalkBacklog.maximumWaiting {
+            return try backlog.withLock { try $0.push(work.entry) }
+        }
+        waiting.add(1, ordering: .relaxed)
+        try crew.give(work)
+    }
+
+    /// Notes that a thread begins with a directory.
+    func begin() { waiting.subtract(1, ordering: .relaxed) }
+
+    /// Gives the threads what was kept for later, as far as they have little. To be called at the end of every piece of
+    /// work: whoever kept something comes by here.
+    func refill(_ crew: WorkCrew<LocalWalkWork, LocalWalkWorker>) throws {
+        while waiting.load(ordering: .relaxed) < WalkBacklog.minimumWaiting,
+            let entry = try backlog.withLock({ try $0.pop() })
+        {
+            waiting.add(1, ordering: .relaxed)
+            try crew.give(LocalWalkWork(entry))
+        }
     }
 
     /// What was counted so far.
@@ -164,68 +193,5 @@ final class LocalWalkTree: Sendable {
         }
 
         private var position: TransferProgress { TransferProgress(entries: limits.entries, bytes: bytesRead) }
-    }
-}
-
-/// Inodes with several names.
-struct LinkTable {
-    /// One inode: its names in the order they were met, and its record once it is read.
-    struct Group {
-        var names: [TreePath]
-        var record: Hash?
-        var kind = EntryKind.file
-        /// Whether the destination has it.
-        var isMade = false
-    }
-
-    private(set) var groups: [FileStatus.Identity: Group] = [:]
-
-    /// Notes a name; says whether it is the first, which then stands for the inode.
-    mutating func enter(_ identity: FileStatus.Identity, _ path: TreePath) -> Bool {
-        groups[identity, default: Group(names: [])].names.append(path)
-        return groups[identity]?.names.count == 1
-    }
-
-    /// Notes what the inode is.
-    mutating func complete(_ identity: FileStatus.Identity, _ record: Hash, _ kind: EntryKind, isMade: Bool) {
-        groups[identity]?.record = record
-        groups[identity]?.kind = kind
-        groups[identity]?.isMade = isMade
-    }
-}
-
-/// What the threads of a walk found, put together.
-struct LocalWalkResult {
-    private(set) var records: ManifestRecords
-    var losses = TreeLosses()
-    private(set) var strategy = "write"
-
-    init(_ workers: [LocalWalkWorker], keepsPaths: Bool) {
-        records = ManifestRecords(keepsPaths: keepsPaths)
-        for worker in workers {
-            records.merge(worker.records)
-            losses.merge(worker.losses)
-        }
-        if workers.contains(where: \.contents.copied) { strategy = "copy_file_range" }
-        if workers.contains(where: \.contents.shared) { strategy = "reflink" }
-    }
-
-    /// Makes the hard links and adds their records. Names of what could not be read or made are lost with it.
-    mutating func take(_ links: LinkTable, _ writer: EntryWriter?, _ cancellation: Cancellation) throws {
-        for group in links.groups.values {
-            try cancellation.check()
-            guard let record = group.record, let first = group.names.first else {
-                for name in group.names.dropFirst() { losses.add("vanished", name) }
-                continue
-            }
-            records.add(group.names.map { ($0, Hash(of: $0.bytes)) }, record, group.kind)
-            for name in group.names.dropFirst() {
-                if group.isMade || writer == nil {
-                    try writer?.makeLink(name, to: first)
-                } else {
-                    losses.add("device", name)
-                }
-            }
-        }
     }
 }

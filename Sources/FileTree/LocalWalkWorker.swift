@@ -8,6 +8,7 @@ final class LocalWalkWorker {
     private let tree: LocalWalkTree
     private let reader: LocalEntryReader
     private let writer: EntryWriter?
+    private let source: PathDescent
     private(set) var contents: ContentMover
     private(set) var records: ManifestRecords
     /// The clone of the directory in work.
@@ -21,7 +22,8 @@ final class LocalWalkWorker {
         reader = LocalEntryReader(root: tree.status, cancellation: tree.cancellation)
         writer = tree.target.map { EntryWriter($0, ownsThread: true) }
         contents = ContentMover(tree)
-        records = ManifestRecords(keepsPaths: tree.options.keepsManifest)
+        source = PathDescent(root: tree.root.raw, tree.resolution)
+        records = ManifestRecords(hashes: tree.options.computesDigest, keepsPaths: tree.options.keepsManifest)
     }
 
     var losses: TreeLosses {
@@ -32,8 +34,15 @@ final class LocalWalkWorker {
 
     /// Reads a directory, makes what is in it, and gives the crew the directories in it.
     func visit(_ work: LocalWalkWork, _ crew: WorkCrew<LocalWalkWork, LocalWalkWorker>) throws {
+        tree.begin()
+        try read(work, crew)
+        try tree.refill(crew)
+    }
+
+    private func read(_ work: LocalWalkWork, _ crew: WorkCrew<LocalWalkWork, LocalWalkWorker>) throws {
         try tree.cancellation.check()
-        guard let directory = tree.open(work.path), let status = FileStatus(of: directory.raw) else {
+        let opened = source.open(work.path, flags: O_RDONLY | clinux_o_directory)
+        guard let directory = opened, let status = FileStatus(of: directory.raw) else {
             guard errno != EXDEV else { throw LocalEntryReader.mountPoint(work.path) }
             // The directory above has a name for it already: it is taken for an empty one.
             guard errno == ENOENT || errno == ENOTDIR || errno == ELOOP else {
@@ -41,14 +50,14 @@ final class LocalWalkWorker {
             }
             errno = ENOENT
             try reader.lose(work.path, ifVanished: "openat2")
-            return try takeForEmpty(work)
+            return try finish(record(work.entry).outside, made: nil)
         }
         try reader.requireSameMount(status, work.path)
         guard let entry = try reader.entry(work.path, .directory, status, .descriptor(directory.raw)) else {
-            return try takeForEmpty(work)
+            return try finish(record(work.entry).outside, made: nil)
         }
         var names = DirectoryNames()
-        if let found = DirectoryNames(reading: directory.raw) {
+        if let found = DirectoryNames(reading: directory.raw, limit: DirectoryNames.stretch) {
             names = found
         } else {
             try reader.lose(work.path, ifVanished: "getdents64")
@@ -63,26 +72,24 @@ final class LocalWalkWorker {
             let below: LocalWalkWork?? = try names.withNext { name in
                 try visit(name, work.path.appending(name.bytes), in: source, made: target)
             }
-            guard let below else { break }
-            if let below { try crew.give(below) }
+            if let below {
+                if let below { try tree.give(below, to: crew) }
+            } else if names.isComplete {
+                break
+            } else if !names.readOn(directory.raw) {
+                try reader.lose(work.path, ifVanished: "getdents64")
+                break
+            }
         }
         try finish(outside, made: target)
     }
 
-    /// Makes of a directory that went away what the directory above saw of it.
-    private func takeForEmpty(_ work: LocalWalkWork) throws {
-        let entry = TreeEntry(
-            path: work.path, kind: .directory, mode: work.status.mode, user: work.status.user,
-            group: work.status.group, modified: work.status.modified)
-        try finish(record(entry).outside, made: nil)
-    }
-
     /// Opens the directory's clone, which the directory above has made.
     private func openMade(_ path: TreePath) throws -> Descriptor? {
-        guard let target = tree.target, !tree.isInPlace else { return nil }
-        let flags = O_RDONLY | clinux_o_directory
-        let opened = path.isRoot ? Descriptor(".", in: target.root, flags: flags) : target.open(path, flags: flags)
-        guard let opened else { throw LXCError.lastSystemCall("openat2", "open the directory \"\(path)\" again") }
+        guard let writer, !tree.isInPlace else { return nil }
+        guard let opened = writer.open(path, flags: O_RDONLY | clinux_o_directory) else {
+            throw LXCError.lastSystemCall("openat2", "open the directory \"\(path)\" again")
+        }
         return opened
     }
 
@@ -92,7 +99,8 @@ final class LocalWalkWorker {
         // Without privilege a directory can be passed only as long as its mode lets its owner do so.
         let mayPass = geteuid() == 0 || entry.mode & 0o100 != 0
         guard let made, !entry.path.isRoot, !hasLinks, mayPass else {
-            return tree.unfinished.withLock { $0.append(entry) }
+            if entry.path.isRoot { return tree.unfinishedRoot.withLock { $0 = entry } }
+            return try tree.unfinished.withLock { try $0.add(entry) }
         }
         try writer.apply(entry, to: made, made: nil)
     }
@@ -120,7 +128,7 @@ final class LocalWalkWorker {
             var isMade = true
             if tree.isInPlace { try writer?.change(entry, to: outside, of: .name(name.pointer, in: directory)) }
             if let made, let writer { isMade = try writer.makeSpecial(outside, name.pointer, in: made) }
-            complete(status, inside, contents: nil, isMade: isMade)
+            try complete(status, inside, contents: nil, isMade: isMade)
         }
         return nil
     }
@@ -140,25 +148,27 @@ final class LocalWalkWorker {
             hash = try contents.move(file, of: entry, size: status.size, to: nil)
             if tree.isInPlace { try writer?.change(entry, to: outside, of: .descriptor(file.descriptor.raw)) }
         }
-        if status.links == 1 { add(inside, contents: hash) }
-        complete(status, inside, contents: hash, isMade: true)
+        if status.links == 1 { try add(inside, contents: hash) }
+        try complete(status, inside, contents: hash, isMade: true)
     }
 
     // MARK: Records
 
     /// Notes a name of an inode that has several; says whether it is the one that stands for the inode.
     private func isFirst(_ status: FileStatus, _ path: TreePath) throws -> Bool {
-        guard status.links > 1, !tree.links.withLock({ $0.enter(status.identity, path) }) else { return true }
+        guard status.links > 1 else { return true }
+        let hash = Hash(of: path.bytes)
+        guard try !tree.links.withLock({ try $0.enter(status.identity, path, hash) }) else { return true }
         hasLinks = true
         let link = TreeEntry(path: path, kind: .hardLink(to: path), mode: 0)
         try tree.accounting.withLock { try $0.count(link) }
         return false
     }
 
-    private func complete(_ status: FileStatus, _ inside: TreeEntry, contents: Hash?, isMade: Bool) {
+    private func complete(_ status: FileStatus, _ inside: TreeEntry, contents: Hash?, isMade: Bool) throws {
         guard status.links > 1 else { return }
         let record = EntryRecord(inside.omitting(tree.options.digestOmits), contents: contents).hash
-        tree.links.withLock { $0.complete(status.identity, record, EntryKind(inside), isMade: isMade) }
+        try tree.links.withLock { try $0.complete(status.identity, record, EntryKind(inside), isMade: isMade) }
     }
 
     private func map(_ entry: TreeEntry) throws -> (inside: TreeEntry, outside: TreeEntry) {
@@ -169,12 +179,12 @@ final class LocalWalkWorker {
 
     private func record(_ entry: TreeEntry, isAlone: Bool = true) throws -> (inside: TreeEntry, outside: TreeEntry) {
         let entries = try map(entry)
-        if isAlone { add(entries.inside, contents: nil) }
+        if isAlone { try add(entries.inside, contents: nil) }
         return entries
     }
 
-    private func add(_ inside: TreeEntry, contents: Hash?) {
+    private func add(_ inside: TreeEntry, contents: Hash?) throws {
         let record = EntryRecord(inside.omitting(tree.options.digestOmits), contents: contents).hash
-        records.add(inside.path, Hash(of: inside.path.bytes), record, EntryKind(inside))
+        try records.add(inside.path, Hash(of: inside.path.bytes), record, EntryKind(inside))
     }
 }

@@ -4,46 +4,40 @@ import OpenSSL
 /// Follows what a sequence of entries makes of a tree, and computes the tree's digest (Documentation/TreeDigest.md).
 ///
 /// It judges the sequence as well: a name below something that is no directory, or a hard link to anything but a file
-/// that came before, is refused here whatever the destination is, also when there is none. Names are kept as hashes
-/// only, so memory does not grow with their length.
+/// that came before, is refused here whatever the destination is, also when there is none. Names are kept as hashes, and
+/// most of those in temporary files once there are many: memory grows by few bytes an entry.
 final class ManifestBuilder {
-    /// Something with attributes and contents; several names may lead to it.
-    private struct Inode {
-        /// Nil as long as a file's contents are not known.
-        var hash: Hash?
+    /// A name. It counts as long as the directory it was made in is there.
+    struct Node: BitwiseCopyable {
+        /// The directory it was made in.
+        var parent: UInt32
+        /// Which directory it is; 0 when it is none.
+        var directory: UInt32 = 0
+        /// What it stands for: something with attributes and contents, to which several names may lead.
+        var inode: UInt32
         var kind: EntryKind
+        /// Whether other names may lead to the inode.
+        var isLinked = false
+        /// Where its texts are kept, where any are.
+        var texts: UInt64 = .max
     }
 
-    /// A name. It counts as long as the directory it was made in is the one that is there now.
-    private struct Node {
-        let nameHash: Hash
-        let parent: Int
-        var parentSerial: Int
-        /// Tells one directory of this name from the next; 0 when it is none.
-        var serial: Int
-        var inode: Int
-    }
-
-    private var nodes: [Node] = []
-    private var inodes: [Inode] = []
-    private var indices: [Hash: Int] = [:]
-    private var lastSerial = 0
-    private var parentCache: (path: TreePath, index: Int)?
-    /// The names of inodes that have more than one, by node.
-    private var linkedNames: [Int: TreePath] = [:]
-    private var current: (entry: TreeEntry, node: Int)?
+    private var nodes = SpillTable<Hash, Node>()
+    private var directories = DirectoryFates()
+    private var inodes: UInt32 = 0
+    private var parentCache: (path: TreePath, directory: UInt32)?
+    /// The names of inodes that have, or had, more than one.
+    private var links = LinkNames()
+    /// The file last begun.
+    private var current: TreeEntry?
     /// Nil where no digest is wanted.
     private let hashing: ContentHashing?
     private let keepsPaths: Bool
-    /// The paths of the nodes, where they are kept.
-    private var paths: [TreePath] = []
     private let keepsLinkTargets: Bool
     private let omits: Set<TreeDigest.Part>
-    /// Where symbolic links lead, by inode.
-    private var linkTargets: [Int: [UInt8]] = [:]
-    private var linkTargetBytes = 0
-    /// Real trees stay far below; a link beyond it is taken for one that leads nowhere.
-    private static let maximumLinkTargetBytes = 64 << 20
+    /// The paths of names and the targets of symbolic links, where they are kept.
+    private var texts = SpillLog()
+    private var rootIsThere = false
 
     /// Starts with a root that has the attributes of a directory no entry describes.
     ///
@@ -57,8 +51,6 @@ final class ManifestBuilder {
         self.omits = omits
         hashing = hashesContents ? ContentHashing() : nil
         self.keepsLinkTargets = keepsLinkTargets
-        let root = insert(.root, hash: Hash(of: []), parent: -1)
-        fill(root, with: TreeEntry.impliedDirectory(.root))
     }
 
     /// Starts an entry.
@@ -73,25 +65,30 @@ final class ManifestBuilder {
         _ entry: TreeEntry, implying: (TreePath) throws -> Void = { _ in }
     ) throws -> (implied: [TreePath], isNew: Bool)? {
         let entry = entry.omitting(omits)
+        try makeRoot()
         if case .hardLink(let target) = entry.kind, target == entry.path {
-            try requireFile(target)
+            _ = try file(target, for: entry.path)
             return nil
         }
-        var implied: [TreePath] = []
-        let known = nodes.count
-        let node = try place(entry, &implied, implying)
-        let isNew = node >= known
-        if case .hardLink(let target) = entry.kind {
-            try link(node, entry.path, to: target)
-        } else if case .file(let size) = entry.kind {
-            current = (entry, node)
-            hashing?.begin(size: size)
-            // Until its end the file has a kind already: it may not be a directory.
-            fill(node, with: entry)
-        } else {
-            fill(node, with: entry)
+        guard let parentPath = entry.path.parent else {
+            guard entry.kind == .directory else {
+                throw LXCError(.unsafe, "the root of the tree is not a directory in the source; refused")
+            }
+            try fill(.root, Hash(of: []), in: 0, over: nodes.value(of: Hash(of: [])), with: entry)
+            return ([], false)
         }
-        return (implied, isNew)
+        var implied: [TreePath] = []
+        let parent = try directory(parentPath, for: entry.path, &implied, implying)
+        let hash = Hash(of: entry.path.bytes)
+        let known = try nodes.value(of: hash)
+        // What had this name may have gone away with its directory.
+        let old = known.flatMap { $0.parent == parent ? $0 : nil }
+        if case .hardLink(let target) = entry.kind {
+            try link(entry.path, hash, in: parent, over: old, to: target)
+        } else {
+            try fill(entry.path, hash, in: parent, over: old, with: entry)
+        }
+        return (implied, known == nil)
     }
 
     /// Takes a piece of the contents of the file last begun.
@@ -99,166 +96,162 @@ final class ManifestBuilder {
 
     /// Completes the entry last begun.
     func end() {
-        guard let (entry, node) = current else { return }
+        guard let entry = current else { return }
         current = nil
-        hashing?.end(entry, inode: nodes[node].inode)
+        hashing?.end(entry)
     }
 
     /// The records of the tree as it is at the end. Without hashing contents they have no digest.
-    func finish() -> ManifestRecords {
-        for (inode, hash) in hashing?.finish() ?? [] { inodes[inode].hash = hash }
-        var records = ManifestRecords(keepsPaths: keepsPaths)
-        var names: [Int: [(path: TreePath, hash: Hash)]] = [:]
-        for node in presentNodes() {
-            let inode = nodes[node].inode
-            if let path = linkedNames[node] {
-                names[inode, default: []].append((path, nodes[node].nameHash))
-            } else {
-                records.add(
-                    node < paths.count ? paths[node] : nil, nodes[node].nameHash, hash(inode), inodes[inode].kind)
-            }
+    func finish() throws -> ManifestRecords {
+        try makeRoot()
+        let hashes = try hashing?.finish()
+        directories.settle()
+        var records = ManifestRecords(hashes: hashes != nil, keepsPaths: keepsPaths)
+        let record = { (node: Node) in try hashes?.element(at: Int(node.inode)) ?? Hash.zero }
+        try nodes.forEach { hash, node in
+            guard !node.isLinked, directories.isThere(node.parent) else { return }
+            try records.add(path(of: node), hash, record(node), node.kind)
         }
-        for (inode, group) in names { records.add(group, hash(inode), inodes[inode].kind) }
+        try links.forEach(where: { try linked($0) != nil }) { name, first in
+            guard let node = try linked(name) else { return }
+            try records.add(path(of: node), name.hash, smallest: first, record(node), node.kind)
+        }
         return records
     }
 
-    private func hash(_ inode: Int) -> Hash { inodes[inode].hash ?? .zero }
+    /// What the name of a link stands for at the end; nil when that is something else, or nothing.
+    private func linked(_ name: LinkNames.Name) throws -> Node? {
+        guard let node = try nodes.value(of: name.hash), node.isLinked, node.inode == name.inode,
+            directories.isThere(node.parent)
+        else { return nil }
+        return node
+    }
 }
 
 // MARK: - The tree of names
 
 extension ManifestBuilder {
-    /// Finds or makes the node of an entry and the directories above it.
-    private func place(
-        _ entry: TreeEntry, _ implied: inout [TreePath], _ implying: (TreePath) throws -> Void
-    ) throws -> Int {
-        guard let parentPath = entry.path.parent else {
-            guard entry.kind == .directory else {
-                throw LXCError(.unsafe, "the root of the tree is not a directory in the source; refused")
-            }
-            return 0
-        }
-        let parent = try directory(parentPath, for: entry.path, &implied, implying)
-        return self.node(entry.path, in: parent)
+    private func makeRoot() throws {
+        guard !rootIsThere else { return }
+        rootIsThere = true
+        try fill(.root, Hash(of: []), in: 0, over: nil, with: .impliedDirectory(.root))
     }
 
+    /// Finds or makes a directory.
     private func directory(
         _ path: TreePath, for entry: TreePath, _ implied: inout [TreePath], _ implying: (TreePath) throws -> Void
-    ) throws -> Int {
-        guard let above = path.parent else { return 0 }
-        if let parentCache, parentCache.path == path { return parentCache.index }
-        if let index = indices[Hash(of: path.bytes)], isPresent(index) {
-            guard nodes[index].serial != 0 else {
+    ) throws -> UInt32 {
+        guard let above = path.parent else { return DirectoryFates.root }
+        if let parentCache, parentCache.path == path { return parentCache.directory }
+        let hash = Hash(of: path.bytes)
+        let known = try nodes.value(of: hash)
+        if let known, directories.isThere(known.parent) {
+            guard known.directory != 0 else {
                 throw LXCError(.unsafe, "\"\(entry)\" is below \"\(path)\", which is not a directory; refused")
             }
-            parentCache = (path, index)
-            return index
+            parentCache = (path, known.directory)
+            return known.directory
         }
         let parent = try directory(above, for: entry, &implied, implying)
         try implying(path)
-        let index = node(path, in: parent)
-        fill(index, with: .impliedDirectory(path))
+        let made = try fill(path, hash, in: parent, over: nil, with: .impliedDirectory(path))
         implied.append(path)
-        parentCache = (path, index)
-        return index
+        parentCache = (path, made)
+        return made
     }
 
-    private func node(_ path: TreePath, in parent: Int) -> Int {
-        let hash = Hash(of: path.bytes)
-        guard let index = indices[hash] else { return insert(path, hash: hash, parent: parent) }
-        if nodes[index].parentSerial != nodes[parent].serial {
-            // What had this name went away with its directory.
-            nodes[index].parentSerial = nodes[parent].serial
-            nodes[index].serial = 0
-            linkedNames[index] = nil
-        }
-        return index
-    }
-
-    private func insert(_ path: TreePath, hash: Hash, parent: Int) -> Int {
-        let serial = parent < 0 ? 0 : nodes[parent].serial
-        if keepsPaths, paths.count < TreeManifest.maximumEntries { paths.append(path) }
-        nodes.append(Node(nameHash: hash, parent: parent, parentSerial: serial, serial: 0, inode: -1))
-        indices[hash] = nodes.count - 1
-        return nodes.count - 1
-    }
-
-    /// Gives a name a new inode.
-    private func fill(_ node: Int, with entry: TreeEntry) {
+    /// Gives a name a new inode; returns which directory it is now.
+    @discardableResult
+    private func fill(
+        _ path: TreePath, _ hash: Hash, in parent: UInt32, over old: Node?, with entry: TreeEntry
+    ) throws -> UInt32 {
         let kind = EntryKind(entry)
-        setSerial(node, isDirectory: kind == .directory)
-        linkedNames[node] = nil
-        nodes[node].inode = inodes.count
-        if keepsLinkTargets, case .symbolicLink(let target) = entry.kind { keep(target) }
-        let isComplete = kind != .file && hashing != nil
-        inodes.append(Inode(hash: isComplete ? EntryRecord(entry, contents: nil).hash : nil, kind: kind))
-    }
-
-    /// Keeps the target of the link that becomes the next inode.
-    private func keep(_ target: [UInt8]) {
-        linkTargetBytes += target.count
-        if linkTargetBytes <= Self.maximumLinkTargetBytes { linkTargets[inodes.count] = target }
-    }
-
-    /// A directory over a directory stays the same one; everything else below the name goes away.
-    private func setSerial(_ node: Int, isDirectory: Bool) {
-        if isDirectory {
-            if nodes[node].serial == 0 {
-                lastSerial += 1
-                nodes[node].serial = lastSerial
-            }
-        } else if nodes[node].serial != 0 {
-            nodes[node].serial = 0
-            parentCache = nil
+        var node = Node(parent: parent, inode: inodes, kind: kind)
+        inodes += 1
+        guard inodes < .max else { throw LXCError(.limitExceeded, "there are more than \(inodes) entries") }
+        let known = old?.directory ?? 0
+        if kind == .directory {
+            // A directory over a directory stays the same one.
+            node.directory = try known != 0 ? known : directories.add(in: parent)
+        } else {
+            remove(known)
         }
+        node.texts = try keepTexts(path, entry)
+        try nodes.set(hash, node)
+        if case .file(let size) = entry.kind {
+            current = entry
+            hashing?.begin(size: size)
+        } else {
+            hashing?.add(entry)
+        }
+        return node.directory
     }
 
-    private func link(_ node: Int, _ path: TreePath, to target: TreePath) throws {
+    /// Everything below a directory goes away with it.
+    private func remove(_ directory: UInt32) {
+        guard directory != 0 else { return }
+        directories.remove(directory)
+        parentCache = nil
+    }
+
+    private func link(
+        _ path: TreePath, _ hash: Hash, in parent: UInt32, over old: Node?, to target: TreePath
+    ) throws {
+        let targetHash = Hash(of: target.bytes)
+        var found = try file(target, for: path)
+        remove(old?.directory ?? 0)
+        guard directories.isThere(found.parent) else {
+            throw LXCError(
+                .corrupt, "\"\(path)\" is a hard link to an entry that it replaces (\"\(target)\"); refused")
+        }
+        if !found.isLinked {
+            found.isLinked = true
+            try nodes.set(targetHash, found)
+            try links.add(target, targetHash, inode: found.inode)
+        }
+        var node = found
+        node.parent = parent
+        node.texts = try keepTexts(path, nil, linkTo: found)
+        try nodes.set(hash, node)
+        try links.add(path, hash, inode: found.inode)
+    }
+
+    /// The target of a hard link.
+    private func file(_ target: TreePath, for path: TreePath) throws -> Node {
         let refusal = { (code: LXCError.Code, why: String) in
             LXCError(code, "\"\(path)\" is a hard link \(why) (\"\(target)\"); refused")
         }
-        guard let found = indices[Hash(of: target.bytes)], found != node, isPresent(found) else {
+        guard let found = try nodes.value(of: Hash(of: target.bytes)), directories.isThere(found.parent) else {
             throw refusal(.corrupt, "to an entry that did not come before it")
         }
-        guard nodes[found].serial == 0 else { throw refusal(.unsafe, "to a directory") }
-        setSerial(node, isDirectory: false)
-        guard isPresent(found) else { throw refusal(.corrupt, "to an entry that it replaces") }
-        nodes[node].inode = nodes[found].inode
-        linkedNames[node] = path
-        linkedNames[found] = target
+        guard found.directory == 0 else { throw refusal(.unsafe, "to a directory") }
+        return found
     }
 
-    /// The target of a hard link to itself has to be there.
-    private func requireFile(_ target: TreePath) throws {
-        guard let found = indices[Hash(of: target.bytes)], isPresent(found) else {
-            throw LXCError(
-                .corrupt, "\"\(target)\" is a hard link to itself, and no such file came before it; refused")
+    // MARK: Texts
+
+    /// Keeps a name's path, and where a symbolic link leads.
+    private func keepTexts(_ path: TreePath, _ entry: TreeEntry?, linkTo found: Node? = nil) throws -> UInt64 {
+        var target: [UInt8] = []
+        if keepsLinkTargets {
+            if case .symbolicLink(let text)? = entry?.kind { target = text }
+            if let found, let text = try self.target(of: found) { target = text }
         }
-        guard nodes[found].serial == 0 else {
-            throw LXCError(.unsafe, "\"\(target)\" is a hard link to a directory (\"\(target)\"); refused")
-        }
+        guard keepsPaths || !target.isEmpty else { return .max }
+        let place = try texts.append(keepsPaths ? path.bytes : [])
+        try texts.append(target)
+        return place
     }
 
-    private func isPresent(_ index: Int) -> Bool {
-        var index = index
-        guard nodes[index].inode >= 0 else { return false }
-        while nodes[index].parent >= 0 {
-            let parent = nodes[index].parent
-            guard nodes[parent].serial != 0, nodes[parent].serial == nodes[index].parentSerial else { return false }
-            index = parent
-        }
-        return true
+    private func path(of node: Node) throws -> TreePath? {
+        guard keepsPaths, node.texts != .max else { return nil }
+        return TreePath(trusted: try texts.text(at: node.texts).text)
     }
 
-    /// The nodes that are there at the end. A parent has the smaller number always.
-    private func presentNodes() -> [Int] {
-        var isPresent = [Bool](repeating: false, count: nodes.count)
-        for index in nodes.indices {
-            let node = nodes[index]
-            let isBelow = node.parent < 0 || (isPresent[node.parent] && nodes[node.parent].serial == node.parentSerial)
-            isPresent[index] = isBelow && node.inode >= 0 && (node.parent < 0 || nodes[node.parent].serial != 0)
-        }
-        return nodes.indices.filter { isPresent[$0] }
+    private func target(of node: Node) throws -> [UInt8]? {
+        guard node.kind == .symbolicLink, node.texts != .max else { return nil }
+        let target = try texts.text(at: texts.text(at: node.texts).next).text
+        return target.isEmpty ? nil : target
     }
 }
 
@@ -269,8 +262,15 @@ extension ManifestBuilder: RootView {
 
     func find(_ name: [UInt8], in directory: TreePath) -> RootFinding<TreePath> {
         let path = directory.appending(name)
-        guard let index = indices[Hash(of: path.bytes)], isPresent(index) else { return .nothing }
-        if nodes[index].serial != 0 { return .directory(path) }
-        return linkTargets[nodes[index].inode].map { .link(target: $0) } ?? .other
+        do {
+            guard let known = try nodes.value(of: Hash(of: path.bytes)), directories.isThere(known.parent) else {
+                return .nothing
+            }
+            if known.directory != 0 { return .directory(path) }
+            return try target(of: known).map { .link(target: $0) } ?? .other
+        } catch {
+            // What cannot be read again is taken for something that is refused.
+            return .other
+        }
     }
 }

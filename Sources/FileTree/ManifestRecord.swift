@@ -2,27 +2,32 @@ import LXCCore
 import OpenSSL
 
 /// One line of a tree's canonical manifest: a name and what it stands for, both as hashes.
-struct ManifestRecord {
+struct ManifestRecord: BitwiseCopyable, Comparable {
     /// The hash of the path.
     let name: Hash
     /// The hash of what ``EntryRecord`` says of the entry.
     let record: Hash
+
+    static func < (left: Self, right: Self) -> Bool { left.name < right.name }
 }
 
 /// All lines of a tree's manifest, in any order, and how many entries of each kind there are.
 struct ManifestRecords {
     private(set) var counts = TreeSummary.Counts()
-    private var records: [ManifestRecord] = []
-    /// The paths of `records`, where they are kept.
-    private var paths: [TreePath] = []
-    private let keepsPaths: Bool
+    /// Nil where no digest is wanted.
+    private var sorters: [SpillSorter<ManifestRecord>]?
+    /// The paths with their records, where they are kept.
+    private var lines: ManifestLines?
 
     /// None. With `keepsPaths` there will be a ``manifest()``.
-    init(keepsPaths: Bool) { self.keepsPaths = keepsPaths }
+    init(hashes: Bool, keepsPaths: Bool) {
+        sorters = hashes ? [SpillSorter()] : nil
+        lines = keepsPaths ? ManifestLines() : nil
+    }
 
     /// Adds an entry that is the only name of its inode, or the first of several.
-    mutating func add(_ path: TreePath?, _ name: Hash, _ record: Hash, _ kind: EntryKind) {
-        append(path, name, record)
+    mutating func add(_ path: TreePath?, _ name: Hash, _ record: Hash, _ kind: EntryKind) throws {
+        try append(path, name, record)
         switch kind {
         case .directory: counts.directories += 1
         case .file: counts.files += 1
@@ -32,53 +37,75 @@ struct ManifestRecords {
         }
     }
 
-    /// Adds the names of one inode: the smallest stands for the inode, the others for links to it.
-    mutating func add(_ names: [(path: TreePath, hash: Hash)], _ record: Hash, _ kind: EntryKind) {
-        guard let first = names.min(by: { $0.path < $1.path }) else { return }
-        add(first.path, first.hash, record, kind)
-        for name in names where name.path != first.path {
-            counts.hardLinks += 1
-            append(name.path, name.hash, EntryRecord.link(to: first.hash))
-        }
+    /// Adds one of the names of an inode that has several: the smallest stands for the inode, whose record is `record`, the
+    /// others for links to it.
+    mutating func add(
+        _ path: TreePath?, _ name: Hash, smallest: Hash, _ record: Hash, _ kind: EntryKind
+    ) throws {
+        if name == smallest { return try add(path, name, record, kind) }
+        counts.hardLinks += 1
+        try append(path, name, EntryRecord.link(to: smallest))
     }
 
     /// Adds what another thread collected.
     mutating func merge(_ other: ManifestRecords) {
-        records += other.records
-        paths += other.paths
+        if let more = other.sorters { sorters = (sorters ?? []) + more }
+        if let more = other.lines, lines != nil {
+            lines?.append(more)
+            dropLinesBeyondLimits()
+        } else {
+            lines = nil
+        }
         counts.add(other.counts)
     }
 
-    /// The digest of the tree these are all lines of.
-    func digest() -> TreeDigest { TreeDigest(of: records) }
-
-    /// The lines with their paths; nil where those were not kept, or are too many.
-    func manifest() -> TreeManifest? {
-        guard keepsPaths, paths.count == records.count else { return nil }
-        return TreeManifest(zip(paths, records).lazy.map { (path: $0, record: $1.record) })
+    /// The digest of the tree these are all lines of; nil where it is not wanted.
+    func digest() throws -> TreeDigest? {
+        guard let sorters else { return nil }
+        var digest = TreeDigest.Accumulator()
+        try SpillSorter.forEach(of: sorters) { digest.add($0) }
+        return digest.finish()
     }
 
-    private mutating func append(_ path: TreePath?, _ name: Hash, _ record: Hash) {
-        records.append(ManifestRecord(name: name, record: record))
-        if keepsPaths, let path, paths.count < TreeManifest.maximumEntries { paths.append(path) }
+    /// The lines with their paths; nil where those were not kept, or are too many.
+    func manifest() -> TreeManifest? { lines.map { TreeManifest($0) } }
+
+    private mutating func append(_ path: TreePath?, _ name: Hash, _ record: Hash) throws {
+        try sorters?[0].add(ManifestRecord(name: name, record: record))
+        guard let path, lines != nil else { return }
+        lines?.append(path.bytes, record)
+        dropLinesBeyondLimits()
+    }
+
+    private mutating func dropLinesBeyondLimits() {
+        guard let lines else { return }
+        if lines.count > TreeManifest.maximumEntries || lines.pathBytes > TreeManifest.maximumPathBytes {
+            self.lines = nil
+        }
     }
 }
 
 extension TreeDigest {
-    /// The digest of a tree all of whose lines these are, in any order.
-    init(of records: [ManifestRecord]) {
-        var hash = MessageDigest(.sha256)
-        hash.update(data: EntryRecord.version)
-        for line in records.sorted(by: { $0.name < $1.name }) {
+    /// A digest on its way; lines come in ascending order of their names.
+    struct Accumulator {
+        private var hash = MessageDigest(.sha256)
+
+        /// Starts with the line that names the version.
+        init() { hash.update(data: EntryRecord.version) }
+
+        /// Adds a line.
+        mutating func add(_ line: ManifestRecord) {
             line.name.withUnsafeBytes { hash.update(bufferPointer: $0) }
             line.record.withUnsafeBytes { hash.update(bufferPointer: $0) }
         }
-        self.init(bytes: Array(hash.finalize()))
+
+        /// The digest of the tree whose lines these were.
+        func finish() -> TreeDigest { TreeDigest(bytes: Array(hash.finalize())) }
     }
 }
 
 /// What kind of inode an entry is, where nothing else of it matters.
-enum EntryKind {
+enum EntryKind: UInt8, BitwiseCopyable {
     case directory, file, symbolicLink, device, fifo
 
     /// The kind of an entry; what a hard link leads to is taken for a file.

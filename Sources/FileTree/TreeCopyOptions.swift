@@ -33,7 +33,8 @@ public struct TreeCopyOptions: Hashable, Sendable {
     public var computesDigest = true
     /// What the digest, and the manifest, leave out: two trees can be compared in what both of them can hold.
     public var digestOmits: Set<TreeDigest.Part> = []
-    /// Whether the summary has the manifest the digest is made of, about 150 bytes for each entry.
+    /// Whether the summary has the manifest the digest is made of: 36 bytes and the path for each entry, as long as there are
+    /// no more than ``TreeManifest/maximumEntries`` with 32 MiB of paths.
     public var keepsManifest = false
     /// How many threads read and write files on a local file system; nil takes what suits the host's processors.
     public var threads: Int?

@@ -28,46 +28,47 @@ public struct TreeManifest: Hashable, Sendable {
 
     /// How many entries a manifest is kept for; beyond, only the digest is.
     public static let maximumEntries = 1_000_000
+    /// And up to how many bytes of paths.
+    static let maximumPathBytes = 32 << 20
 
-    private struct Line: Hashable {
-        let path: TreePath
-        let record: Hash
-    }
+    /// In ascending order of the paths.
+    private let lines: ManifestLines
 
-    private let lines: [Line]
-
-    /// Takes the records of a tree, in any order.
-    init(_ records: some Sequence<(path: TreePath, record: Hash)>) {
-        lines = records.map { Line(path: $0.path, record: $0.record) }.sorted { $0.path < $1.path }
-    }
+    /// Takes the lines of a tree, in any order.
+    init(_ lines: ManifestLines) { self.lines = lines.sorted() }
 
     /// The digest of the tree.
     public var digest: TreeDigest {
-        TreeDigest(of: lines.map { ManifestRecord(name: Hash(of: $0.path.bytes), record: $0.record) })
+        let records = (0..<lines.count).map {
+            ManifestRecord(name: Hash(of: Array(lines.path($0))), record: lines.record($0))
+        }
+        var digest = TreeDigest.Accumulator()
+        for record in records.sorted() { digest.add(record) }
+        return digest.finish()
     }
 
     /// What must be done to the tree `old` describes to get this one, ordered by path.
     public func differences(from old: TreeManifest) -> [Difference] {
         var differences: [Difference] = []
-        var (mine, theirs) = (lines[...], old.lines[...])
-        let add = { (kind: Difference.Kind, line: Line) in
-            differences.append(Difference(kind: kind, path: line.path.description))
+        var (mine, theirs) = (0, 0)
+        let add = { (kind: Difference.Kind, lines: ManifestLines, index: Int) in
+            let path = TreePath(trusted: Array(lines.path(index)))
+            differences.append(Difference(kind: kind, path: path.description))
         }
-        while let line = mine.first, let other = theirs.first {
-            if line.path < other.path {
-                add(.added, line)
-                mine.removeFirst()
-            } else if other.path < line.path {
-                add(.missing, other)
-                theirs.removeFirst()
-            } else {
-                if line.record != other.record { add(.changed, line) }
-                mine.removeFirst()
-                theirs.removeFirst()
+        while mine < lines.count || theirs < old.lines.count {
+            let order =
+                mine == lines.count
+                ? 1 : theirs == old.lines.count ? -1 : lines.compare(mine, with: old.lines, theirs)
+            if order < 0 {
+                add(.added, lines, mine)
+            } else if order > 0 {
+                add(.missing, old.lines, theirs)
+            } else if lines.record(mine) != old.lines.record(theirs) {
+                add(.changed, lines, mine)
             }
+            if order <= 0 { mine += 1 }
+            if order >= 0 { theirs += 1 }
         }
-        for line in mine { add(.added, line) }
-        for other in theirs { add(.missing, other) }
         return differences
     }
 
@@ -80,11 +81,11 @@ public struct TreeManifest: Hashable, Sendable {
     /// The text.
     public var text: [UInt8] {
         var text = Self.heading
-        text.reserveCapacity(lines.count * 100)
-        for line in lines {
-            text += TreeDigest(bytes: line.record.bytes).description.utf8
+        text.reserveCapacity(text.count + lines.count * 66 + lines.pathBytes)
+        for index in 0..<lines.count {
+            text += TreeDigest(bytes: lines.record(index).bytes).description.utf8
             text.append(UInt8(ascii: " "))
-            for byte in line.path.bytes {
+            for byte in lines.path(index) {
                 switch byte {
                 case Self.newline: text += [Self.backslash, UInt8(ascii: "n")]
                 case Self.backslash: text += [Self.backslash, Self.backslash]
@@ -101,15 +102,22 @@ public struct TreeManifest: Hashable, Sendable {
     /// - Throws: `LXCError` `corrupt` for anything that ``text`` does not give.
     public init(parsing text: [UInt8]) throws {
         guard text.starts(with: Self.heading), text.last == Self.newline else { throw Self.damage(line: 1) }
-        var lines: [Line] = []
-        for line in text.dropFirst(Self.heading.count).split(separator: Self.newline) {
+        var lines = ManifestLines()
+        var last: TreePath?
+        var rest = text.dropFirst(Self.heading.count)
+        while !rest.isEmpty {
+            let line = rest.prefix { $0 != Self.newline }
+            rest = rest[line.endIndex...].dropFirst()
+            // Blank lines are none.
+            if line.isEmpty { continue }
             let number = lines.count + 2
             guard let digest = try? TreeDigest(parsing: String(decoding: line.prefix(64), as: UTF8.self)),
                 line.count > 64, line[line.startIndex + 64] == UInt8(ascii: " "),
                 let name = Self.unescaped(line.dropFirst(65)), let path = name.isEmpty ? .root : try? TreePath(name),
-                path.bytes == name, lines.last.map({ $0.path < path }) != false
+                path.bytes == name, last.map({ $0 < path }) != false
             else { throw Self.damage(line: number) }
-            lines.append(Line(path: path, record: Hash(digest)))
+            lines.append(path.bytes, Hash(digest))
+            last = path
         }
         self.lines = lines
     }

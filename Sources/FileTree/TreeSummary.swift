@@ -46,10 +46,10 @@ public struct TreeSummary: Hashable, Sendable {
     public init() {}
 
     /// Takes what the records of the tree say.
-    mutating func take(_ records: ManifestRecords, _ options: TreeCopyOptions) {
+    mutating func take(_ records: ManifestRecords, _ options: TreeCopyOptions) throws {
         counts = records.counts
         guard options.computesDigest else { return }
-        digest = records.digest()
+        digest = try records.digest()
         manifest = records.manifest()
     }
 }

@@ -37,12 +37,12 @@ final class TreeTransfer {
             while let entry = try source.next() { try transfer(entry) }
             try refuseLosses()
             if options.requiresSafeRoot { try SafeRoot.check(manifest) }
-            let records = manifest.finish()
+            let records = try manifest.finish()
             try cancellation.check()
             try sink?.finish()
             reporter.finish(position)
             var summary = TreeSummary()
-            summary.take(records, options)
+            try summary.take(records, options)
             summary.logicalBytes = limits.logicalBytes
             summary.allocatedBytes = limits.allocatedBytes
             summary.losses = losses

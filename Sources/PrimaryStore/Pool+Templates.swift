@@ -4,8 +4,9 @@ import Logging
 import TarArchive
 
 extension Pool {
-    /// A manifest has about 100 bytes for each of at most `TreeManifest.maximumEntries` entries.
-    private static let manifestLimit = 512 << 20
+    /// A manifest has 66 bytes for each of at most `TreeManifest.maximumEntries` entries, and 32 MiB of paths, which
+    /// escapes may double.
+    private static let manifestLimit = 144 << 20
 
     /// Unpacks a template in staging and publishes it by rename; the second caller waits and gets the first's.
     func installTemplate(

@@ -1,0 +1,99 @@
+import CLinux
+import Glibc
+
+/// Opens what is in a tree, one path after the other, each from the nearest directory that is open from before: so a
+/// tree of any depth is walked in steps of its own length, not of the depth's square.
+///
+/// Used by one thread. Only some of the directories on the way to the last path are kept open.
+final class PathDescent {
+    /// How many directories are kept open at most.
+    private static let maximum = 24
+    /// Longer ways are halved, and what is at the middle is kept open.
+    private static let stride = 8
+
+    /// An open directory on the way.
+    private final class Step {
+        /// How long its path is.
+        let length: Int
+        let descriptor: Descriptor
+
+        init(_ length: Int, _ descriptor: consuming Descriptor) {
+            self.length = length
+            self.descriptor = descriptor
+        }
+    }
+
+    private let root: CInt
+    private let resolution: PathResolution
+    /// The path last opened.
+    private var path: [UInt8] = []
+    /// From the root down.
+    private var steps: [Step] = []
+    /// How many components of paths were looked up so far.
+    private(set) var lookUps = 0
+
+    /// Takes the tree's root, which stays open as long as this lives, and the way paths are resolved.
+    init(root: CInt, _ resolution: PathResolution) {
+        self.root = root
+        self.resolution = resolution
+    }
+
+    /// Lets go of all that is open, because names may lead elsewhere now.
+    func forget() { steps = [] }
+
+    /// Opens what a path below the root stands for, no symbolic link followed; nil with `errno` set.
+    func open(_ target: TreePath, flags: CInt) -> Descriptor? {
+        guard !target.isRoot else { return Descriptor(".", in: root, flags: flags) }
+        let bytes = target.bytes
+        dropSteps(notAbove: bytes)
+        path = bytes
+        var start = steps.last.map { $0.length + 1 } ?? 0
+        var left = 1 + bytes[start...].count { $0 == UInt8(ascii: "/") }
+        lookUps += left
+        while left > 1 {
+            let count = left <= Self.stride ? left - 1 : left / 2
+            let end = Self.end(of: count, in: bytes, from: start)
+            let flags = clinux_o_path | clinux_o_directory
+            guard let opened = resolution.open(bytes[start..<end], below: deepest, flags: flags) else { return nil }
+            keep(Step(end, opened))
+            start = end + 1
+            left -= count
+        }
+        return resolution.open(bytes[start...], below: deepest, flags: flags)
+    }
+
+    private var deepest: CInt { steps.last?.descriptor.raw ?? root }
+
+    private func dropSteps(notAbove bytes: [UInt8]) {
+        var common = 0
+        let limit = min(bytes.count, path.count)
+        while common < limit, bytes[common] == path[common] { common += 1 }
+        while let last = steps.last,
+            last.length > common || last.length >= bytes.count || bytes[last.length] != UInt8(ascii: "/")
+        {
+            steps.removeLast()
+        }
+    }
+
+    /// Where the path of `count` components from `start` on ends.
+    private static func end(of count: Int, in bytes: [UInt8], from start: Int) -> Int {
+        var index = start
+        var left = count
+        while index < bytes.count {
+            if bytes[index] == UInt8(ascii: "/") {
+                left -= 1
+                if left == 0 { break }
+            }
+            index += 1
+        }
+        return index
+    }
+
+    private func keep(_ step: Step) {
+        steps.append(step)
+        guard steps.count > Self.maximum else { return }
+        // Every second of those far above: what is far away is gone back to seldom.
+        let far = Self.maximum * 2 / 3
+        steps = steps.indices.filter { $0 >= far || $0.isMultiple(of: 2) }.map { steps[$0] }
+    }
+}

@@ -1,0 +1,70 @@
+import Glibc
+import LXCCore
+
+/// A temporary file without a name, for what is too much to be kept in memory. It is gone with the value, or with the
+/// program, whatever ends that.
+///
+/// It is in the directory `TMPDIR` names, else in `/var/tmp`: `/tmp` is memory itself on many hosts.
+final class SpillFile: @unchecked Sendable {
+    // @unchecked: whoever keeps something in it is one thread's at a time.
+    private let descriptor: Descriptor
+    private let directory: String
+    /// How many bytes there are.
+    private(set) var size: UInt64 = 0
+
+    /// Makes the file.
+    ///
+    /// - Throws: `LXCError` `io` and others.
+    init() throws {
+        directory = getenv("TMPDIR").map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 } ?? "/var/tmp"
+        let name = "\(directory)/lxc-tree.\(RandomName.make())"
+        guard let file = Descriptor(name, flags: O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600) else {
+            throw Self.failure("openat", directory)
+        }
+        unlink(name)
+        descriptor = file
+    }
+
+    /// Adds bytes and returns where they are.
+    @discardableResult
+    func append(_ bytes: UnsafeRawBufferPointer) throws -> UInt64 {
+        let start = size
+        try write(bytes, at: start)
+        size += UInt64(bytes.count)
+        return start
+    }
+
+    /// Replaces bytes that are there, or adds some at the end.
+    func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws {
+        var rest = bytes
+        var offset = offset
+        while !rest.isEmpty {
+            let count = Descriptor.retrying { pwrite(descriptor.raw, rest.baseAddress, rest.count, off_t(offset)) }
+            guard count > 0 else { throw Self.failure("pwrite", directory) }
+            offset += UInt64(count)
+            rest = UnsafeRawBufferPointer(rebasing: rest[count...])
+        }
+    }
+
+    /// Reads as much as there is room, up to the end; returns how much that is.
+    func read(into room: UnsafeMutableRawBufferPointer, at offset: UInt64) throws -> Int {
+        var done = 0
+        while done < room.count {
+            let left = UnsafeMutableRawBufferPointer(rebasing: room[done...])
+            let count = Descriptor.retrying {
+                pread(descriptor.raw, left.baseAddress, left.count, off_t(offset) + off_t(done))
+            }
+            guard count >= 0 else { throw Self.failure("pread", directory) }
+            if count == 0 { break }
+            done += count
+        }
+        return done
+    }
+
+    private static func failure(_ call: String, _ directory: String) -> LXCError {
+        LXCError.lastSystemCall(
+            call,
+            "keep in \(directory.escapedForDisplay) what is too much for memory (TMPDIR can name a directory with more room)"
+        )
+    }
+}
