@@ -8,7 +8,23 @@ struct DecoderProblem {
 
     /// The error for damage.
     func damage(_ why: String) -> LXCError {
-        LXCError(.corrupt, "the \(format.rawValue) file \(shown) is damaged: \(why); get it again")
+        if let tester {
+            return LXCError(
+                .corrupt,
+                "the \(format.rawValue) file \(shown) cannot be decompressed: \(why); test it with \(tester), which tells "
+                    + "whether it is one")
+        }
+        return LXCError(.corrupt, "the \(format.rawValue) file \(shown) is damaged: \(why); get it again")
+    }
+
+    /// What tests a file of a format that few programs write, and that a few first bytes may look like by chance.
+    private var tester: String? {
+        switch format {
+        case .compress: "gzip -t"
+        case .lz4: "lz4 -t"
+        case .lzip: "lzip -t"
+        default: nil
+        }
     }
 
     /// The error for a file whose decoder would take more memory than ``DecoderWindow`` allows.
