@@ -1,7 +1,8 @@
 import FileTree
-import Foundation
+import Glibc
 import LXCCore
 import Logging
+import NFSClient
 
 /// What depends on what, in one file for each dependence: a template knows what was made of it, and the pool which users
 /// pass through it, without a look at every record. A claim is made before its object and removed after it; one whose object
@@ -92,6 +93,11 @@ extension ObjectRecord {
 extension LXCError {
     /// Whether the file system is mounted or exported for reading alone.
     var isReadOnly: Bool {
-        (cause as? SystemCallError)?.errno == EROFS || (cause.map { "\($0)" } ?? "").contains("NFS3ERR_ROFS")
+        switch cause {
+        case let cause as SystemCallError: cause.errno == EROFS
+        case let cause as NFSError: cause.status == .readOnly
+        case let cause as LXCError: cause.isReadOnly
+        default: false
+        }
     }
 }

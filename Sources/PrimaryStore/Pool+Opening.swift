@@ -53,6 +53,7 @@ extension Pool {
 
     /// Whether a place is a directory in which nobody keeps anything, as one just made.
     static func isEmpty(_ files: any StoreFiles) async throws -> Bool {
+        if try await files.read(StoreLayout.pool) != nil { return false }
         let names = try await files.list("").filter { !["lost+found", heartbeats].contains($0) }
         guard names == [StoreLayout.control] else { return names.isEmpty }
         // Another may have begun a pool there a moment ago.

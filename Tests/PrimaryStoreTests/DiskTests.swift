@@ -105,6 +105,23 @@ import Testing
         expectNothing(in: fixture)
     }
 
+    /// The account libvirt runs QEMU as comes to a disk and its image, and to the pool no longer than that.
+    @Test(.host(.root, .qemu), .enabled(if: getpwnam("libvirt-qemu") != nil))
+    func qemusAccountPassesWhileThereIsADisk() async throws {
+        let fixture = try await Fixture()
+        let comes = { (account: String, id: String) in
+            let test = "exec setpriv --reuid=\(account) --regid=65534 --clear-groups test -r"
+            return (try? TreeShell.run("\(test) '\(fixture.directory[id])'")) != nil
+        }
+        let (image, disk) = try await made(fixture)
+        _ = try await fixture.store.hostPath(of: disk)
+        #expect(comes("libvirt-qemu", "\(disk)") && comes("libvirt-qemu", "\(image)"))
+        #expect(!comes("65534", "\(disk)"))
+        try await fixture.store.deleteVolume(disk)
+        #expect(!comes("libvirt-qemu", "\(image)"))
+        #expect(fixture.mode(".") == 0o700)
+    }
+
     @Test func aDiskMayBeLargerThanItsImageAndNotSmaller() async throws {
         let fixture = try await Fixture()
         let (template, _) = try await made(fixture)

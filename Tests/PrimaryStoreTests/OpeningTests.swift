@@ -88,6 +88,24 @@ struct OpeningTests {
         #expect(fixture.claims.isEmpty)
     }
 
+    /// What would be repaired is not, and what is there can be read.
+    @Test(.host(.root)) func aPoolThatCannotBeWrittenIsRead() async throws {
+        let files = try LoopFileSystem(.ext4, megabytes: 16)
+        let first = try await SharedMountPointStore.create(at: files.path)
+        let template = try await first.installTemplate(.random(), from: Fixture.tree).id
+        let volume = try await first.createVolume(.random(), from: template).id
+        try files.shell("rm -r .lxc/claims .lxc/reserve; chmod 755 .")
+        try TreeShell.run("mount -o remount,ro '\(files.path)'")
+        let store = try await SharedMountPointStore(path: files.path, id: first.id)
+        #expect(try await store.contents().volumes.map(\.id) == [volume])
+        #expect(try await store.verifyTemplate(template, progress: nil).isEmpty)
+        #expect(try await store.hostPath(of: volume) == files("\(volume)"))
+        #expect(await codeThrown { try await store.deleteVolume(volume) } == .permissionDenied)
+        try TreeShell.run("mount -o remount,rw '\(files.path)'")
+        try await SharedMountPointStore(path: files.path).deleteVolume(volume)
+        #expect(try files.shell("stat -c %a .") == "700")
+    }
+
     @Test func claimsOfWhatIsNotThereHoldNothing() async throws {
         let fixture = try await Fixture()
         let template = try await fixture.template()
