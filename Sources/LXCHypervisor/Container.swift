@@ -5,10 +5,10 @@ public import VifDriver
 
 /// A container the hypervisor knows. A value to hold: it keeps no state, every answer is asked for anew.
 ///
-/// Operations on one container run one after the other, on different containers side by side. Each throws
-/// `LXCError` `notFound` once the container is deleted (but ``destroy()``), `unavailable` while libvirt cannot
-/// be reached, `invalidState` from starting, stopping and destroying one whose volume is in another pool, and what it
-/// names.
+/// Operations on one container run one after the other, among all programs of the host; on different containers side by
+/// side. Each throws `LXCError` `timedOut` when another has not ended within ``HostPolicy/operationTimeout``, `notFound`
+/// once the container is deleted (but ``destroy()``), `unavailable` while libvirt cannot be reached, `invalidState` from
+/// starting, stopping and destroying one whose volume is in another pool, and what it names.
 public struct Container: Sendable {
     /// How a container came to its end.
     public enum StopOutcome: String, Hashable, Sendable, Codable {

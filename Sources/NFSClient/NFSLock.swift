@@ -49,7 +49,7 @@ struct NFSLock {
     func tryHold<Value>(
         _ mode: FileLock.Mode, waitsForSharers: Bool = false, _ body: (StoreLock) async throws -> Value
     ) async throws -> Value? {
-        guard let file = try await makeFile(mode) else { return nil }
+        guard let file = try await makeFileOrLeaveNone(mode) else { return nil }
         let renewing = Task { try await file.renew() }
         do {
             guard try await isEnough(mode, file, waitsForSharers) else {
@@ -73,6 +73,35 @@ struct NFSLock {
         let value = try result.get()
         try release.get()
         return value
+    }
+
+    /// Makes the file of a mode. A cancelled caller waits no longer, and a file that is made for him all the same is
+    /// removed: unsigned, it would keep others out for ``lifetime``.
+    private func makeFileOrLeaveNone(_ mode: FileLock.Mode) async throws -> NFSLockFile? {
+        try Task.checkCancellation()
+        let results = AsyncThrowingStream<Void, any Error>.makeStream()
+        let made = Mutex<(file: NFSLockFile?, isAbandoned: Bool)>((nil, false))
+        Task {
+            do {
+                let file = try await makeFile(mode)
+                let isAbandoned = made.withLock { made in
+                    if !made.isAbandoned { made.file = file }
+                    return made.isAbandoned
+                }
+                if isAbandoned { try await file?.release() }
+                results.continuation.yield()
+                results.continuation.finish()
+            } catch {
+                results.continuation.finish(throwing: error)
+            }
+        }
+        for try await _ in results.stream where !Task.isCancelled { return made.withLock { $0.file } }
+        let late = made.withLock { made in
+            made.isAbandoned = true
+            return made.file
+        }
+        if let late { Task { try await late.release() } }
+        throw CancellationError()
     }
 
     private func makeFile(_ mode: FileLock.Mode) async throws -> NFSLockFile? {

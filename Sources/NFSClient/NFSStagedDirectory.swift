@@ -66,14 +66,16 @@ final class NFSStagedDirectory: Sendable {
         }
     }
 
-    /// Removes everything that was not published.
+    /// Removes everything, also what got its name by a call whose answer was lost: the directory is known by its handle.
     func abandon() {
         // A server that is away keeps nobody waiting who has a failure to tell.
         let patience = Cancellation()
         DispatchQueue.global().asyncAfter(deadline: .now() + Self.patience) { patience.cancel() }
-        guard (try? client.lookUp(hiddenName, in: location.parent, patience)) != nil else { return }
-        // Nobody could be told of a failure here: the failure that led here is what is reported.
-        try? NFSRemover(client, nil).remove(hiddenName, in: location.parent)
+        for name in [hiddenName, location.name] {
+            guard (try? client.lookUp(name, in: location.parent, patience))?.handle == root else { continue }
+            // Nobody could be told of a failure here: the failure that led here is what is reported.
+            try? NFSRemover(client, nil).remove(name, in: location.parent)
+        }
     }
 
     /// Removes something inside, for what takes its place.

@@ -80,6 +80,22 @@ struct OperationLockTests {
         #expect(try await other.status().state == .running)
     }
 
+    @Test func theWaitForTheSameProgramEndsAsWell() async throws {
+        let (reached, signal) = AsyncStream<Void>.makeStream()
+        let (released, release) = AsyncStream<Void>.makeStream()
+        let host = program(.beforeStart, waiting: .milliseconds(200)) { _ in
+            signal.finish()
+            for await _ in released {}
+        }
+        let container = try await host.createContainer(specification())
+        let start = Task { try await container.start() }
+        for await _ in reached {}
+        #expect(await codeThrown { try await container.destroy() } == .timedOut)
+        release.finish()
+        try await start.value
+        try await container.destroy()
+    }
+
     @Test func theWaitForAnotherProgramCanBeCancelled() async throws {
         let (start, end) = try await heldStart(of: specification())
         let other = try await program().container(name)

@@ -92,6 +92,32 @@ import Testing
         try await task.value
     }
 
+    /// The answer to the call that gives a tree its name is lost until the client has given up: the copy fails, so the tree
+    /// that is there by then goes.
+    @Test func aTreeWhosePublicationWasNotAnsweredIsTakenBack() async throws {
+        try export.scratch.shell("mkdir source; echo x > source/file")
+        var options = NFSClientOptions()
+        options.giveUp = .seconds(4)
+        let destination = NFSTree(try proxied.url("/t"), options: options)
+        let source = export.scratch.tree("source")
+        // Long enough to lose the answer after the server has done it.
+        proxied.nfs.change { $0.delay = .milliseconds(600) }
+        let path = export.scratch("export/t")
+        let copy = Task { try await TreeCopy.run(from: source, to: destination, options: NFSTreeTests.portable) }
+        while !FileManager.default.fileExists(atPath: path) { try await Task.sleep(for: .milliseconds(2)) }
+        proxied.nfs.change { $0.refusesConnections = true }
+        proxied.nfs.cutConnections()
+        // Longer than the call and the look after it are tried, and shorter than the taking back.
+        try await Task.sleep(for: .seconds(6))
+        proxied.nfs.change {
+            $0.refusesConnections = false
+            $0.delay = .zero
+        }
+        let code = await codeThrown { try await copy.value }
+        #expect(code == .unavailable || code == .timedOut)
+        #expect(try export.list() == "")
+    }
+
     // MARK: Locks
 
     /// The lock of a holder that was killed is one's of all that find it, however long each of their calls takes.
@@ -141,7 +167,10 @@ import Testing
             try await files.hold("lock") { _ in }
             group.cancelAll()
         }
-        #expect(try export.list() == "")
+        // What was being made for those that were cancelled goes as well, and long before its time is over.
+        let start = ContinuousClock.now
+        while try export.list() != "" { try await Task.sleep(for: .milliseconds(20)) }
+        #expect(ContinuousClock.now - start < .seconds(30))
     }
 
     @Test func aLostReplyIsNoticedByTime() async throws {
