@@ -15,6 +15,7 @@ extension LXCHypervisor: Service {
         await cancelWhenGracefulShutdown {
             await withDiscardingTaskGroup { group in
                 group.addTask { await self.lookAfterMachines() }
+                group.addTask { await self.superviseGuards() }
                 group.addTask { await self.watch() }
                 group.addTask { await self.superviseRestarts() }
                 group.addTask { await self.lookAfterLeases() }
@@ -36,6 +37,7 @@ extension LXCHypervisor: Service {
         await withDiscardingTaskGroup { group in
             group.addTask { await machines.watch() }
             group.addTask { await machines.lookAfterLeases() }
+            group.addTask { await machines.superviseGuards() }
         }
     }
 
