@@ -98,6 +98,15 @@ extension LXCHypervisor {
     /// guest on them. And has its security enforced again, or throws: rules do not outlive the reboot either, and whether
     /// the kernel applies them is a setting that can change.
     func reconnect(_ domain: Domain, of guest: ContainerName) async throws {
+        let nics = try connectedNICs(of: domain, guest)
+        _ = try await vifs.plug(nics, of: guest)
+        try await defineFilters(nics, of: guest)
+    }
+
+    /// The NICs a container has, as far as their networks and their security are concerned.
+    ///
+    /// - Throws: `LXCError` `invalidState` where it is not known what one that has security may do.
+    func connectedNICs(of domain: Domain, _ guest: ContainerName) throws -> [NIC] {
         let networks = try domain.containerMetadata()?.networks ?? []
         var nics: [NIC] = []
         for interface in domain.interfaces {
@@ -110,8 +119,7 @@ extension LXCHypervisor {
                         + "it and plug it again with security")
             }
         }
-        _ = try await vifs.plug(nics, of: guest)
-        try await defineFilters(nics, of: guest)
+        return nics
     }
 }
 

@@ -16,6 +16,7 @@ extension LXCHypervisor: Service {
         await cancelWhenGracefulShutdown {
             await withDiscardingTaskGroup { group in
                 group.addTask { await self.lookAfterMachines() }
+                group.addTask { await self.superviseGuards() }
                 group.addTask { await self.watch() }
                 group.addTask { await self.superviseRestarts() }
                 group.addTask { await self.superviseConfinement() }
@@ -42,6 +43,7 @@ extension LXCHypervisor: Service {
         await withDiscardingTaskGroup { group in
             group.addTask { await machines.watch() }
             group.addTask { await machines.lookAfterLeases() }
+            group.addTask { await machines.superviseGuards() }
         }
     }
 

@@ -21,6 +21,8 @@ public actor InMemoryVifDriver: VifDriver {
     public private(set) var plugged: [Plugged] = []
 
     private let bridges: [String]
+    /// What was enforced by ``secure(_:of:)``, by the guest and the number of its NIC.
+    public private(set) var secured: [ContainerName: [Int: NICSecurity]] = [:]
     private var numbers: [String: Int] = [:]
     private var faults = FaultQueue()
 
@@ -62,9 +64,10 @@ public actor InMemoryVifDriver: VifDriver {
         return bridge
     }
 
-    /// Notes the security with the NIC, where that is plugged.
+    /// Notes the security with the NIC, where that is plugged, and in ``secured``.
     public func secure(_ nic: NIC, of guest: ContainerName) throws {
         try faults.check()
+        secured[guest, default: [:]][nic.deviceID] = nic.security
         for place in plugged.indices where plugged[place].guest == guest && plugged[place].nic.deviceID == nic.deviceID
         {
             plugged[place].nic.security = nic.security

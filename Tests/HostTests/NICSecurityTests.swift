@@ -8,7 +8,7 @@ import Testing
 @Suite(.host(.root, .libvirtd, .busybox, .packetFilter), .serialized, .timeLimit(.minutes(15)))
 struct NICSecurityTests {
     /// Two containers with addresses; `body` gets the secured one and the other.
-    private func withPair(
+    func withPair(
         _ security: NICSecurity?, _ body: (Container, Inside, Inside, TestBridge) async throws -> Void
     ) async throws {
         try await TestBridge.run { bridge in
@@ -50,7 +50,7 @@ struct NICSecurityTests {
     }
 
     /// The IPv6 network of the pair.
-    private static let network = "2001:db8:77::"
+    static let network = "2001:db8:77::"
     /// Where it is kept which ports have rules in the kernel.
     private static let marks = "/run/lxc-hypervisor/networks/ports-with-frame-rules"
 
@@ -159,76 +159,6 @@ struct NICSecurityTests {
         }
     }
 
-    // MARK: Neighbours
-
-    /// The host's entry in the neighbour table of the other container, while the secured one says it is the host.
-    private func spoofing(
-        _ secured: Inside, _ other: Inside, _ bridge: TestBridge, _ frames: [String: [UInt8]]
-    ) async throws -> [String: Bool] {
-        let host = Self.network + "1"
-        try HostTests.run("/sbin/ip", "address", "replace", "\(host)/64", "dev", bridge.name, "nodad")
-        try secured.ip("address", "replace", Self.network + "2/64", "dev", "eth0", "nodad")
-        try other.ip("address", "replace", Self.network + "3/64", "dev", "eth0", "nodad")
-        let mac = try hostFile("\(bridge.name)/address")
-        var isDeceived: [String: Bool] = [:]
-        for (name, frame) in frames {
-            try other.ip("neigh", "flush", "all")
-            #expect(await eventually { ping6(other, host) })
-            try #require(try other.run("/sbin/ip", "neigh", "show", host, "dev", "eth0").contains(mac))
-            try secured.send(frame)
-            // What comes through comes before the answer to this.
-            #expect(await eventually { ping6(secured, Self.network + "3") }, "what is allowed, after \(name)")
-            isDeceived[name] = try !other.run("/sbin/ip", "neigh", "show", host, "dev", "eth0").contains(mac)
-        }
-        return isDeceived
-    }
-
-    private func ping6(_ inside: Inside, _ address: String) -> Bool {
-        (try? inside.run("/bin/busybox", "ping", "-6", "-c", "1", "-W", "2", address)) != nil
-    }
-
-    private func advertisements(_ secured: Inside, _ other: Inside) throws -> [String: [UInt8]] {
-        let lie = NeighbourAdvertisement(
-            from: try secured.address("eth0"), Self.network + "2", to: try other.address("eth0"), Self.network + "3",
-            about: Self.network + "1")
-        return [
-            "plain": lie.frame(), "behind hop-by-hop options": lie.frame(behind: [0]),
-            "behind destination options": lie.frame(behind: [60]),
-            "behind both": lie.frame(behind: [0, 60]), "with a VLAN tag": lie.frame(isTagged: true),
-            "in a fragment": lie.frame(behind: [44]), "in a fragment behind options": lie.frame(behind: [60, 44]),
-        ]
-    }
-
-    @Test func aGuestAnnouncesNobodyElsesIPv6Address() async throws {
-        let placeholder = NICSecurity(addresses: [try IPNetwork(parsing: "192.0.2.1")])
-        try await withPair(placeholder) { container, secured, other, bridge in
-            let found = try await spoofing(secured, other, bridge, try advertisements(secured, other))
-            #expect(found.filter(\.value).keys.sorted() == [])
-            // What finds and keeps an address goes on: looking whether it is taken, and reports of groups.
-            try secured.ip("address", "delete", Self.network + "2/64", "dev", "eth0")
-            try secured.ip("address", "add", Self.network + "2/64", "dev", "eth0")
-            #expect(
-                await eventually {
-                    (try? secured.run("/sbin/ip", "-6", "address", "show", "dev", "eth0", "tentative"))?.isEmpty == true
-                })
-            try other.ip("neigh", "flush", "all")
-            #expect(await eventually { ping6(other, Self.network + "2") })
-            // Rules that change hold at once.
-            try await container.setSecurity(
-                NICSecurity(addresses: try ["1", "2"].map { try IPNetwork(parsing: Self.network + $0) }), ofNIC: 0)
-            let allowed = try advertisements(secured, other).filter { $0.key == "plain" }
-            #expect(try await spoofing(secured, other, bridge, allowed) == ["plain": true])
-        }
-    }
-
-    /// The lies are such that an unguarded guest's are believed: else the test above would show nothing.
-    @Test func anUnguardedGuestsLieIsBelieved() async throws {
-        try await withPair(nil) { _, secured, other, bridge in
-            let found = try await spoofing(secured, other, bridge, try advertisements(secured, other))
-            #expect(found["plain"] == true && found["behind hop-by-hop options"] == true)
-        }
-    }
-
     // MARK: Whether the kernel enforces
 
     /// Every way to a running guarded NIC asks, not the creation alone.
@@ -277,68 +207,5 @@ struct NICSecurityTests {
             #expect(try await next.run("unplug br0 \(end)") == "ok")
             #expect(try !rules().contains(end))
         }
-    }
-}
-
-/// A neighbour advertisement (RFC 4861) that gives the sender's hardware address for somebody's.
-private struct NeighbourAdvertisement {
-    private let ends: [UInt8]
-    private let addresses: [UInt8]
-    private let message: [UInt8]
-
-    init(from: [UInt8], _ source: String, to: [UInt8], _ destination: String, about target: String) {
-        let bytes = { (text: String) in (try? IPNetwork(parsing: text))?.bytes ?? [] }
-        ends = to + from
-        addresses = bytes(source) + bytes(destination)
-        // Solicited, and to be believed in the place of what was known.
-        var message: [UInt8] = [136, 0, 0, 0, 0x60, 0, 0, 0] + bytes(target) + [2, 1] + from
-        let sum = Self.checksum(addresses + [0, 0, 0, UInt8(message.count), 0, 0, 0, 58] + message)
-        message[2] = UInt8(sum >> 8)
-        message[3] = UInt8(sum & 0xFF)
-        self.message = message
-    }
-
-    /// The whole frame, behind extension headers of eight bytes: 0 hop-by-hop options, 60 destination options, 44 a
-    /// fragment that is the only one.
-    func frame(behind headers: [UInt8] = [], isTagged: Bool = false) -> [UInt8] {
-        var payload = message
-        var next: UInt8 = 58
-        for header in headers.reversed() {
-            // Six bytes of padding fill a header of options.
-            payload = (header == 44 ? [next, 0, 0, 0, 0, 0, 0, 1] : [next, 0, 1, 4, 0, 0, 0, 0]) + payload
-            next = header
-        }
-        return ends + (isTagged ? [0x81, 0, 0, 0] : []) + [0x86, 0xDD]
-            + [0x60, 0, 0, 0, 0, UInt8(payload.count), next, 255] + addresses + payload
-    }
-
-    private static func checksum(_ bytes: [UInt8]) -> UInt16 {
-        var sum: UInt32 = 0
-        for index in stride(from: 0, to: bytes.count, by: 2) {
-            sum += UInt32(bytes[index]) << 8 | UInt32(bytes[index + 1])
-        }
-        while sum >> 16 != 0 { sum = sum & 0xFFFF + sum >> 16 }
-        return ~UInt16(sum)
-    }
-}
-
-extension Inside {
-    /// Sends a frame as it is.
-    fileprivate func send(_ frame: [UInt8]) throws {
-        let script = """
-            import socket, sys
-            packets = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
-            packets.bind(("eth0", 0))
-            for _ in range(3): packets.send(bytes.fromhex(sys.argv[1]))
-            """
-        let text = frame.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
-        try run("/usr/bin/python3", ["-c", script, text])
-    }
-
-    /// The bytes of a device's hardware address.
-    fileprivate func address(_ device: String) throws -> [UInt8] {
-        let words = try #require(try link(device)).split(separator: " ")
-        let place = try #require(words.firstIndex(of: "link/ether"))
-        return words[place + 1].split(separator: ":").compactMap { UInt8($0, radix: 16) }
     }
 }

@@ -193,6 +193,24 @@ struct NetworkTests {
         #expect(try await container.document().containerMetadata()?.networks.first?.security?.rules == [])
     }
 
+    /// The suite's limit of time ends what never comes.
+    private func waitUntil(_ condition: () async -> Bool) async throws {
+        while await !condition() { try await Task.sleep(for: .milliseconds(5)) }
+    }
+
+    /// libvirt starts guests by itself, and asks nobody.
+    @Test func whatTheHypervisorStartsByItselfIsGuardedByTheService() async throws {
+        let host = host()
+        let early = try await container("web1", [NIC(security: closed)], on: host)
+        try await driver.start(early.name)
+        let service = Task { try await host.run() }
+        defer { service.cancel() }
+        try await waitUntil { await vif.secured[early.name] == [0: closed] }
+        let late = try await container("web2", [NIC(), NIC(deviceID: 1, security: closed)], on: host)
+        try await driver.start(late.name)
+        try await waitUntil { await vif.secured[late.name] == [1: closed] }
+    }
+
     /// Filters have the guest's name: who loses against another program that creates the same leaves it the filter.
     @Test func whoLosesACreationLeavesTheWinnersFilter() async throws {
         let losing = host(.beforeDefine) { driver in
