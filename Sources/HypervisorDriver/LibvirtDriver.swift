@@ -129,7 +129,7 @@ public struct LibvirtDriver: HypervisorDriver {
 
     /// Creates the defined domain. The largest packets of a container's interfaces are set from outside of it, because
     /// libvirt does not: after a reboot from inside they are 1500 bytes until the next start.
-    public func start(_ guest: ContainerName) async throws {
+    func startDomain(_ guest: ContainerName) async throws {
         let interfaces = kind == .lxc ? try await definition(of: guest).interfaces : []
         try await connection.start(guest.description)
         guard interfaces.contains(where: { $0.mtu != nil }) else { return }
