@@ -4,7 +4,7 @@ import Libvirt
 
 extension LibvirtDriver {
     /// Creates the domain without defining it (CloudStack's way); libvirt checks the document against its schema.
-    public func create(_ domain: Domain) async throws {
+    func createDomain(_ domain: Domain) async throws {
         try await connection.create(xml: shown(domain).xml(), options: .validate)
         guard let guest = try? ContainerName(domain.name) else { return }
         try await confineStarted(guest)

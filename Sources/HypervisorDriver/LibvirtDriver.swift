@@ -143,7 +143,7 @@ public struct LibvirtDriver: HypervisorDriver {
     }
 
     /// Creates the defined domain. What libvirt leaves undone of a container's interfaces is done from outside of it.
-    public func start(_ guest: ContainerName) async throws {
+    func startDomain(_ guest: ContainerName) async throws {
         if hasProcessesHere { try await refreshView(of: guest) }
         try await connection.start(guest.description)
         try await confineStarted(guest)

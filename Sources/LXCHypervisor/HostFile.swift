@@ -5,6 +5,8 @@ import LXCCore
 /// A file that is copied into a container or out of it.
 struct HostFile: ~Copyable {
     private static let chunkSize = 1 << 20
+    /// lseek(2)'s ways to find data and holes, which the C library declares only when asked to.
+    private static let (seekData, seekHole): (CInt, CInt) = (3, 4)
 
     private let descriptor: Descriptor
     private let shown: String
@@ -36,17 +38,49 @@ struct HostFile: ~Copyable {
         mode = UInt16(status.st_mode & 0o777)
     }
 
-    /// Writes all of it to an open file.
+    /// Writes all of it to an open file, which is empty. What is a hole stays one.
     func copy(to destination: CInt, _ cancellation: Cancellation) throws {
         var buffer = [UInt8](repeating: 0, count: Self.chunkSize)
-        while true {
-            try cancellation.check()
-            let count = Descriptor.retrying { read(descriptor.raw, &buffer, buffer.count) }
-            guard count >= 0 else { throw LXCError.lastSystemCall("read", "read \(shown)") }
-            guard count > 0 else { return }
-            guard buffer[..<count].withUnsafeBytes({ Descriptor.writeAll($0, to: destination) }) else {
-                throw LXCError.lastSystemCall("write", "copy \(shown)")
+        var position: off_t = 0
+        while let data = nextData(from: position) {
+            guard lseek(descriptor.raw, data.lowerBound, SEEK_SET) >= 0,
+                lseek(destination, data.lowerBound, SEEK_SET) >= 0
+            else { throw LXCError.lastSystemCall("lseek", "copy \(shown)") }
+            position = data.lowerBound
+            while position < data.upperBound {
+                try cancellation.check()
+                let most = Int(min(off_t(buffer.count), data.upperBound - position))
+                let count = Descriptor.retrying { read(descriptor.raw, &buffer, most) }
+                guard count >= 0 else { throw LXCError.lastSystemCall("read", "read \(shown)") }
+                if count == 0 { break }
+                guard buffer[..<count].withUnsafeBytes({ Descriptor.writeAll($0, to: destination) }) else {
+                    throw LXCError.lastSystemCall("write", "copy \(shown)")
+                }
+                position += off_t(count)
             }
+            if position < data.upperBound { break }
+        }
+        try setLength(of: destination, to: position)
+    }
+
+    /// The next part that is no hole; nil when none follows. All of a file whose file system tells no holes.
+    private func nextData(from position: off_t) -> Range<off_t>? {
+        let start = lseek(descriptor.raw, position, Self.seekData)
+        guard start >= 0 else { return errno == ENXIO || position > 0 ? nil : 0 ..< .max }
+        let end = lseek(descriptor.raw, start, Self.seekHole)
+        return start..<(end > start ? end : .max)
+    }
+
+    /// What ends in a hole is as long as it says.
+    private func setLength(of destination: CInt, to written: off_t) throws {
+        var status = stat()
+        guard fstat(descriptor.raw, &status) == 0 else { throw LXCError.lastSystemCall("fstat", "look at \(shown)") }
+        guard status.st_size > written else { return }
+        let end = lseek(descriptor.raw, written, Self.seekData)
+        // It was cut off while it was read, or is one of those of /proc, whose lengths mean nothing.
+        guard end < 0, errno == ENXIO else { return }
+        guard ftruncate(destination, status.st_size) == 0 else {
+            throw LXCError.lastSystemCall("ftruncate", "copy \(shown)")
         }
     }
 

@@ -4,12 +4,18 @@ import LXCCore
 
 /// How a container is asked to end.
 extension LXCHypervisor {
-    /// Asks, waits for the event, and kills when it does not come.
+    /// Asks, waits for the event, and kills when it does not come. One that is suspended goes on first, because it hears
+    /// nothing.
     func end(
         _ name: ContainerName, _ metadata: ContainerMetadata?, within grace: Duration
     ) async throws -> Container.StopOutcome {
         guard try await driver.guest(name).state.isActive else { return .notRunning }
-        let request = try request(to: name, metadata)
+        let request = try request(to: name, metadata).map { request in
+            { @Sendable [self] in
+                try await goOn(name)
+                try await request()
+            }
+        }
         if let request, grace > .zero {
             // Listening begins before asking, so that the end cannot be missed.
             let events = try await driver.events()
@@ -28,6 +34,16 @@ extension LXCHypervisor {
             }
         }
         return try await kill(name) ? .forced : .graceful
+    }
+
+    /// Has a suspended guest go on.
+    private func goOn(_ name: ContainerName) async throws {
+        guard driver.capabilities.contains(.suspend), try await driver.guest(name).state == .paused else { return }
+        do {
+            try await driver.resume(name)
+        } catch let error as LXCError where error.code == .invalidState {
+            // Somebody else was faster, or it has ended.
+        }
     }
 
     /// How the container is asked: by the signal its specification names, else the one its init ends by, else SIGTERM. nil
@@ -64,7 +80,11 @@ extension LXCHypervisor {
     ) async throws -> Ending {
         try await withThrowingTaskGroup(of: Ending.self) { group in
             group.addTask {
-                for try await event in events where event.guest == name && event.kind.isEnd { return .told }
+                for try await event in events where event.guest == name {
+                    if event.kind.isEnd { return .told }
+                    // Who suspends it meanwhile does not keep it from ending.
+                    if event.kind == .suspended { try? await request() }
+                }
                 return .refused
             }
             group.addTask {
@@ -79,7 +99,8 @@ extension LXCHypervisor {
                     do {
                         try await request()
                     } catch let error as LXCError where error.code == .invalidState {
-                        return .untold
+                        // Suspended once more between the two calls, it has not ended.
+                        if (try? await self.driver.guest(name).state) != .paused { return .untold }
                     } catch is LXCError {
                         // Whether it could be asked does not count: whether it ends does.
                     }

@@ -75,20 +75,44 @@ extension LXCHypervisor {
         try await operation("container.stop", on: name) {
             let (domain, guest) = (try await driver.definition(of: name), try await driver.guest(name))
             let metadata = try metadata(of: domain)
-            if var held = metadata, held.restart != .never, !held.isHeld {
-                // Before it ends: who watches must not start it again.
-                held.isHeld = true
-                try await driver.setContainerMetadata(held, of: name)
+            let outcome = try await holding(name, metadata) {
+                try await end(name, metadata, within: grace ?? policy.stopTimeout)
             }
-            let outcome = try await end(name, metadata, within: grace ?? policy.stopTimeout)
             // One that is forgotten at its end needs its network filters no more.
             if guest.isTransient {
                 try await release(domain.interfaces)
             } else {
                 try await vifs.unplug(domain.interfaces)
             }
-            if let metadata { try await giveBackLease(on: metadata.volume, of: name) }
+            // It has ended: a store that cannot be reached does not change that.
+            if let metadata { await giveBackUnlessRunning(metadata.volume, of: name) }
             return outcome
+        }
+    }
+
+    /// Runs `end`, which ends the container, with a note that it is ended on purpose: who watches must not start it again.
+    /// One that was not ended is looked after as before.
+    private func holding<Value>(
+        _ name: ContainerName, _ metadata: ContainerMetadata?, _ end: () async throws -> Value
+    ) async throws -> Value {
+        guard let metadata, metadata.restart != .never, !metadata.isHeld else { return try await end() }
+        var held = metadata
+        held.isHeld = true
+        do {
+            try await driver.setContainerMetadata(held, of: name)
+            return try await end()
+        } catch {
+            await Task {
+                do {
+                    guard try await driver.guest(name).state.isActive else { return }
+                    try await driver.setContainerMetadata(metadata, of: name)
+                } catch {
+                    logger.warning(
+                        "cannot take back that a container is not started again",
+                        metadata: ["container": "\(name)", "error": "\(error)"])
+                }
+            }.value
+            throw error
         }
     }
 
@@ -119,14 +143,8 @@ extension LXCHypervisor {
         try await operation("container.destroy", on: name) {
             guard let guest = try await guest(name) else { return }
             let domain = try await driver.definition(of: name)
-            var metadata = try metadata(of: domain)
-            if guest.state.isActive {
-                if metadata?.restart == .always, metadata?.isHeld == false {
-                    metadata?.isHeld = true
-                    if let metadata { try await driver.setContainerMetadata(metadata, of: name) }
-                }
-                try await kill(name)
-            }
+            let metadata = try metadata(of: domain)
+            if guest.state.isActive { try await holding(name, metadata) { _ = try await kill(name) } }
             if let volume = metadata?.volume {
                 try await giveBackLease(on: volume, of: name)
                 try await primary.deleteVolume(volume)

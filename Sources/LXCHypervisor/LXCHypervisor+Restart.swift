@@ -18,6 +18,7 @@ extension LXCHypervisor {
                     for guest in try await driver.guests() {
                         if guest.state.isActive {
                             await remember(guest.name, in: &forgetful)
+                            group.addTask { await self.takeBackHold(of: guest.name) }
                         } else {
                             group.addTask { await self.keepRunning(guest.name, waits) }
                         }
@@ -41,6 +42,30 @@ extension LXCHypervisor {
                 try? await Task.sleep(for: .seconds(1))
             }
         }
+    }
+
+    /// Has a container that runs be started again when it ends, although a program was about to stop it: that one was killed,
+    /// because nobody works on the container now.
+    private func takeBackHold(of name: ContainerName) async {
+        do {
+            guard try await isHeldAndRuns(name) else { return }
+            try await operation("container.settle", on: name, waiting: .zero) {
+                guard try await isHeldAndRuns(name),
+                    var metadata = try await driver.definition(of: name).containerMetadata()
+                else { return }
+                metadata.isHeld = false
+                try await driver.setContainerMetadata(metadata, of: name)
+            }
+        } catch {
+            logger.debug("cannot take back a stop", metadata: ["container": "\(name)", "error": "\(error)"])
+        }
+    }
+
+    private func isHeldAndRuns(_ name: ContainerName) async throws -> Bool {
+        guard let guest = try await guest(name), guest.state.isActive,
+            let metadata = try await driver.definition(of: name).containerMetadata()
+        else { return false }
+        return metadata.pool == primary.id && metadata.restart == .always && metadata.isHeld
     }
 
     /// Keeps what a container that is forgotten at its end holds.
@@ -80,7 +105,8 @@ extension LXCHypervisor {
                     }
                     if isStarted { logger.info("container started again", metadata: ["container": "\(name)"]) }
                     return
-                } catch let error as LXCError where error.code != .invalidState {
+                } catch let error as LXCError {
+                    // Whatever it is, it can pass. Whether it is still to run, and does not, is asked the next time.
                     logger.warning(
                         "cannot start a container again", metadata: ["container": "\(name)", "error": "\(error)"])
                 }

@@ -1,3 +1,4 @@
+import LXCCore
 import Logging
 import Metrics
 import Tracing
@@ -20,10 +21,27 @@ enum Operation {
                 logger.info(
                     "operation failed",
                     metadata: ["operation": "\(name)", "subject": "\(subject)", "error": "\(error)"])
-                throw error
+                throw naming(subject, of: name, error)
             }
         }
     }
+
+    /// The error with a message that says what was being worked on: a store speaks of volumes, and libvirt of domains, by
+    /// names the caller may never have seen.
+    private static func naming(_ subject: String, of operation: String, _ error: any Error) -> any Error {
+        guard let error = error as? LXCError, let kind = kinds[operation.prefix { $0 != "." }],
+            !error.message.split(whereSeparator: { !"-_./".contains($0) && !$0.isLetter && !$0.isNumber })
+                .contains(Substring(subject))
+        else { return error }
+        let place = error.location.split(separator: ":")
+        return LXCError(
+            error.code, "\(kind) \(subject): \(error.message)", cause: error.cause,
+            fileID: place.first.map(String.init) ?? error.location, line: place.last.flatMap { Int($0) } ?? 0)
+    }
+
+    private static let kinds: [Substring: String] = [
+        "container": "container", "vm": "system VM", "template": "template",
+    ]
 
     private static func record(_ name: String, _ outcome: String, _ duration: Duration) {
         let dimensions = [("operation", name), ("outcome", outcome)]

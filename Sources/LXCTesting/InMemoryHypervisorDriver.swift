@@ -182,13 +182,14 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
     public func send(_ signal: GuestSignal, to guest: ContainerName) async throws {
         let record = try running(guest, needs: .signal, "be sent signals")
         signals[guest, default: []].append(signal)
-        if record.obeysShutdown { end(guest, .shutOff, .stopped) }
+        if record.obeysShutdown, record.state != .paused { end(guest, .shutOff, .stopped) }
     }
 
-    /// Asks the guest to end, which it does at once unless ``setObeysShutdown(_:_:)`` said otherwise.
+    /// Asks the guest to end, which it does at once unless ``setObeysShutdown(_:_:)`` said otherwise, or it is suspended
+    /// and hears nothing.
     public func shutdown(_ guest: ContainerName) throws {
         let record = try running(guest, needs: .shutdown, "be asked to end")
-        guard record.obeysShutdown else { return }
+        guard record.obeysShutdown, record.state != .paused else { return }
         tell(guest, .shutdown)
         end(guest, .shutOff, .stopped)
     }

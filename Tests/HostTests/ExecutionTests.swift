@@ -80,6 +80,25 @@ struct ExecutionTests {
                 .subtracting(["PWD", "SHLVL", "OLDPWD"]) == ["PATH", "HOME", "container", "GIVEN"])
     }
 
+    /// A hole at the beginning, in the middle and at the end stays one, both ways.
+    private func sparse(_ files: ContainerFiles, on host: TestHost) async throws {
+        let (source, copy) = ("\(host.directory)/sparse", "\(host.directory)/sparse.copy")
+        let file = try #require(fopen(source, "w"))
+        for offset in [64 << 20, 128 << 20] {
+            fseek(file, offset, SEEK_SET)
+            fputs("data", file)
+        }
+        fflush(file)
+        #expect(ftruncate(fileno(file), 256 << 20) == 0)
+        fclose(file)
+        try await files.push(source, to: "/tmp/sparse")
+        try await files.pull("/tmp/sparse", to: copy)
+        #expect(FileManager.default.contentsEqual(atPath: source, andPath: copy))
+        var status = stat()
+        #expect(stat(copy, &status) == 0 && status.st_size == 256 << 20 && status.st_blocks * 512 < 16 << 20)
+        try await files.remove("/tmp/sparse")
+    }
+
     private func users(of container: Container) async throws {
         let passwd = "root:x:0:0::/root:/bin/sh\nweb:x:33:34::/srv:/bin/sh\n"
         try await container.files.write(Array(passwd.utf8), to: "/etc/passwd")
@@ -218,6 +237,7 @@ struct ExecutionTests {
                 == ConfinedRoot.Status(kind: .file, mode: 0o640, user: 33, group: 34, size: 1))
         #expect(try await files.list("/run") == ["file", "owned"])
 
+        try await sparse(files, on: host)
         try await files.push(host.archive, to: "/tmp/archive")
         let pulled = "\(host.directory)/pulled"
         try await files.pull("/tmp/archive", to: pulled)

@@ -143,6 +143,48 @@ struct LifecycleTests {
         }
     }
 
+    /// Started means that process 1 was executed and lives a moment later; a start that failed says why.
+    @Test func aStartThatFailedSaysWhy() async throws {
+        try await TestHost.run { host in
+            let template = try await host.install()
+            var specification = ContainerSpecification(name: try ContainerName("odd"), template: template.id)
+            specification.initializer.path = "/sbin/odd"
+            let container = try await host.lxc.createContainer(specification)
+            // The header of a program for another processor; offset 18 says which (elf(5)).
+            var foreign = try [UInt8](Data(contentsOf: URL(filePath: "/bin/busybox")).prefix(4096))
+            foreign[18] = foreign[18] == 183 ? 62 : 183
+            let script = Array("#!/no/such/interpreter\n".utf8)
+            let cases: [(program: [UInt8]?, mode: UInt16, words: String)] = [
+                (nil, 0, "there is no program /sbin/odd"), (foreign, 0o755, "another processor"),
+                (script, 0o755, "interpreter"), (script, 0o644, "mode"),
+                (Array("#!/bin/busybox sh\nexit 3\n".utf8), 0o755, "ended at once"),
+            ]
+            for (program, mode, words) in cases {
+                if let program { try await container.files.write(program, to: "/sbin/odd", mode: mode) }
+                let error = await #expect(throws: LXCError.self) { try await container.start() }
+                #expect(error?.code == .hypervisor)
+                let text = error?.description ?? ""
+                #expect(text.contains(words) && text.contains("container odd"), "\(text)")
+                #expect(!text.contains("\\u{") && !text.contains("[libvirt"), "\(text)")
+                #expect(await eventually { (try? await container.status().state) == .shutOff })
+            }
+            try await container.files.write(Array(TestHost.echo.utf8), to: "/sbin/odd", mode: 0o755)
+            try await container.start()
+            #expect(try await container.stop(within: .seconds(60)) == .graceful)
+            try await container.destroy()
+            #expect(try await host.leftovers() == [])
+        }
+    }
+
+    @Test func whatIsSuspendedIsStoppedByAsking() async throws {
+        try await TestHost.run { host in
+            let container = try await host.startedContainer("suspended")
+            try await container.suspend()
+            #expect(try await container.stop(within: .seconds(60)) == .graceful)
+            #expect(controlGroups(of: "suspended").isEmpty)
+        }
+    }
+
     @Test func aContainerThatIsToRunAlwaysIsStartedAgain() async throws {
         // It ends by itself at once when something is typed.
         try await TestHost.run("#!/bin/busybox sh\ntrap 'exit 0' TERM\nread x\n") { host in

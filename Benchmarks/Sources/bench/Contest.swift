@@ -65,7 +65,20 @@ struct Contest {
 
     private func measure(_ contestant: Contestant) throws -> (times: [Durability: Double], peak: Int?) {
         let filesystem = try prepare()
-        defer { filesystem.unmount() }
+        let result: (times: [Durability: Double], peak: Int?)
+        do {
+            result = try measure(contestant, on: filesystem)
+        } catch {
+            try? filesystem.unmount()
+            throw error
+        }
+        try filesystem.unmount()
+        return result
+    }
+
+    private func measure(
+        _ contestant: Contestant, on filesystem: LoopFileSystem
+    ) throws -> (times: [Durability: Double], peak: Int?) {
         var sum = 0.0
         var output = ""
         for program in contestant.programs {

@@ -15,6 +15,8 @@ struct LoopFileSystem {
     let kind: Kind
     private let image: String
     private let log: String
+    /// The block device of the file, one for all its file systems: what is written and what is mounted are the same pages.
+    private let device: String
 
     /// Writes the file from its first to its last block: the first write to a block of a virtual disk is several times
     /// slower than the second.
@@ -26,6 +28,8 @@ struct LoopFileSystem {
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
         try? FileManager.default.removeItem(atPath: image)
         try Program("dd", "if=/dev/zero", "of=\(image)", "bs=1M", "count=\(megabytes)", "conv=fsync").run(log: log)
+        device = try Program("losetup", "--find", "--show", image).run(log: log).output
+            .trimmingCharacters(in: .whitespacesAndNewlines)
     }
 
     /// Makes the file system and mounts it. Nothing is discarded: that would give the image's blocks back.
@@ -36,20 +40,30 @@ struct LoopFileSystem {
             case .xfs: ["-q", "-f", "-K"]
             case .btrfs: ["-q", "-f", "-K"]
             }
-        try Program(["mkfs.\(kind.rawValue)"] + options + [image]).run(log: log)
-        let mounted = kind == .btrfs ? "loop,nodiscard" : "loop"
-        try Program("mount", "-t", kind.rawValue, "-o", mounted, image, path).run(log: log)
+        try Program(["mkfs.\(kind.rawValue)"] + options + [device]).run(log: log)
+        let mounted = kind == .btrfs ? "nodiscard" : "defaults"
+        try Program("mount", "-t", kind.rawValue, "-o", mounted, device, path).run(log: log)
     }
 
     /// Waits until everything is written; returns the seconds.
     func sync() throws -> Double { try Program("sync", "-f", path).run(log: log).seconds }
 
-    /// Unmounts it if it is mounted.
-    func unmount() { umount2(path, 0) }
+    /// Unmounts it if it is mounted. What uses it for a moment more is waited for.
+    ///
+    /// - Throws: `Program.Failure` when it stays in use: what would be measured next would be in it.
+    func unmount() throws {
+        for _ in 0..<100 {
+            if umount2(path, 0) == 0 || errno == EINVAL { return }
+            guard errno == EBUSY else { break }
+            usleep(100_000)
+        }
+        throw Program.Failure(description: "cannot unmount \(path): \(String(cString: strerror(errno)))")
+    }
 
-    /// Unmounts it and removes its file.
+    /// Unmounts it and removes its device and its file.
     func remove() {
-        unmount()
+        try? unmount()
+        _ = try? Program("losetup", "--detach", device).run(log: log)
         unlink(image)
     }
 }

@@ -77,7 +77,7 @@ struct NFSBench {
         for _ in 0..<rounds {
             for (index, way) in ways.enumerated() {
                 try filesystem.make()
-                defer { filesystem.unmount() }
+                defer { try? filesystem.unmount() }
                 times[index].append(try serve(filesystem, roundTrip, way, prepare))
             }
         }

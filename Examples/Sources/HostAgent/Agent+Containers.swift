@@ -45,6 +45,7 @@ extension Agent {
         case .setRestart(let restart): try await container.setRestart(restart)
         case .setAutostart(let isOn): try await container.setAutostart(isOn)
         case .start: try await start(container)
+        case .resume: try await container.resume()
         case .stop: try await container.stop()
         case .destroy: try await container.destroy()
         }
@@ -91,7 +92,7 @@ extension Plan.Step {
         case .limit(let limits): limits.details
         case .setRestart(let restart): ["value": "\(restart.rawValue)"]
         case .setAutostart(let isOn): ["value": "\(isOn)"]
-        case .start, .stop, .destroy: [:]
+        case .start, .resume, .stop, .destroy: [:]
         }
     }
 }

@@ -109,16 +109,11 @@ enum Main {
             do {
                 try await agent.run()
             } catch {
-                let line = "host-agent: \(text(of: error))".split(whereSeparator: \.isNewline).joined(separator: " ")
-                try? FileHandle.standardError.write(contentsOf: Data("\(line)\n".utf8))
+                try? FileHandle.standardError.write(contentsOf: Data("host-agent: \(ErrorText.line(of: error))\n".utf8))
                 exit(EXIT_FAILURE)
             }
         } catch {
             HostAgent.exit(withError: error)  // 0 for help and version, 64 for usage.
         }
-    }
-
-    private static func text(of error: any Error) -> String {
-        (error as? LXCError)?.description ?? "\(error)"
     }
 }

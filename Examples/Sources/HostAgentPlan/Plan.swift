@@ -9,11 +9,12 @@ package struct Plan: Sendable {
         case setRestart(ContainerMetadata.RestartPolicy)
         case setAutostart(Bool)
         case start
+        case resume
         case stop
         case destroy
 
         /// What it is, whatever its values are.
-        package enum Kind: String, Sendable { case create, limit, restart, autostart, start, stop, destroy }
+        package enum Kind: String, Sendable { case create, limit, restart, autostart, start, resume, stop, destroy }
 
         package var kind: Kind {
             switch self {
@@ -22,6 +23,7 @@ package struct Plan: Sendable {
             case .setRestart: .restart
             case .setAutostart: .autostart
             case .start: .start
+            case .resume: .resume
             case .stop: .stop
             case .destroy: .destroy
             }
@@ -120,6 +122,8 @@ package struct Plan: Sendable {
             decision.steps.append(.setAutostart(specification.isAutostarted))
         }
         if entry.isRunning != found.state.isActive { decision.steps.append(entry.isRunning ? .start : .stop) }
+        // Suspended, it is there and does nothing.
+        if entry.isRunning, found.state == .paused { decision.steps.append(.resume) }
         return decision
     }
 }

@@ -8,8 +8,18 @@ import LXCHypervisor
 /// ARCHIVE is a root filesystem as tar or tar.gz with a `/sbin/init`; DIRECTORY, which must exist, takes the stores.
 @main
 enum Quickstart {
-    static func main() async throws {
-        let arguments = CommandLine.arguments
+    static func main() async {
+        do {
+            try await run(CommandLine.arguments)
+        } catch {
+            // An error that leaves `main` would end the program by a trap.
+            let text = (error as? LXCError)?.description ?? "\(error)"
+            try? FileHandle.standardError.write(contentsOf: Data("quickstart: \(text)\n".utf8))
+            exit(EXIT_FAILURE)
+        }
+    }
+
+    static func run(_ arguments: [String]) async throws {
         guard arguments.count >= 3 else {
             print("usage: quickstart ARCHIVE DIRECTORY [BRIDGE]")
             exit(64)

@@ -63,8 +63,7 @@ struct ConsoleSession {
             timer?.cancel()
         }
         for try await bytes in console.output {
-            // Whoever reads this output may have gone.
-            try FileHandle.standardOutput.write(contentsOf: Data(bytes))
+            try Output.write(bytes)
         }
         await console.close()
     }

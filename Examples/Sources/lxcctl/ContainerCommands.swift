@@ -159,10 +159,20 @@ struct ContainerArgument: ParsableArguments {
 
     /// Runs `body` with the container. Where no primary store is named, it is the one the container's root is in.
     func withContainer<Value>(_ body: (Container) async throws -> Value) async throws -> Value {
+        guard let value = try await withContainerIfAny(body) else { throw unknown }
+        return value
+    }
+
+    /// Runs `body` as ``withContainer(_:)`` does; nil where there is no container of the name.
+    func withContainerIfAny<Value>(_ body: (Container) async throws -> Value) async throws -> Value? {
         let name = try ContainerName(name)
         let settings = try common.settings()
         let connection = try await HostConnection.open(host.connection(settings), logger: common.logger())
         do {
+            guard try await isKnown(name, connection.driver) else {
+                await connection.close()
+                return nil
+            }
             let store = try await store(of: name, connection, settings)
             let hypervisor = LXCHypervisor(
                 driver: connection.driver, primary: store,
@@ -185,7 +195,7 @@ struct ContainerArgument: ParsableArguments {
         let settings = try common.settings()
         let connection = try await HostConnection.open(host.connection(settings), logger: common.logger())
         do {
-            _ = try await definition(of: name, connection.driver)
+            guard try await isKnown(name, connection.driver) else { throw unknown }
             let value = try await body(connection.driver, name)
             await connection.close()
             return value
@@ -195,21 +205,41 @@ struct ContainerArgument: ParsableArguments {
         }
     }
 
-    private func definition(of name: ContainerName, _ driver: LibvirtDriver) async throws -> Domain {
+    private var unknown: LXCError {
+        LXCError(.notFound, "there is no container \(name); `lxcctl container list` shows those there are")
+    }
+
+    private func isKnown(_ name: ContainerName, _ driver: LibvirtDriver) async throws -> Bool {
         do {
-            return try await driver.definition(of: name)
+            _ = try await driver.guest(name)
+            return true
         } catch let error as LXCError where error.code == .notFound {
-            throw LXCError(.notFound, "there is no container \(name); `lxcctl container list` shows those there are")
+            return false
         }
     }
 
+    /// The store in which the container's root is. One that cannot be reached fails what needs it, and nothing else: a
+    /// container can be stopped while its store is not mounted.
     private func store(
+        of name: ContainerName, _ connection: HostConnection, _ settings: Settings
+    ) async throws -> any PrimaryStore {
+        do {
+            return try await openStore(of: name, connection, settings)
+        } catch let error as LXCError where primary.primary == nil {
+            guard let pool = try await connection.driver.definition(of: name).containerMetadata()?.pool else {
+                throw error
+            }
+            return UnreachableStore(pool, because: error)
+        }
+    }
+
+    private func openStore(
         of name: ContainerName, _ connection: HostConnection, _ settings: Settings
     ) async throws -> any PrimaryStore {
         let driver = connection.driver
         let location =
             if let given = primary.primary ?? settings[.primary] { given } else {
-                try await directory(of: name, definition(of: name, driver))
+                try await directory(of: name, driver.definition(of: name))
             }
         return try await StoreLocation(location).primaryStore(
             id: primary.poolID(common), mounter: LibvirtMounter(driver, daemon: connection.privateDaemon),
@@ -282,7 +312,8 @@ struct DestroyContainer: AsyncParsableCommand {
     @OptionGroup var argument: ContainerArgument
 
     func run() async throws {
-        try await argument.withContainer { try await $0.destroy() }
+        // One that is gone is what was asked for, as of a volume or a template.
+        _ = try await argument.withContainerIfAny { try await $0.destroy() }
         try argument.report("destroyed")
     }
 }
@@ -343,7 +374,7 @@ struct ShowContainer: AsyncParsableCommand {
             var guestDevice: String?
         }
 
-        init(_ guest: Guest, _ document: Domain) throws {
+        init(_ guest: Guest, _ document: Domain, _ limits: GuestLimits) throws {
             self.guest = guest
             let metadata = try document.containerMetadata()
             template = metadata?.template
@@ -351,7 +382,8 @@ struct ShowContainer: AsyncParsableCommand {
             pool = metadata?.pool
             owner = metadata?.owner
             privileged = document.idMap?.hasHostRoot ?? true
-            memory = document.memory
+            // The document keeps the most that memory was ever set to.
+            memory = limits.memory ?? document.memory
             processes = metadata?.processes ?? (metadata == nil ? nil : GuestLimits.standardProcesses)
             interfaces = document.interfaces.map {
                 Interface(device: $0.targetDevice, mac: $0.mac?.description, guestDevice: $0.guestDevice)
@@ -361,7 +393,7 @@ struct ShowContainer: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let report = try await argument.withContainer { try await Report($0.status(), $0.document()) }
+        let report = try await argument.withContainer { try await Report($0.status(), $0.document(), $0.limits()) }
         if argument.common.json { return try Output.json(report) }
         Output.facts(
             [

@@ -111,11 +111,11 @@ struct ContainerEvents: AsyncParsableCommand {
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
             encoder.dateEncodingStrategy = .iso8601
-            Swift.print(String(decoding: try encoder.encode(line), as: UTF8.self))
+            lxcctl.print(String(decoding: try encoder.encode(line), as: UTF8.self))
         } else {
-            Swift.print("\(line.time.ISO8601Format())  \(line.container)  \(line.event.rawValue)")
+            lxcctl.print("\(line.time.ISO8601Format())  \(line.container)  \(line.event.rawValue)")
         }
         // Each line is there at once, also for a reader behind a pipe.
-        fflush(nil)
+        try Output.flush()
     }
 }

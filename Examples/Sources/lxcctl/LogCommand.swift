@@ -29,7 +29,6 @@ struct ContainerLog: AsyncParsableCommand {
     }
 
     private func print(_ part: ConsoleLogPart) throws {
-        // Whoever reads this output may have gone.
-        try FileHandle.standardOutput.write(contentsOf: Data(part.bytes))
+        try Output.write(part.bytes)
     }
 }

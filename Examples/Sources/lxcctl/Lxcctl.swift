@@ -2,6 +2,7 @@ import ArgumentParser
 import Dispatch
 import Foundation
 import LXCHypervisor
+import OperatorSupport
 
 /// The operator's tool: every command is one call of the library, its JSON and exit codes are a public contract
 /// (Documentation/lxcctl.md).
@@ -19,6 +20,7 @@ struct Lxcctl: AsyncParsableCommand {
 @main
 enum Main {
     static func main() async {
+        StandardStreams.reserve()
         let work = Task { await execute() }
         // An interrupted command, also one whose terminal went away, takes back what it had half made and fails.
         let numbers = [SIGINT, SIGTERM] + (isHangupIgnored ? [] : [SIGHUP])
@@ -32,7 +34,7 @@ enum Main {
         }
         let status = await work.value
         signals.forEach { $0.cancel() }
-        exit(status)
+        exit(Output.finish(status))
     }
 
     /// Whether it was started to outlive its terminal, as by nohup.
@@ -57,7 +59,7 @@ enum Main {
                 return Failure.report(error)
             }
         } catch {
-            Lxcctl.exit(withError: error)  // 0 for help and version, 64 for usage.
+            return Failure.reportUsage(error)
         }
     }
 }
@@ -67,17 +69,24 @@ enum Failure {
     static func report(_ error: any Error) -> CInt {
         if let code = error as? ExitCode { return code.rawValue }
         // The parser's own: help that was asked for, and arguments that make no sense together.
-        if [.success, .validationFailure].contains(Lxcctl.exitCode(for: error)) { Lxcctl.exit(withError: error) }
-        let line = text(of: error).split(whereSeparator: \.isNewline).joined(separator: " ")
-        try? FileHandle.standardError.write(contentsOf: Data("lxcctl: \(line)\n".utf8))
+        if [.success, .validationFailure].contains(Lxcctl.exitCode(for: error)) { return reportUsage(error) }
+        say(ErrorText.line(of: error))
         return EXIT_FAILURE
     }
 
-    private static func text(of error: any Error) -> String {
-        switch error {
-        case is CancellationError: "interrupted"
-        case let error as LXCError: error.description
-        default: error.localizedDescription
+    /// Help and the version that were asked for, with 0; what is wrong with the arguments, with 64.
+    static func reportUsage(_ error: any Error) -> CInt {
+        let (code, text) = (Lxcctl.exitCode(for: error), Lxcctl.fullMessage(for: error))
+        if code == .success {
+            print(text)
+        } else if !text.isEmpty {
+            try? FileHandle.standardError.write(contentsOf: Data("\(text)\n".utf8))
         }
+        return code.rawValue
+    }
+
+    /// A line on stderr.
+    static func say(_ line: String) {
+        try? FileHandle.standardError.write(contentsOf: Data("lxcctl: \(line)\n".utf8))
     }
 }

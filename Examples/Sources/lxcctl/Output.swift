@@ -1,8 +1,36 @@
 import Foundation
 import LXCHypervisor
+import OperatorSupport
 
-/// What a command prints on stdout.
+/// What a command prints on stdout. Output that is lost is a failure: ``finish(_:)`` looks at all that was printed.
 enum Output {
+    /// Bytes as they are, at once.
+    ///
+    /// - Throws: `LXCError` `io`.
+    static func write(_ bytes: [UInt8]) throws {
+        try flush()
+        do {
+            try FileHandle.standardOutput.write(contentsOf: Data(bytes))
+        } catch {
+            throw LXCError(.io, "the output could not be written: \(ErrorText.line(of: error))")
+        }
+    }
+
+    /// Has what was printed reach whoever reads it.
+    ///
+    /// - Throws: `LXCError` `io` when it cannot.
+    static func flush() throws { try PrintedOutput.shared.flush() }
+
+    /// The status of a command that ended with one, and failure where its output was lost.
+    static func finish(_ status: CInt) -> CInt {
+        do {
+            try flush()
+            return status
+        } catch {
+            return status == EXIT_SUCCESS ? Failure.report(error) : status
+        }
+    }
+
     /// One JSON document with sorted keys.
     static func json(_ value: some Encodable) throws {
         let encoder = JSONEncoder()

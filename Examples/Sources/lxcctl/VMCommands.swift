@@ -30,15 +30,23 @@ struct VMArgument: ParsableArguments {
     @OptionGroup var options: VMOptions
 
     func withVM<Value>(_ body: (SystemVM) async throws -> Value) async throws -> Value {
+        guard let value = try await withVMIfAny(body) else {
+            throw LXCError(.notFound, "there is no system VM \(name); `lxcctl vm list` shows those there are")
+        }
+        return value
+    }
+
+    /// Runs `body` with the machine; nil where there is none of the name.
+    func withVMIfAny<Value>(_ body: (SystemVM) async throws -> Value) async throws -> Value? {
         let name = try ContainerName(name)
         return try await options.withHost { host in
+            let machine: SystemVM
             do {
-                return try await body(host.systemVM(name))
+                machine = try await host.systemVM(name)
             } catch let error as LXCError where error.code == .notFound {
-                throw LXCError(
-                    .notFound, "there is no system VM \(name); `lxcctl vm list` shows those there are",
-                    cause: error.cause)
+                return nil
             }
+            return try await body(machine)
         }
     }
 
@@ -140,7 +148,8 @@ struct DestroyVM: AsyncParsableCommand {
     @OptionGroup var argument: VMArgument
 
     func run() async throws {
-        try await argument.withVM { try await $0.destroy() }
+        // One that is gone is what was asked for.
+        _ = try await argument.withVMIfAny { try await $0.destroy() }
         try argument.report("destroyed")
     }
 }

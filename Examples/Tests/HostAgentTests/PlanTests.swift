@@ -51,7 +51,8 @@ import Testing
 
     @Test(
         arguments: [
-            (true, GuestState.running, []), (true, .paused, []), (true, .shuttingDown, []), (true, .shutOff, [.start]),
+            (true, GuestState.running, []), (true, .paused, [.resume]), (true, .shuttingDown, []),
+            (true, .shutOff, [.start]),
             (true, .crashed, [.start]), (false, .running, [.stop]), (false, .paused, [.stop]), (false, .shutOff, []),
         ] as [(Bool, GuestState, [Plan.Step])])
     func theStateIsMadeTheDeclaredOne(isRunning: Bool, state: GuestState, steps: [Plan.Step]) throws {
