@@ -10,7 +10,7 @@ extension PrimaryStoreConformance {
             checkTwice("what a store has is there when it is opened again") { store, reopen, tree in
                 let template = try await store.installTemplate(.random(), from: tree)
                 let volume = try await store.createVolume(.random(), from: template.id)
-                _ = try await store.acquireLease(on: volume.id, for: "host-a")
+                let lease = try await store.acquireLease(on: volume.id, for: "host-a")
                 let expected = try await store.contents()
                 let again = try await reopen()
                 try requireEqual(again.id, store.id, "the pool's id")
@@ -21,7 +21,7 @@ extension PrimaryStoreConformance {
                     try await again.acquireLease(on: volume.id, for: "host-b")
                 }
                 _ = try await again.renewLease(on: volume.id, for: "host-a", lasting: nil)
-                try await again.releaseLease(on: volume.id, by: "host-a")
+                try await again.releaseLease(lease)
                 try await again.deleteVolume(volume.id)
                 try await again.deleteTemplate(template.id)
                 try requireEqual(await reopen().contents(), StoreContents(), "the contents after the deletions")
@@ -32,9 +32,9 @@ extension PrimaryStoreConformance {
                 let volume = try await other.createVolume(.random(), from: template)
                 try requireEqual(await store.contents().volumes, [volume], "the volumes")
                 try await requireError(.inUse, by: "deleting the template") { try await store.deleteTemplate(template) }
-                _ = try await store.acquireLease(on: volume.id, for: "host-a")
+                let lease = try await store.acquireLease(on: volume.id, for: "host-a")
                 try await requireError(.inUse, by: "deleting the volume") { try await other.deleteVolume(volume.id) }
-                try await store.releaseLease(on: volume.id, by: "host-a")
+                try await store.releaseLease(lease)
                 try await store.deleteVolume(volume.id)
                 try await other.deleteTemplate(template)
                 try requireEqual(await store.contents(), StoreContents(), "the contents")

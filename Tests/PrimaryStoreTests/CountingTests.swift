@@ -53,8 +53,8 @@ struct CountingTests {
             let id = try #require(made)
             costs["find"] = try await count { _ = try await pool.volume(id) }
             costs["lease"] = try await count {
-                _ = try await pool.acquireLease(on: id, for: "a", lasting: nil)
-                try await pool.releaseLease(on: id, by: "a")
+                let lease = try await pool.acquireLease(on: id, for: "a", use: nil, lasting: nil)
+                try await pool.releaseLease(lease)
             }
             costs["delete"] = try await count { try await pool.deleteVolume(id) }
             costs["open"] = try await count {

@@ -52,7 +52,7 @@ struct FullStoreTests {
         let map = try IDMap(host: 300_000, count: 1_000)
         let volume = try await first.createVolume(.random(), from: template, idMap: map).id
         let other = try await first.createVolume(.random(), from: template).id
-        _ = try await first.acquireLease(on: volume, for: "host-a")
+        let lease = try await first.acquireLease(on: volume, for: "host-a")
         try files.shell("mkdir pool/.lxc/staging/\(VolumeID.random()).0123456789abcdef")
 
         try fullness.fill(files)
@@ -63,7 +63,7 @@ struct FullStoreTests {
         #expect(try await store.verifyTemplate(template, progress: nil).isEmpty)
         let frees: [(String, () async throws -> Void)] = [
             ("gc", { _ = try await store.collectGarbage() }),
-            ("release", { try await store.releaseLease(on: volume, by: "host-a") }),
+            ("release", { try await store.releaseLease(lease) }),
             ("volume", { try await store.deleteVolume(volume) }),
             ("privileged", { try await store.deleteVolume(other) }),
             ("unused", { try await store.deleteTemplate(unused) }),
