@@ -35,6 +35,7 @@ extension QcowHeader {
     /// - Parameters:
     ///   - file: the image this header was read from.
     ///   - image: what the image is called in errors.
+    ///   - cancellation: looked at before each piece.
     /// - Throws: `LXCError` `corrupt`, `limitExceeded` where its tables are larger than QEMU's own limits, `io`;
     ///   `CancellationError`.
     package func checkTables(of file: any OpenStoredFile, _ image: String, _ cancellation: Cancellation) throws {

@@ -1,3 +1,5 @@
+import LXCCore
+
 /// What a server calls one of its objects; made by the server, and valid as long as the object exists.
 ///
 /// Two handles are equal when their bytes are; the path is only where the handle was found, for messages.
@@ -15,6 +17,12 @@ public struct NFSHandle: Hashable, Sendable, CustomStringConvertible {
 
     /// The path.
     public var description: String { path.isEmpty ? "." : path }
+
+    /// Where a name in this directory is, for messages.
+    func pathOf(_ name: some Sequence<UInt8>) -> String {
+        let shown = String(escapingForDisplay: name)
+        return path.isEmpty ? shown : "\(path)/\(shown)"
+    }
 
     /// Whether the bytes are the same.
     public static func == (left: Self, right: Self) -> Bool { left.bytes == right.bytes }

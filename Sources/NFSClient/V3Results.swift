@@ -167,12 +167,4 @@ extension NFSInformation {
             setsTimes: result.properties & u_int(FSF3_CANSETTIME) != 0)
     }
 }
-
-extension NFSHandle {
-    /// Where a name in this directory is, for messages.
-    func pathOf(_ name: some Sequence<UInt8>) -> String {
-        let shown = String(escapingForDisplay: name)
-        return path.isEmpty ? shown : "\(path)/\(shown)"
-    }
-}
 #endif

@@ -24,7 +24,7 @@ extension TemplateShelf {
             let template = try await build(registration, source, identity, under: lock, progress)
             logger.info("registered template", metadata: ["template": "\(key)", "name": "\(registration.name)"])
             for warning in template.warnings {
-                logger.warning(
+                logger.notice(
                     "the template may not be what was meant",
                     metadata: ["template": "\(key)", "warning": "\(warning.kind)", "reason": "\(warning)"])
             }
