@@ -80,6 +80,7 @@ extension LXCHypervisor {
                 try await driver.setContainerMetadata(held, of: name)
             }
             let outcome = try await end(name, metadata, within: grace ?? policy.stopTimeout)
+            try await driver.tidy(name)
             // One that is forgotten at its end needs its network filters no more.
             if guest.isTransient {
                 try await release(domain.interfaces)

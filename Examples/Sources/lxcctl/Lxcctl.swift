@@ -69,8 +69,18 @@ enum Failure {
         // The parser's own: help that was asked for, and arguments that make no sense together.
         if [.success, .validationFailure].contains(Lxcctl.exitCode(for: error)) { Lxcctl.exit(withError: error) }
         let line = text(of: error).split(whereSeparator: \.isNewline).joined(separator: " ")
-        try? FileHandle.standardError.write(contentsOf: Data("lxcctl: \(line)\n".utf8))
+        tell("lxcctl: \(line)\n")
         return EXIT_FAILURE
+    }
+
+    /// Writes to stderr, unless nobody reads that: a reader that pauses must not hold up the end of this program.
+    private static func tell(_ line: String) {
+        var stream = pollfd(fd: STDERR_FILENO, events: Int16(POLLOUT), revents: 0)
+        let patience: CInt = 1000
+        guard poll(&stream, 1, patience) > 0 else { return }
+        // A pipe that can be written to has room for so much.
+        let room = 4096
+        try? FileHandle.standardError.write(contentsOf: Data(line.utf8.prefix(room)))
     }
 
     private static func text(of error: any Error) -> String {
