@@ -79,8 +79,7 @@ clinux_enter_begin:
     leaq 16(%r12,%rax,8), %rdx
     movl $59, %eax
     syscall
-    negq %rax
-    jmp 7b
+    jmp 4b
 #elif defined(__aarch64__)
     mov x20, sp
     movz x19, #0x50, lsl #16
@@ -133,8 +132,7 @@ clinux_enter_begin:
     add x2, x1, x9, lsl #3
     mov x8, #221
     svc #0
-    neg x0, x0
-    b 7b
+    b 4b
 #else
 #error "no machine code for this architecture"
 #endif

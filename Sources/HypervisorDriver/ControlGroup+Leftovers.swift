@@ -3,23 +3,59 @@ import LXCCore
 
 /// Groups of containers that have ended: libvirt takes away those of the controllers it knows, and not always.
 extension ControlGroupMounts {
-    /// Takes away the groups of containers whose controller process is gone.
-    func removeLeftovers() {
-        for machines in directories(of: "/machine") {
-            for name in (try? DurableFile.list(machines)) ?? [] where Self.isLeft(name) {
-                // The inner ones first; what has a process in it stays.
-                for directory in ControlGroup.directories(below: "\(machines)/\(name)").reversed() { rmdir(directory) }
+    /// How often the controller process of a container that has ended is looked for.
+    private static let patience = 10
+
+    /// Takes away the groups of containers whose controller process is gone. What has a process in it stays.
+    ///
+    /// - Parameter guest: a container that has ended, whose controller process may be about to go.
+    func removeLeftovers(of guest: ContainerName) {
+        for attempt in 0..<Self.patience {
+            var remains = false
+            for machines in directories(of: "/machine") {
+                for name in (try? DurableFile.list(machines)) ?? [] {
+                    guard let owner = Owner(name) else { continue }
+                    guard owner.isGone else {
+                        // It can also be of another daemon's container of the same name.
+                        if owner.isCalled(guest) { remains = true }
+                        continue
+                    }
+                    // The inner ones first.
+                    let group = "\(machines)/\(name)"
+                    for directory in ControlGroup.directories(below: group).reversed() { rmdir(directory) }
+                }
             }
+            guard remains, attempt < Self.patience - 1 else { return }
+            usleep(50_000)
         }
     }
 
-    /// Whether a group is called as libvirt calls those of containers, `lxc-<controller>-<name>.libvirt-lxc`, and its
-    /// controller is gone.
-    private static func isLeft(_ name: String) -> Bool {
-        let parts = name.split(separator: "-", maxSplits: 2)
-        guard parts.count == 3, parts[0] == "lxc", parts[2].hasSuffix(".libvirt-lxc"), let process = pid_t(parts[1]),
-            process > 0
-        else { return false }
-        return kill(process, 0) != 0 && errno == ESRCH
+    /// Whose group it is by its name, as libvirt names those of containers: `lxc-<controller>-<name>.libvirt-lxc`.
+    private struct Owner {
+        private static let suffix = ".libvirt-lxc"
+        /// Longer names are cut off at this length.
+        private static let longest = 20
+
+        private let controller: pid_t
+        private let name: Substring
+
+        init?(_ group: String) {
+            let parts = group.split(separator: "-", maxSplits: 2)
+            guard parts.count == 3, parts[0] == "lxc", parts[2].hasSuffix(Self.suffix),
+                let controller = pid_t(parts[1]), controller > 0
+            else { return nil }
+            self.controller = controller
+            name = parts[2].dropLast(Self.suffix.count)
+        }
+
+        /// Whether there is no such process, or one that has ended and was not taken note of, or another program's.
+        var isGone: Bool {
+            guard let stat = ControlGroup.read("/proc/\(controller)/stat"), let end = stat.lastIndex(of: ")") else {
+                return kill(controller, 0) != 0 && errno == ESRCH
+            }
+            return !stat.contains("(libvirt_lxc)") || stat[stat.index(after: end)...].hasPrefix(" Z")
+        }
+
+        func isCalled(_ guest: ContainerName) -> Bool { name == guest.description.prefix(Self.longest) }
     }
 }

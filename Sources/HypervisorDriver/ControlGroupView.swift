@@ -31,11 +31,15 @@ struct ControlGroupView: Sendable {
             !domain.filesystems.contains(where: { $0.target == target || $0.target.hasPrefix(target + "/") })
         else { return domain }
         guard mounts.hasOnlyVersion2 || domain.idMap == nil else {
+            // libvirt adds to what it has; that is not to be changed again.
+            if document.os == domain.os, document.filesystems.contains(where: isCover) { return document }
             domain.filesystems.append(Filesystem(.ram(cover), target: target))
             return domain
         }
         let file = path(of: uuid)
         try make(file, list(isAlone: mounts.hasOnlyVersion2, uuid))
+        let isThere = document.filesystems.contains { $0.source == .mount(file) && $0.target == program }
+        if isThere, document.os.initPath == program, !document.filesystems.contains(where: isCover) { return document }
         domain.filesystems.append(Filesystem(.mount(file), target: program, isReadOnly: true))
         domain.os.initArguments.insert(initializer, at: 0)
         domain.os.initPath = program
@@ -46,15 +50,18 @@ struct ControlGroupView: Sendable {
     static func removed(from document: Domain) -> Domain {
         var domain = document
         domain.filesystems.removeAll { filesystem in
-            if filesystem.target == program { return true }
-            if case .ram = filesystem.source { return filesystem.target == target }
-            return false
+            filesystem.target == program || isCover(filesystem)
         }
         if domain.os.initPath == program, let initializer = domain.os.initArguments.first {
             domain.os.initPath = initializer
             domain.os.initArguments.removeFirst()
         }
         return domain
+    }
+
+    private static func isCover(_ filesystem: Filesystem) -> Bool {
+        if case .ram = filesystem.source { return filesystem.target == target }
+        return false
     }
 
     /// Takes away what a container that is forgotten leaves.
@@ -118,7 +125,13 @@ struct ControlGroupView: Sendable {
         call(calls.umount2, [itself, detach])
         call(calls.unlinkat, [here, itself, 0])
         let argumentsAsProgram = -1
-        list.call(argumentsAsProgram, [], to: "run process 1")
+        // Its console says why it ends; what is tolerated here goes on with the next call.
+        list.call(
+            argumentsAsProgram, [], to: "run process 1",
+            tolerating: [ENOENT, EACCES, ENOEXEC, ENOTDIR, EPERM, ELOOP, EISDIR, EINVAL])
+        let message = Array("the container's process 1 cannot be executed\r\n".utf8)
+        list.call(calls.write, [2, list.place(message), UInt64(message.count)], to: "tell", tolerating: [EIO, EBADF])
+        list.call(calls.exit_group, [127], to: "end")
         return list
     }
 }

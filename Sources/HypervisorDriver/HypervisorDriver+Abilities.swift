@@ -34,6 +34,9 @@ extension HypervisorDriver {
         throw lacking("change limits")
     }
 
+    /// Leaves nothing.
+    public func tidy(_ guest: ContainerName) async throws {}
+
     /// Has nothing to add.
     public func confine(_ guest: ContainerName) async throws {}
 

@@ -130,6 +130,10 @@ public protocol HypervisorDriver: Sendable {
     /// - Throws: `LXCError` `notFound`, `invalidState` when it has ended.
     func confine(_ guest: ContainerName) async throws
 
+    /// Takes away what the hypervisor leaves on the host of a guest that has ended by itself, such as control groups;
+    /// ``destroy(_:)`` does so itself.
+    func tidy(_ guest: ContainerName) async throws
+
     /// Whether the hypervisor starts the guest when it starts itself.
     func isAutostarted(_ guest: ContainerName) async throws -> Bool
 

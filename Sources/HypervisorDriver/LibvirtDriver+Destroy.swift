@@ -47,6 +47,15 @@ extension LibvirtDriver {
         try await removeControlGroups(of: found)
     }
 
+    /// Takes away what libvirt leaves of the control groups of a container that has ended.
+    public func tidy(_ guest: ContainerName) async throws {
+        guard hasProcessesHere else { return }
+        try await BlockingPool.shared.run { _ in
+            CommandControlGroup.removeLeftovers(of: guest)
+            try ControlGroupMounts.current().removeLeftovers(of: guest)
+        }
+    }
+
     /// Takes away what libvirt does not of the control groups of a container that has ended.
     func removeControlGroups(of guest: Guest) async throws {
         let isForgotten: Bool
@@ -59,7 +68,7 @@ extension LibvirtDriver {
         try await BlockingPool.shared.run { _ in
             CommandControlGroup.removeLeftovers(of: guest.name)
             CommandControlGroup.remove(ControlGroupView.group(of: guest.uuid))
-            try ControlGroupMounts.current().removeLeftovers()
+            try ControlGroupMounts.current().removeLeftovers(of: guest.name)
             if isForgotten { ControlGroupView.forget(guest.uuid) }
         }
     }

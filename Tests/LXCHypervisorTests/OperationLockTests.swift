@@ -25,7 +25,8 @@ struct OperationLockTests {
         var policy = HostPolicy()
         policy.lockDirectory = directory["locks/guests"]
         policy.operationTimeout = limit
-        policy.idMaps.lockDirectory = directory["locks/ids"]
+        policy.idMaps.directory = directory["ids"]
+        policy.idMaps.respectsProcesses = false
         return LXCHypervisor(
             driver: InterruptedDriver(base: driver, moment: moment, interruption: interruption),
             primary: store ?? primary, templates: InMemoryTemplateStore(),

@@ -85,8 +85,13 @@ enum Failure {
         return code.rawValue
     }
 
-    /// A line on stderr.
+    /// A line on stderr, unless nobody reads that: a reader that pauses must not hold up the end of this program.
     static func say(_ line: String) {
-        try? FileHandle.standardError.write(contentsOf: Data("lxcctl: \(line)\n".utf8))
+        var stream = pollfd(fd: STDERR_FILENO, events: Int16(POLLOUT), revents: 0)
+        let patience: CInt = 1000
+        guard poll(&stream, 1, patience) > 0 else { return }
+        // A pipe that can be written to has room for so much.
+        let room = 4096
+        try? FileHandle.standardError.write(contentsOf: Data("lxcctl: \(line)\n".utf8.prefix(room)))
     }
 }
