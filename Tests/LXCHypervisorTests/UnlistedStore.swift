@@ -28,18 +28,20 @@ struct UnlistedStore: PrimaryStore {
     func deleteVolume(_ id: VolumeID) async throws { try await base.deleteVolume(id) }
     func hostPath(of volume: VolumeID) async throws -> String { try await base.hostPath(of: volume) }
     func root(of volume: VolumeID) async throws -> ConfinedRoot { try await base.root(of: volume) }
+    func volume(_ id: VolumeID) async throws -> StoredVolume? { try await base.volume(id) }
+    func lease(on volume: VolumeID) async throws -> VolumeLease? { try await base.lease(on: volume) }
+    func leases() async throws -> [VolumeLease] { try await base.leases() }
     func acquireLease(
-        on volume: VolumeID, for holder: String, lasting duration: Duration?
+        on volume: VolumeID, for holder: String, use: String?, lasting duration: Duration?
     ) async throws -> VolumeLease {
-        try await base.acquireLease(on: volume, for: holder, lasting: duration)
+        try await base.acquireLease(on: volume, for: holder, use: use, lasting: duration)
     }
     func renewLease(
         on volume: VolumeID, for holder: String, lasting duration: Duration?
     ) async throws -> VolumeLease {
         try await base.renewLease(on: volume, for: holder, lasting: duration)
     }
-    func releaseLease(on volume: VolumeID, by holder: String) async throws {
-        try await base.releaseLease(on: volume, by: holder)
-    }
+    func releaseLease(_ lease: VolumeLease) async throws { try await base.releaseLease(lease) }
+    func breakLease(on volume: VolumeID) async throws -> Bool { try await base.breakLease(on: volume) }
     func collectGarbage() async throws -> Int { try await base.collectGarbage() }
 }
