@@ -195,13 +195,10 @@ extension LXCHypervisor {
 
     private func hasVolume(_ volume: VolumeID) async throws -> Bool {
         do {
-            _ = try await primary.hostPath(of: volume)
+            return try await primary.volume(volume) != nil
+        } catch let error as LXCError where error.code == .corrupt {
+            // What cannot be read is there all the same.
             return true
-        } catch let error as LXCError {
-            // What cannot be used is there all the same.
-            if error.code == .notFound { return false }
-            if error.code == .unsafe || error.code == .permissionDenied { return true }
-            throw error
         }
     }
 

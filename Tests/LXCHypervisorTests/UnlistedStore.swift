@@ -28,9 +28,9 @@ struct UnlistedStore: PrimaryStore {
     func deleteVolume(_ id: VolumeID) async throws { try await base.deleteVolume(id) }
     func hostPath(of volume: VolumeID) async throws -> String { try await base.hostPath(of: volume) }
     func root(of volume: VolumeID) async throws -> ConfinedRoot { try await base.root(of: volume) }
+    func volume(_ id: VolumeID) async throws -> StoredVolume? { try await base.volume(id) }
     func lease(on volume: VolumeID) async throws -> VolumeLease? { try await base.lease(on: volume) }
     func leases() async throws -> [VolumeLease] { try await base.leases() }
-    func breakLease(on volume: VolumeID) async throws -> Bool { try await base.breakLease(on: volume) }
     func acquireLease(
         on volume: VolumeID, for holder: String, use: String?, lasting duration: Duration?
     ) async throws -> VolumeLease {
@@ -42,5 +42,6 @@ struct UnlistedStore: PrimaryStore {
         try await base.renewLease(on: volume, for: holder, lasting: duration)
     }
     func releaseLease(_ lease: VolumeLease) async throws { try await base.releaseLease(lease) }
+    func breakLease(on volume: VolumeID) async throws -> Bool { try await base.breakLease(on: volume) }
     func collectGarbage() async throws -> Int { try await base.collectGarbage() }
 }
