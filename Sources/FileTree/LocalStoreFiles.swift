@@ -183,13 +183,18 @@ package struct LocalStoreFiles: StoreFiles {
     package func hold<Value>(
         _ lock: String, _ mode: FileLock.Mode, _ body: (StoreLock) async throws -> Value
     ) async throws -> Value {
-        try await FileLock.hold(absolute(lock), mode, pool: pool) { try await body(StoreLock {}) }
+        // The kernel takes it from nobody who lives.
+        if let lockFile {
+            return try await FileLock.hold(lock, in: absolute(lockFile), mode, pool: pool) {
+                try await body(StoreLock {})
+            }
+        }
+        return try await FileLock.hold(absolute(lock), mode, pool: pool) { try await body(StoreLock {}) }
     }
 
     package func tryHold<Value>(
         _ lock: String, _ mode: FileLock.Mode, _ body: (StoreLock) async throws -> Value
     ) async throws -> Value? {
-        // The kernel takes it from nobody who lives.
         if let lockFile {
             return try await FileLock.tryHold(lock, in: absolute(lockFile), mode, pool: pool) {
                 try await body(StoreLock {})

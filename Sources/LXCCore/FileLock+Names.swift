@@ -2,6 +2,19 @@ import CLinux
 import Glibc
 
 extension FileLock {
+    /// Runs `body` holding the lock of a name in a file, waiting for it as long as it takes.
+    ///
+    /// - Throws: as ``tryHold(_:in:_:pool:_:)``; `CancellationError` when cancelled while waiting.
+    package static func hold<Value>(
+        _ name: String, in file: String, _ mode: Mode, pool: BlockingPool, _ body: () async throws -> Value
+    ) async throws -> Value {
+        let release = try await wait(for: name, mode) { name, mode -> Release? in
+            guard let descriptor = try await pool.run({ _ in try lockByte(of: name, in: file, mode) }) else { return nil }
+            return { _ = close(descriptor) }
+        }
+        return try await run(body, thenOn: pool, release)
+    }
+
     /// Runs `body` holding the lock of a name in a file that is there already, or returns nil at once while another keeps
     /// us out.
     ///
@@ -13,14 +26,20 @@ extension FileLock {
         _ name: String, in file: String, _ mode: Mode, pool: BlockingPool, _ body: () async throws -> Value
     ) async throws -> Value? {
         guard let descriptor = try await pool.run({ _ in try lockByte(of: name, in: file, mode) }) else { return nil }
-        let result: Result<Value, any Error>
-        do { result = .success(try await body()) } catch { result = .failure(error) }
-        try await pool.run { _ in _ = close(descriptor) }
-        return try result.get()
+        return try await run(body, thenOn: pool) { _ = close(descriptor) }
     }
 
     private static func lockByte(of name: String, in file: String, _ mode: Mode) throws -> CInt? {
         let isExclusive = mode == .exclusive
+        if !isExclusive {
+            // One that waits for the lock alone keeps new sharers out.
+            guard let gate = try lock(gate(of: name), in: file, isExclusive: false) else { return nil }
+            close(gate)
+        }
+        return try lock(name, in: file, isExclusive: isExclusive)
+    }
+
+    private static func lock(_ name: String, in file: String, isExclusive: Bool) throws -> CInt? {
         let access = isExclusive ? O_RDWR : O_RDONLY
         let descriptor = open(file, access | O_NOFOLLOW | O_CLOEXEC)
         guard descriptor >= 0 else { throw LXCError.lastSystemCall("open", "open the file of locks \(file)") }

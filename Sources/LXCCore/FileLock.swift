@@ -22,24 +22,51 @@ package enum FileLock {
     package static func hold<Value>(
         _ path: String, _ mode: Mode = .exclusive, pool: BlockingPool, _ body: () async throws -> Value
     ) async throws -> Value {
-        if let value = try await tryHold(path, mode, pool: pool, body) { return value }
-        guard mode == .exclusive else { return try await poll(path, mode, pool, body) }
-        // Those who share the lock one after the other would keep an exclusive waiter out for ever: while it waits it holds
-        // a second lock that no new sharer passes.
-        return try await poll(gate(of: path), .exclusive, pool) { try await poll(path, mode, pool, body) }
+        let release = try await wait(for: path, mode) { path, mode -> Release? in
+            guard let held = try await pool.run({ _ in try HeldLock(trying: path, mode, nil) }) else { return nil }
+            return { held.release() }
+        }
+        return try await run(body, thenOn: pool, release)
     }
 
-    private static func poll<Value>(
-        _ path: String, _ mode: Mode, _ pool: BlockingPool, _ body: () async throws -> Value
-    ) async throws -> Value {
+    /// Lets go of a lock that is held. Blocks.
+    typealias Release = @Sendable () -> Void
+
+    /// Waits until `take` takes a lock, which says nil while another keeps us out.
+    ///
+    /// Those who share the lock one after the other would keep an exclusive waiter out for ever: while it waits it holds a
+    /// second lock that no new sharer passes.
+    static func wait(
+        for lock: String, _ mode: Mode, taking take: (String, Mode) async throws -> Release?
+    ) async throws -> Release {
+        if let held = try await take(lock, mode) { return held }
+        guard mode == .exclusive else { return try await poll(lock, mode, take) }
+        let gate = try await poll(gate(of: lock), .exclusive, take)
+        defer { gate() }
+        return try await poll(lock, mode, take)
+    }
+
+    private static func poll(
+        _ lock: String, _ mode: Mode, _ take: (String, Mode) async throws -> Release?
+    ) async throws -> Release {
         while true {
-            if let value = try await tryHold(path, mode, pool: pool, body) { return value }
+            if let held = try await take(lock, mode) { return held }
             try await Task.sleep(for: pause)
         }
     }
 
+    /// Runs `body`, then lets go of the lock, whatever `body` does.
+    static func run<Value>(
+        _ body: () async throws -> Value, thenOn pool: BlockingPool, _ release: @escaping Release
+    ) async throws -> Value {
+        let result: Result<Value, any Error>
+        do { result = .success(try await body()) } catch { result = .failure(error) }
+        try await pool.run { _ in release() }
+        return try result.get()
+    }
+
     /// The lock an exclusive waiter holds while it waits.
-    fileprivate static func gate(of path: String) -> String { path + ".w" }
+    static func gate(of path: String) -> String { path + ".w" }
 
     /// What the lock's holder wrote into its file; nil where nobody holds it, or nothing was written.
     package static func note(of path: String) -> String? {
@@ -62,10 +89,7 @@ package enum FileLock {
         _ body: () async throws -> Value
     ) async throws -> Value? {
         guard let held = try await pool.run({ _ in try HeldLock(trying: path, mode, note) }) else { return nil }
-        let result: Result<Value, any Error>
-        do { result = .success(try await body()) } catch { result = .failure(error) }
-        try await pool.run { _ in held.release() }
-        return try result.get()
+        return try await run(body, thenOn: pool) { held.release() }
     }
 }
 

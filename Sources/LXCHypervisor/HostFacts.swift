@@ -1,7 +1,7 @@
-import Crypto
 import Foundation
 import Glibc
 public import LXCCore
+import OpenSSL
 
 /// What a host is, from its kernel.
 public struct HostFacts: Hashable, Sendable, Codable {
@@ -50,7 +50,7 @@ public struct HostFacts: Hashable, Sendable, Codable {
             guard let bytes = try? DurableFile.read(path, limit: 64) else { continue }
             let id = String(decoding: bytes, as: UTF8.self).filter { !$0.isWhitespace }
             guard id.count == 32, id.allSatisfy(\.isHexDigit) else { continue }
-            let digest = SHA256.hash(data: Data("lxc-hypervisor leases \(id)".utf8))
+            let digest = MessageDigest.hash(data: Array("lxc-hypervisor leases \(id)".utf8), with: .sha256)
             return "\(name).\(digest.prefix(4).map { String(format: "%02x", $0) }.joined())"
         }
         return name

@@ -141,7 +141,7 @@ private final class CountingFiles: StoreFiles {
     }
 
     func capacity() async throws -> (total: UInt64, available: UInt64) { try await counted.capacity() }
-    func now() async throws -> Date { counted.now() }
+    func now() async throws -> Date { try await counted.now() }
     func kind(of path: String) async throws -> StoredKind? { try await counted.kind(of: path) }
     func list(_ path: String) async throws -> [String] { try await counted.list(path) }
     func scan(_ path: String) async throws -> [StoredName] { try await counted.scan(path) }
@@ -163,6 +163,7 @@ private final class CountingFiles: StoreFiles {
     func write(_ bytes: [UInt8], to path: String, mode: UInt16) async throws {
         try await counted.write(bytes, to: path, mode: mode)
     }
+    func replace(_ path: String, with staged: String) async throws { try await counted.replace(path, with: staged) }
     func create(_ bytes: [UInt8], at path: String) async throws -> Bool { try await counted.create(bytes, at: path) }
     func remove(_ path: String) async throws -> Bool { try await counted.remove(path) }
     func file(_ path: String) -> any StoredFile { counted.file(path) }
@@ -170,8 +171,12 @@ private final class CountingFiles: StoreFiles {
         try counted.newFile(path, cancellation)
     }
     func sync(_ path: String) async throws { try await counted.sync(path) }
+    func identity(of path: String) async throws -> String? { try await counted.identity(of: path) }
     func publish(_ staged: String, as path: String) async throws { try await counted.publish(staged, as: path) }
     func tree(_ path: String) throws -> any StoredTree { counted.tree(path) }
+    func hold<Value>(
+        _ lock: String, _ mode: FileLock.Mode, _ body: (StoreLock) async throws -> Value
+    ) async throws -> Value { try await counted.hold(lock, mode, body) }
     func tryHold<Value>(
         _ lock: String, _ mode: FileLock.Mode, _ body: (StoreLock) async throws -> Value
     ) async throws -> Value? { try await counted.tryHold(lock, mode, body) }

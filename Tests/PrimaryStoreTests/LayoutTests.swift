@@ -335,7 +335,7 @@ struct LayoutTests {
         let volume = try await fixture.volume()
         try fixture.directory.write("{", to: ".lxc/leases/\(volume).json")
         #expect(try await fixture.store.breakLease(on: volume))
-        try await fixture.store.acquireLease(on: volume, for: "host-a")
+        _ = try await fixture.store.acquireLease(on: volume, for: "host-a")
     }
 
     @Test func aRecordOfALaterVersionIsReadAsFarAsItGoes() async throws {

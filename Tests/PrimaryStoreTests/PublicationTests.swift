@@ -26,7 +26,7 @@ struct PublicationTests {
         directory = try TemporaryDirectory()
         let threads = BlockingPool(threads: 2)
         files = FailingFiles(base: LocalStoreFiles(directory.path, pool: threads))
-        pool = try await Pool(files, id: nil, threads: threads, logger: Logger(label: "test"))
+        pool = try await Pool.create(files, id: nil, threads: threads, logger: Logger(label: "test"))
         template = try await pool.installTemplate(
             .random(), from: Fixture.tree, expecting: nil, limits: TreeLimits(), progress: nil
         ).id
@@ -74,7 +74,7 @@ struct PublicationTests {
         let id = VolumeID.random()
         let threads = BlockingPool(threads: 2)
         let others = FailingFiles(base: files.base, takesLocksOver: true)
-        let other = try await Pool(others, id: nil, threads: threads, logger: Logger(label: "test"))
+        let other = try await Pool.open(others, id: nil, threads: threads, logger: Logger(label: "test"))
         // Takes the lock over and finds nothing published, but does not publish either; the late call is next.
         files.beforePublishing {
             _ = try await other.hold(id) { lock in
@@ -136,7 +136,21 @@ private final class FailingFiles: StoreFiles {
     func capacity() async throws -> (total: UInt64, available: UInt64) { try await base.capacity() }
     func now() async throws -> Date { try await base.now() }
     func kind(of path: String) async throws -> StoredKind? { try await base.kind(of: path) }
+    var locksTakeSpace: Bool { base.locksTakeSpace }
     func list(_ path: String) async throws -> [String] { try await base.list(path) }
+    func scan(_ path: String) async throws -> [StoredName] { try await base.scan(path) }
+    func missing(ofPrivateDirectories paths: [String]) async throws -> [String] {
+        try await base.missing(ofPrivateDirectories: paths)
+    }
+    func removeEmptyDirectory(_ path: String) async throws { try await base.removeEmptyDirectory(path) }
+    func passage() async throws -> StorePassage { try await base.passage() }
+    func setPassage(_ passage: StorePassage) async throws { try await base.setPassage(passage) }
+    func requireOwnership(in directory: String) async throws { base.requireOwnership(in: directory) }
+    func readAll(
+        in path: String, limit: Int, where isWanted: @escaping @Sendable (String) -> Bool
+    ) async throws -> [String: Result<[UInt8], LXCError>] {
+        try await base.readAll(in: path, limit: limit, where: isWanted)
+    }
     func makeDirectory(_ path: String) async throws { try await base.makeDirectory(path) }
     func makePrivateDirectory(_ path: String) async throws { try await base.makePrivateDirectory(path) }
     func read(_ path: String, limit: Int) async throws -> [UInt8]? { try await base.read(path, limit: limit) }
