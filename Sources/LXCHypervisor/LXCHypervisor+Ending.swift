@@ -107,7 +107,10 @@ extension LXCHypervisor {
                 }
             }
             defer { group.cancelAll() }
-            return try await group.next() ?? .refused
+            let ending = try await group.next() ?? .refused
+            // The events of a stop that is given up end as well, and mean nothing: the guest is not to be killed.
+            if ending == .refused { try Task.checkCancellation() }
+            return ending
         }
     }
 

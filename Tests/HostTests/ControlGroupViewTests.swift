@@ -13,7 +13,7 @@ struct ControlGroupViewTests {
             let container = try await host.lxc.createContainer(
                 .init(
                     name: ContainerName("curious"), template: #require(try await other.template(on: host)),
-                    privilege: privileged ? .privileged : .unprivileged(IDMap(parsing: ["0:300000:65536"]))))
+                    privilege: privileged ? .privileged : .isolated))
             try await container.start()
             let look =
                 "busybox find /sys/fs/cgroup | busybox grep -c neighbour; busybox umount -l /sys/fs/cgroup; "

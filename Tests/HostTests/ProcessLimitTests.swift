@@ -21,7 +21,7 @@ struct ProcessLimitTests {
             let template = try await host.install()
             var specification = ContainerSpecification(
                 name: try ContainerName("bomb\(UInt32.random(in: 0 ... .max))"), template: template.id,
-                privilege: privileged ? .privileged : .unprivileged(.standard))
+                privilege: privileged ? .privileged : .isolated)
             specification.processes = 60
             let container = try await host.lxc.createContainer(specification)
             try await container.start()

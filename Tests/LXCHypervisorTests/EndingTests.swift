@@ -83,7 +83,7 @@ import Testing
         let error = await #expect(throws: LXCError.self) { try await container.start() }
         #expect(error?.code == .inUse)
         #expect(error?.message.contains("container web1") == true)
-        #expect(error?.location.contains("InMemoryPrimaryStore") == true, "where it was made is still said")
+        #expect(error?.location.contains("VolumeLease") == true, "where it was made is still said")
     }
 
     /// A device of the host that is down is `invalidState`, and passes.

@@ -42,7 +42,8 @@ struct NFSSecondaryStorageTests {
                 try await check(
                     .init(
                         store: storage("/\(name)"), archive: source("compressed"), checksum: checksum,
-                        damagedArchive: source("damaged"), missingArchive: source("missing")))
+                        damagedArchive: source("damaged"), missingArchive: source("missing"),
+                        reopen: { [self] _ in try storage("/\(name)") }))
             }
             for check in conformance.checks { try await check.run() }
         }
