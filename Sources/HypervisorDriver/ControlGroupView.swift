@@ -70,6 +70,12 @@ struct ControlGroupView: Sendable {
     /// The name of the group of version 2 of a container whose limits are of version 1.
     static func group(of uuid: UUID) -> String { "guest-\(uuid.uuidString.lowercased())" }
 
+    /// Whether a file is the program that process 1 of a container begins as.
+    static func isProgram(_ status: stat, of uuid: UUID) -> Bool {
+        var own = stat()
+        return lstat(path(of: uuid), &own) == 0 && own.st_ino == status.st_ino && own.st_dev == status.st_dev
+    }
+
     private static func path(of uuid: UUID) -> String { "\(directory)/\(uuid.uuidString.lowercased())" }
 
     private static func make(_ file: String, _ list: SystemCallList) throws {

@@ -1,5 +1,6 @@
 public import DomainXML
 import FileTree
+import Foundation
 import Glibc
 public import LXCCore
 import Libvirt
@@ -12,7 +13,7 @@ extension LibvirtDriver {
     ///
     /// - Throws: `LXCError` `hypervisor` saying why process 1 of a container could not be executed, or that it ended at once.
     public func start(_ guest: ContainerName) async throws {
-        try await seeingItRun(guest) { try await startDomain(guest) }
+        try await seeingItRun(guest, { try? await definition(of: guest) }) { try await startDomain(guest) }
     }
 
     /// Creates the domain without defining it (CloudStack's way), and sees it run; libvirt checks the document against its
@@ -21,7 +22,7 @@ extension LibvirtDriver {
     /// - Throws: `LXCError` as ``start(_:)``.
     public func create(_ domain: Domain) async throws {
         guard let name = try? ContainerName(domain.name) else { return try await createDomain(domain) }
-        try await seeingItRun(name) { try await createDomain(domain) }
+        try await seeingItRun(name, { domain }) { try await createDomain(domain) }
     }
 
     /// How long the controller may take until it executes process 1.
@@ -29,7 +30,9 @@ extension LibvirtDriver {
     /// How long process 1 has to live to count as started.
     private static let leastLife = Duration.milliseconds(200)
 
-    private func seeingItRun(_ guest: ContainerName, _ start: () async throws -> Void) async throws {
+    private func seeingItRun(
+        _ guest: ContainerName, _ domain: () async -> Domain?, _ start: () async throws -> Void
+    ) async throws {
         guard hasProcessesHere else { return try await start() }
         let log = try await BlockingPool.shared.run { [connection] _ in
             ControllerLog(of: guest.description, libvirt: connection.uri.revealed)
@@ -38,12 +41,12 @@ extension LibvirtDriver {
             try await start()
         } catch let error as LXCError where error.code != .invalidState {
             // What it says is libvirt's; what the controller says is why.
-            guard let reason = try await reason(from: log), try await !isActive(guest) else { throw error }
+            guard let reason = try await reason(from: log, domain()), try await !isActive(guest) else { throw error }
             logger.debug("a container did not start", metadata: ["container": "\(guest)", "error": "\(error)"])
             throw notStarted(guest, reason)
         }
         guard try await !livesOn(guest) else { return }
-        let reason = try await reason(from: log)
+        let reason = try await reason(from: log, domain())
         throw notStarted(guest, reason ?? "its process 1 has ended at once; its console may say why")
     }
 
@@ -51,8 +54,14 @@ extension LibvirtDriver {
         LXCError(.hypervisor, "container \(guest) did not start: \(reason)")
     }
 
-    private func reason(from log: ControllerLog) async throws -> String? {
-        try await BlockingPool.shared.run { _ in log.reason() }
+    /// What is wrong with the file of process 1, else what the controller says.
+    private func reason(from log: ControllerLog, _ domain: Domain?) async throws -> String? {
+        try await BlockingPool.shared.run { _ in
+            guard let domain, let path = domain.os.initPath, let root = domain.rootDirectory,
+                let reason = InitDiagnosis(rootPath: root)?.reason(path)
+            else { return log.reason() }
+            return reason
+        }
     }
 
     private func isActive(_ guest: ContainerName) async throws -> Bool {
@@ -75,7 +84,9 @@ extension LibvirtDriver {
                 return false
             }
             guard found.state.isActive, let controller = found.id else { return false }
-            if let program = try await BlockingPool.shared.run({ _ in ExecutedInit(childOf: controller, "\(guest)") }) {
+            let uuid = found.uuid
+            let program = try await BlockingPool.shared.run { _ in ExecutedInit(childOf: controller, "\(guest)", uuid) }
+            if let program {
                 return try await lives(program)
             }
             guard clock.now < deadline else {
@@ -98,16 +109,28 @@ extension LibvirtDriver {
     }
 }
 
-/// Process 1 of a container, once it is what the container is to run and no longer libvirt's controller.
+extension Domain {
+    /// The directory of the host that is the container's root.
+    fileprivate var rootDirectory: String? {
+        for filesystem in filesystems where filesystem.target == "/" {
+            if case .mount(let path) = filesystem.source { return path }
+        }
+        return nil
+    }
+}
+
+/// Process 1 of a container, once it is what the container is to run and no longer libvirt's controller or the program that
+/// gives it its view of control groups.
 private struct ExecutedInit: Sendable {
     private let process: GuestInit
 
     /// Nil while there is no process 1, or the controller's program still runs in it.
-    init?(childOf controller: Int32, _ name: String) {
+    init?(childOf controller: Int32, _ name: String, _ uuid: UUID) {
         guard let process = try? GuestInit(childOf: controller, shown: "container \(name)"),
             let program = Self.program(in: process.directory.raw, "exe"),
             let own = Self.program(in: AT_FDCWD, "/proc/\(controller)/exe"),
-            program.st_ino != own.st_ino || program.st_dev != own.st_dev
+            program.st_ino != own.st_ino || program.st_dev != own.st_dev,
+            !ControlGroupView.isProgram(program, of: uuid)
         else { return nil }
         self.process = process
     }

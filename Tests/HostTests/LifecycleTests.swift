@@ -144,10 +144,11 @@ struct LifecycleTests {
     }
 
     /// Started means that process 1 was executed and lives a moment later; a start that failed says why.
-    @Test func aStartThatFailedSaysWhy() async throws {
+    @Test(arguments: [false, true]) func aStartThatFailedSaysWhy(privileged: Bool) async throws {
         try await TestHost.run { host in
             let template = try await host.install()
-            var specification = ContainerSpecification(name: try ContainerName("odd"), template: template.id)
+            var specification = ContainerSpecification(
+                name: try ContainerName("odd"), template: template.id, privilege: privileged ? .privileged : .isolated)
             specification.initializer.path = "/sbin/odd"
             let container = try await host.lxc.createContainer(specification)
             // The header of a program for another processor; offset 18 says which (elf(5)).

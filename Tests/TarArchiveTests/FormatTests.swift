@@ -83,9 +83,11 @@ struct FormatTests {
         let index: [UInt8] = [0xA6, 0x4C, 0x32, 0x2E, 0xD6, 0x14, 0xAE, 0xDB] + Array("file\0\0\u{2}\0\0\0\0\0\0".utf8)
         #expect(try paths(scratch.compress(Self.sample + index, with: "xz")) == ["file"])
         #expect(try paths(Self.sample + [UInt8](repeating: 0, count: 10_240) + index) == ["file"])
-        // What is no index, and one that is not where a block begins.
-        #expect(try error(Self.sample + Array("index".utf8))?.code == .corrupt)
-        #expect(try error(Self.sample + [0] + index)?.code == .corrupt)
+        // What is no index, and one that is not where a block begins, behind the last record.
+        let record = 10_240
+        let whole = Self.sample + [UInt8](repeating: 0, count: record - Self.sample.count % record)
+        #expect(try error(whole + Array("index".utf8))?.code == .corrupt)
+        #expect(try error(whole + [0] + index)?.code == .corrupt)
         // Damage of the index is damage of the xz file.
         var packed = try scratch.compress(Self.sample + index, with: "xz")
         packed[packed.count - 40] ^= 1
