@@ -9,7 +9,9 @@ extension FileLock {
         _ name: String, in file: String, _ mode: Mode, pool: BlockingPool, _ body: () async throws -> Value
     ) async throws -> Value {
         let release = try await wait(for: name, mode) { name, mode -> Release? in
-            guard let descriptor = try await pool.run({ _ in try lockByte(of: name, in: file, mode) }) else { return nil }
+            guard let descriptor = try await pool.run({ _ in try lockByte(of: name, in: file, mode) }) else {
+                return nil
+            }
             return { _ = close(descriptor) }
         }
         return try await run(body, thenOn: pool, release)

@@ -100,7 +100,8 @@ struct Pool: Sendable {
     }
 
     /// The same, also on a full file system, for what frees something.
-    func holdToFree<Value>(_ id: Identifier<some Any>, _ body: (StoreLock) async throws -> Value) async throws -> Value {
+    func holdToFree<Value>(_ id: Identifier<some Any>, _ body: (StoreLock) async throws -> Value) async throws -> Value
+    {
         try await holdToFree(StoreLayout.lock(id)) { lock in
             if lock.isTakenOver { try await putAside(id) }
             return try await body(lock)
