@@ -74,15 +74,22 @@ struct ControlGroupView: Sendable {
 
     private static func make(_ file: String, _ list: SystemCallList) throws {
         let image = EnterProgram.image(list)
-        // Every container's root passes; only the host's root writes.
-        for path in [parent, directory] {
-            guard mkdir(path, 0o755) == 0 || errno == EEXIST else {
-                throw LXCError.lastSystemCall("mkdir", "make the directory \(path)")
-            }
-        }
+        for path in [parent, directory] { try makePassable(path) }
         if let there = try DurableFile.read(file), there == image { return }
         try DurableFile.write(image, to: file, mode: 0o755)
         guard chmod(file, 0o755) == 0 else { throw LXCError.lastSystemCall("chmod", "open \(file) to containers") }
+    }
+
+    /// Makes a directory through which every container's root passes, and into which only the host's root writes. Who keeps
+    /// something else of the host in it may have made it first, closed.
+    static func makePassable(_ path: String) throws {
+        try DurableFile.makeDirectory(path, mode: 0o755)
+        var status = stat()
+        guard lstat(path, &status) == 0 else { throw LXCError.lastSystemCall("lstat", "look at \(path)") }
+        guard status.st_mode & S_IFMT == S_IFDIR, status.st_mode & 0o111 != 0o111 else { return }
+        guard chmod(path, status.st_mode & 0o7777 | 0o111) == 0 else {
+            throw LXCError.lastSystemCall("chmod", "open \(path) to containers")
+        }
     }
 
     /// What the program does. It goes on whatever fails: then the place is covered.
