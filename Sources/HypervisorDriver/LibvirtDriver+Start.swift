@@ -20,8 +20,13 @@ extension LibvirtDriver {
     ///
     /// - Throws: `LXCError` as ``start(_:)``.
     public func create(_ domain: Domain) async throws {
-        guard let name = try? ContainerName(domain.name) else { return try await createDomain(domain) }
-        try await seeingItRun(name) { try await createDomain(domain) }
+        do {
+            guard let name = try? ContainerName(domain.name) else { return try await createDomain(domain) }
+            try await seeingItRun(name) { try await createDomain(domain) }
+        } catch {
+            await tidy(after: domain)
+            throw error
+        }
     }
 
     /// How long the controller may take until it executes process 1.
