@@ -8,6 +8,12 @@ import Glibc
 final class PathDescent {
     /// How many directories are kept open at most.
     private static let maximum = 24
+    /// Whether this process may open too few files for directories to be kept open: many threads walk a tree, each with
+    /// a descent in the source and one in the clone. They go down from the root every time then.
+    private static let isScarce: Bool = {
+        var limit = rlimit()
+        return getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 && limit.rlim_cur < 1024
+    }()
     /// Longer ways are halved, and what is at the middle is kept open.
     private static let stride = 8
 
@@ -46,6 +52,8 @@ final class PathDescent {
         guard !target.isRoot else { return Descriptor(".", in: root, flags: flags) }
         let bytes = target.bytes
         dropSteps(notAbove: bytes)
+        // `errno` is the caller's.
+        defer { if Self.isScarce { steps = [] } }
         path = bytes
         var start = steps.last.map { $0.length + 1 } ?? 0
         var left = 1 + bytes[start...].count { $0 == UInt8(ascii: "/") }
@@ -90,6 +98,7 @@ final class PathDescent {
     }
 
     private func keep(_ step: Step) {
+        if Self.isScarce { steps = [] }
         steps.append(step)
         guard steps.count > Self.maximum else { return }
         // Every second of those far above: what is far away is gone back to seldom.

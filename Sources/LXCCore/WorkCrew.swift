@@ -83,6 +83,8 @@ package final class WorkCrew<Work: Sendable, State>: @unchecked Sendable {
         }
         for worker in workers { worker.join() }
         workers = []
+        // A thread that ends may keep the crew for a moment: it keeps nothing of a state, such as open files.
+        defer { states = [] }
         return states
     }
 

@@ -7,7 +7,7 @@ import Testing
     private let primary: [String]
     private let secondary: [String]
     private static let templateKeys: Set = [
-        "key", "name", "description", "fileName", "size", "isPublic", "digest", "format", "virtualSize",
+        "key", "name", "description", "fileName", "size", "isPublic", "digest", "format", "virtualSize", "warnings",
     ]
     private static let storedKeys: Set = ["id", "digest", "entries", "logicalSize", "created"]
     private static let volumeKeys: Set = ["id", "template", "idMap", "entries", "logicalSize", "created"]
@@ -245,6 +245,7 @@ import Testing
 
     @Test func leasesAreShownAndBroken() async throws {
         let volume = "11111111-2222-4333-8444-555555555555"
+        #expect(try await Lxcctl.run(["pool", "create"] + primary).status == 0)
         try scratch.makeDirectory("primary/\(volume)/etc")
         #expect(try await Lxcctl.run(["lease", "show", "--json"] + primary).json() == .list([]))
         for command in [["show", volume], ["break", volume], ["break", volume, "--force"]] {

@@ -5,12 +5,13 @@ import Testing
 @Suite(.timeLimit(.minutes(15)), .host(.root)) struct UnprivilegedTreeTests {
     private let scratch: Scratch
 
-    init() throws {
+    init() async throws {
         scratch = try Scratch()
         try scratch.makeDirectory("out")
         try FileManager.default.setAttributes([.posixPermissions: 0o777], ofItemAtPath: scratch["out"])
-        // Where the tool was built may be closed to others.
-        try FileManager.default.copyItem(atPath: Lxcctl.path, toPath: scratch["lxcctl"])
+        // Where the tool was built may be closed to others. Copied by this process it might be "busy": a program another
+        // test starts meanwhile inherits what is open for writing.
+        try await host("/bin/cp", Lxcctl.path, scratch["lxcctl"])
     }
 
     private func unpack(_ archive: String) async throws -> JSON {
