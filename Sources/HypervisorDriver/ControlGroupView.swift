@@ -72,6 +72,12 @@ struct ControlGroupView: Sendable {
 
     private static func path(of uuid: UUID) -> String { "\(directory)/\(uuid.uuidString.lowercased())" }
 
+    /// Whether a file is the program process 1 of a container begins as.
+    static func isProgram(_ file: stat, of uuid: UUID) -> Bool {
+        var status = stat()
+        return lstat(path(of: uuid), &status) == 0 && status.st_ino == file.st_ino && status.st_dev == file.st_dev
+    }
+
     private static func make(_ file: String, _ list: SystemCallList) throws {
         let image = EnterProgram.image(list)
         for path in [parent, directory] { try makePassable(path) }

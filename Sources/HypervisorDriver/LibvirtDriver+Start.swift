@@ -21,7 +21,9 @@ extension LibvirtDriver {
     ///
     /// - Throws: `LXCError` as ``start(_:)``.
     public func create(_ domain: Domain) async throws {
-        guard let name = try? ContainerName(domain.name), hasProcessesHere else { return try await createDomain(domain) }
+        guard let name = try? ContainerName(domain.name), hasProcessesHere else {
+            return try await createDomain(domain)
+        }
         do {
             try await seeingItRun(name, ControlGroupView.removed(from: domain)) { try await createDomain(domain) }
         } catch {
@@ -104,9 +106,8 @@ extension LibvirtDriver {
                 return false
             }
             guard found.state.isActive, let controller = found.id else { return false }
-            if let program = try await BlockingPool.shared.run({ _ in ExecutedInit(childOf: controller, "\(guest)") }) {
-                return try await lives(program)
-            }
+            let program = try await BlockingPool.shared.run { _ in ExecutedInit(childOf: controller, found) }
+            if let program { return try await lives(program) }
             // libvirt may have missed the controller's end.
             guard kill(controller, 0) == 0 || errno != ESRCH else { return false }
             guard clock.now < deadline else {
@@ -129,16 +130,18 @@ extension LibvirtDriver {
     }
 }
 
-/// Process 1 of a container, once it is what the container is to run and no longer libvirt's controller.
+/// Process 1 of a container, once it is what the container is to run, and no longer libvirt's controller or the program
+/// that shows it its control groups.
 private struct ExecutedInit: Sendable {
     private let process: GuestInit
 
-    /// Nil while there is no process 1, or the controller's program still runs in it.
-    init?(childOf controller: Int32, _ name: String) {
-        guard let process = try? GuestInit(childOf: controller, shown: "container \(name)"),
+    /// Nil while there is no process 1, or one of those programs still runs in it.
+    init?(childOf controller: Int32, _ guest: Guest) {
+        guard let process = try? GuestInit(childOf: controller, shown: "container \(guest.name)"),
             let program = Self.program(in: process.directory.raw, "exe"),
             let own = Self.program(in: AT_FDCWD, "/proc/\(controller)/exe"),
-            program.st_ino != own.st_ino || program.st_dev != own.st_dev
+            program.st_ino != own.st_ino || program.st_dev != own.st_dev,
+            !ControlGroupView.isProgram(program, of: guest.uuid)
         else { return nil }
         self.process = process
     }
