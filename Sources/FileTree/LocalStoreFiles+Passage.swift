@@ -107,7 +107,7 @@ extension LocalStoreFiles {
         throw LXCError(
             .limitExceeded,
             "the access list of \(root.escapedForDisplay) has no room for one of \(users.count) users, who are the roots of "
-                + "its unprivileged containers; delete volumes, give several containers one id map, or take another pool",
+                + "its unprivileged containers; delete volumes, or take another pool",
             cause: failure)
     }
 }

@@ -70,25 +70,32 @@ struct ControlGroupView: Sendable {
     /// The name of the group of version 2 of a container whose limits are of version 1.
     static func group(of uuid: UUID) -> String { "guest-\(uuid.uuidString.lowercased())" }
 
-    /// Whether a file is the program that process 1 of a container begins as.
-    static func isProgram(_ status: stat, of uuid: UUID) -> Bool {
-        var own = stat()
-        return lstat(path(of: uuid), &own) == 0 && own.st_ino == status.st_ino && own.st_dev == status.st_dev
-    }
-
     private static func path(of uuid: UUID) -> String { "\(directory)/\(uuid.uuidString.lowercased())" }
+
+    /// Whether a file is the program process 1 of a container begins as.
+    static func isProgram(_ file: stat, of uuid: UUID) -> Bool {
+        var status = stat()
+        return lstat(path(of: uuid), &status) == 0 && status.st_ino == file.st_ino && status.st_dev == file.st_dev
+    }
 
     private static func make(_ file: String, _ list: SystemCallList) throws {
         let image = EnterProgram.image(list)
-        // Every container's root passes; only the host's root writes.
-        for path in [parent, directory] {
-            guard mkdir(path, 0o755) == 0 || errno == EEXIST else {
-                throw LXCError.lastSystemCall("mkdir", "make the directory \(path)")
-            }
-        }
+        for path in [parent, directory] { try makePassable(path) }
         if let there = try DurableFile.read(file), there == image { return }
         try DurableFile.write(image, to: file, mode: 0o755)
         guard chmod(file, 0o755) == 0 else { throw LXCError.lastSystemCall("chmod", "open \(file) to containers") }
+    }
+
+    /// Makes a directory through which every container's root passes, and into which only the host's root writes. Who keeps
+    /// something else of the host in it may have made it first, closed.
+    static func makePassable(_ path: String) throws {
+        try DurableFile.makeDirectory(path, mode: 0o755)
+        var status = stat()
+        guard lstat(path, &status) == 0 else { throw LXCError.lastSystemCall("lstat", "look at \(path)") }
+        guard status.st_mode & S_IFMT == S_IFDIR, status.st_mode & 0o111 != 0o111 else { return }
+        guard chmod(path, status.st_mode & 0o7777 | 0o111) == 0 else {
+            throw LXCError.lastSystemCall("chmod", "open \(path) to containers")
+        }
     }
 
     /// What the program does. It goes on whatever fails: then the place is covered.

@@ -35,7 +35,7 @@ extension HypervisorDriver {
     }
 
     /// Leaves nothing.
-    public func tidy(_ guest: ContainerName) async throws {}
+    public func tidy(_ guest: Guest) async throws {}
 
     /// Has nothing to add.
     public func confine(_ guest: ContainerName) async throws {}

@@ -132,7 +132,10 @@ public protocol HypervisorDriver: Sendable {
 
     /// Takes away what the hypervisor leaves on the host of a guest that has ended by itself, such as control groups;
     /// ``destroy(_:)`` does so itself.
-    func tidy(_ guest: ContainerName) async throws
+    ///
+    /// - Parameter guest: the guest as it was known last; the hypervisor may have forgotten it since.
+    /// - Throws: `LXCError` `unavailable` when the hypervisor cannot be reached.
+    func tidy(_ guest: Guest) async throws
 
     /// Whether the hypervisor starts the guest when it starts itself.
     func isAutostarted(_ guest: ContainerName) async throws -> Bool

@@ -1,3 +1,4 @@
+import DomainXML
 import Glibc
 public import LXCCore
 import Libvirt
@@ -47,21 +48,26 @@ extension LibvirtDriver {
         try await removeControlGroups(of: found)
     }
 
-    /// Takes away what libvirt leaves of the control groups of a container that has ended.
-    public func tidy(_ guest: ContainerName) async throws {
+    /// Takes away what libvirt leaves of the control groups of a container that has ended; of one that it has forgotten
+    /// also the program its process 1 began as.
+    public func tidy(_ guest: Guest) async throws {
         guard hasProcessesHere else { return }
-        try await BlockingPool.shared.run { _ in
-            CommandControlGroup.removeLeftovers(of: guest)
-            try ControlGroupMounts.current().removeLeftovers(of: guest)
-        }
+        try await removeControlGroups(of: guest)
+    }
+
+    /// Takes away what was made for a document that libvirt has not taken. In a task of its own, because it must complete
+    /// in a cancelled one too.
+    func tidy(after domain: Domain) async {
+        guard let name = try? ContainerName(domain.name), let uuid = domain.uuid else { return }
+        await Task { try? await tidy(Guest(name: name, uuid: uuid, state: .shutOff)) }.value
     }
 
     /// Takes away what libvirt does not of the control groups of a container that has ended.
     func removeControlGroups(of guest: Guest) async throws {
         let isForgotten: Bool
         do {
-            _ = try await connection.summary(of: guest.name.description)
-            isForgotten = false
+            // Another guest can have the name by now.
+            isForgotten = try await self.guest(guest.name).uuid != guest.uuid
         } catch let error as LXCError where error.code == .notFound {
             isForgotten = true
         }

@@ -1,6 +1,5 @@
 public import DomainXML
 import FileTree
-import Foundation
 import Glibc
 public import LXCCore
 import Libvirt
@@ -13,7 +12,8 @@ extension LibvirtDriver {
     ///
     /// - Throws: `LXCError` `hypervisor` saying why process 1 of a container could not be executed, or that it ended at once.
     public func start(_ guest: ContainerName) async throws {
-        try await seeingItRun(guest, { try? await definition(of: guest) }) { try await startDomain(guest) }
+        guard hasProcessesHere else { return try await startDomain(guest) }
+        try await seeingItRun(guest, definition(of: guest)) { try await startDomain(guest) }
     }
 
     /// Creates the domain without defining it (CloudStack's way), and sees it run; libvirt checks the document against its
@@ -21,8 +21,15 @@ extension LibvirtDriver {
     ///
     /// - Throws: `LXCError` as ``start(_:)``.
     public func create(_ domain: Domain) async throws {
-        guard let name = try? ContainerName(domain.name) else { return try await createDomain(domain) }
-        try await seeingItRun(name, { domain }) { try await createDomain(domain) }
+        guard let name = try? ContainerName(domain.name), hasProcessesHere else {
+            return try await createDomain(domain)
+        }
+        do {
+            try await seeingItRun(name, ControlGroupView.removed(from: domain)) { try await createDomain(domain) }
+        } catch {
+            await tidy(after: domain)
+            throw error
+        }
     }
 
     /// How long the controller may take until it executes process 1.
@@ -31,9 +38,8 @@ extension LibvirtDriver {
     private static let leastLife = Duration.milliseconds(200)
 
     private func seeingItRun(
-        _ guest: ContainerName, _ domain: () async -> Domain?, _ start: () async throws -> Void
+        _ guest: ContainerName, _ domain: Domain, _ start: () async throws -> Void
     ) async throws {
-        guard hasProcessesHere else { return try await start() }
         let log = try await BlockingPool.shared.run { [connection] _ in
             ControllerLog(of: guest.description, libvirt: connection.uri.revealed)
         }
@@ -41,27 +47,43 @@ extension LibvirtDriver {
             try await start()
         } catch let error as LXCError where error.code != .invalidState {
             // What it says is libvirt's; what the controller says is why.
-            guard let reason = try await reason(from: log, domain()), try await !isActive(guest) else { throw error }
+            guard let reason = try await reason(from: log), try await !isActive(guest) else { throw error }
             logger.debug("a container did not start", metadata: ["container": "\(guest)", "error": "\(error)"])
             throw notStarted(guest, reason)
         }
         guard try await !livesOn(guest) else { return }
-        let reason = try await reason(from: log, domain())
+        try await endBelievedAlive(guest)
+        let reason =
+            if let said = try await reason(from: log) { said } else {
+                try await BlockingPool.shared.run { _ in InitProgram(of: domain)?.fault() }
+            }
         throw notStarted(guest, reason ?? "its process 1 has ended at once; its console may say why")
+    }
+
+    /// How long libvirt may take to see that a container has ended.
+    private static let endPatience = Duration.seconds(2)
+
+    /// Has libvirt take the container for ended: under load libvirt 9 can miss an end that comes right after the start.
+    private func endBelievedAlive(_ guest: ContainerName) async throws {
+        let deadline = ContinuousClock.now + Self.endPatience
+        while try await isActive(guest) {
+            guard ContinuousClock.now < deadline else {
+                do {
+                    return try await connection.destroy(guest.description)
+                } catch let error as LXCError where error.code == .invalidState || error.code == .notFound {
+                    return
+                }
+            }
+            try await Task.sleep(for: .milliseconds(20))
+        }
     }
 
     private func notStarted(_ guest: ContainerName, _ reason: String) -> LXCError {
         LXCError(.hypervisor, "container \(guest) did not start: \(reason)")
     }
 
-    /// What is wrong with the file of process 1, else what the controller says.
-    private func reason(from log: ControllerLog, _ domain: Domain?) async throws -> String? {
-        try await BlockingPool.shared.run { _ in
-            guard let domain, let path = domain.os.initPath, let root = domain.rootDirectory,
-                let reason = InitDiagnosis(rootPath: root)?.reason(path)
-            else { return log.reason() }
-            return reason
-        }
+    private func reason(from log: ControllerLog) async throws -> String? {
+        try await BlockingPool.shared.run { _ in log.reason() }
     }
 
     private func isActive(_ guest: ContainerName) async throws -> Bool {
@@ -84,11 +106,10 @@ extension LibvirtDriver {
                 return false
             }
             guard found.state.isActive, let controller = found.id else { return false }
-            let uuid = found.uuid
-            let program = try await BlockingPool.shared.run { _ in ExecutedInit(childOf: controller, "\(guest)", uuid) }
-            if let program {
-                return try await lives(program)
-            }
+            let program = try await BlockingPool.shared.run { _ in ExecutedInit(childOf: controller, found) }
+            if let program { return try await lives(program) }
+            // libvirt may have missed the controller's end.
+            guard kill(controller, 0) == 0 || errno != ESRCH else { return false }
             guard clock.now < deadline else {
                 throw LXCError(
                     .timedOut,
@@ -109,28 +130,18 @@ extension LibvirtDriver {
     }
 }
 
-extension Domain {
-    /// The directory of the host that is the container's root.
-    fileprivate var rootDirectory: String? {
-        for filesystem in filesystems where filesystem.target == "/" {
-            if case .mount(let path) = filesystem.source { return path }
-        }
-        return nil
-    }
-}
-
-/// Process 1 of a container, once it is what the container is to run and no longer libvirt's controller or the program that
-/// gives it its view of control groups.
+/// Process 1 of a container, once it is what the container is to run, and no longer libvirt's controller or the program
+/// that shows it its control groups.
 private struct ExecutedInit: Sendable {
     private let process: GuestInit
 
-    /// Nil while there is no process 1, or the controller's program still runs in it.
-    init?(childOf controller: Int32, _ name: String, _ uuid: UUID) {
-        guard let process = try? GuestInit(childOf: controller, shown: "container \(name)"),
+    /// Nil while there is no process 1, or one of those programs still runs in it.
+    init?(childOf controller: Int32, _ guest: Guest) {
+        guard let process = try? GuestInit(childOf: controller, shown: "container \(guest.name)"),
             let program = Self.program(in: process.directory.raw, "exe"),
             let own = Self.program(in: AT_FDCWD, "/proc/\(controller)/exe"),
             program.st_ino != own.st_ino || program.st_dev != own.st_dev,
-            !ControlGroupView.isProgram(program, of: uuid)
+            !ControlGroupView.isProgram(program, of: guest.uuid)
         else { return nil }
         self.process = process
     }

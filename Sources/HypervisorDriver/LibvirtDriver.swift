@@ -110,7 +110,9 @@ public struct LibvirtDriver: HypervisorDriver {
     public func define(_ domain: Domain) async throws {
         do {
             _ = try await connection.define(xml: shown(domain).xml(), validating: true)
-        } catch let error as LXCError where error.code == .hypervisor {
+        } catch {
+            await tidy(after: domain)
+            guard (error as? LXCError)?.code == .hypervisor else { throw error }
             // libvirt has no error number of its own for this, so the guests are asked.
             let other = try await guests().first { ($0.name.description == domain.name) != ($0.uuid == domain.uuid) }
             guard let other else { throw error }

@@ -196,7 +196,7 @@ extension LXCHypervisor {
     private func hasVolume(_ volume: VolumeID) async throws -> Bool {
         do {
             return try await primary.volume(volume) != nil
-        } catch let error as LXCError where error.code == .corrupt {
+        } catch let error as LXCError where error.code == .corrupt || error.code == .limitExceeded {
             // What cannot be read is there all the same.
             return true
         }

@@ -94,8 +94,10 @@ extension LXCHypervisor {
                 throw LXCError(
                     .inUse, "volume \(volume) is that of \(guest); destroy that, or give back the lease alone")
             }
+            let map = leftover.isDisk ? nil : try? await primary.volume(volume)?.idMap
             if let lease = leftover.lease { try await primary.releaseLease(lease) }
             try await primary.deleteVolume(volume)
+            await releaseIDs(map, of: volume)
             logger.notice("removed a volume that was left", metadata: ["volume": "\(volume)"])
         }
     }

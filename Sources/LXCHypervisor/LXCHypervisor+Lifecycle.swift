@@ -78,7 +78,7 @@ extension LXCHypervisor {
             let outcome = try await holding(name, metadata) {
                 try await end(name, metadata, within: grace ?? policy.stopTimeout)
             }
-            try await driver.tidy(name)
+            try await driver.tidy(guest)
             // One that is forgotten at its end needs its network filters no more.
             if guest.isTransient {
                 try await release(domain.interfaces)

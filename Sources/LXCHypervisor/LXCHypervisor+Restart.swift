@@ -14,7 +14,7 @@ extension LXCHypervisor {
                 do {
                     // Listening begins before looking, so that no end falls between the two.
                     let events = try await driver.events()
-                    var forgetful: [ContainerName: ContainerMetadata] = [:]
+                    var forgetful: [ContainerName: Forgetful] = [:]
                     for guest in try await driver.guests() {
                         if guest.state.isActive {
                             await remember(guest.name, in: &forgetful)
@@ -29,9 +29,9 @@ extension LXCHypervisor {
                             await remember(event.guest, in: &forgetful)
                         }
                         if event.kind.isEnd {
-                            let metadata = forgetful.removeValue(forKey: event.guest)
+                            let forgotten = forgetful.removeValue(forKey: event.guest)
                             group.addTask {
-                                if let metadata { await self.settleForgotten(event.guest, metadata) }
+                                if let forgotten { await self.settle(forgotten) }
                                 await self.keepRunning(event.guest, waits)
                             }
                         }
@@ -69,21 +69,26 @@ extension LXCHypervisor {
     }
 
     /// Keeps what a container that is forgotten at its end holds.
-    private func remember(_ name: ContainerName, in forgetful: inout [ContainerName: ContainerMetadata]) async {
+    private func remember(_ name: ContainerName, in forgetful: inout [ContainerName: Forgetful]) async {
         do {
-            guard try await driver.guest(name).isTransient else { return }
-            forgetful[name] = try await driver.definition(of: name).containerMetadata()
+            let guest = try await driver.guest(name)
+            guard guest.isTransient else { return }
+            forgetful[name] = try await driver.definition(of: name).containerMetadata().map {
+                Forgetful(guest: guest, metadata: $0)
+            }
         } catch {
             logger.debug("cannot look at a container", metadata: ["container": "\(name)", "error": "\(error)"])
         }
     }
 
-    /// Gives back the volume of a container that ended and was forgotten.
-    private func settleForgotten(_ name: ContainerName, _ metadata: ContainerMetadata) async {
+    /// Gives back the volume of a container that ended and was forgotten, and takes away what is left of it.
+    private func settle(_ forgotten: Forgetful) async {
+        let (name, metadata) = (forgotten.guest.name, forgotten.metadata)
         guard metadata.pool == primary.id else { return }
         do {
             try await operation("container.settle", on: name) {
                 guard try await guest(name) == nil else { return }
+                try await driver.tidy(forgotten.guest)
                 try await giveBackLease(on: metadata.volume, of: name)
             }
         } catch {
@@ -143,4 +148,10 @@ actor RestartWaits {
         waits[name] = min(wait * 2, policy.maximum)
         return wait
     }
+}
+
+/// A container that is forgotten when it ends.
+private struct Forgetful {
+    let guest: Guest
+    let metadata: ContainerMetadata
 }

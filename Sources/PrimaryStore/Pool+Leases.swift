@@ -10,18 +10,22 @@ extension Pool {
         try await ControlFile.read(VolumeLease.self, StoreLayout.lease(volume), in: files)
     }
 
+    /// Leases are of a few hundred bytes.
+    private static let leaseLimit = 1 << 20
+
     /// All leases there are, ordered by volume. One that cannot be read is left out, and logged.
     func leases() async throws -> [VolumeLease] {
+        let read = try await files.readAll(in: StoreLayout.leases, limit: Self.leaseLimit) { $0.hasSuffix(".json") }
         var leases: [VolumeLease] = []
-        for name in try await files.list(StoreLayout.leases) {
+        for (name, bytes) in read {
             guard let id = try? VolumeID(parsing: String(name.prefix(36))), name == "\(id).json" else { continue }
             do {
-                if let lease = try await lease(on: id) { leases.append(lease) }
-            } catch let error as LXCError where error.code == .corrupt {
+                leases.append(try ControlFile.decode(VolumeLease.self, bytes.get(), StoreLayout.lease(id), files))
+            } catch let error as LXCError where !error.saysNothingOfAFile {
                 logger.warning("cannot read a lease", metadata: ["pool": "\(self.id)", "error": "\(error)"])
             }
         }
-        return leases
+        return leases.sorted { "\($0.volume)" < "\($1.volume)" }
     }
 
     /// Writes the lease.

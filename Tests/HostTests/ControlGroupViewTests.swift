@@ -27,6 +27,20 @@ struct ControlGroupViewTests {
         }
     }
 
+    /// The program that process 1 began as goes with the container, also with one that is forgotten at its end.
+    @Test func nothingStaysOfAForgottenContainer() async throws {
+        try await TestHost.run { host in
+            let template = try await host.install()
+            let specification = ContainerSpecification(
+                name: try ContainerName("fleeting"), template: template.id, privilege: .privileged)
+            let program = "/var/lib/lxc-hypervisor/init/\(specification.uuid.uuidString.lowercased())"
+            let container = try await host.lxc.startTransientContainer(specification)
+            #expect(FileManager.default.fileExists(atPath: program))
+            _ = try await container.stop(within: .seconds(60))
+            #expect(!FileManager.default.fileExists(atPath: program))
+        }
+    }
+
     /// A group made in the host's tree would be outside of the container's limits.
     @Test func aPrivilegedContainerStaysUnderItsLimits() async throws {
         try await TestHost.run { host in

@@ -144,11 +144,14 @@ struct LifecycleTests {
     }
 
     /// Started means that process 1 was executed and lives a moment later; a start that failed says why.
-    @Test(arguments: [false, true]) func aStartThatFailedSaysWhy(privileged: Bool) async throws {
+    ///
+    /// Where control groups are shown by a program that executes process 1, libvirt knows nothing of it.
+    @Test(arguments: [false, true]) func aStartThatFailedSaysWhy(isPrivileged: Bool) async throws {
         try await TestHost.run { host in
             let template = try await host.install()
-            var specification = ContainerSpecification(
-                name: try ContainerName("odd"), template: template.id, privilege: privileged ? .privileged : .isolated)
+            let name = try ContainerName(isPrivileged ? "odd-privileged" : "odd")
+            var specification = ContainerSpecification(name: name, template: template.id)
+            if isPrivileged { specification.privilege = .privileged }
             specification.initializer.path = "/sbin/odd"
             let container = try await host.lxc.createContainer(specification)
             // The header of a program for another processor; offset 18 says which (elf(5)).
@@ -158,6 +161,7 @@ struct LifecycleTests {
             let cases: [(program: [UInt8]?, mode: UInt16, words: String)] = [
                 (nil, 0, "there is no program /sbin/odd"), (foreign, 0o755, "another processor"),
                 (script, 0o755, "interpreter"), (script, 0o644, "mode"),
+                (Array("hello\n".utf8), 0o755, "neither a program nor a script"),
                 (Array("#!/bin/busybox sh\nexit 3\n".utf8), 0o755, "ended at once"),
             ]
             for (program, mode, words) in cases {
@@ -165,7 +169,7 @@ struct LifecycleTests {
                 let error = await #expect(throws: LXCError.self) { try await container.start() }
                 #expect(error?.code == .hypervisor)
                 let text = error?.description ?? ""
-                #expect(text.contains(words) && text.contains("container odd"), "\(text)")
+                #expect(text.contains(words) && text.contains("container \(name)"), "\(text)")
                 #expect(!text.contains("\\u{") && !text.contains("[libvirt"), "\(text)")
                 #expect(await eventually { (try? await container.status().state) == .shutOff })
             }

@@ -29,6 +29,23 @@ import Testing
         #expect(ControlGroupView.removed(from: shown) == domain)
     }
 
+    /// The book of host ids is made before the first container, in the same directory and closed.
+    @Test func containersPassWhatWasMadeClosed() throws {
+        let directory = FileManager.default.temporaryDirectory.appending(path: "passable-\(UUID())")
+        defer { try? FileManager.default.removeItem(at: directory) }
+        let path = directory.path(percentEncoded: false)
+        func mode() throws -> Int? {
+            try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
+        }
+        try FileManager.default.createDirectory(
+            atPath: path, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
+        try ControlGroupView.makePassable(path)
+        #expect(try mode() == 0o711)
+        try FileManager.default.removeItem(at: directory)
+        try ControlGroupView.makePassable(path)
+        #expect(try mode() == 0o755)
+    }
+
     @Test func whatSomebodyElseHasMadeStays() throws {
         var domain = try domain(.standard)
         domain.filesystems.append(Filesystem(.mount("/srv/groups"), target: "/sys/fs/cgroup/own"))

@@ -49,6 +49,12 @@ final class StandardOutput: Sendable {
         var rest = bytes[...]
         while !rest.isEmpty {
             let count = rest.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
+            if count < 0, errno == EAGAIN {
+                // Another program has made what is shared with it one that does not wait.
+                var ready = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                poll(&ready, 1, -1)
+                continue
+            }
             guard count >= 0 || errno == EINTR else {
                 let cause = SystemCallError("write", errno: errno)
                 throw LXCError(.io, "cannot write what the command writes", cause: cause)

@@ -15,7 +15,7 @@ import Testing
         let secondary = ["--secondary", try scratch.makeDirectory("secondary")]
         for arguments in [
             ["tree", "digest", root], ["tree", "digest", root, "--json"], ["template", "list"] + secondary, ["--help"],
-            ["--version"], ["tree", "pack", root, "-"],
+            ["--version"],
         ] {
             let outcome = try await run(redirection, arguments)
             outcome.expectFailure(naming: ["output"])
