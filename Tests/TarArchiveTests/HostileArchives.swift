@@ -31,6 +31,12 @@ extension Attack {
             $0.add("l", type: "2", link: "/tmp")
             $0.add("l/a/b/pwned", data: [1])
         },
+        // GNU tar follows the link, libarchive refuses it.
+        Attack(name: "write through a symbolic link inside", code: .unsafe) {
+            $0.add("usr/lib", type: "5")
+            $0.add("lib", type: "2", link: "usr/lib")
+            $0.add("lib/modules", type: "5")
+        },
         Attack(name: "entry below a file", code: .unsafe) {
             $0.add("f", data: [1])
             $0.add("f/x", data: [1])
