@@ -27,6 +27,23 @@ struct ExecutionEndTests {
         }
     }
 
+    /// A command's end is told when it ends, whether its control group can be removed or not.
+    @Test func anEndIsToldAtOnce() async throws {
+        try await TestHost.run { host in
+            let container = try await host.startedContainer()
+            for script in ["exit 0", "busybox setsid busybox sleep 7010 >/dev/null 2>&1 & exit 0"] {
+                // Under load any one can be late.
+                var shortest = Duration.seconds(60)
+                for _ in 1...5 {
+                    let start = ContinuousClock.now
+                    _ = try await container.run(GuestCommand(Self.shell + [script]), timeout: .seconds(60))
+                    shortest = min(shortest, ContinuousClock.now - start)
+                }
+                #expect(shortest < .seconds(2))
+            }
+        }
+    }
+
     /// A daemon holds the command's streams; the command has ended all the same, and the daemon goes on.
     @Test func aDaemonThatIsLeftHoldsNobodyUp() async throws {
         try await TestHost.run { host in

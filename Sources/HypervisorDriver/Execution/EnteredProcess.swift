@@ -15,6 +15,8 @@ final class EnteredProcess: GuestProcess {
 
     /// How long something that a command has left may go on writing to its streams once it has ended.
     private static let drainage = Duration.milliseconds(500)
+    /// How long the starter of a command that has ended may take to clean up, before its end is told all the same.
+    private static let tidiness = Duration.milliseconds(100)
     /// How long the end of a killed command is waited for: what stands still ends only when it goes on.
     private static let patience = Duration.seconds(5)
 
@@ -32,11 +34,21 @@ final class EnteredProcess: GuestProcess {
         let message = try? await started.report.receive(ExitReport.size)
         started.processes.end()
         started.report.close()
-        let starter = started.starter
-        try? await BlockingPool.shared.run { _ in _ = clinux_await_child(starter, 0) }
         // Who kills the starter kills the command with it, and the starter tells nothing.
         let report = message.flatMap { $0.bytes.count == ExitReport.size ? $0.bytes : nil }
-        outcome.settle(report.map(ExitReport.decode) ?? .signalled(SIGKILL))
+        let exit = report.map(ExitReport.decode) ?? .signalled(SIGKILL)
+        let starter = started.starter
+        let reaping = Task {
+            try? await BlockingPool.shared.run { _ in _ = clinux_await_child(starter, 0) }
+            outcome.settle(exit)
+        }
+        if report == nil {
+            await reaping.value
+        } else {
+            // What the command has left keeps its control group, and with it the starter, which tries to remove that.
+            try? await Task.sleep(for: tidiness)
+            outcome.settle(exit)
+        }
         try? await Task.sleep(for: drainage)
         started.output.finish()
         started.errorOutput?.finish()

@@ -91,15 +91,19 @@ struct StarterWatch {
     private func removeControlGroup(by list: inout SystemCallList) {
         guard let group = numbers.controlGroup, let controlGroupName else { return }
         let name = list.place(controlGroupName)
+        var tries: [SystemCallList.Call] = []
         for wait in Self.patience {
             if wait > 0 {
                 let time = list.place(words: [wait / 1000, wait % 1000 * 1_000_000])
                 list.call(calls.ppoll, [0, 0, time, 0, 8], to: purpose)
             }
-            list.call(
-                calls.unlinkat, [group, name, UInt64(AT_REMOVEDIR)], to: purpose,
-                tolerating: [EBUSY, ENOENT, ENOTEMPTY, EPERM, EACCES, EROFS])
+            tries.append(
+                list.call(
+                    calls.unlinkat, [group, name, UInt64(AT_REMOVEDIR)], to: purpose,
+                    tolerating: [EBUSY, ENOTEMPTY, EPERM, EACCES, EROFS]))
         }
+        // It is gone: by the try before, or by others.
+        for call in tries { list.branchHere(from: call, after: ENOENT) }
     }
 }
 
