@@ -51,6 +51,8 @@ final class Answer<Value: Sendable>: Sendable {
     ///   - limit: how long.
     ///   - grace: how long a cancelled caller still waits, once the work has begun.
     ///   - late: the error when the time is over.
+    /// - Returns: the answer.
+    /// - Throws: the answer's error, `late`'s when the time is over, `CancellationError`.
     func value(
         within limit: Duration, afterCancellation grace: Duration, late: @escaping @Sendable () -> LXCError
     ) async throws -> Value {
