@@ -146,8 +146,9 @@ private struct ExecutedInit: Sendable {
         self.process = process
     }
 
-    /// Whether it has ended: of a process nobody has waited for yet nothing is left that it executes.
-    var hasEnded: Bool { Self.program(in: process.directory.raw, "exe") == nil }
+    /// Whether it has ended. The kernel is asked for the process itself: what it executes cannot be seen at every moment of
+    /// one that lives.
+    var hasEnded: Bool { (try? process.send(0)) == nil }
 
     private static func program(in directory: CInt, _ path: String) -> stat? {
         var status = stat()
