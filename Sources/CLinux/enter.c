@@ -43,7 +43,7 @@ const uint16_t clinux_elf_machine = EM_AARCH64;
 
 const struct clinux_calls clinux_calls = {
     .capset = SYS_capset, .chdir = SYS_chdir, .clone = SYS_clone, .close = SYS_close, .dup3 = SYS_dup3,
-    .execve = SYS_execve, .exit_group = SYS_exit_group, .fchown = SYS_fchown, .fcntl = SYS_fcntl, .ioctl = SYS_ioctl,
+    .execve = SYS_execve, .exit_group = SYS_exit_group, .fchown = SYS_fchown, .fcntl = SYS_fcntl, .flock = SYS_flock, .ioctl = SYS_ioctl,
     .ioprio_set = SYS_ioprio_set, .keyctl = SYS_keyctl, .mkdirat = SYS_mkdirat, .mount = SYS_mount,
     .openat = SYS_openat, .openat2 = SYS_openat2, .personality = SYS_personality, .ppoll = SYS_ppoll,
     .prctl = SYS_prctl, .prlimit64 = SYS_prlimit64, .read = SYS_read, .rt_sigaction = SYS_rt_sigaction,

@@ -15,7 +15,7 @@ extension ControlGroupMounts {
             for machines in directories(of: "/machine") {
                 for name in (try? DurableFile.list(machines)) ?? [] {
                     guard let owner = Owner(name) else { continue }
-                    guard owner.isGone else {
+                    guard ControllerProcess.isGone(owner.controller) else {
                         // It can also be of another daemon's container of the same name.
                         if owner.isCalled(guest) { remains = true }
                         continue
@@ -36,7 +36,7 @@ extension ControlGroupMounts {
         /// Longer names are cut off at this length.
         private static let longest = 20
 
-        private let controller: pid_t
+        let controller: pid_t
         private let name: Substring
 
         init?(_ group: String) {
@@ -48,14 +48,18 @@ extension ControlGroupMounts {
             name = parts[2].dropLast(Self.suffix.count)
         }
 
-        /// Whether there is no such process, or one that has ended and was not taken note of, or another program's.
-        var isGone: Bool {
-            guard let stat = ControlGroup.read("/proc/\(controller)/stat"), let end = stat.lastIndex(of: ")") else {
-                return kill(controller, 0) != 0 && errno == ESRCH
-            }
-            return !stat.contains("(libvirt_lxc)") || stat[stat.index(after: end)...].hasPrefix(" Z")
-        }
-
         func isCalled(_ guest: ContainerName) -> Bool { name == guest.description.prefix(Self.longest) }
+    }
+}
+
+/// The process of libvirt that a container's runs are told apart by. Daemons of one host do not share the names of their
+/// containers, so what is left of a run is told by this process and never by the container's name alone.
+enum ControllerProcess {
+    /// Whether there is no such process, or one that has ended and was not waited for, or another program's.
+    static func isGone(_ number: pid_t) -> Bool {
+        guard let stat = ControlGroup.read("/proc/\(number)/stat"), let end = stat.lastIndex(of: ")") else {
+            return kill(number, 0) != 0 && errno == ESRCH
+        }
+        return !stat.contains("(libvirt_lxc)") || stat[stat.index(after: end)...].hasPrefix(" Z")
     }
 }

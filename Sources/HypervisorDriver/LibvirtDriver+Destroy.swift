@@ -75,7 +75,7 @@ extension LibvirtDriver {
             CommandControlGroup.removeLeftovers(of: guest.name)
             CommandControlGroup.remove(ControlGroupView.group(of: guest.uuid))
             try ControlGroupMounts.current().removeLeftovers(of: guest.name)
-            if isForgotten { ControlGroupView.forget(guest.uuid) }
+            if isForgotten { InitLauncher.forget(guest.uuid) }
         }
     }
 

@@ -5,10 +5,12 @@ import Libvirt
 extension LibvirtDriver {
     /// Creates the domain without defining it (CloudStack's way); libvirt checks the document against its schema.
     func createDomain(_ domain: Domain) async throws {
-        try await connection.create(xml: shown(domain).xml(), options: .validate)
-        guard let guest = try? ContainerName(domain.name) else { return }
-        try await confineStarted(guest)
-        try await adjustInterfaces(of: guest)
+        let xml = try await shown(domain).xml()
+        guard let guest = try? ContainerName(domain.name) else {
+            _ = try await connection.create(xml: xml, options: .validate)
+            return
+        }
+        try await confined(guest, domain.uuid) { _ = try await connection.create(xml: xml, options: .validate) }
     }
 
     /// Signals the container's init: on this host itself, because libvirt can go on believing in the init of an earlier

@@ -1,10 +1,11 @@
 import DomainXML
+import Foundation
 public import LXCCore
 import Libvirt
 import Logging
 
 /// The limit of processes, which libvirt does not know: it is kept in this package's metadata, and set in the control
-/// groups after each start.
+/// groups at each start, before process 1 begins.
 extension LibvirtDriver {
     /// Brings a running container under its limit of processes.
     public func confine(_ guest: ContainerName) async throws {
@@ -20,8 +21,17 @@ extension LibvirtDriver {
         }
     }
 
+    /// Starts a container, and does from outside of it what libvirt leaves undone, before its process 1 begins.
+    func confined(_ guest: ContainerName, _ uuid: UUID?, _ start: () async throws -> Void) async throws {
+        let gate = uuid.flatMap { StartGate(of: $0) }
+        try await start()
+        try await confineStarted(guest)
+        try await adjustInterfaces(of: guest)
+        gate?.open()
+    }
+
     /// Brings a container under its limit that has just been started. One that cannot be limited is not left running.
-    func confineStarted(_ guest: ContainerName) async throws {
+    private func confineStarted(_ guest: ContainerName) async throws {
         do {
             try await confine(guest)
         } catch let error as LXCError where [.notFound, .invalidState].contains(error.code) {

@@ -25,7 +25,7 @@ extension LibvirtDriver {
             return try await createDomain(domain)
         }
         do {
-            try await seeingItRun(name, ControlGroupView.removed(from: domain)) { try await createDomain(domain) }
+            try await seeingItRun(name, InitLauncher.removed(from: domain)) { try await createDomain(domain) }
         } catch {
             await tidy(after: domain)
             throw error
@@ -130,8 +130,8 @@ extension LibvirtDriver {
     }
 }
 
-/// Process 1 of a container, once it is what the container is to run, and no longer libvirt's controller or the program
-/// that shows it its control groups.
+/// Process 1 of a container, once it is what the container is to run, and no longer libvirt's controller or its
+/// ``InitLauncher``.
 private struct ExecutedInit: Sendable {
     private let process: GuestInit
 
@@ -141,7 +141,7 @@ private struct ExecutedInit: Sendable {
             let program = Self.program(in: process.directory.raw, "exe"),
             let own = Self.program(in: AT_FDCWD, "/proc/\(controller)/exe"),
             program.st_ino != own.st_ino || program.st_dev != own.st_dev,
-            !ControlGroupView.isProgram(program, of: guest.uuid)
+            !InitLauncher.isProgram(program, of: guest.uuid)
         else { return nil }
         self.process = process
     }

@@ -134,22 +134,21 @@ public struct LibvirtDriver: HypervisorDriver {
     /// The document as libvirt gets it.
     func shown(_ domain: Domain) async throws -> Domain {
         guard hasProcessesHere else { return domain }
-        return try await BlockingPool.shared.run { _ in try ControlGroupView.added(to: domain, .current()) }
+        return try await BlockingPool.shared.run { _ in try InitLauncher.added(to: domain, .current()) }
     }
 
     /// Brings a document up to date that was written by an earlier version, or when the host had other control groups.
-    private func refreshView(of guest: ContainerName) async throws {
+    private func refreshLauncher(of guest: ContainerName) async throws {
         let stored = try await Domain(xml: connection.xml(of: guest.description, options: .inactive))
         let wanted = try await shown(stored)
         if wanted != stored { _ = try await connection.define(xml: wanted.xml(), validating: true) }
     }
 
-    /// Creates the defined domain. What libvirt leaves undone of a container's interfaces is done from outside of it.
+    /// Creates the defined domain.
     func startDomain(_ guest: ContainerName) async throws {
-        if hasProcessesHere { try await refreshView(of: guest) }
-        try await connection.start(guest.description)
-        try await confineStarted(guest)
-        try await adjustInterfaces(of: guest)
+        if hasProcessesHere { try await refreshLauncher(of: guest) }
+        let uuid = hasProcessesHere ? try await self.guest(guest).uuid : nil
+        try await confined(guest, uuid) { try await connection.start(guest.description) }
     }
 
     /// Signals the container's init, or presses the virtual machine's power button. `/dev/initctl` inside the
@@ -187,7 +186,7 @@ public struct LibvirtDriver: HypervisorDriver {
 
     /// Reads the domain's document.
     public func definition(of guest: ContainerName) async throws -> Domain {
-        try await ControlGroupView.removed(from: Domain(xml: connection.xml(of: guest.description)))
+        try await InitLauncher.removed(from: Domain(xml: connection.xml(of: guest.description)))
     }
 
     /// Opens the domain's first console.

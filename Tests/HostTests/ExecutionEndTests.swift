@@ -44,6 +44,33 @@ struct ExecutionEndTests {
         }
     }
 
+    /// Daemons of one host do not share the names of their containers.
+    @Test func theEndOfANamesakeTakesNothingOfACommand() async throws {
+        try await TestHost.run { host in
+            let container = try await host.startedContainer("namesake")
+            try await TestHost.run { other in
+                let commands = Task {
+                    var count = 0
+                    while !Task.isCancelled {
+                        let exit = try await container.run(GuestCommand(["/bin/busybox", "true"])).exit
+                        #expect(exit == .exited(0) || Task.isCancelled)
+                        count += 1
+                    }
+                    return count
+                }
+                let namesake = try await other.startedContainer("namesake")
+                for _ in 0..<5 {
+                    _ = try await namesake.stop(within: .zero)
+                    try await namesake.start()
+                }
+                commands.cancel()
+                do {
+                    #expect(try await commands.value > 0)
+                } catch is CancellationError {}
+            }
+        }
+    }
+
     /// A daemon holds the command's streams; the command has ended all the same, and the daemon goes on.
     @Test func aDaemonThatIsLeftHoldsNobodyUp() async throws {
         try await TestHost.run { host in

@@ -22,11 +22,11 @@ import Testing
 
     @Test func whereNothingCanBeGivenThePlaceIsCovered() throws {
         let domain = try domain(.standard)
-        let shown = try ControlGroupView.added(to: domain, version1)
-        #expect(shown.os == domain.os)
-        #expect(shown.filesystems.dropFirst().map(\.target) == ["/sys/fs/cgroup"])
-        #expect(try ControlGroupView.added(to: shown, version1) == shown, "once is enough")
-        #expect(ControlGroupView.removed(from: shown) == domain)
+        let shown = try InitLauncher.added(to: domain, version1)
+        #expect(shown.os.initArguments == ["/sbin/init", "--log", "x"])
+        #expect(shown.filesystems.dropFirst().map(\.target) == ["/sys/fs/cgroup", InitLauncher.program])
+        #expect(try InitLauncher.added(to: shown, version1) == shown, "once is enough")
+        #expect(InitLauncher.removed(from: shown) == domain)
     }
 
     /// The book of host ids is made before the first container, in the same directory and closed.
@@ -39,19 +39,20 @@ import Testing
         }
         try FileManager.default.createDirectory(
             atPath: path, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
-        try ControlGroupView.makePassable(path)
+        try InitLauncher.makePassable(path)
         #expect(try mode() == 0o711)
         try FileManager.default.removeItem(at: directory)
-        try ControlGroupView.makePassable(path)
+        try InitLauncher.makePassable(path)
         #expect(try mode() == 0o755)
     }
 
     @Test func whatSomebodyElseHasMadeStays() throws {
         var domain = try domain(.standard)
         domain.filesystems.append(Filesystem(.mount("/srv/groups"), target: "/sys/fs/cgroup/own"))
-        #expect(try ControlGroupView.added(to: domain, version1) == domain)
+        let shown = try InitLauncher.added(to: domain, version1)
+        #expect(shown.filesystems.dropFirst().map(\.target) == ["/sys/fs/cgroup/own", InitLauncher.program])
         try domain.setContainerMetadata(nil)
         domain.filesystems.removeLast()
-        #expect(try ControlGroupView.added(to: domain, version1) == domain)
+        #expect(try InitLauncher.added(to: domain, version1) == domain)
     }
 }

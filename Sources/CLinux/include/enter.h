@@ -20,8 +20,8 @@ extern const uint16_t clinux_elf_machine;
 
 /// The numbers of the system calls that are listed, which differ between architectures.
 struct clinux_calls {
-    long capset, chdir, clone, close, dup3, execve, exit_group, fchown, fcntl, ioctl, ioprio_set, keyctl, mkdirat, mount,
-        openat, openat2, personality, ppoll, prctl, prlimit64, read, rt_sigaction, rt_sigprocmask, sched_setaffinity,
+    long capset, chdir, clone, close, dup3, execve, exit_group, fchown, fcntl, flock, ioctl, ioprio_set, keyctl, mkdirat,
+        mount, openat, openat2, personality, ppoll, prctl, prlimit64, read, rt_sigaction, rt_sigprocmask, sched_setaffinity,
         sched_setattr, sendmsg, sendto, set_mempolicy, setgroups, setns, setresgid, setresuid, setsid, umask, umount2,
         unlinkat, unshare, waitid, write;
 };

@@ -82,14 +82,16 @@ final class CommandControlGroup: Sendable {
         return Descriptor(home, in: top.raw, flags: flags)
     }
 
-    /// Takes away what is left of the groups of a container's runs; a group with a process in it stays.
+    /// Takes away what is left of the groups of a container's runs that have ended; a group with a process in it stays.
     static func removeLeftovers(of guest: ContainerName) {
         guard let mounts = try? ControlGroupMounts.current(), !mounts.hasOnlyVersion2,
             let home = home(mounts, isMade: false)
         else { return }
         let prefix = "\(guest)."
-        for run in names(in: home.raw) where run.hasPrefix(prefix) && !run.dropFirst(prefix.count).contains(".") {
-            guard let directory = Descriptor(run, in: home.raw, flags: O_RDONLY | clinux_o_directory) else { continue }
+        for run in names(in: home.raw) where run.hasPrefix(prefix) {
+            guard let controller = pid_t(run.dropFirst(prefix.count)), ControllerProcess.isGone(controller),
+                let directory = Descriptor(run, in: home.raw, flags: O_RDONLY | clinux_o_directory)
+            else { continue }
             for name in names(in: directory.raw) { unlinkat(directory.raw, name, AT_REMOVEDIR) }
             unlinkat(home.raw, run, AT_REMOVEDIR)
         }
