@@ -70,69 +70,79 @@ let package = Package(
         .target(name: "CLinux"),
 
         // Floor 1: the shared vocabulary.
-        library("LXCCore", ["CLinux"]),
+        library("LXCCore", []),
 
+        // Floor 2: the kernel and OpenSSL.
+        library("LinuxSystem", ["CLinux", "LXCCore"]),
         library("OpenSSL", ["COpenSSL"]),
 
         // Floor 2: trees and documents.
-        library("FileTree", ["CLinux", "LXCCore", "OpenSSL"]),
-        library("DomainXML", ["CLibXML2", "LXCCore"]),
+        library("FileTree", ["CLinux", "LinuxSystem", "LXCCore", "OpenSSL"]),
+        library("DomainXML", ["CLibXML2", "LinuxSystem", "LXCCore"]),
 
         // Floor 3: the other C libraries.
-        library("TarArchive", ["CLibArchive", "CLZMA", "CZlib", "CZstd", "FileTree", "LXCCore", isal]),
-        library("NFSClient", ["CLinux", "FileTree", "LXCCore", libnfs]),
+        library("TarArchive", ["CLibArchive", "CLZMA", "CZlib", "CZstd", "FileTree", "LinuxSystem", "LXCCore", isal]),
+        library("NFSClient", ["CLinux", "FileTree", "LinuxSystem", "LXCCore", libnfs]),
         library("Libvirt", ["CLibvirt", "LXCCore", logging]),
 
         // Floor 4: the four driver families. They never import each other.
-        library("PrimaryStore", ["CLinux", "FileTree", "LXCCore", "NFSClient", "TarArchive", logging]),
-        library("TemplateStore", ["CCurl", "FileTree", "LXCCore", "NFSClient", "OpenSSL", "TarArchive", logging]),
-        library("VifDriver", ["CLinux", "DomainXML", "LXCCore", "OpenSSL"]),
-        library("HypervisorDriver", ["CLinux", "DomainXML", "FileTree", "Libvirt", "LXCCore", logging]),
+        library(
+            "PrimaryStore", ["CLinux", "FileTree", "LinuxSystem", "LXCCore", "NFSClient", "TarArchive", logging]),
+        library(
+            "TemplateStore",
+            ["CCurl", "FileTree", "LinuxSystem", "LXCCore", "NFSClient", "OpenSSL", "TarArchive", logging]),
+        library("VifDriver", ["CLinux", "DomainXML", "LinuxSystem", "LXCCore", "OpenSSL"]),
+        library(
+            "HypervisorDriver",
+            ["CLinux", "DomainXML", "FileTree", "Libvirt", "LinuxSystem", "LXCCore", logging]),
 
         // Floor 5: the facade, the only place where the families meet.
         library(
             "LXCHypervisor",
             [
-                "DomainXML", "FileTree", "HypervisorDriver", "LXCCore", "NFSClient", "OpenSSL", "PrimaryStore",
-                "TarArchive",
-                "TemplateStore", "VifDriver", lifecycle, logging, metrics, tracing,
+                "DomainXML", "FileTree", "HypervisorDriver", "LinuxSystem", "LXCCore", "NFSClient", "OpenSSL",
+                "PrimaryStore", "TarArchive", "TemplateStore", "VifDriver", lifecycle, logging, metrics, tracing,
             ]),
 
         // In-memory drivers and conformance suites for driver authors.
         library(
             "LXCTesting",
             [
-                "DomainXML", "FileTree", "HypervisorDriver", "LXCCore", "PrimaryStore", "TemplateStore", "VifDriver",
-                logging,
+                "DomainXML", "FileTree", "HypervisorDriver", "LinuxSystem", "LXCCore", "PrimaryStore", "TemplateStore",
+                "VifDriver",
             ]),
 
         // Servers for tests: HTTP, NFS, and a faulty proxy.
         library("LXCTestServers", []),
 
         // Tests, one target per module; HostTests needs root, libvirtd and bridges.
-        library("TestSupport", ["CLibXML2", "CLinux", "FileTree", "LXCCore", "LXCTestServers"]).inTests,
-        tests("LXCCoreTests", ["CLinux", "LXCCore"]),
-        tests("OpenSSLTests", ["OpenSSL"]),
-        tests("FileTreeTests", ["CLinux", "FileTree", "LXCCore", "TarArchive", "TreeProbe"]),
-        tests("TarArchiveTests", ["CLibArchive", "CLZMA", "CLinux", "FileTree", "LXCCore", "TarArchive", "TreeProbe"]),
+        library("TestSupport", ["CLibXML2", "FileTree", "LXCCore", "LXCTestServers"]).inTests,
+        tests("LXCCoreTests", ["LinuxSystem", "LXCCore"]),
+        tests("LinuxSystemTests", ["CLinux", "LinuxSystem", "LXCCore"]),
+        .testTarget(name: "OpenSSLTests", dependencies: ["OpenSSL"], swiftSettings: settings),
+        tests("FileTreeTests", ["CLinux", "FileTree", "LinuxSystem", "LXCCore", "TarArchive", "TreeProbe"]),
+        tests("TarArchiveTests", ["CLZMA", "FileTree", "LinuxSystem", "LXCCore", "TarArchive", "TreeProbe"]),
         tests("DomainXMLTests", ["DomainXML", "LXCCore"]),
         tests("LibvirtTests", ["Libvirt", "LXCCore", logging]),
-        tests("NFSClientTests", ["FileTree", "LXCCore", "NFSClient", "TarArchive"]),
+        tests("NFSClientTests", ["FileTree", "LinuxSystem", "LXCCore", "NFSClient", "TarArchive"]),
         tests(
             "PrimaryStoreTests",
-            ["FileTree", "LXCCore", "LXCTesting", "NFSClient", "PrimaryStore", "StoreWriter", "TarArchive", logging]),
+            ["FileTree", "LinuxSystem", "LXCCore", "LXCTesting", "NFSClient", "PrimaryStore", "StoreWriter", logging]),
         tests(
             "TemplateStoreTests",
-            ["FileTree", "LXCCore", "LXCTesting", "NFSClient", "PrimaryStore", "TarArchive", "TemplateStore", logging]),
+            [
+                "FileTree", "LinuxSystem", "LXCCore", "LXCTesting", "NFSClient", "PrimaryStore", "TarArchive",
+                "TemplateStore", logging,
+            ]),
         tests("VifDriverTests", ["DomainXML", "LXCCore", "LXCTesting", "VifDriver"]),
         tests(
             "HypervisorDriverTests",
-            ["CLinux", "DomainXML", "FileTree", "HypervisorDriver", "LXCCore", "LXCTesting", logging]),
-        tests("LXCHypervisorTests", ["LXCHypervisor", "LXCTesting", logging]),
+            ["DomainXML", "HypervisorDriver", "LXCCore", "LXCTesting"]),
+        tests("LXCHypervisorTests", ["FileTree", "LinuxSystem", "LXCCore", "LXCHypervisor", "LXCTesting", logging]),
         tests(
             "HostTests",
             [
-                "CLinux", "HypervisorDriver", "LXCCore", "LXCHypervisor", "LXCTesting", "Libvirt",
+                "HypervisorDriver", "Libvirt", "LinuxSystem", "LXCCore", "LXCHypervisor", "LXCTesting",
                 "PrivateLibvirtdOwner", "VifPlugger", logging,
             ]),
         // A process that copies a tree, for the tests of how much memory that takes.

@@ -1,6 +1,7 @@
 import CLibXML2
 import Glibc
 import LXCCore
+import LinuxSystem
 
 /// Owns one libxml2 document. Its nodes are borrowed: they live as long as the document.
 struct XMLDocument: ~Copyable {

@@ -1,6 +1,7 @@
 import CLinux
 import Glibc
 import LXCCore
+import LinuxSystem
 import Synchronization
 
 /// Brings the contents of one local file after the other to another, the best way there is, and hashes them where a

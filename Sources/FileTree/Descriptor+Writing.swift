@@ -1,5 +1,6 @@
 import Glibc
 import LXCCore
+import LinuxSystem
 
 extension Descriptor {
     /// Writes a piece of the contents of the file open as `target`; `path` is for messages.

@@ -1,3 +1,5 @@
+import LXCCore
+
 /// What is known of directories, kept as bytes.
 struct DirectoryLog {
     private var log = SpillLog()
@@ -40,7 +42,7 @@ struct DirectoryLog {
         }
         return TreeEntry(
             path: TreePath(trusted: path), kind: .directory, mode: mode, user: user, group: group,
-            modified: TreeEntry.Time(seconds: seconds, nanoseconds: nanoseconds), attributes: attributes)
+            modified: Timestamp(seconds: seconds, nanoseconds: nanoseconds), attributes: attributes)
     }
 
     private static func append(_ number: some FixedWidthInteger, to bytes: inout [UInt8]) {

@@ -1,6 +1,7 @@
 import CLinux
 import Glibc
 import LXCCore
+import LinuxSystem
 
 /// The open directories from a tree's root down to where a walk is.
 ///

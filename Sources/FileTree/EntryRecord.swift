@@ -1,3 +1,4 @@
+import LXCCore
 import OpenSSL
 
 /// The canonical bytes of one entry, as Documentation/TreeDigest.md defines them.
@@ -71,7 +72,7 @@ extension TreeEntry {
         guard !parts.isEmpty else { return self }
         var entry = self
         if parts.contains(.attributes) { entry.attributes = [] }
-        if parts.contains(.linkTimes), case .symbolicLink = kind { entry.modified = Time(seconds: 0) }
+        if parts.contains(.linkTimes), case .symbolicLink = kind { entry.modified = Timestamp(seconds: 0) }
         return entry
     }
 }

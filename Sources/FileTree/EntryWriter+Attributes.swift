@@ -1,6 +1,7 @@
 import CLinux
 import Glibc
 import LXCCore
+import LinuxSystem
 
 extension EntryWriter {
     /// Sets everything an open inode carries. The owner comes first, because changing it clears setuid bits and

@@ -1,6 +1,7 @@
 import CLinux
 import Glibc
 import LXCCore
+import LinuxSystem
 import Synchronization
 
 /// Makes the entries of a tree below an open root. Each thread has its own; several work on one tree.
@@ -37,7 +38,7 @@ final class EntryWriter {
                 return futimens(root, times.baseAddress)
             }
             return result == 0
-                && FileStatus(of: root)?.modified == TreeEntry.Time(seconds: 1_234_567_890, nanoseconds: 123_456_789)
+                && FileStatus(of: root)?.modified == Timestamp(seconds: 1_234_567_890, nanoseconds: 123_456_789)
         }
     }
 

@@ -1,6 +1,7 @@
 import CLinux
 import Glibc
 import LXCCore
+import LinuxSystem
 
 /// Reads an inode's extended attributes, with buffers that are allocated once.
 final class ExtendedAttributes {

@@ -1,4 +1,5 @@
 import LXCCore
+import LinuxSystem
 import Synchronization
 
 /// A file of which several threads write pieces; the one that is the last to be done completes it.

@@ -1,4 +1,5 @@
 import LXCCore
+import LinuxSystem
 
 /// Inodes with several names, as a walk meets them.
 struct LinkTable {

@@ -1,6 +1,7 @@
 import CLinux
 import Glibc
 import LXCCore
+import LinuxSystem
 
 /// Reads entries of a tree that is open. Each thread has its own.
 ///

@@ -1,6 +1,7 @@
 import CLinux
 import Glibc
 import LXCCore
+import LinuxSystem
 
 /// Who passes through a store's directory: its owner, and users that its access ACL names one by one.
 extension LocalStoreFiles {

@@ -1,6 +1,7 @@
 import CLinux
 import Glibc
 package import LXCCore
+import LinuxSystem
 
 /// Whole directories at once: one turn on a thread, however many names there are.
 extension LocalStoreFiles {

@@ -2,6 +2,7 @@ import CLinux
 package import Foundation
 import Glibc
 package import LXCCore
+package import LinuxSystem
 
 /// A store's place in a directory of this host, which may be on a file system other hosts have mounted too: their locks
 /// (fcntl) are carried between them by cluster file systems and NFS.

@@ -1,6 +1,7 @@
 import CLinux
 import Glibc
 public import LXCCore
+package import LinuxSystem
 
 /// A directory on a local (or kernel-mounted) file system, as an origin and as a destination.
 ///

@@ -1,6 +1,7 @@
 import CLinux
 import Glibc
 import LXCCore
+import LinuxSystem
 
 /// One reading of a local directory, entry by entry.
 final class LocalTreeSource: TreeSource {

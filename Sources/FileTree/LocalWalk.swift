@@ -1,6 +1,7 @@
 import CLinux
 import Glibc
 import LXCCore
+import LinuxSystem
 import Synchronization
 
 /// One reading of a local directory by several threads, a directory at a time, and the making of a clone of it where

@@ -1,6 +1,7 @@
 import CLinux
 import Glibc
 import LXCCore
+import LinuxSystem
 import Synchronization
 
 /// One thread of a ``LocalWalk``.

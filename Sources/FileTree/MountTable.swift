@@ -1,4 +1,5 @@
 import Glibc
+import LinuxSystem
 
 /// What is mounted in this process's mount namespace (proc_pid_mountinfo(5)).
 enum MountTable {

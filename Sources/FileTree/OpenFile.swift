@@ -1,6 +1,7 @@
 import CLinux
 import Glibc
 import LXCCore
+import LinuxSystem
 
 /// A regular file that is being read, hole by hole.
 final class OpenFile {

@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import LinuxSystem
 
 /// Opens what is in a tree, one path after the other, each from the nearest directory that is open from before: so a
 /// tree of any depth is walked in steps of its own length, not of the depth's square.

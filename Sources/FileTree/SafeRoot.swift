@@ -1,6 +1,7 @@
 import CLinux
 import Glibc
 public import LXCCore
+import LinuxSystem
 
 /// A tree as the check of its root sees it: names are looked up one at a time and nothing is followed.
 package protocol RootView {

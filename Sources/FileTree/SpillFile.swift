@@ -1,5 +1,6 @@
 import Glibc
 import LXCCore
+import LinuxSystem
 
 /// A temporary file without a name, for what is too much to be kept in memory. It is gone with the value, or with the
 /// program, whatever ends that.

@@ -1,3 +1,5 @@
+import LinuxSystem
+
 /// What a ``SpillTable`` finds its values by.
 protocol SpillKey: BitwiseCopyable, Comparable, Hashable, Sendable {
     /// Two numbers that differ for different keys nearly always, and are spread evenly.

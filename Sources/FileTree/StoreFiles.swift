@@ -1,5 +1,6 @@
 package import Foundation
 package import LXCCore
+package import LinuxSystem
 
 /// What a store needs of the place it is in: small files and directories that are old or new after a crash, trees, and
 /// locks. A directory of this host is one such place, a directory of an NFS server another.

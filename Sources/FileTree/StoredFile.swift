@@ -1,6 +1,7 @@
 import CLinux
 import Glibc
 import LXCCore
+import LinuxSystem
 
 /// A file that can be read from: on this host, or on a server. A value; nothing is opened yet.
 package protocol StoredFile: Sendable, CustomStringConvertible {

@@ -1,4 +1,4 @@
-import LXCCore
+public import LXCCore
 
 /// One entry of a root filesystem: what tar(5) and stat(2) know of it, without its contents.
 public struct TreeEntry: Hashable, Sendable {
@@ -34,20 +34,6 @@ public struct TreeEntry: Hashable, Sendable {
         }
     }
 
-    /// A point in time as the kernel keeps it.
-    public struct Time: Hashable, Sendable {
-        /// Seconds since 1970-01-01T00:00:00Z; may be negative.
-        public var seconds: Int64
-        /// Nanoseconds to add, 0 to 999,999,999.
-        public var nanoseconds: UInt32
-
-        /// Takes seconds and nanoseconds.
-        public init(seconds: Int64, nanoseconds: UInt32 = 0) {
-            self.seconds = seconds
-            self.nanoseconds = nanoseconds
-        }
-    }
-
     /// Where in the tree the entry is.
     public var path: TreePath
     /// What it is.
@@ -59,7 +45,7 @@ public struct TreeEntry: Hashable, Sendable {
     /// The numeric group id.
     public var group: UInt32
     /// When the contents last changed.
-    public var modified: Time
+    public var modified: Timestamp
     /// The extended attributes, in no particular order.
     public var attributes: [Attribute]
     /// For a file with holes: the stretches that are none, ascending and apart from each other. Nil where the source
@@ -69,7 +55,7 @@ public struct TreeEntry: Hashable, Sendable {
     /// Takes everything.
     public init(
         path: TreePath, kind: Kind, mode: UInt16, user: UInt32 = 0, group: UInt32 = 0,
-        modified: Time = Time(seconds: 0), attributes: [Attribute] = [], extents: [Range<UInt64>]? = nil
+        modified: Timestamp = Timestamp(seconds: 0), attributes: [Attribute] = [], extents: [Range<UInt64>]? = nil
     ) {
         self.path = path
         self.kind = kind

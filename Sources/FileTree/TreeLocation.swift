@@ -1,6 +1,7 @@
 import CLinux
 import Glibc
 package import LXCCore
+package import LinuxSystem
 
 /// A destination on a file system of this host.
 package protocol LocalDestination: TreeDestination {

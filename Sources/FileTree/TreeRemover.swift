@@ -1,6 +1,7 @@
 import CLinux
 import Glibc
 import LXCCore
+import LinuxSystem
 
 /// Removes a name and everything below it, from descriptor to name: never through a symbolic link, never into another
 /// mount. What goes away by itself meanwhile is no error, and what cannot be removed keeps nothing else from being so.

@@ -3,6 +3,7 @@ import DomainXML
 import FileTree
 import Glibc
 import LXCCore
+import LinuxSystem
 
 /// The network namespace of a running container, held open: the one its init is in.
 ///

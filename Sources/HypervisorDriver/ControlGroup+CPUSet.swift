@@ -1,5 +1,6 @@
 import Glibc
 import LXCCore
+import LinuxSystem
 
 /// The processors a guest may run on, which libvirt's LXC driver sets at the start and cannot change.
 extension ControlGroup {

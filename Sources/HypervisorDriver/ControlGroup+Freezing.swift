@@ -2,6 +2,7 @@ import CLinux
 import FileTree
 import Glibc
 import LXCCore
+import LinuxSystem
 
 /// Groups whose processes stand still. With version 1 even SIGKILL reaches a process only when it goes on.
 extension ControlGroup {

@@ -1,5 +1,6 @@
 import Glibc
 import LXCCore
+import LinuxSystem
 
 /// Groups of containers that have ended: libvirt takes away those of the controllers it knows, and not always.
 extension ControlGroupMounts {

@@ -1,5 +1,6 @@
 import Glibc
 import LXCCore
+import LinuxSystem
 
 /// The limit of processes of one container, as its control groups hold it. libvirt sets none: with control groups of
 /// version 1 it leaves containers without a group of that controller, with version 2 it leaves the controller out.

@@ -1,4 +1,5 @@
 import LXCCore
+import LinuxSystem
 
 /// What a guest uses, as the kernel counts it.
 extension ControlGroup {

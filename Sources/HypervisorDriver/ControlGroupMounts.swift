@@ -1,5 +1,6 @@
 import Foundation
 import LXCCore
+import LinuxSystem
 
 /// Where this host's control groups are mounted (cgroups(7)), and how a process's groups are found there.
 struct ControlGroupMounts: Sendable {

@@ -1,5 +1,6 @@
 public import Foundation
 public import LXCCore
+import LinuxSystem
 
 /// The states of libvirt's virDomainState.
 public enum GuestState: String, Hashable, Sendable, Codable, CaseIterable {

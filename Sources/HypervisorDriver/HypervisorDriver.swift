@@ -1,6 +1,7 @@
 public import DomainXML
-public import FileTree
+import FileTree
 public import LXCCore
+public import LinuxSystem
 
 /// Runs guests on one host: containers, or system VMs.
 ///

@@ -3,6 +3,7 @@ import DomainXML
 import Foundation
 import Glibc
 import LXCCore
+import LinuxSystem
 
 /// The program that process 1 of a container begins as: it waits until the container is under its limits (``StartGate``),
 /// shows it its own control groups (``ControlGroupView``), and executes the real one.

@@ -2,6 +2,7 @@ import DomainXML
 import FileTree
 import Glibc
 import LXCCore
+import LinuxSystem
 
 /// The program that is a container's process 1, as it is below the container's root: why it cannot be executed, where
 /// nobody else has said so.

@@ -3,6 +3,7 @@ import FileTree
 import Glibc
 public import LXCCore
 import Libvirt
+import LinuxSystem
 import Logging
 
 /// Starting: a container has started when its process 1 was executed and lives a moment later. libvirt itself says so as

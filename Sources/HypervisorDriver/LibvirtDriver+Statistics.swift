@@ -2,6 +2,7 @@ import DomainXML
 import Foundation
 public import LXCCore
 import Libvirt
+import LinuxSystem
 
 /// What guests use. The LXC driver of libvirt has no call for many containers and none for what the kernel's control
 /// groups count, so on this host these are read from the groups themselves; a container on another host has what libvirt

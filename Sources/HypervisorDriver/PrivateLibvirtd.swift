@@ -3,6 +3,7 @@ import Foundation
 import Glibc
 import LXCCore
 import Libvirt
+import LinuxSystem
 public import Logging
 import Synchronization
 

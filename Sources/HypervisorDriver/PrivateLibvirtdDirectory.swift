@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import LXCCore
+import LinuxSystem
 
 /// The directory of a private daemon, and what of it the daemon sees where.
 struct PrivateLibvirtdDirectory: Sendable {

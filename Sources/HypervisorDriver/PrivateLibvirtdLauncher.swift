@@ -2,6 +2,7 @@ import CLinux
 import Foundation
 import Glibc
 import LXCCore
+import LinuxSystem
 
 /// Starts the processes of a private daemon. Everything here blocks.
 struct PrivateLibvirtdLauncher: Sendable {

@@ -3,6 +3,7 @@ import Foundation
 import Glibc
 import LXCCore
 import Libvirt
+import LinuxSystem
 import Logging
 
 /// The start of a private daemon, from nothing to an answer.

@@ -3,6 +3,7 @@ import FileTree
 import Foundation
 import Glibc
 import LXCCore
+import LinuxSystem
 
 /// Holds process 1 of a container back until the container is under its limits: what runs before could make more processes
 /// than the container may have, or be ended for want of memory that they take.

@@ -1,13 +1,7 @@
-import Glibc
-
 /// A failure underneath an ``LXCError`` that may be one for want of space.
 package protocol SpaceFailure: Error {
     /// Whether the file system is full, has no inode left, or the quota is used up.
     var isLackOfSpace: Bool { get }
-}
-
-extension SystemCallError: SpaceFailure {
-    package var isLackOfSpace: Bool { errno == ENOSPC || errno == EDQUOT }
 }
 
 extension LXCError {

@@ -1,7 +1,6 @@
 import Foundation
 public import HypervisorDriver
 public import LXCCore
-import Libvirt
 public import Logging
 import PrimaryStore
 

@@ -1,6 +1,7 @@
-public import FileTree
+import FileTree
 import Glibc
 public import LXCCore
+public import LinuxSystem
 
 /// The files of a container, running or not, by the paths it uses itself.
 ///

@@ -3,6 +3,7 @@
 @_exported public import FileTree
 @_exported public import HypervisorDriver
 @_exported public import LXCCore
+@_exported public import LinuxSystem
 @_exported public import NFSClient
 @_exported public import PrimaryStore
 @_exported public import TarArchive

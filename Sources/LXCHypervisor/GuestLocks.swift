@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import LXCCore
+import LinuxSystem
 
 /// Has operations on one guest exclude each other: those of this program, and where others reach the same guests those of
 /// all programs of the host, by a lock that ends with its holder however that ends.

@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 public import LXCCore
+import LinuxSystem
 import OpenSSL
 
 /// What a host is, from its kernel.

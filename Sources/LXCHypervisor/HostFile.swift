@@ -1,6 +1,7 @@
 import FileTree
 import Glibc
 import LXCCore
+import LinuxSystem
 
 /// A file that is copied into a container or out of it.
 struct HostFile: ~Copyable {

@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import LXCCore
+import LinuxSystem
 import PrimaryStore
 
 /// The one book of a host that says which host ids belong to which volume, whatever daemon, store or program gave them.

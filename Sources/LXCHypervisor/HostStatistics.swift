@@ -2,6 +2,7 @@ import Foundation
 import Glibc
 public import HypervisorDriver
 public import LXCCore
+import LinuxSystem
 public import PrimaryStore
 
 /// What a host uses and has left, from its kernel.

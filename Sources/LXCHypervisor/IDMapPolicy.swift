@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import LXCCore
+import LinuxSystem
 
 /// Where unprivileged containers get their host ids from, so that no two have one in common.
 public struct IDMapPolicy: Hashable, Sendable {

@@ -1,6 +1,7 @@
-package import FileTree
+import FileTree
 import Foundation
 import LXCCore
+package import LinuxSystem
 
 /// Writes an identity into a root nobody runs from.
 package struct IdentityWriter {

@@ -1,6 +1,7 @@
 import FileTree
 import HypervisorDriver
 import LXCCore
+import LinuxSystem
 
 /// What a container's process 1 is, as far as asking it to end goes.
 enum InitProgram {

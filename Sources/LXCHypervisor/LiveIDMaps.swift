@@ -1,5 +1,6 @@
 import Glibc
 import LXCCore
+import LinuxSystem
 
 /// The host ids that user namespaces of running processes have, whoever started them (user_namespaces(7)).
 enum LiveIDMaps {

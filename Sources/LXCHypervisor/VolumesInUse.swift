@@ -1,6 +1,7 @@
 import FileTree
 import Foundation
 import LXCCore
+import LinuxSystem
 
 /// Which volumes processes of this host run from, whoever started them: also guests of another libvirtd, which this
 /// program does not know.

@@ -2,6 +2,7 @@ public import FileTree
 import Foundation
 import Glibc
 public import LXCCore
+public import LinuxSystem
 public import PrimaryStore
 
 /// A primary store that keeps its trees in memory, for unit tests of programs that use one.

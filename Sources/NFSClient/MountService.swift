@@ -3,6 +3,7 @@ import CLibNFS
 import FileTree
 import Glibc
 import LXCCore
+import LinuxSystem
 
 /// The MOUNT protocol (RFC 1813, appendix I): gives the handle of an exported directory for its path.
 struct MountService {

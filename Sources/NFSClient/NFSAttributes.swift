@@ -1,4 +1,5 @@
-public import FileTree
+import FileTree
+public import LXCCore
 
 /// What kind of object a handle stands for (RFC 1813, ftype3).
 public enum NFSFileType: UInt32, Hashable, Sendable {
@@ -41,11 +42,11 @@ public struct NFSAttributes: Hashable, Sendable {
     /// Its number in that file system.
     public var fileID: UInt64
     /// When it was last read.
-    public var accessed: TreeEntry.Time
+    public var accessed: Timestamp
     /// When its contents last changed.
-    public var modified: TreeEntry.Time
+    public var modified: Timestamp
     /// When its attributes last changed.
-    public var changed: TreeEntry.Time
+    public var changed: Timestamp
 
     var deviceMajor: UInt32
     var deviceMinor: UInt32
@@ -58,7 +59,7 @@ public struct NFSNewAttributes: Hashable, Sendable {
         /// The server's own time.
         case now
         /// A given time: 32 bits of seconds from 1970 to 2106, and nanoseconds. What lies outside becomes the nearest.
-        case at(TreeEntry.Time)
+        case at(Timestamp)
     }
 
     /// The mode bits 07777.
@@ -171,7 +172,7 @@ public struct NFSInformation: Hashable, Sendable {
     /// The largest file.
     public var maximumFileSize: UInt64
     /// The steps times are kept in.
-    public var timeStep: TreeEntry.Time
+    public var timeStep: Timestamp
     /// Whether there are hard links.
     public var hasHardLinks: Bool
     /// Whether there are symbolic links.

@@ -1,9 +1,10 @@
 import FileTree
+import LXCCore
 
 /// One call with its arguments, whatever protocol carries it.
 enum NFSCall: Sendable {
     case getAttributes(NFSHandle)
-    case setAttributes(NFSHandle, NFSNewAttributes, ifUnchangedSince: TreeEntry.Time? = nil)
+    case setAttributes(NFSHandle, NFSNewAttributes, ifUnchangedSince: Timestamp? = nil)
     case lookUp([UInt8], in: NFSHandle)
     case readLink(NFSHandle)
     case read(NFSHandle, offset: UInt64, count: Int)

@@ -1,6 +1,6 @@
 public import FileTree
 import Foundation
-import LXCCore
+public import LXCCore
 
 extension NFSClient {
     // MARK: Attributes
@@ -27,7 +27,7 @@ extension NFSClient {
     ///   changed.
     @discardableResult
     public func setAttributes(
-        _ attributes: NFSNewAttributes, of handle: NFSHandle, ifUnchangedSince time: TreeEntry.Time? = nil
+        _ attributes: NFSNewAttributes, of handle: NFSHandle, ifUnchangedSince time: Timestamp? = nil
     ) async throws -> NFSAttributes? {
         let call = NFSCall.setAttributes(handle, attributes, ifUnchangedSince: time)
         guard case .done(let result) = try await perform(call, "set attributes of \"\(handle)\"") else {
@@ -39,7 +39,7 @@ extension NFSClient {
     /// Sets attributes as ``setAttributes(_:of:ifUnchangedSince:)`` does; asks for the new ones where the server does not
     /// send them.
     func setAndRead(
-        _ attributes: NFSNewAttributes, of handle: NFSHandle, ifUnchangedSince time: TreeEntry.Time? = nil
+        _ attributes: NFSNewAttributes, of handle: NFSHandle, ifUnchangedSince time: Timestamp? = nil
     ) async throws -> NFSAttributes {
         let sent = try await setAttributes(attributes, of: handle, ifUnchangedSince: time)
         return if let sent { sent } else { try await self.attributes(of: handle) }

@@ -4,6 +4,7 @@ import Dispatch
 import Foundation
 import Glibc
 import LXCCore
+import LinuxSystem
 import Synchronization
 
 /// One version of NFS over one TCP connection at a time, with a thread of its own that is the only one to touch libnfs.

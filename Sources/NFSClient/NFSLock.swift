@@ -2,6 +2,7 @@ import FileTree
 import Foundation
 import Glibc
 import LXCCore
+import LinuxSystem
 import Synchronization
 
 /// A lock made of files in a directory of an NFS server, held exclusively by one task of one process of one host, or
@@ -222,13 +223,13 @@ private final class NFSLockFile: Sendable {
     /// What stands in the file while it is ours: no two claims have the same.
     private let signature: [UInt8]
     /// When the file was last changed by us, or seen: nobody else has it as long as that is so.
-    private let changed: Mutex<TreeEntry.Time?>
+    private let changed: Mutex<Timestamp?>
     /// Whether it was another's before.
     let isTakenOver: Bool
 
     init(
         _ client: NFSClient, _ directory: NFSHandle, _ name: [UInt8], _ handle: NFSHandle, _ holder: NFSLockHolder,
-        changed: TreeEntry.Time, isTakenOver: Bool = false
+        changed: Timestamp, isTakenOver: Bool = false
     ) {
         self.isTakenOver = isTakenOver
         self.client = client
@@ -258,7 +259,7 @@ private final class NFSLockFile: Sendable {
     func seize() async throws -> Bool {
         guard let known = changed.withLock({ $0 }) else { return false }
         // The time tells our own change from others': a call sent again after its reply was lost meets it.
-        let mark = TreeEntry.Time(seconds: .random(in: 1...Int64(Int32.max)), nanoseconds: 0)
+        let mark = Timestamp(seconds: .random(in: 1...Int64(Int32.max)), nanoseconds: 0)
         let emptied = NFSNewAttributes(mode: 0o600, size: 0, modified: .at(mark))
         do {
             let seized = try await client.setAndRead(emptied, of: handle, ifUnchangedSince: known)

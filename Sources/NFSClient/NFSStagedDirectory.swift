@@ -1,6 +1,7 @@
 import Dispatch
 import FileTree
 import LXCCore
+import LinuxSystem
 
 /// A directory under construction: under a hidden name beside its place, open to its owner alone, renamed when complete.
 final class NFSStagedDirectory: Sendable {

@@ -1,6 +1,7 @@
 package import FileTree
 package import Foundation
 package import LXCCore
+package import LinuxSystem
 
 /// A store's place in a directory of an NFS server, used without any mount.
 ///
@@ -315,7 +316,7 @@ extension NFSTree: StoredTree {
     }
 }
 
-extension TreeEntry.Time {
+extension Timestamp {
     /// The same as Foundation has it.
     var date: Date { Date(timeIntervalSince1970: Double(seconds) + Double(nanoseconds) / 1e9) }
 }

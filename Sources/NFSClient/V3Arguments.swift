@@ -1,6 +1,8 @@
 #if NFS
 import CLibNFS
 import FileTree
+import LXCCore
+import LinuxSystem
 
 /// NFSv3 (RFC 1813).
 struct V3Wire: NFSWire {
@@ -221,7 +223,7 @@ extension sattr3 {
 }
 
 extension nfstime3 {
-    fileprivate init(_ time: TreeEntry.Time) {
+    fileprivate init(_ time: Timestamp) {
         self.init(seconds: u_int(clamping: time.seconds), nseconds: time.nanoseconds)
     }
 }
@@ -261,7 +263,7 @@ extension mknoddata3 {
 
 extension sattrguard3 {
     /// The condition that an object's attributes last changed at `time`; none without one.
-    fileprivate init(_ time: TreeEntry.Time?) {
+    fileprivate init(_ time: Timestamp?) {
         self.init()
         guard let time else { return }
         check = 1

@@ -137,13 +137,13 @@ extension NFSAttributes {
         self.init(
             type: type, mode: UInt16(attributes.mode & 0o7777), links: attributes.nlink, user: attributes.uid,
             group: attributes.gid, size: attributes.size, used: attributes.used, fileSystem: attributes.fsid,
-            fileID: attributes.fileid, accessed: TreeEntry.Time(attributes.atime),
-            modified: TreeEntry.Time(attributes.mtime), changed: TreeEntry.Time(attributes.ctime),
+            fileID: attributes.fileid, accessed: Timestamp(attributes.atime),
+            modified: Timestamp(attributes.mtime), changed: Timestamp(attributes.ctime),
             deviceMajor: attributes.rdev.specdata1, deviceMinor: attributes.rdev.specdata2)
     }
 }
 
-extension TreeEntry.Time {
+extension Timestamp {
     fileprivate init(_ time: nfstime3) {
         self.init(seconds: Int64(time.seconds), nanoseconds: min(time.nseconds, 999_999_999))
     }
@@ -161,7 +161,7 @@ extension NFSInformation {
     fileprivate init(_ result: FSINFO3resok) {
         self.init(
             maximumRead: result.rtmax, maximumWrite: result.wtmax, preferredDirectoryRead: result.dtpref,
-            maximumFileSize: result.maxfilesize, timeStep: TreeEntry.Time(result.time_delta),
+            maximumFileSize: result.maxfilesize, timeStep: Timestamp(result.time_delta),
             hasHardLinks: result.properties & u_int(FSF3_LINK) != 0,
             hasSymbolicLinks: result.properties & u_int(FSF3_SYMLINK) != 0,
             setsTimes: result.properties & u_int(FSF3_CANSETTIME) != 0)

@@ -94,7 +94,7 @@ extension NFSNewAttributes {
 /// The attributes a server sent.
 struct V4Values {
     private var numbers: [V4Attribute: UInt64] = [:]
-    private var times: [V4Attribute: TreeEntry.Time] = [:]
+    private var times: [V4Attribute: Timestamp] = [:]
     private var texts: [V4Attribute: [UInt8]] = [:]
     private var device: (major: UInt32, minor: UInt32) = (0, 0)
 
@@ -144,7 +144,7 @@ struct V4Values {
         return Number(clamping: value)
     }
 
-    private func time(_ attribute: V4Attribute) throws -> TreeEntry.Time {
+    private func time(_ attribute: V4Attribute) throws -> Timestamp {
         guard let value = times[attribute] else { throw NFSClient.senseless("GETATTR") }
         return value
     }

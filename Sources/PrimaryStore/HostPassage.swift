@@ -1,6 +1,7 @@
 import CLinux
 import Glibc
 import LXCCore
+import LinuxSystem
 
 /// A user of the host who must come to an object of a pool.
 struct Passer: Hashable, Sendable {

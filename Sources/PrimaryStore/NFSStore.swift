@@ -1,6 +1,7 @@
 public import FileTree
 import Foundation
 public import LXCCore
+public import LinuxSystem
 public import Logging
 public import NFSClient
 

@@ -1,5 +1,6 @@
 import FileTree
 import LXCCore
+import LinuxSystem
 import Logging
 
 /// Disk images and the disks over them: files beside the directories of templates and volumes, built, published, recorded

@@ -1,5 +1,6 @@
 import FileTree
 import LXCCore
+import LinuxSystem
 
 /// What frees must not need room. Where locks have files, some are kept that can be removed to make room for them.
 extension Pool {

@@ -1,6 +1,7 @@
 import FileTree
 import Foundation
 import LXCCore
+import LinuxSystem
 import Logging
 
 /// What every store with the specification's layout does, wherever its files are.

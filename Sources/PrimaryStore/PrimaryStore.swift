@@ -1,5 +1,6 @@
 public import FileTree
 public import LXCCore
+public import LinuxSystem
 
 /// Where templates are unpacked and containers have their root volumes: CloudStack's primary storage.
 ///

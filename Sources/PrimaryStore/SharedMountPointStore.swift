@@ -2,6 +2,7 @@ public import FileTree
 import Foundation
 import Glibc
 public import LXCCore
+import LinuxSystem
 public import Logging
 
 /// A primary store in a directory that is there already: a local disk, or a file system mounted on every host

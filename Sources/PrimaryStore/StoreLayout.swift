@@ -1,4 +1,5 @@
 import LXCCore
+import LinuxSystem
 
 /// Where things are below a pool's directory: the specification's `<uuid>/`, and one dot directory beside them. Paths
 /// are relative to the pool's directory.

@@ -1,6 +1,7 @@
 import FileTree
 import Glibc
 import LXCCore
+import LinuxSystem
 
 /// A new file that bytes are added to, one after the other. Used by one thread at a time.
 final class ArchiveFileOutput: Sendable {

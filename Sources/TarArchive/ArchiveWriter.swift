@@ -1,6 +1,7 @@
 import FileTree
 import Glibc
 import LXCCore
+import LinuxSystem
 import Synchronization
 
 /// An archive under construction: under a hidden name beside its place, renamed when complete; compressed and written

@@ -1,5 +1,6 @@
 import FileTree
 import Glibc
+import LXCCore
 
 /// The records of pax extended headers that hold for an entry.
 ///
@@ -167,7 +168,7 @@ extension PaxRecords {
     }
 
     /// A decimal number of seconds, with a fraction and a sign perhaps.
-    static func time(_ text: ArraySlice<UInt8>) -> TreeEntry.Time? {
+    static func time(_ text: ArraySlice<UInt8>) -> Timestamp? {
         let point = text.firstIndex(of: UInt8(ascii: ".")) ?? text.endIndex
         let whole = text[..<point]
         let isNegative = whole.first == UInt8(ascii: "-")
@@ -179,10 +180,10 @@ extension PaxRecords {
             nanoseconds += UInt32(digit) * unit
             unit /= 10
         }
-        guard isNegative, nanoseconds > 0 else { return TreeEntry.Time(seconds: seconds, nanoseconds: nanoseconds) }
+        guard isNegative, nanoseconds > 0 else { return Timestamp(seconds: seconds, nanoseconds: nanoseconds) }
         // -1.25 is a quarter of a second before -1.
         let (below, overflows) = seconds.subtractingReportingOverflow(1)
-        return overflows ? nil : TreeEntry.Time(seconds: below, nanoseconds: 1_000_000_000 - nanoseconds)
+        return overflows ? nil : Timestamp(seconds: below, nanoseconds: 1_000_000_000 - nanoseconds)
     }
 }
 

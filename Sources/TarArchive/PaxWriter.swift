@@ -1,4 +1,5 @@
 import FileTree
+import LXCCore
 
 /// The records of one pax extended header while they are put together, each `LENGTH KEYWORD=VALUE\n`.
 ///
@@ -39,7 +40,7 @@ struct PaxWriter {
     }
 
     /// Adds a record with a time: seconds with as many decimals as it needs.
-    mutating func add(_ keyword: String, _ time: TreeEntry.Time) {
+    mutating func add(_ keyword: String, _ time: Timestamp) {
         digits.removeAll(keepingCapacity: true)
         Self.append(time, to: &digits)
         add(keyword.utf8, digits)
@@ -58,7 +59,7 @@ struct PaxWriter {
     }
 
     /// A quarter of a second before -1 is -1.25: the sign holds for the fraction too.
-    private static func append(_ time: TreeEntry.Time, to output: inout [UInt8]) {
+    private static func append(_ time: Timestamp, to output: inout [UInt8]) {
         var nanoseconds = time.nanoseconds
         var seconds = time.seconds.magnitude
         if time.seconds < 0 {

@@ -31,9 +31,9 @@ extension TarReader {
         return exact
     }
 
-    func modified(_ header: TarHeader, _ records: PaxRecords, _ path: TreePath) throws -> TreeEntry.Time {
+    func modified(_ header: TarHeader, _ records: PaxRecords, _ path: TreePath) throws -> Timestamp {
         let time =
-            records["mtime"].map { PaxRecords.time($0) } ?? header.modified.map { TreeEntry.Time(seconds: $0) }
+            records["mtime"].map { PaxRecords.time($0) } ?? header.modified.map { Timestamp(seconds: $0) }
         guard let time else { throw input.damage("the time of \"\(path)\" is no number") }
         return time
     }

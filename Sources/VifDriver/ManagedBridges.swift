@@ -2,6 +2,7 @@ import CLinux
 import Foundation
 import Glibc
 import LXCCore
+import LinuxSystem
 
 /// Makes bridges on demand, and removes those that nobody needs any more.
 ///

@@ -1,6 +1,7 @@
 import CLinux
 import Glibc
 import LXCCore
+import LinuxSystem
 
 /// The program `nft`, which changes the kernel's packet filter.
 ///

@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import LXCCore
+import LinuxSystem
 
 /// Holds guests to the security of their NICs on the host's ends of their cables: the one place that asks whether the
 /// kernel enforces it.

@@ -1,5 +1,6 @@
 import Foundation
 import LXCCore
+import LinuxSystem
 
 /// Keeps a bridge's hardware address and largest packet what they are, whatever cables come to it.
 ///

@@ -2,6 +2,7 @@ import FileTree
 import Foundation
 import Glibc
 import LXCCore
+import LinuxSystem
 import TarArchive
 import TestSupport
 import Testing

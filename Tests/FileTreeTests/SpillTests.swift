@@ -1,4 +1,5 @@
 import LXCCore
+import LinuxSystem
 import TestSupport
 import Testing
 
@@ -81,7 +82,7 @@ struct SpillTests {
         var directories = UnfinishedDirectories()
         let attribute = TreeEntry.Attribute(name: try #require(AttributeName("user.a")), value: [1, 0, 2])
         for (index, path) in ["a", "a/b", "c", "a/b/c", "a/b"].enumerated() {
-            let time = TreeEntry.Time(seconds: Int64(index) - 2, nanoseconds: 5)
+            let time = Timestamp(seconds: Int64(index) - 2, nanoseconds: 5)
             try directories.add(
                 TreeEntry(
                     path: TreePath(path), kind: .directory, mode: UInt16(index), user: 3, group: 4, modified: time,

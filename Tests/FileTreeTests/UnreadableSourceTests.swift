@@ -1,6 +1,7 @@
 import FileTree
 import Glibc
 import LXCCore
+import LinuxSystem
 import TarArchive
 import TestSupport
 import Testing

@@ -1,5 +1,6 @@
 import Foundation
 import LXCHypervisor
+import LinuxSystem
 import TestSupport
 import Testing
 

@@ -1,5 +1,6 @@
 import Glibc
 import LXCCore
+import LinuxSystem
 import Testing
 
 @Suite(.timeLimit(.minutes(15)))

@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import LXCHypervisor
+import LinuxSystem
 import Testing
 
 /// What is written into a new volume, and what is refused.

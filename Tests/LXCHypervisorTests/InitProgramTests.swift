@@ -1,5 +1,6 @@
 import FileTree
 import Foundation
+import LinuxSystem
 import TestSupport
 import Testing
 

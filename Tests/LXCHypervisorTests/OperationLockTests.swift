@@ -2,6 +2,7 @@ import Foundation
 import Glibc
 import LXCHypervisor
 import LXCTesting
+import LinuxSystem
 import Logging
 import TestSupport
 import Testing

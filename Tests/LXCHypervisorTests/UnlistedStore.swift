@@ -1,6 +1,7 @@
 import FileTree
 import LXCHypervisor
 import LXCTesting
+import LinuxSystem
 
 /// A store that refuses to say all it holds.
 struct UnlistedStore: PrimaryStore {

@@ -34,7 +34,7 @@ import Testing
     @Test func setsAttributesToTheNanosecond() async throws {
         let client = try await export.connect()
         let file = try await client.create("f".utf8, in: client.root, .unchecked(NFSNewAttributes()))
-        let time = TreeEntry.Time(seconds: 4_000_000_000, nanoseconds: 123_456_789)
+        let time = Timestamp(seconds: 4_000_000_000, nanoseconds: 123_456_789)
         let result = try await client.setAttributes(
             NFSNewAttributes(mode: 0o4711, size: 5_000_000_000, accessed: .now, modified: .at(time)), of: file.handle)
         let attributes = try await client.attributes(of: file.handle)

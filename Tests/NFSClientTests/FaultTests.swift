@@ -1,6 +1,7 @@
 import FileTree
 import Foundation
 import LXCCore
+import LinuxSystem
 import NFSClient
 import TestSupport
 import Testing

@@ -127,7 +127,7 @@ import Testing
         var entry = TreeEntry(path: try TreePath("f"), kind: .file(size: 0), mode: 0o644)
         entry.attributes = [.init(name: try #require(AttributeName("user.note")), value: [1])]
         var early = TreeEntry(path: try TreePath("early"), kind: .file(size: 0), mode: 0o644)
-        early.modified = TreeEntry.Time(seconds: -5)
+        early.modified = Timestamp(seconds: -5)
         var tree = ListedTree()
         tree.nodes += [ReadEntry(entry: entry), ReadEntry(entry: early)]
         let summary = try await TreeCopy.run(from: tree, to: export.tree("t"))

@@ -30,7 +30,7 @@ import Testing
         #expect(client.information.hasHardLinks && client.information.hasSymbolicLinks)
         #expect(try await client.statistics().totalBytes > 0)
 
-        let time = TreeEntry.Time(seconds: 1_600_000_000, nanoseconds: 123_456_789)
+        let time = Timestamp(seconds: 1_600_000_000, nanoseconds: 123_456_789)
         let new = NFSNewAttributes(mode: 0o640, user: 1_234, group: 2_345, modified: .at(time))
         let file = try await client.create("file".utf8, in: root, .guarded(new)).handle
         #expect(await codeThrown { try await client.create("file".utf8, in: root, .guarded(new)) } == .alreadyExists)

@@ -2,6 +2,7 @@ import FileTree
 import Foundation
 import LXCCore
 import LXCTesting
+import LinuxSystem
 import Logging
 import NFSClient
 import Synchronization

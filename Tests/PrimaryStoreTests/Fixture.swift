@@ -3,6 +3,7 @@ import Foundation
 import Glibc
 import LXCCore
 import LXCTesting
+import LinuxSystem
 import PrimaryStore
 import TestSupport
 import Testing

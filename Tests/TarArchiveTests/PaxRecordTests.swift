@@ -97,7 +97,7 @@ struct PaxRecordTests {
             $0.addPax(["mtime": text])
             $0.add("f")
         }
-        #expect(entries.map(\.modified) == [TreeEntry.Time(seconds: seconds, nanoseconds: nanoseconds)])
+        #expect(entries.map(\.modified) == [Timestamp(seconds: seconds, nanoseconds: nanoseconds)])
     }
 
     @Test(arguments: [

@@ -124,10 +124,10 @@ struct TarArchiveTests {
         #expect(entries[2].kind == .fifo)
         #expect(entries[3].kind == .file(size: 3))
         #expect(entries[4].user == 4_294_967_294 && entries[4].group == 3_000_000)
-        #expect(entries[5].modified == TreeEntry.Time(seconds: 1_700_000_000, nanoseconds: 123_456_789))
+        #expect(entries[5].modified == Timestamp(seconds: 1_700_000_000, nanoseconds: 123_456_789))
         #expect(entries[5].user == 4_000_000_000)
         #expect(entries[6].kind == .hardLink(to: try TreePath("big")))
-        #expect(entries[7].modified == TreeEntry.Time(seconds: -5))
+        #expect(entries[7].modified == Timestamp(seconds: -5))
     }
 
     @Test func namesKeepTheirBytesWhateverTheLocale() throws {

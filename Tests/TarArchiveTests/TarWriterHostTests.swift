@@ -1,5 +1,6 @@
 import FileTree
 import LXCCore
+import LinuxSystem
 import TarArchive
 import TestSupport
 import Testing

@@ -106,12 +106,12 @@ struct TarWriterTests {
     @Test func headersAreThoseOfThePaxFormat() async throws {
         var tree = ListedTree()
         var entry = TreeEntry(path: try TreePath("plain"), kind: .file(size: 3), mode: 0o4751, user: 7, group: 8)
-        entry.modified = TreeEntry.Time(seconds: 1_000_000_000)
+        entry.modified = Timestamp(seconds: 1_000_000_000)
         tree.nodes.append(ReadEntry(entry: entry, pieces: [.init(offset: 0, bytes: [1, 2, 3])]))
         entry.path = try TreePath("pax")
         entry.kind = .directory
         entry.user = 3_000_000
-        entry.modified = TreeEntry.Time(seconds: -2, nanoseconds: 750_000_000)
+        entry.modified = Timestamp(seconds: -2, nanoseconds: 750_000_000)
         entry.attributes = [
             .init(name: try #require(AttributeName("user.b")), value: [0, 10, 255]),
             .init(name: try #require(AttributeName("user.a=%")), value: []),

@@ -126,7 +126,7 @@ package struct RandomTree {
         entry.user = id()
         entry.group = id()
         let seconds = chance(2) ? range.seconds : range.secondsNear1970
-        entry.modified = TreeEntry.Time(
+        entry.modified = Timestamp(
             seconds: Int64.random(in: seconds, using: &random),
             nanoseconds: chance(3) ? 0 : UInt32(number(0...999_999_999)))
         if chance(2), let name = AttributeName(Array("trusted.".utf8) + attributeName()) {

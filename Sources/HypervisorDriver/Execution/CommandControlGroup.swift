@@ -2,6 +2,7 @@ import CLinux
 import FileTree
 import Glibc
 import LXCCore
+import LinuxSystem
 
 /// The control group of one command: all that it starts is in it, also what begins a session of its own, and is killed
 /// as a whole.

@@ -2,6 +2,7 @@ import CLinux
 import FileTree
 import Glibc
 import LXCCore
+import LinuxSystem
 
 /// The streams between this program and a command, before and after it is started.
 final class CommandPipes: Sendable {

@@ -2,6 +2,7 @@ import CLinux
 import FileTree
 import Glibc
 import LXCCore
+import LinuxSystem
 import Synchronization
 
 /// One end of a pipe, of a socket or of a terminal, read and written without blocking a thread.

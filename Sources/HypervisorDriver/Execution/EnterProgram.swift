@@ -2,6 +2,7 @@ import CLinux
 import FileTree
 import Glibc
 import LXCCore
+import LinuxSystem
 
 /// The program that makes the calls of a list: an executable in memory that nobody can change.
 ///

@@ -3,6 +3,7 @@ import FileTree
 import Foundation
 import Glibc
 import LXCCore
+import LinuxSystem
 
 /// Starts the program that enters a container, and hears from it until the command runs.
 struct EnterStarter {

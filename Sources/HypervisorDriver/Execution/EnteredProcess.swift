@@ -2,6 +2,7 @@ import CLinux
 import FileTree
 import Glibc
 import LXCCore
+import LinuxSystem
 import Synchronization
 
 /// A command inside a container: its streams, and the starter outside that tells of its end.

@@ -1,5 +1,6 @@
 import FileTree
 import LXCCore
+import LinuxSystem
 
 /// The users and groups of a container, read from its files as text: no program and no library of the container runs.
 package struct GuestAccounts {

@@ -2,6 +2,7 @@ import CLinux
 import FileTree
 import Glibc
 import LXCCore
+import LinuxSystem
 
 /// What the host's kernel says of a container's process 1, read so that a process number used again misleads nobody.
 ///

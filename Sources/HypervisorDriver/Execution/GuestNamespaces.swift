@@ -2,6 +2,7 @@ import CLinux
 import FileTree
 import Glibc
 import LXCCore
+import LinuxSystem
 
 /// The namespaces of a container's process 1 that are not the host's, open.
 final class GuestNamespaces: Sendable {

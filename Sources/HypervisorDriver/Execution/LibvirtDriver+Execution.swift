@@ -1,8 +1,9 @@
 import CLinux
-public import FileTree
+import FileTree
 import Glibc
 public import LXCCore
 import Libvirt
+public import LinuxSystem
 
 /// Commands and files inside containers of this host.
 extension LibvirtDriver {

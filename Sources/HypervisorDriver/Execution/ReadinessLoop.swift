@@ -2,6 +2,7 @@ import CLinux
 import Foundation
 import Glibc
 import LXCCore
+import LinuxSystem
 import Synchronization
 
 /// One thread that waits until descriptors can be read or written.

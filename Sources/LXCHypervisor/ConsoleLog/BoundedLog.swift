@@ -1,5 +1,6 @@
 import Glibc
 import LXCCore
+import LinuxSystem
 
 /// The last bytes of something without end, in two files: `PATH`, and `PATH.1`, which was `PATH` before. Neither is
 /// longer than half of what both may be.

@@ -1,5 +1,6 @@
 import HypervisorDriver
 import LXCCore
+import LinuxSystem
 
 /// Who reads a container's console. libvirt gives what a container writes to whichever reader asks first, so of those of
 /// this package on a host either one logs, or others read: who wants the console says so by a lock, and who logs lets go.

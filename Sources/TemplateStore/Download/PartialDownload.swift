@@ -2,6 +2,7 @@ import FileTree
 import Foundation
 import Glibc
 import LXCCore
+import LinuxSystem
 
 /// What there is of a download, in a directory that survives the program: the bytes, and of which copy they are.
 ///

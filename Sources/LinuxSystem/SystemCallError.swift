@@ -1,4 +1,5 @@
 import Glibc
+public import LXCCore
 
 /// A failed system call: its name and its errno.
 public struct SystemCallError: Error, Hashable, Sendable, CustomStringConvertible {
@@ -24,6 +25,11 @@ public struct SystemCallError: Error, Hashable, Sendable, CustomStringConvertibl
             return String(cString: base)
         }
     }
+}
+
+extension SystemCallError: SpaceFailure {
+    /// Whether it is for want of space, inodes or quota.
+    package var isLackOfSpace: Bool { errno == ENOSPC || errno == EDQUOT }
 }
 
 extension LXCError {

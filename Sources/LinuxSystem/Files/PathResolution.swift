@@ -13,7 +13,7 @@ package enum PathResolution: CaseIterable, Sendable {
     private static let stretch = 4_000
 
     /// Opens `path` below `root`; nil with `errno` set. The path is not that of the root.
-    func open(_ path: ArraySlice<UInt8>, below root: CInt, flags: CInt) -> Descriptor? {
+    package func open(_ path: ArraySlice<UInt8>, below root: CInt, flags: CInt) -> Descriptor? {
         var rest = path
         var current: Descriptor?
         while true {

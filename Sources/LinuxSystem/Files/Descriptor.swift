@@ -1,6 +1,6 @@
 import CLinux
 import Glibc
-import LXCCore
+package import LXCCore
 
 /// An open file descriptor; closed with the value.
 package struct Descriptor: ~Copyable, Sendable {
@@ -51,43 +51,43 @@ package struct Descriptor: ~Copyable, Sendable {
 }
 
 /// What statx(2) says of one inode.
-struct FileStatus {
+package struct FileStatus {
     private let raw: clinux_stat
 
     /// The status of an open descriptor; nil with `errno` set.
-    init?(of descriptor: CInt) { self.init(of: "", in: descriptor) }
+    package init?(of descriptor: CInt) { self.init(of: "", in: descriptor) }
 
     /// The status of a name in a directory, no symbolic link followed; nil with `errno` set.
-    init?(of name: UnsafePointer<CChar>, in directory: CInt) {
+    package init?(of name: UnsafePointer<CChar>, in directory: CInt) {
         var status = clinux_stat()
         guard clinux_stat_at(directory, name, &status) == 0 else { return nil }
         raw = status
     }
 
     /// Which inode it is, among all of the host's.
-    struct Identity: Hashable, BitwiseCopyable, Sendable {
-        let device: UInt64
-        let inode: UInt64
+    package struct Identity: Hashable, BitwiseCopyable, Sendable {
+        package let device: UInt64
+        package let inode: UInt64
     }
 
-    var identity: Identity { Identity(device: raw.device, inode: raw.inode) }
-    var type: mode_t { raw.mode & S_IFMT }
-    var mode: UInt16 { UInt16(raw.mode & 0o7777) }
-    var user: UInt32 { raw.user }
-    var group: UInt32 { raw.group }
-    var links: UInt32 { raw.links }
-    var size: UInt64 { raw.size }
+    package var identity: Identity { Identity(device: raw.device, inode: raw.inode) }
+    package var type: UInt32 { raw.mode & S_IFMT }
+    package var mode: UInt16 { UInt16(raw.mode & 0o7777) }
+    package var user: UInt32 { raw.user }
+    package var group: UInt32 { raw.group }
+    package var links: UInt32 { raw.links }
+    package var size: UInt64 { raw.size }
     /// Whether fewer bytes are allocated than the size says.
-    var mayHaveHoles: Bool { raw.blocks &* 512 < raw.size }
-    var deviceNumbers: (major: UInt32, minor: UInt32) { (raw.device_major, raw.device_minor) }
+    package var mayHaveHoles: Bool { raw.blocks &* 512 < raw.size }
+    package var deviceNumbers: (major: UInt32, minor: UInt32) { (raw.device_major, raw.device_minor) }
     /// The number of the mount it is reached through; nil where the kernel does not tell.
-    var mount: UInt64? { raw.mount == 0 ? nil : raw.mount }
+    package var mount: UInt64? { raw.mount == 0 ? nil : raw.mount }
     /// When anything of it last changed.
-    var changed: TreeEntry.Time {
-        TreeEntry.Time(seconds: raw.changed_seconds, nanoseconds: raw.changed_nanoseconds)
+    package var changed: Timestamp {
+        Timestamp(seconds: raw.changed_seconds, nanoseconds: raw.changed_nanoseconds)
     }
-    var modified: TreeEntry.Time {
-        TreeEntry.Time(seconds: raw.modified_seconds, nanoseconds: raw.modified_nanoseconds)
+    package var modified: Timestamp {
+        Timestamp(seconds: raw.modified_seconds, nanoseconds: raw.modified_nanoseconds)
     }
 
     /// Whether both are reached through the same mount. A btrfs subvolume has a device number of its own and is no

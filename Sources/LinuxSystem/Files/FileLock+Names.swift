@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+package import LXCCore
 
 extension FileLock {
     /// Runs `body` holding the lock of a name in a file, waiting for it as long as it takes.

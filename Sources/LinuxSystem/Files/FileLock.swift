@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+package import LXCCore
 
 /// A lock named by a file, held by one task of one process on one host at a time, or shared by several.
 ///

@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import LXCCore
 
 /// Small files and directories that must be either old or new after a crash, never a mixture.
 ///

@@ -1,6 +1,7 @@
 import CLinux
 import Glibc
 import LXCCore
+import LinuxSystem
 import Testing
 
 /// What the kernel is asked about network devices, and which answers are believed.

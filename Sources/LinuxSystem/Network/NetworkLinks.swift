@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+package import LXCCore
 
 /// A network device as the kernel describes it.
 package struct NetworkLink: Hashable, Sendable {

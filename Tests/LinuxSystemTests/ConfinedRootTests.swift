@@ -1,7 +1,7 @@
-import FileTree
 import Foundation
 import Glibc
 import LXCCore
+import LinuxSystem
 import TestSupport
 import Testing
 

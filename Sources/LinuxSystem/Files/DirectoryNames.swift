@@ -2,9 +2,9 @@ import CLinux
 import Glibc
 
 /// The names in one directory, read into one buffer: all at once, or so many at a time.
-struct DirectoryNames {
+package struct DirectoryNames {
     /// In what order names come.
-    enum Order {
+    package enum Order {
         /// In that of their inodes: many file systems keep inodes in that order on disk, but names in that of their
         /// hashes.
         case inode
@@ -13,13 +13,13 @@ struct DirectoryNames {
     }
 
     /// A name and what the directory says of it.
-    struct Name {
+    package struct Name {
         /// The name with its NUL.
-        let pointer: UnsafePointer<CChar>
+        package let pointer: UnsafePointer<CChar>
         /// The name's bytes.
-        let bytes: ArraySlice<UInt8>
+        package let bytes: ArraySlice<UInt8>
         /// What it stands for, as `DT_DIR` and its like; `DT_UNKNOWN` where the file system does not tell.
-        let type: CInt
+        package let type: CInt
     }
 
     private struct Entry {
@@ -30,7 +30,7 @@ struct DirectoryNames {
     }
 
     /// How many names are read at a time where their order does not matter beyond that.
-    static let stretch = 65_536
+    package static let stretch = 65_536
 
     /// The names, each with its NUL.
     private var names: [UInt8] = []
@@ -39,16 +39,16 @@ struct DirectoryNames {
     private let order: Order
     private let limit: Int
     /// Whether the directory has no more names.
-    private(set) var isComplete = true
+    package private(set) var isComplete = true
 
     /// No names.
-    init() {
+    package init() {
         order = .inode
         limit = .max
     }
 
     /// Reads the names but `.` and `..`, or about the first `limit` of them; nil with `errno` set.
-    init?(reading directory: CInt, order: Order = .inode, limit: Int = .max) {
+    package init?(reading directory: CInt, order: Order = .inode, limit: Int = .max) {
         self.order = order
         self.limit = limit
         guard lseek(directory, 0, SEEK_SET) == 0, readOn(directory) else { return nil }
@@ -56,7 +56,7 @@ struct DirectoryNames {
 
     /// Goes on with the names that come next, in place of those before, from where the directory was read to; false with
     /// `errno` set.
-    mutating func readOn(_ directory: CInt) -> Bool {
+    package mutating func readOn(_ directory: CInt) -> Bool {
         names.removeAll(keepingCapacity: true)
         entries.removeAll(keepingCapacity: true)
         cursor = 0
@@ -91,10 +91,10 @@ struct DirectoryNames {
     }
 
     /// Whether there is none, counting from the first.
-    var isEmpty: Bool { entries.isEmpty }
+    package var isEmpty: Bool { entries.isEmpty }
 
     /// Calls `body` with the next name; nil after the last.
-    mutating func withNext<Result>(_ body: (Name) throws -> Result) rethrows -> Result? {
+    package mutating func withNext<Result>(_ body: (Name) throws -> Result) rethrows -> Result? {
         guard cursor < entries.count else { return nil }
         let entry = entries[cursor]
         cursor += 1
