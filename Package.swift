@@ -34,12 +34,13 @@ let package = Package(
     name: "LXCHypervisor",
     products: [
         .library(name: "LXCHypervisor", targets: ["LXCHypervisor"]),
-        .library(name: "HypervisorDriver", targets: ["HypervisorDriver"]),
-        .library(name: "PrimaryStore", targets: ["PrimaryStore"]),
-        .library(name: "TemplateStore", targets: ["TemplateStore"]),
-        .library(name: "VifDriver", targets: ["VifDriver"]),
-        .library(name: "FileTree", targets: ["FileTree", "TarArchive"]),
-        .library(name: "NFSClient", targets: ["NFSClient"]),
+        // The rest carry the modules whose types are in their signatures.
+        .library(name: "HypervisorDriver", targets: ["HypervisorDriver", "LibvirtXML", "LXCCore"]),
+        .library(name: "PrimaryStore", targets: ["FileTree", "LXCCore", "PrimaryStore"]),
+        .library(name: "TemplateStore", targets: ["FileTree", "LXCCore", "TemplateStore"]),
+        .library(name: "VifDriver", targets: ["LibvirtXML", "LXCCore", "VifDriver"]),
+        .library(name: "FileTree", targets: ["FileTree", "LXCCore", "TarArchive"]),
+        .library(name: "NFSClient", targets: ["FileTree", "LXCCore", "NFSClient"]),
         .library(name: "LXCTesting", targets: ["LXCTesting"]),
         .library(name: "LXCTestServers", targets: ["LXCTestServers"]),
     ],
@@ -78,7 +79,7 @@ let package = Package(
 
         // Floor 2: trees and documents.
         library("FileTree", ["CLinux", "LinuxSystem", "LXCCore", "OpenSSL"]),
-        library("DomainXML", ["CLibXML2", "LinuxSystem", "LXCCore"]),
+        library("LibvirtXML", ["CLibXML2", "LinuxSystem", "LXCCore"]),
 
         // Floor 3: the other C libraries.
         library("TarArchive", ["CLibArchive", "CLZMA", "CZlib", "CZstd", "FileTree", "LinuxSystem", "LXCCore", isal]),
@@ -91,16 +92,16 @@ let package = Package(
         library(
             "TemplateStore",
             ["CCurl", "FileTree", "LinuxSystem", "LXCCore", "NFSClient", "OpenSSL", "TarArchive", logging]),
-        library("VifDriver", ["CLinux", "DomainXML", "LinuxSystem", "LXCCore", "OpenSSL"]),
+        library("VifDriver", ["CLinux", "LibvirtXML", "LinuxSystem", "LXCCore", "OpenSSL"]),
         library(
             "HypervisorDriver",
-            ["CLinux", "DomainXML", "FileTree", "Libvirt", "LinuxSystem", "LXCCore", logging]),
+            ["CLinux", "LibvirtXML", "FileTree", "Libvirt", "LinuxSystem", "LXCCore", logging]),
 
         // Floor 5: the facade, the only place where the families meet.
         library(
             "LXCHypervisor",
             [
-                "DomainXML", "FileTree", "HypervisorDriver", "LinuxSystem", "LXCCore", "NFSClient", "OpenSSL",
+                "LibvirtXML", "FileTree", "HypervisorDriver", "LinuxSystem", "LXCCore", "NFSClient", "OpenSSL",
                 "PrimaryStore", "TarArchive", "TemplateStore", "VifDriver", lifecycle, logging, metrics, tracing,
             ]),
 
@@ -108,7 +109,7 @@ let package = Package(
         library(
             "LXCTesting",
             [
-                "DomainXML", "FileTree", "HypervisorDriver", "LinuxSystem", "LXCCore", "PrimaryStore", "TemplateStore",
+                "LibvirtXML", "FileTree", "HypervisorDriver", "LinuxSystem", "LXCCore", "PrimaryStore", "TemplateStore",
                 "VifDriver",
             ]),
 
@@ -122,7 +123,7 @@ let package = Package(
         .testTarget(name: "OpenSSLTests", dependencies: ["OpenSSL"], swiftSettings: settings),
         tests("FileTreeTests", ["CLinux", "FileTree", "LinuxSystem", "LXCCore", "TarArchive", "TreeProbe"]),
         tests("TarArchiveTests", ["CLZMA", "FileTree", "LinuxSystem", "LXCCore", "TarArchive", "TreeProbe"]),
-        tests("DomainXMLTests", ["DomainXML", "LXCCore"]),
+        tests("LibvirtXMLTests", ["LibvirtXML", "LXCCore"]),
         tests("LibvirtTests", ["Libvirt", "LXCCore", logging]),
         tests("NFSClientTests", ["FileTree", "LinuxSystem", "LXCCore", "NFSClient", "TarArchive"]),
         tests(
@@ -134,10 +135,10 @@ let package = Package(
                 "FileTree", "LinuxSystem", "LXCCore", "LXCTesting", "NFSClient", "PrimaryStore", "TarArchive",
                 "TemplateStore", logging,
             ]),
-        tests("VifDriverTests", ["DomainXML", "LXCCore", "LXCTesting", "VifDriver"]),
+        tests("VifDriverTests", ["LibvirtXML", "LXCCore", "LXCTesting", "VifDriver"]),
         tests(
             "HypervisorDriverTests",
-            ["DomainXML", "HypervisorDriver", "LXCCore", "LXCTesting"]),
+            ["LibvirtXML", "HypervisorDriver", "LXCCore", "LXCTesting"]),
         tests("LXCHypervisorTests", ["FileTree", "LinuxSystem", "LXCCore", "LXCHypervisor", "LXCTesting", logging]),
         tests(
             "HostTests",
@@ -159,7 +160,7 @@ let package = Package(
             path: "Tests/StoreWriter", swiftSettings: settings),
         // A process that plugs and unplugs NICs, for the tests of several at once.
         .executableTarget(
-            name: "VifPlugger", dependencies: ["DomainXML", "LXCCore", "VifDriver"], path: "Tests/VifPlugger",
+            name: "VifPlugger", dependencies: ["LibvirtXML", "LXCCore", "VifDriver"], path: "Tests/VifPlugger",
             swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]

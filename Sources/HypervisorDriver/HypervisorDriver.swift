@@ -1,6 +1,6 @@
-public import DomainXML
 import FileTree
 public import LXCCore
+public import LibvirtXML
 public import LinuxSystem
 
 /// Runs guests on one host: containers, or system VMs.

@@ -1,8 +1,8 @@
-import DomainXML
 import FileTree
 import Foundation
 public import HypervisorDriver
 public import LXCCore
+import LibvirtXML
 public import Logging
 public import PrimaryStore
 public import TemplateStore

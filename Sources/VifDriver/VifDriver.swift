@@ -1,5 +1,5 @@
-public import DomainXML
 public import LXCCore
+public import LibvirtXML
 
 /// Connects guests to networks: one way of doing so.
 ///

@@ -1,7 +1,7 @@
-import DomainXML
 import HypervisorDriver
 import LXCCore
 import LXCTesting
+import LibvirtXML
 import Testing
 
 @Suite(.timeLimit(.minutes(15)))

@@ -1,8 +1,8 @@
-import DomainXML
 import Foundation
 import HypervisorDriver
 import LXCCore
 import LXCTesting
+import LibvirtXML
 import TestSupport
 import Testing
 

@@ -1,5 +1,5 @@
-import DomainXML
 import Foundation
+import LibvirtXML
 import Testing
 
 @testable import HypervisorDriver

@@ -1,6 +1,6 @@
-import DomainXML
 import HypervisorDriver
 import LXCCore
+import LibvirtXML
 import Testing
 
 @Suite(.timeLimit(.minutes(15)))

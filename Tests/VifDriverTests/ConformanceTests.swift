@@ -1,6 +1,6 @@
-import DomainXML
 import LXCCore
 import LXCTesting
+import LibvirtXML
 import Testing
 import VifDriver
 

@@ -1,6 +1,6 @@
-import DomainXML
 import Foundation
 import LXCCore
+import LibvirtXML
 import TestSupport
 import Testing
 

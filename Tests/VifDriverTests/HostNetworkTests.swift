@@ -1,5 +1,5 @@
-import DomainXML
 import LXCCore
+import LibvirtXML
 import TestSupport
 import Testing
 

@@ -1,3 +1,5 @@
+import Foundation
+import LXCCore
 // A process that plugs and unplugs, for tests of several at once in a network namespace of their own. Reads commands, one
 // a line, and answers each with a line that begins with `ok` or `error`.
 //
@@ -6,9 +8,7 @@
 //     guard GUEST DEVICE BRIDGE MAC ADDRESS           the same, held to its addresses
 //     unplug BRIDGE END
 //     hammer COUNT GUEST LABEL BROADCAST              plugs and unplugs again and again, and looks in between
-import DomainXML
-import Foundation
-import LXCCore
+import LibvirtXML
 import VifDriver
 
 let driver = BridgeVifDriver(devices: [:], sysfs: "/sys/class/net", directory: CommandLine.arguments[1])

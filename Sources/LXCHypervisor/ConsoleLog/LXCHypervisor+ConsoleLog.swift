@@ -1,7 +1,7 @@
-import DomainXML
 import Foundation
 import HypervisorDriver
 import LXCCore
+import LibvirtXML
 import Logging
 import PrimaryStore
 import Synchronization

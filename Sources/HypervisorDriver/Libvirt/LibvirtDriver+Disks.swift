@@ -1,0 +1,28 @@
+import Libvirt
+public import LibvirtXML
+import Logging
+
+extension LibvirtDriver {
+    /// Has libvirt make the file, in a storage pool that is there for as long as this takes: qemu-img(1), which libvirt
+    /// runs, comes from the package qemu-utils.
+    public func createDisk(_ volume: StorageVolume, in pool: DirectoryStoragePool) async throws {
+        // One a killed program left.
+        try await connection.stopStoragePool(pool.uuid)
+        try await connection.startStoragePool(xml: pool.xml())
+        let result: Result<Void, any Error>
+        do {
+            result = .success(try await connection.createStorageVolume(xml: volume.xml(), in: pool.uuid))
+        } catch {
+            result = .failure(error)
+        }
+        // In a task of its own, because it must complete in a cancelled one too.
+        await Task { [connection, logger] in
+            do {
+                try await connection.stopStoragePool(pool.uuid)
+            } catch {
+                logger.warning("cannot stop a storage pool", metadata: ["pool": "\(pool.uuid)", "error": "\(error)"])
+            }
+        }.value
+        try result.get()
+    }
+}

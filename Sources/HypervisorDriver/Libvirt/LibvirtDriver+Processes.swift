@@ -1,0 +1,84 @@
+import Foundation
+public import LXCCore
+import Libvirt
+import LibvirtXML
+import Logging
+
+/// The limit of processes, which libvirt does not know: it is kept in this package's metadata, and set in the control
+/// groups at each start, before process 1 begins.
+extension LibvirtDriver {
+    /// Brings a running container under its limit of processes.
+    public func confine(_ guest: ContainerName) async throws {
+        guard hasProcessesHere, let limit = try await keptProcessLimit(of: guest),
+            let controller = try await self.guest(guest).id
+        else { return }
+        do {
+            try await setProcessLimit(limit, of: controller)
+        } catch let error as LXCError where error.code == .unsupported {
+            logger.warning(
+                "a container runs without a limit of processes",
+                metadata: ["container": "\(guest)", "error": "\(error)"])
+        }
+    }
+
+    /// Starts a container, and does from outside of it what libvirt leaves undone, before its process 1 begins.
+    func confined(_ guest: ContainerName, _ uuid: UUID?, _ start: () async throws -> Void) async throws {
+        let gate = uuid.flatMap { StartGate(of: $0) }
+        try await start()
+        try await confineStarted(guest)
+        try await adjustInterfaces(of: guest)
+        gate?.open()
+    }
+
+    /// Brings a container under its limit that has just been started. One that cannot be limited is not left running.
+    private func confineStarted(_ guest: ContainerName) async throws {
+        do {
+            try await confine(guest)
+        } catch let error as LXCError where [.notFound, .invalidState].contains(error.code) {
+            // It has ended by itself.
+        } catch {
+            try? await Task { try await destroy(guest) }.value
+            throw error
+        }
+    }
+
+    /// What was asked for; nil for a container that this package did not make.
+    private func keptProcessLimit(of guest: ContainerName) async throws -> UInt64? {
+        guard let metadata = try await definition(of: guest).containerMetadata() else { return nil }
+        return metadata.processes ?? GuestLimits.standardProcesses
+    }
+
+    private func setProcessLimit(_ limit: UInt64, of controller: Int32) async throws {
+        try await BlockingPool.shared.run { _ in
+            guard let group = try ProcessLimitGroup(of: controller, .current()) else { return }
+            group.protect()
+            try group.set(limit)
+        }
+    }
+
+    /// The limit in force, or that of the next start; nil where there is none.
+    func processLimit(of guest: ContainerName) async throws -> UInt64? {
+        guard kind == .lxc else { return nil }
+        if hasProcessesHere, let controller = try await self.guest(guest).id {
+            return try await BlockingPool.shared.run { _ in try ProcessLimitGroup(of: controller, .current())?.limit }
+        }
+        return try await keptProcessLimit(of: guest).flatMap { $0 == 0 ? nil : $0 }
+    }
+
+    /// Changes the limit, at once where the container runs, and for its next starts.
+    ///
+    /// - Throws: `LXCError` `unsupported` for a container this package did not make, or on another host.
+    func setProcessLimit(_ limit: UInt64, of guest: ContainerName, _ summary: DomainSummary) async throws {
+        guard kind == .lxc, var metadata = try await definition(of: guest).containerMetadata() else {
+            throw LXCError(.unsupported, "\(guest) was made by another program, which limits its processes")
+        }
+        if let controller = summary.identity.id {
+            guard hasProcessesHere else {
+                throw LXCError(.unsupported, "how many processes \(guest) has can only be limited on its own host")
+            }
+            try await setProcessLimit(limit, of: controller)
+        }
+        metadata.processes = limit
+        try await setContainerMetadata(metadata, of: guest)
+    }
+}

@@ -1,0 +1,108 @@
+public import HypervisorDriver
+public import LXCCore
+public import LibvirtXML
+public import VifDriver
+
+/// A system VM the hypervisor knows. A value to hold, as ``Container`` is: it keeps no state, every answer is asked for
+/// anew, and each operation throws what it throws there.
+public struct SystemVM: Sendable {
+    /// Where CloudStack's system VMs look for their boot arguments.
+    private static let bootArgumentsFile = "/var/cache/cloud/cmdline"
+
+    /// Its name.
+    public let name: ContainerName
+    /// The host with system VMs in the place of containers.
+    let host: LXCHypervisor
+
+    private var guest: Container { Container(name: name, host: host) }
+
+    /// What it is and how it is doing.
+    public func status() async throws -> Guest { try await guest.status() }
+
+    /// Its domain document.
+    public func document() async throws -> Domain { try await guest.document() }
+
+    /// How its processors are made; nil for a document of another type.
+    public func acceleration() async throws -> SystemVMSpecification.Acceleration? {
+        SystemVMSpecification.Acceleration(rawValue: try await document().type.rawValue)
+    }
+
+    /// Leases its disk for this host and starts it.
+    ///
+    /// - Parameter bootArguments: given to the guest by its agent once that answers, which is when this returns; nil starts
+    ///   it and no more. A guest keeps them on its disk, and needs them again when they have changed.
+    /// - Throws: `LXCError` `invalidState` when it runs already, `inUse` when another host has its disk, `unsafe` when the
+    ///   disk refers to another file, `hypervisor`; `timedOut` when no agent answers within ``HostPolicy/agentTimeout``: it
+    ///   runs then.
+    public func start(bootArguments: String? = nil) async throws {
+        if let bootArguments {
+            try SystemVMSpecification.check(bootArguments, "the boot arguments of \(name)")
+        }
+        try await host.start(name)
+        guard let bootArguments else { return }
+        try await writeFile(Array("\(bootArguments)\n".utf8), to: Self.bootArgumentsFile)
+    }
+
+    /// Writes a file inside it, by the guest agent that runs there (the package qemu-guest-agent).
+    ///
+    /// - Parameters:
+    ///   - contents: what the file is to hold, and what it held is gone.
+    ///   - path: where it is; its directory must be there.
+    /// - Throws: `LXCError` `invalidState` when it is not running, `timedOut` when no agent answers within
+    ///   ``HostPolicy/agentTimeout``, `unsupported` without a channel for one, `hypervisor` with what the agent says.
+    public func writeFile(_ contents: [UInt8], to path: String) async throws {
+        try await Operation.run("vm.write", name.description, host.logger) {
+            try await host.driver.writeFile(contents, to: path, in: name, within: host.policy.agentTimeout)
+        }
+    }
+
+    /// Presses its power button, and turns it off when it has not ended after `grace`; nil is the host's
+    /// ``HostPolicy/stopTimeout``. Returns when it has ended.
+    @discardableResult
+    public func stop(within grace: Duration? = nil) async throws -> Container.StopOutcome {
+        try await guest.stop(within: grace)
+    }
+
+    /// Ends it as ``stop(within:)`` does and starts it again, its disk leased in between.
+    @discardableResult
+    public func reboot(within grace: Duration? = nil) async throws -> Container.StopOutcome {
+        try await guest.reboot(within: grace)
+    }
+
+    /// Turns it off, deletes its disk and forgets it; its image stays. One that is gone is no error, and a destruction that
+    /// failed half-way is finished by the next.
+    public func destroy() async throws { try await guest.destroy() }
+
+    /// Stops its processors.
+    public func suspend() async throws { try await guest.suspend() }
+
+    /// Lets it go on.
+    public func resume() async throws { try await guest.resume() }
+
+    /// Connects a NIC, of virtio hardware unless it says otherwise, at once where it runs and for its next starts.
+    @discardableResult
+    public func plugNIC(_ nic: NIC) async throws -> Interface { try await guest.plugNIC(nic.ofMachine) }
+
+    /// Takes a NIC away, at once where it runs and for its next starts.
+    public func unplugNIC(_ deviceID: Int) async throws { try await guest.unplugNIC(deviceID) }
+
+    /// What it uses.
+    public func statistics() async throws -> GuestStatistics { try await guest.statistics() }
+
+    /// Opens its serial console.
+    public func openConsole() async throws -> any GuestConsole { try await guest.openConsole() }
+
+    /// Waits until it is in a state.
+    public func wait(for state: GuestState, within limit: Duration? = nil) async throws {
+        try await guest.wait(for: state, within: limit)
+    }
+}
+
+extension NIC {
+    /// The NIC with the hardware virtual machines have where nothing else is said.
+    var ofMachine: NIC {
+        var nic = self
+        nic.model = model ?? "virtio"
+        return nic
+    }
+}

@@ -1,0 +1,422 @@
+import Foundation
+public import HypervisorDriver
+public import LXCCore
+public import LibvirtXML
+
+/// A hypervisor that runs nothing, for unit tests of programs that drive one.
+///
+/// Guests go through the states that libvirt's do and their events are told; what happens inside a guest is the test's
+/// to say, with ``crash(_:)``, ``write(_:onConsoleOf:)`` and the like.
+public actor InMemoryHypervisorDriver: HypervisorDriver {
+    /// `in-memory`.
+    public nonisolated let name = "in-memory"
+    /// What was given to the initializer.
+    public nonisolated let capabilities: HypervisorCapabilities
+    /// What was given to the initializer.
+    public nonisolated let sharesGuests: Bool
+
+    /// One guest. At least one of the two documents is there.
+    private struct Record {
+        var uuid: UUID
+        /// What survives the guest's end; nil when it was undefined while it ran.
+        var persistent: Domain?
+        /// What runs.
+        var live: Domain?
+        var state = GuestState.shutOff
+        var id: Int32?
+        var obeysShutdown = true
+        var isAutostarted = false
+        var limits = GuestLimits()
+        var statistics: GuestStatistics?
+    }
+
+    /// The network filters that are known, by name.
+    public private(set) var networkFilters: [String: NetworkFilter] = [:]
+
+    private let type: DomainType
+    private var records: [ContainerName: Record] = [:]
+    private var nextID: Int32 = 1
+    private var lost: LXCError?
+    private var faults = FaultQueue()
+    private var listeners: [UUID: AsyncThrowingStream<GuestEvent, any Error>.Continuation] = [:]
+    private var consoles: [ContainerName: [InMemoryConsole]] = [:]
+    /// What happened while the hypervisor was lost.
+    private var missed: [GuestEvent] = []
+    private var signals: [ContainerName: [GuestSignal]] = [:]
+
+    /// A hypervisor without guests.
+    ///
+    /// - Parameters:
+    ///   - type: what the documents must have as their type.
+    ///   - capabilities: what it can do; leave one out to see how a program copes.
+    ///   - sharesGuests: whether operations exclude each other as those of several programs do.
+    public init(
+        type: DomainType = .lxc,
+        capabilities: HypervisorCapabilities = [
+            .suspend, .console, .shutdown, .idMap, .limits, .transient, .autostart, .interfaces, .networkFilters,
+        ],
+        sharesGuests: Bool = false
+    ) {
+        self.sharesGuests = sharesGuests
+        self.type = type
+        self.capabilities = capabilities
+    }
+
+    // MARK: For the test
+
+    /// Makes the next call throw `error`. Called several times, as many calls do.
+    public func failNext(with error: any Error) { faults.add(error) }
+
+    /// Ends a running guest by its own failure.
+    public func crash(_ guest: ContainerName) { end(guest, .crashed, .crashed) }
+
+    /// Ends a running guest by its own will, as when its init exits.
+    public func exit(_ guest: ContainerName) { end(guest, .shutOff, .stopped) }
+
+    /// Whether a guest ends when it is asked to. Without this it does, at once.
+    public func setObeysShutdown(_ obeys: Bool, _ guest: ContainerName) { records[guest]?.obeysShutdown = obeys }
+
+    /// Sets what ``statistics(of:)`` says of a guest from now on.
+    public func setStatistics(_ statistics: GuestStatistics, of guest: ContainerName) {
+        records[guest]?.statistics = statistics
+    }
+
+    /// Loses the hypervisor: every call throws an `unavailable` error until ``reconnect()``. The guests go on.
+    public func disconnect() { lost = LXCError(.unavailable, "the in-memory hypervisor was disconnected") }
+
+    /// Ends what ``disconnect()`` began; streams of events tell what happened meanwhile.
+    public func reconnect() {
+        lost = nil
+        for event in missed { tell(event.guest, event.kind) }
+        missed = []
+    }
+
+    /// The signals a guest was sent, oldest first.
+    public func signals(to guest: ContainerName) -> [GuestSignal] { signals[guest] ?? [] }
+
+    /// Makes a guest write to its consoles.
+    public func write(_ bytes: [UInt8], onConsoleOf guest: ContainerName) {
+        for console in consoles[guest] ?? [] { console.emit(bytes) }
+    }
+
+    /// What was typed at a guest's open consoles, console after console.
+    public func typed(atConsoleOf guest: ContainerName) -> [UInt8] {
+        (consoles[guest] ?? []).flatMap(\.typed)
+    }
+
+    // MARK: Definitions
+
+    /// The type given to the initializer.
+    public func domainType() throws -> DomainType {
+        try check()
+        return type
+    }
+
+    /// Keeps the document. A guest without a UUID gets one.
+    public func define(_ domain: Domain) throws {
+        try check()
+        let name = try ContainerName(domain.name)
+        guard domain.type == type else {
+            throw LXCError(.invalidArgument, "guest \(name) has the type \(domain.type.rawValue), not \(type.rawValue)")
+        }
+        guard domain.idMap == nil || capabilities.contains(.idMap) else {
+            throw LXCError(.unsupported, "guest \(name) has an id map, which this hypervisor cannot apply")
+        }
+        let uuid = domain.uuid ?? records[name]?.uuid ?? UUID()
+        guard records[name].map({ $0.uuid == uuid }) ?? !records.values.contains(where: { $0.uuid == uuid }) else {
+            throw LXCError(.alreadyExists, "the name \(name) and the UUID \(uuid) belong to two guests")
+        }
+        var document = domain
+        document.uuid = uuid
+        records[name, default: Record(uuid: uuid)].persistent = document
+        tell(name, .defined)
+    }
+
+    /// Forgets the document; a running guest goes on.
+    public func undefine(_ guest: ContainerName) throws {
+        var record = try record(guest)
+        guard record.persistent != nil else {
+            throw LXCError(.invalidState, "guest \(guest) is forgotten already and ends for good when it ends")
+        }
+        record.persistent = nil
+        records[guest] = record.state.isActive ? record : nil
+        tell(guest, .undefined)
+    }
+
+    // MARK: States
+
+    /// Starts the guest.
+    public func start(_ guest: ContainerName) throws {
+        var record = try record(guest)
+        guard !record.state.isActive else { throw LXCError(.invalidState, "guest \(guest) is running already") }
+        record.live = record.persistent
+        record.state = .running
+        record.id = nextID
+        nextID += 1
+        records[guest] = record
+        tell(guest, .started)
+    }
+
+    /// Starts a guest that is forgotten when it ends.
+    public func create(_ domain: Domain) async throws {
+        try check()
+        let name = try ContainerName(domain.name)
+        guard capabilities.contains(.transient) else {
+            throw LXCError(.unsupported, "guests of this hypervisor are not forgotten when they end")
+        }
+        guard domain.type == type else {
+            throw LXCError(.invalidArgument, "guest \(name) has the type \(domain.type.rawValue), not \(type.rawValue)")
+        }
+        guard records[name] == nil else { throw LXCError(.invalidState, "there is a guest \(name) already") }
+        var record = Record(uuid: domain.uuid ?? UUID())
+        record.live = domain
+        record.live?.uuid = record.uuid
+        record.state = .running
+        record.id = nextID
+        nextID += 1
+        records[name] = record
+        tell(name, .started)
+    }
+
+    /// Keeps the signal for ``signals(to:)``; a guest that obeys ends by it, as by ``shutdown(_:)``.
+    public func send(_ signal: GuestSignal, to guest: ContainerName) async throws {
+        let record = try running(guest, needs: .signal, "be sent signals")
+        signals[guest, default: []].append(signal)
+        if record.obeysShutdown, record.state != .paused { end(guest, .shutOff, .stopped) }
+    }
+
+    /// Asks the guest to end, which it does at once unless ``setObeysShutdown(_:_:)`` said otherwise, or it is suspended
+    /// and hears nothing.
+    public func shutdown(_ guest: ContainerName) throws {
+        let record = try running(guest, needs: .shutdown, "be asked to end")
+        guard record.obeysShutdown, record.state != .paused else { return }
+        tell(guest, .shutdown)
+        end(guest, .shutOff, .stopped)
+    }
+
+    /// Ends the guest.
+    public func destroy(_ guest: ContainerName) throws {
+        _ = try running(guest)
+        end(guest, .shutOff, .stopped)
+    }
+
+    /// Suspends the guest.
+    public func suspend(_ guest: ContainerName) throws {
+        guard try running(guest, needs: .suspend, "be suspended").state != .paused else { return }
+        records[guest]?.state = .paused
+        tell(guest, .suspended)
+    }
+
+    /// Lets the guest go on.
+    public func resume(_ guest: ContainerName) throws {
+        guard try running(guest, needs: .suspend, "be suspended").state == .paused else {
+            throw LXCError(.invalidState, "guest \(guest) is not suspended")
+        }
+        records[guest]?.state = .running
+        tell(guest, .resumed)
+    }
+
+    // MARK: Looking
+
+    /// The guests.
+    public func guests() throws -> [Guest] {
+        try check()
+        return records.map { Self.guest($0.key, $0.value) }.sorted { $0.name < $1.name }
+    }
+
+    /// One guest.
+    public func guest(_ name: ContainerName) throws -> Guest { Self.guest(name, try record(name)) }
+
+    /// The document that runs, or else the one that would.
+    public func definition(of guest: ContainerName) throws -> Domain {
+        let record = try record(guest)
+        guard let document = record.live ?? record.persistent else {
+            throw LXCError(.notFound, "there is no guest \(guest)")
+        }
+        return document
+    }
+
+    /// What ``setStatistics(_:of:)`` said; without it, an idle guest's.
+    public func statistics(of guest: ContainerName) async throws -> GuestStatistics {
+        let record = try running(guest)
+        return record.statistics
+            ?? GuestStatistics(
+                cpuNanoseconds: 0, virtualCPUs: record.live?.virtualCPUs?.count ?? 1, memoryUsed: ByteCount(0),
+                memoryLimit: record.live?.memory ?? ByteCount(0))
+    }
+
+    /// What ``setLimits(_:of:)`` made them.
+    public func limits(of guest: ContainerName) async throws -> GuestLimits { try able(guest, to: .limits).limits }
+
+    /// Keeps the limits that are given.
+    public func setLimits(_ limits: GuestLimits, of guest: ContainerName) async throws {
+        try limits.check()
+        let old = try able(guest, to: .limits).limits
+        records[guest]?.limits = GuestLimits(
+            memory: limits.memory ?? old.memory, softMemory: limits.softMemory ?? old.softMemory,
+            memoryAndSwap: limits.memoryAndSwap ?? old.memoryAndSwap, cpuShares: limits.cpuShares ?? old.cpuShares,
+            cpuPeriod: limits.cpuPeriod ?? old.cpuPeriod, cpuQuota: limits.cpuQuota ?? old.cpuQuota,
+            cpuSet: limits.cpuSet ?? old.cpuSet, blockIOWeight: limits.blockIOWeight ?? old.blockIOWeight,
+            processes: limits.processes ?? old.processes,
+            devices: limits.devices.isEmpty ? old.devices : limits.devices)
+    }
+
+    /// What ``setAutostart(_:of:)`` made it.
+    public func isAutostarted(_ guest: ContainerName) async throws -> Bool {
+        try able(guest, to: .autostart).isAutostarted
+    }
+
+    /// Keeps it.
+    public func setAutostart(_ isOn: Bool, of guest: ContainerName) async throws {
+        guard try able(guest, to: .autostart).persistent != nil else {
+            throw LXCError(.invalidState, "guest \(guest) is forgotten when it ends")
+        }
+        records[guest]?.isAutostarted = isOn
+    }
+
+    /// Puts it into the guest's documents.
+    public func setContainerMetadata(_ metadata: ContainerMetadata, of guest: ContainerName) async throws {
+        var record = try record(guest)
+        try record.live?.setContainerMetadata(metadata)
+        try record.persistent?.setContainerMetadata(metadata)
+        records[guest] = record
+    }
+
+    /// The events from now on.
+    public func events() throws -> AsyncThrowingStream<GuestEvent, any Error> {
+        try check()
+        let (stream, continuation) = AsyncThrowingStream<GuestEvent, any Error>.makeStream()
+        let listener = UUID()
+        listeners[listener] = continuation
+        continuation.onTermination = { [weak self] _ in Task { await self?.forget(listener) } }
+        return stream
+    }
+
+    /// A console on which nothing is written but what the test has the guest write.
+    public func openConsole(of guest: ContainerName) throws -> any GuestConsole {
+        _ = try running(guest, needs: .console, "be talked to on a console")
+        let console = InMemoryConsole()
+        consoles[guest, default: []].append(console)
+        return console
+    }
+
+    // MARK: Networks
+
+    /// Adds the interface to the documents.
+    public func attach(_ interface: Interface, to guest: ContainerName) throws {
+        guard let mac = interface.mac else {
+            throw LXCError(.invalidArgument, "an interface attached to \(guest) needs a hardware address")
+        }
+        try requireAbility(.interfaces, "be given interfaces")
+        if let live = try record(guest).live,
+            live.interfaces.contains(where: { $0.mac != mac && $0.guestDevice == interface.guestDevice })
+        {
+            throw LXCError(.alreadyExists, "guest \(guest) has another network device of that name already")
+        }
+        let documents = try [record(guest).live, record(guest).persistent].compactMap { $0 }
+        for other in documents.flatMap(\.interfaces) where other.mac == mac {
+            guard other.guestDevice == interface.guestDevice, other.kind == interface.kind else {
+                throw LXCError(.alreadyExists, "guest \(guest) has an interface with the address \(mac) already")
+            }
+        }
+        try change(guest) { domain in
+            if !domain.interfaces.contains(where: { $0.mac == mac }) { domain.interfaces.append(interface) }
+        }
+    }
+
+    /// Takes the interface out of the documents.
+    public func detach(_ address: MACAddress, from guest: ContainerName) throws {
+        try requireAbility(.interfaces, "lose interfaces")
+        try change(guest) { $0.interfaces.removeAll { $0.mac == address } }
+    }
+
+    /// Keeps the filter in ``networkFilters``.
+    public func define(_ filter: NetworkFilter) throws {
+        try check()
+        try requireAbility(.networkFilters, "have network filters")
+        _ = try filter.xml()
+        networkFilters[filter.name] = filter
+    }
+
+    /// Forgets the filter.
+    public func undefineNetworkFilter(_ name: String) throws {
+        try check()
+        try requireAbility(.networkFilters, "have network filters")
+        let isUsed = records.values.contains { $0.live?.interfaces.contains { $0.filter?.filter == name } ?? false }
+        guard !isUsed else { throw LXCError(.inUse, "the network filter \(name.escapedForDisplay) is in use") }
+        networkFilters[name] = nil
+    }
+
+    // MARK: Details
+
+    private func change(_ guest: ContainerName, _ body: (inout Domain) throws -> Void) throws {
+        var record = try record(guest)
+        if var domain = record.persistent {
+            try body(&domain)
+            record.persistent = domain
+        }
+        if var domain = record.live {
+            try body(&domain)
+            record.live = domain
+        }
+        records[guest] = record
+    }
+
+    private func requireAbility(_ capability: HypervisorCapabilities, _ what: String) throws {
+        guard capabilities.isSuperset(of: capability) else {
+            throw LXCError(.unsupported, "guests of this hypervisor cannot \(what)")
+        }
+    }
+
+    private func check() throws {
+        try faults.check()
+        if let lost { throw lost }
+    }
+
+    private func record(_ guest: ContainerName) throws -> Record {
+        try check()
+        guard let record = records[guest] else { throw LXCError(.notFound, "there is no guest \(guest)") }
+        return record
+    }
+
+    private func able(_ guest: ContainerName, to capability: HypervisorCapabilities) throws -> Record {
+        let record = try record(guest)
+        guard capabilities.isSuperset(of: capability) else {
+            throw LXCError(.unsupported, "guests of this hypervisor cannot do that")
+        }
+        return record
+    }
+
+    private func running(
+        _ guest: ContainerName, needs capability: HypervisorCapabilities = [], _ what: String = ""
+    ) throws -> Record {
+        let record = try record(guest)
+        guard capabilities.isSuperset(of: capability) else {
+            throw LXCError(.unsupported, "guests of this hypervisor cannot \(what)")
+        }
+        guard record.state.isActive else { throw LXCError(.invalidState, "guest \(guest) is not running") }
+        return record
+    }
+
+    private static func guest(_ name: ContainerName, _ record: Record) -> Guest {
+        Guest(
+            name: name, uuid: record.uuid, state: record.state, id: record.id, isTransient: record.persistent == nil)
+    }
+
+    private func end(_ guest: ContainerName, _ state: GuestState, _ event: GuestEvent.Kind) {
+        guard var record = records[guest], record.state.isActive else { return }
+        record.live = nil
+        record.id = nil
+        record.state = state
+        records[guest] = record.persistent == nil ? nil : record
+        for console in consoles.removeValue(forKey: guest) ?? [] { console.end() }
+        tell(guest, event)
+    }
+
+    private func tell(_ guest: ContainerName, _ kind: GuestEvent.Kind) {
+        if lost != nil { return missed.append(GuestEvent(guest: guest, kind: kind)) }
+        for listener in listeners.values { listener.yield(GuestEvent(guest: guest, kind: kind)) }
+    }
+
+    private func forget(_ listener: UUID) { listeners[listener] = nil }
+}

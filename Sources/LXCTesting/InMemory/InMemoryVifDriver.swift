@@ -1,0 +1,110 @@
+public import LXCCore
+public import LibvirtXML
+public import VifDriver
+
+/// A VIF driver that touches no network, for unit tests of programs that use one.
+public actor InMemoryVifDriver: VifDriver {
+    /// A NIC that is plugged in.
+    public struct Plugged: Hashable, Sendable {
+        /// Whose it is.
+        public var guest: ContainerName
+        /// What was asked for.
+        public var nic: NIC
+        /// What was given.
+        public var interface: Interface
+    }
+
+    /// `in-memory`.
+    public nonisolated let name = "in-memory"
+
+    /// What is plugged in, in the order in which it was.
+    public private(set) var plugged: [Plugged] = []
+
+    private let bridges: [String]
+    /// What was enforced by ``secure(_:of:)``, by the guest and the number of its NIC.
+    public private(set) var secured: [ContainerName: [Int: NICSecurity]] = [:]
+    private var numbers: [String: Int] = [:]
+    private var faults = FaultQueue()
+
+    /// A driver of a host with the given bridges, of which the first serves NICs that name none.
+    public init(bridges: [String] = ["cloudbr0"]) { self.bridges = bridges }
+
+    /// Makes the next call throw `error`. Called several times, as many calls do.
+    public func failNext(with error: any Error) { faults.add(error) }
+
+    /// Notes the NIC. One that is plugged in already has its interface again.
+    public func plug(_ nic: NIC, of guest: ContainerName) throws -> Interface {
+        try faults.check()
+        guard (0...65535).contains(nic.deviceID) else {
+            throw LXCError(.invalidArgument, "a NIC's device id cannot be \(nic.deviceID); use 0 to 65535")
+        }
+        let bridge = try bridge(of: nic)
+        let place = plugged.firstIndex { $0.guest == guest && $0.nic.deviceID == nic.deviceID }
+        let end = "\(guest):\(nic.deviceID)"
+        var interface = interface(nic, bridge, guest)
+        // The same NIC has the same name for ever, as a guest's document keeps it.
+        let number = numbers[end] ?? numbers.count
+        numbers[end] = number
+        interface.targetDevice = "mem\(number)"
+        let entry = Plugged(guest: guest, nic: nic, interface: interface)
+        if let place { plugged[place] = entry } else { plugged.append(entry) }
+        return interface
+    }
+
+    /// The bridge ``plug(_:of:)`` would put the NIC on.
+    public func connection(of nic: NIC) throws -> Interface.Kind { .bridge(try bridge(of: nic)) }
+
+    private func bridge(of nic: NIC) throws -> String {
+        guard nic.broadcast == .untagged else {
+            throw LXCError(.unsupported, "\(nic.broadcast) is a network this driver does not make")
+        }
+        guard let bridge = nic.bridge ?? bridges.first, bridges.contains(bridge) else {
+            throw LXCError(.notFound, "there is no bridge \(nic.bridge?.escapedForDisplay ?? "at all") on this host")
+        }
+        return bridge
+    }
+
+    /// Notes the security with the NIC, where that is plugged, and in ``secured``.
+    public func secure(_ nic: NIC, of guest: ContainerName) throws {
+        try faults.check()
+        secured[guest, default: [:]][nic.deviceID] = nic.security
+        for place in plugged.indices where plugged[place].guest == guest && plugged[place].nic.deviceID == nic.deviceID
+        {
+            plugged[place].nic.security = nic.security
+        }
+    }
+
+    /// Forgets the NIC.
+    public func unplug(_ interface: Interface) throws {
+        try faults.check()
+        plugged.removeAll { $0.interface.targetDevice == interface.targetDevice }
+    }
+
+    private func interface(_ nic: NIC, _ bridge: String, _ guest: ContainerName) -> Interface {
+        var interface = Interface(.bridge(bridge), mac: nic.mac)
+        interface.model = nic.model
+        interface.guestDevice = "eth\(nic.deviceID)"
+        interface.mtu = nic.mtu
+        interface.isPortIsolated = nic.isIsolated
+        interface.filter = nic.filter.map { filter in
+            let parameters = nic.filterParameters.sorted { $0.key < $1.key }.flatMap { name, values in
+                values.map { Interface.FilterReference.Parameter(name, $0) }
+            }
+            return Interface.FilterReference(filter, parameters: parameters)
+        }
+        if nic.security != nil { interface.filter = Interface.FilterReference(nic.networkFilterName(of: guest)) }
+        interface.bandwidth = nic.megabitsPerSecond.map { megabits in
+            // As CloudStack reckons: 128 units of 1024 bytes a second for each megabit.
+            let rate = Interface.Rate(average: UInt32(clamping: UInt64(max(0, megabits)).multipliedSaturating(by: 128)))
+            return Interface.Bandwidth(inbound: rate, outbound: rate)
+        }
+        return interface
+    }
+}
+
+extension UInt64 {
+    fileprivate func multipliedSaturating(by factor: UInt64) -> UInt64 {
+        let (product, overflow) = multipliedReportingOverflow(by: factor)
+        return overflow ? .max : product
+    }
+}

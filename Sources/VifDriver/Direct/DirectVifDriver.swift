@@ -1,0 +1,74 @@
+public import LXCCore
+public import LibvirtXML
+
+/// Connects guests to a device of the host itself, without a bridge: each guest gets a macvlan device on it.
+public struct DirectVifDriver: VifDriver {
+    /// The driver's name, `direct`.
+    public let name = "direct"
+
+    private let device: String
+    private let mode: Interface.DirectMode
+    private let host: HostNetwork
+
+    /// Takes CloudStack's `network.direct.device` and `network.direct.source.mode`.
+    ///
+    /// - Parameters:
+    ///   - device: the host's device, which must be no bridge's port.
+    ///   - mode: whom the guests on the device can talk to.
+    public init(device: String, mode: Interface.DirectMode) {
+        self.init(device: device, mode: mode, sysfs: HostNetwork.sysfs)
+    }
+
+    /// Reads the host's devices from another directory than sysfs.
+    package init(device: String, mode: Interface.DirectMode, sysfs: String) {
+        self.device = device
+        self.mode = mode
+        host = HostNetwork(root: sysfs)
+    }
+
+    /// Checks the device and returns an interface on it. A bridge the NIC names is of no account.
+    ///
+    /// - Throws: `LXCError` with code `notFound` when the device is not there, `invalidArgument` when it is a
+    ///   bridge's port or a value of the NIC breaks a rule, `unsupported` for traffic other than guest and public, for
+    ///   a rate and for a filter; `CancellationError`.
+    public func plug(_ nic: NIC, of guest: ContainerName) async throws -> Interface {
+        try checkAbilities(nic, guest)
+        try await BlockingPool.shared.run { [host, device] _ in try host.requireFreeDevice(device) }
+        // The device moves into the container, so there is no host's end to name.
+        return try nic.interface(.direct(device: device, mode: mode), of: guest, target: nil)
+    }
+
+    /// The device, whatever the NIC names.
+    public func connection(of nic: NIC) -> Interface.Kind { .direct(device: device, mode: mode) }
+
+    /// Does nothing: the device was there before the guest, and libvirt removes what it put on it.
+    public func unplug(_ interface: Interface) async throws {}
+
+    /// Refuses what libvirt refuses, or would leave out without a word, on a direct interface.
+    private func checkAbilities(_ nic: NIC, _ guest: ContainerName) throws {
+        guard nic.trafficType == .guest || nic.trafficType == .public else {
+            throw LXCError(
+                .unsupported,
+                "NIC \(nic.deviceID) of \(guest) is for \(nic.trafficType.rawValue) traffic; a direct "
+                    + "device serves Guest and Public alone, so use a bridge")
+        }
+        guard nic.megabitsPerSecond == nil else {
+            throw LXCError(
+                .unsupported,
+                "NIC \(nic.deviceID) of \(guest) has a rate, which libvirt cannot keep on a direct "
+                    + "device; remove the rate, or use a bridge")
+        }
+        guard nic.filter == nil, nic.security == nil else {
+            throw LXCError(
+                .unsupported,
+                "NIC \(nic.deviceID) of \(guest) has a network filter, which libvirt cannot apply on a "
+                    + "direct device; remove the filter, or use a bridge")
+        }
+        guard nic.broadcast == .untagged, !nic.isIsolated else {
+            throw LXCError(
+                .unsupported,
+                "NIC \(nic.deviceID) of \(guest) is in a VLAN or VXLAN, or isolated, which takes a bridge; a direct device "
+                    + "has the network it is in: name the VLAN's device, or use a bridge")
+        }
+    }
+}
