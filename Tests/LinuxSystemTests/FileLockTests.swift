@@ -31,6 +31,20 @@ struct FileLockTests {
         #expect(directory.list().isEmpty)
     }
 
+    @Test func whatStaysTakenIsNotWaitedForLongerThanThat() async throws {
+        let path = path
+        let error = try await FileLock.hold(path, pool: .shared) {
+            await #expect(throws: LXCError.self) {
+                try await FileLock.hold(path, patience: .milliseconds(100), pool: .shared) {}
+            }
+        }
+        #expect(error?.code == .timedOut)
+        #expect(error?.message.contains(path) == true)
+        // It is free again, and nothing of the one that gave up is left.
+        try await FileLock.hold(path, patience: .milliseconds(100), pool: .shared) {}
+        #expect(directory.list().isEmpty)
+    }
+
     @Test func tryHoldGivesUpAtOnce() async throws {
         let path = path
         let inner = try await FileLock.hold(path, pool: .shared) {

@@ -1,3 +1,5 @@
+// For who links it: without an import the dependency would look unused.
+import MutexUnderstood
 import Synchronization
 
 /// Counts how many are inside at once, the most there were, and how many came in all.

@@ -102,44 +102,14 @@ struct EnterStarter {
         return LXCError(isMissing ? .notFound : error.code, reason, cause: fault)
     }
 
-    /// Starts a program of ``EnterProgram``; posix_spawn(3) needs no copy of this program's memory.
+    /// Starts a program of ``EnterProgram``.
     ///
     /// - Parameter descriptors: what the program has from number 0 on; the last one is the program itself.
     /// - Returns: its number.
     /// - Throws: `LXCError`.
     static func spawn(_ descriptors: [CInt]) throws -> pid_t {
-        var actions = posix_spawn_file_actions_t()
-        var attributes = posix_spawnattr_t()
-        posix_spawn_file_actions_init(&actions)
-        posix_spawnattr_init(&attributes)
-        defer {
-            posix_spawn_file_actions_destroy(&actions)
-            posix_spawnattr_destroy(&attributes)
-        }
-        // First out of the way of the numbers they will have, which are all from 0 to the program's.
-        var away: [CInt] = []
-        defer { for number in away { close(number) } }
-        for (target, source) in descriptors.enumerated() {
-            let number = fcntl(source, F_DUPFD_CLOEXEC, 64)
-            guard number >= 0 else { throw LXCError.lastSystemCall("fcntl", "start a command") }
-            away.append(number)
-            posix_spawn_file_actions_adddup2(&actions, number, CInt(target))
-        }
-        clinux_spawn_close_from(&actions, CInt(descriptors.count))
-        var signals = sigset_t()
-        sigfillset(&signals)
-        posix_spawnattr_setsigdefault(&attributes, &signals)
-        sigemptyset(&signals)
-        posix_spawnattr_setsigmask(&attributes, &signals)
-        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
-        var process: pid_t = 0
-        let path = "/proc/self/fd/\(descriptors.count - 1)"
-        // Its name in lists of processes; it has no environment.
-        let result = "lxc-enter".withCString { name in
-            let arguments = [UnsafeMutablePointer(mutating: name), nil]
-            return posix_spawn(&process, path, &actions, &attributes, arguments, [nil])
-        }
-        guard result == 0 else { throw LXCError.systemCall("posix_spawn", errno: result, "start a command") }
-        return process
+        // The only argument is its name in lists of processes.
+        try ChildProcess.spawn(
+            "/proc/self/fd/\(descriptors.count - 1)", ["lxc-enter"], descriptors: descriptors, to: "start a command")
     }
 }

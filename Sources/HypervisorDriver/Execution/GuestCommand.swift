@@ -61,11 +61,19 @@ public enum GuestExit: Hashable, Sendable {
 }
 
 /// Why a command was not begun in a guest that runs, as the cause of an error.
-public enum GuestCommandFault: Error, Hashable, Sendable {
+public enum GuestCommandFault: Error, Hashable, Sendable, CustomStringConvertible {
     /// The guest has no such program.
     case programNotFound
     /// The program is there and cannot be run, or what the command needs besides is not there: its user, its directory.
     case cannotRun
+
+    /// The fault in words.
+    public var description: String {
+        switch self {
+        case .programNotFound: "no such program"
+        case .cannotRun: "the command cannot be run"
+        }
+    }
 
     /// As shells say it.
     public var shellStatus: Int32 {

@@ -2,18 +2,18 @@ extension DecodingError {
     /// What is wrong with the document, in words for whoever wrote it: Foundation's own are for programmers.
     public var words: String {
         switch self {
-        case .keyNotFound(let key, let context): "the key \(Self.name(context.codingPath + [key])) is missing"
-        case .valueNotFound(_, let context): "\(Self.name(context.codingPath)) must not be null"
-        case .typeMismatch(let type, let context): "\(Self.name(context.codingPath)) has to be \(Self.kind(type))"
+        case .keyNotFound(let key, let context): "the key \(Self.name(of: context.codingPath + [key])) is missing"
+        case .valueNotFound(_, let context): "\(Self.name(of: context.codingPath)) must not be null"
+        case .typeMismatch(let type, let context): "\(Self.name(of: context.codingPath)) has to be \(Self.kind(type))"
         case .dataCorrupted(let context) where context.codingPath.isEmpty:
             "it is no JSON, or a number in it is not whole, is negative or is too large for its key"
-        case .dataCorrupted(let context): "\(Self.name(context.codingPath)) has a value that is not possible there"
+        case .dataCorrupted(let context): "\(Self.name(of: context.codingPath)) has a value that is not possible there"
         @unknown default: "it is not what it has to be"
         }
     }
 
-    /// A key with those it is below, as `nics[0].mac`.
-    private static func name(_ path: [any CodingKey]) -> String {
+    /// A key with those it is below, as `"nics[0].mac"`.
+    public static func name(of path: [any CodingKey]) -> String {
         guard !path.isEmpty else { return "the document" }
         let text = path.reduce(into: "") { text, key in
             text += key.intValue.map { "[\($0)]" } ?? (text.isEmpty ? "" : ".") + key.stringValue

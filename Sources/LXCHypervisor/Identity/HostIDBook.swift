@@ -31,10 +31,13 @@ struct HostIDBook: Sendable {
     private var claims: String { "\(directory)/claims" }
     private var pools: String { "\(directory)/pools" }
 
+    /// How long another program may hold the book: it reads names and the records of one store meanwhile.
+    private static let patience = Duration.seconds(300)
+
     /// Runs `body` alone among all programs of the host.
     func hold<Value>(_ body: () async throws -> Value) async throws -> Value {
         try await work { try makeDirectories() }
-        return try await FileLock.hold("\(directory)/lock", pool: .shared, body)
+        return try await FileLock.hold("\(directory)/lock", patience: Self.patience, pool: .shared, body)
     }
 
     /// Files block, so they are never touched on a thread of the cooperative pool.

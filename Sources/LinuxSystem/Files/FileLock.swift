@@ -17,13 +17,27 @@ package enum FileLock {
 
     private static let pause = Duration.milliseconds(50)
 
-    /// Runs `body` holding the lock, waiting for it as long as it takes.
+    /// Runs `body` holding the lock.
     ///
-    /// - Throws: what `body` throws; `CancellationError` when cancelled while waiting; ``LXCError`` `io`.
+    /// - Parameters:
+    ///   - path: the lock's file.
+    ///   - mode: whom the holder keeps out.
+    ///   - patience: how long to wait for the lock; nil waits as long as it takes.
+    ///   - pool: threads for the calls.
+    ///   - body: runs with the lock held.
+    /// - Returns: what `body` returns.
+    /// - Throws: what `body` throws; `CancellationError` when cancelled while waiting; ``LXCError`` `timedOut` when the
+    ///   lock stays taken for `patience`, `io`.
     package static func hold<Value>(
-        _ path: String, _ mode: Mode = .exclusive, pool: BlockingPool, _ body: () async throws -> Value
+        _ path: String, _ mode: Mode = .exclusive, patience: Duration? = nil, pool: BlockingPool,
+        _ body: () async throws -> Value
     ) async throws -> Value {
+        let deadline = patience.map { ContinuousClock.now + $0 }
         let release = try await wait(for: path, mode) { path, mode -> Release? in
+            if let deadline, let patience, ContinuousClock.now >= deadline {
+                throw LXCError(
+                    .timedOut, "another task or program has held the lock \(path.escapedForDisplay) for \(patience)")
+            }
             guard let held = try await pool.run({ _ in try HeldLock(trying: path, mode, nil) }) else { return nil }
             return { held.release() }
         }

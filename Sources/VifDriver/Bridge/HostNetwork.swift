@@ -12,6 +12,9 @@ struct HostNetwork: Sendable {
     /// Where the kernel's settings of bridges are.
     static let bridgeSettings = "/proc/sys/net/bridge"
 
+    /// How long another program may hold a lock on the host's network devices: each change is a few calls.
+    static let lockPatience = Duration.seconds(60)
+
     private let root: String
     private let bridgeSettings: String
 

@@ -84,7 +84,7 @@ struct ManagedBridges: Sendable {
     ) async throws -> Value {
         let pool = BlockingPool.shared
         try await pool.run { _ in try Self.makeDirectory(directory) }
-        return try await FileLock.hold("\(directory)/\(bridge).lock", pool: pool) {
+        return try await FileLock.hold("\(directory)/\(bridge).lock", patience: HostNetwork.lockPatience, pool: pool) {
             try await pool.run { _ in try body() }
         }
     }

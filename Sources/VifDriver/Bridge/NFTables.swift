@@ -31,7 +31,8 @@ enum NFTables {
         let process: pid_t
         do {
             defer { close(ends[1]) }
-            process = try start(program, input: input, output: ends[1])
+            process = try ChildProcess.spawn(
+                program, [program, "-f", "-"], descriptors: [input, ends[1], ends[1]], to: "start \(program)")
         }
         try finish(process, program, output: ends[0])
     }
@@ -52,38 +53,6 @@ enum NFTables {
         }
         lseek(file, 0, SEEK_SET)
         return file
-    }
-
-    /// Starts the program with nothing of this one's but the two descriptors.
-    private static func start(_ program: String, input: CInt, output: CInt) throws -> pid_t {
-        var actions = posix_spawn_file_actions_t()
-        var attributes = posix_spawnattr_t()
-        posix_spawn_file_actions_init(&actions)
-        posix_spawnattr_init(&attributes)
-        defer {
-            posix_spawn_file_actions_destroy(&actions)
-            posix_spawnattr_destroy(&attributes)
-        }
-        // Out of the way of the numbers they will have.
-        let sources = [input, output, output].map { fcntl($0, F_DUPFD_CLOEXEC, 64) }
-        defer { for source in sources where source >= 0 { close(source) } }
-        for (source, target) in zip(sources, CInt(0)...) {
-            guard source >= 0 else { throw LXCError.lastSystemCall("fcntl", "start \(program)") }
-            posix_spawn_file_actions_adddup2(&actions, source, target)
-        }
-        clinux_spawn_close_from(&actions, 3)
-        var signals = sigset_t()
-        sigfillset(&signals)
-        posix_spawnattr_setsigdefault(&attributes, &signals)
-        sigemptyset(&signals)
-        posix_spawnattr_setsigmask(&attributes, &signals)
-        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
-        var process: pid_t = 0
-        var arguments = [program, "-f", "-"].map { (text: String) in strdup(text) } + [nil]
-        defer { for argument in arguments { free(argument) } }
-        let result = posix_spawn(&process, program, &actions, &attributes, &arguments, [nil])
-        guard result == 0 else { throw LXCError.systemCall("posix_spawn", errno: result, "start \(program)") }
-        return process
     }
 
     /// Waits for the program's end, and ends it when that does not come.

@@ -71,6 +71,8 @@ struct PortGuards: Sendable {
     private func locked(_ body: @escaping @Sendable () throws -> Void) async throws {
         let pool = BlockingPool.shared
         try await pool.run { _ in try ManagedBridges.makeDirectory(directory) }
-        try await FileLock.hold("\(directory)/frame-rules-lock", pool: pool) { try await pool.run { _ in try body() } }
+        try await FileLock.hold("\(directory)/frame-rules-lock", patience: HostNetwork.lockPatience, pool: pool) {
+            try await pool.run { _ in try body() }
+        }
     }
 }

@@ -28,7 +28,7 @@ struct SteadyBridges: Sendable {
         let isNeeded = try await pool.run { _ in try !isAddressKept(bridge) || mtuToKeep(bridge, for: mtu) != nil }
         guard isNeeded else { return }
         try await pool.run { _ in try ManagedBridges.makeDirectory(directory) }
-        try await FileLock.hold("\(directory)/\(bridge).lock", pool: pool) {
+        try await FileLock.hold("\(directory)/\(bridge).lock", patience: HostNetwork.lockPatience, pool: pool) {
             try await pool.run { _ in
                 let links = try NetworkLinks()
                 guard let link = try links.link(bridge), link.kind == "bridge" else { return }

@@ -34,34 +34,10 @@ package enum JSONFile {
     }
 
     private static func text(of error: DecodingError) -> String {
-        switch error {
-        case .keyNotFound(let key, let context): "the key \(name(context.codingPath + [key])) is missing"
-        case .valueNotFound(_, let context): "\(name(context.codingPath)) must not be null"
-        case .typeMismatch(let type, let context): "\(name(context.codingPath)) has to be \(kind(type))"
-        case .dataCorrupted(let context) where context.codingPath.isEmpty:
-            "a number is not whole, is negative or is too large for its key"
-        case .dataCorrupted(let context):
-            "\(name(context.codingPath)): \(context.debugDescription.escapedForDisplay)"
-        @unknown default: "this is not what the file has to hold"
+        guard case .dataCorrupted(let context) = error else { return error.words }
+        guard !context.codingPath.isEmpty else {
+            return "a number is not whole, is negative or is too large for its key"
         }
-    }
-
-    /// A key with those it is below, as `nics[0].mac`.
-    private static func name(_ path: [any CodingKey]) -> String {
-        guard !path.isEmpty else { return "the document" }
-        let text = path.reduce(into: "") { text, key in
-            text += key.intValue.map { "[\($0)]" } ?? (text.isEmpty ? "" : ".") + key.stringValue
-        }
-        return "\"\(text.escapedForDisplay)\""
-    }
-
-    private static func kind(_ type: Any.Type) -> String {
-        switch type {
-        case is String.Type: "a text"
-        case is Bool.Type: "true or false"
-        case is any FixedWidthInteger.Type: "a whole number"
-        case is [Any].Type: "a list"
-        default: "an object"
-        }
+        return "\(DecodingError.name(of: context.codingPath)): \(context.debugDescription.escapedForDisplay)"
     }
 }
