@@ -11,16 +11,45 @@ let settings: [SwiftSetting] = [
 
 let hypervisor = Target.Dependency.product(name: "LXCHypervisor", package: "LXCHypervisor")
 
+/// A program that needs the library alone.
+func example(_ name: String) -> Target {
+    .executableTarget(name: name, dependencies: [hypervisor], swiftSettings: settings)
+}
+
 let package = Package(
     name: "Examples",
     products: [
         .executable(name: "embedding", targets: ["Embedding"]),
         .executable(name: "quickstart", targets: ["Quickstart"]),
+        .executable(name: "exec", targets: ["Exec"]),
+        .executable(name: "files", targets: ["Files"]),
+        .executable(name: "networks", targets: ["Networks"]),
+        .executable(name: "events", targets: ["Events"]),
+        .executable(name: "ci-runner", targets: ["CIRunner"]),
     ],
-    dependencies: [.package(name: "LXCHypervisor", path: "..")],
+    dependencies: [
+        .package(name: "LXCHypervisor", path: ".."),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
     targets: [
-        .executableTarget(name: "Embedding", dependencies: [hypervisor], swiftSettings: settings),
-        .executableTarget(name: "Quickstart", dependencies: [hypervisor], swiftSettings: settings),
+        example("Embedding"),
+        example("Quickstart"),
+        example("Exec"),
+        example("Files"),
+        example("Networks"),
+        example("CIRunner"),
+        .executableTarget(
+            name: "Events",
+            dependencies: [
+                hypervisor,
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Metrics", package: "swift-metrics"),
+                .product(name: "CoreMetrics", package: "swift-metrics"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+            ], swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]
 )
