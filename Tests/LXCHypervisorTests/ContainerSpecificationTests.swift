@@ -12,10 +12,23 @@ import Testing
 
     @Test func nameAndTemplateAreEnough() throws {
         let specification = try decode(#"{"name": "web1", "template": "\#(template)"}"#)
-        #expect(specification.privilege == .isolated)
+        #expect(specification.privilege == nil)
         #expect(specification.memory == .mebibytes(512))
         #expect(specification.initializer.path == "/sbin/init")
         #expect(specification.nics.isEmpty)
+    }
+
+    @Test(arguments: [
+        ("", nil as ContainerSpecification.Privilege?), (#", "privileged": null"#, nil),
+        (#", "privileged": false"#, .isolated),
+        (#", "privileged": true"#, .privileged),
+        (#", "privileged": false, "idMap": ["0:100000:65536"]"#, .unprivileged(.standard)),
+    ])
+    func privilegeIsSaidOrLeftToTheHost(members: String, privilege: ContainerSpecification.Privilege?) throws {
+        let specification = try decode(#"{"name": "web1", "template": "\#(template)"\#(members)}"#)
+        #expect(specification.privilege == privilege)
+        let again = try JSONDecoder().decode(ContainerSpecification.self, from: JSONEncoder().encode(specification))
+        #expect(again == specification)
     }
 
     @Test func whatIsToHappenToItIsRead() throws {

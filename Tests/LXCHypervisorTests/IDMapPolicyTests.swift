@@ -44,14 +44,14 @@ import Testing
     private let templates = InMemoryTemplateStore()
 
     private func host(
-        _ scratch: TemporaryDirectory, mode: HostPolicy.Mode = .standard, driver: InMemoryHypervisorDriver? = nil,
-        primary: (any PrimaryStore)? = nil
+        _ scratch: TemporaryDirectory, driver: InMemoryHypervisorDriver? = nil, primary: (any PrimaryStore)? = nil,
+        _ change: (inout HostPolicy) -> Void = { _ in }
     ) -> LXCHypervisor {
         var policy = HostPolicy()
-        policy.mode = mode
         policy.idMaps.directory = scratch["ids"]
         policy.idMaps.respectsProcesses = false
         policy.idMaps.ranges = [100_000..<500_000]
+        change(&policy)
         return LXCHypervisor(
             driver: driver ?? self.driver, primary: primary ?? self.primary, templates: templates, hostName: "host-1",
             policy: policy,
@@ -208,9 +208,9 @@ import Testing
         #expect(try await container.document().idMap?.users.first?.host == 165_536)
     }
 
-    @Test func inCloudStacksModeContainersArePrivilegedAndForgotten() async throws {
+    @Test func aHostCanForgetContainersAndMakeThemPrivilegedByDefault() async throws {
         let locks = try TemporaryDirectory()
-        let host = host(locks, mode: .cloudStack)
+        let host = host(locks) { ($0.defaultPrivilege, $0.keepsDefinitions) = (.privileged, false) }
         let specification = ContainerSpecification(
             name: try ContainerName("i-2-3-VM"), template: try await template(host))
         let container = try await host.startContainer(specification)
@@ -227,6 +227,24 @@ import Testing
         #expect(try await primary.contents().volumes.map(\.id) == [specification.volume], "and is used again")
         try await container.destroy()
         #expect(try await primary.contents().volumes.isEmpty)
+    }
+
+    /// What a specification says counts, whatever the host's default is.
+    @Test func isolatedIsIsolatedOnAHostOfPrivilegedContainers() async throws {
+        let locks = try TemporaryDirectory()
+        let host = host(locks) { $0.defaultPrivilege = .privileged }
+        let template = try await template(host)
+        var specification = ContainerSpecification(
+            name: try ContainerName("c1"), template: template, privilege: .isolated)
+        let container = try await host.createContainer(specification)
+        #expect(try await container.document().idMap?.users.first?.host == 100_000)
+        specification.name = try ContainerName("c2")
+        (specification.uuid, specification.volume) = (UUID(), .random())
+        _ = try await primary.createVolume(specification.volume, from: template, idMap: nil)
+        let refused = await #expect(throws: LXCError.self) {
+            _ = try await host.startTransientContainer(specification)
+        }
+        #expect(refused?.code == .invalidArgument, "a volume of the host's owners does not make it privileged")
     }
 
     @Test func aVolumeOfTheHostsOwnersIsNotRunUnasked() async throws {

@@ -169,7 +169,8 @@ struct NetworkTests {
     @Test func securityIsEnforcedAtEveryStart() async throws {
         let container = try await container("web1", [NIC(security: closed)])
         let changed = NICSecurity(
-            addresses: [try IPNetwork(parsing: "2001:db8::1")], rules: try SecurityRule.list("I:tcp;22;22;::/0"))
+            addresses: [try IPNetwork(parsing: "2001:db8::1")],
+            rules: try SecurityRule.rules(parsing: "I:tcp;22;22;::/0"))
         try await container.setSecurity(changed, ofNIC: 0)
         let filter = try #require(await driver.networkFilters.values.first)
         // As after the host's reboot, on a hypervisor that has lost its filters.

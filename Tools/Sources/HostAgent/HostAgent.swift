@@ -1,4 +1,5 @@
 public import ArgumentParser
+import CloudStack
 import Foundation
 import HostAgentPlan
 import LXCHypervisor
@@ -79,8 +80,9 @@ struct HostAgent: AsyncParsableCommand {
         var configuration = try Configuration(
             agentProperties: agent, secondary: settings[.secondary] ?? Settings.defaultSecondary)
         configuration.connection = settings.connection(connect)
-        // Nobody else knows the containers, so libvirt has to. They are unprivileged unless they are declared otherwise.
-        configuration.policy.mode = .standard
+        // No management server knows the containers, so libvirt keeps them; unless declared otherwise they are isolated.
+        configuration.policy.defaultPrivilege = .isolated
+        configuration.policy.keepsDefinitions = true
         configuration.policy.consoleLogs = settings.policy().consoleLogs
         // The agent says itself what it does, and what failed.
         configuration.logger = makeLogger("lxc-hypervisor", logLevel <= .debug ? logLevel : max(logLevel, .warning))

@@ -118,7 +118,7 @@ struct SpecificationOptions: ParsableArguments {
     func specification(_ name: String) throws -> ContainerSpecification {
         var specification = ContainerSpecification(
             name: try ContainerName(name), template: try TemplateID(parsing: template ?? ""),
-            privilege: privileged ? .privileged : try map.map().map { .unprivileged($0) } ?? .isolated)
+            privilege: privileged ? .privileged : try map.map().map { .unprivileged($0) })
         specification.volume = try volume.map { try VolumeID(parsing: $0) } ?? specification.volume
         specification.memory = try memory.map { try ByteCount(parsing: $0) } ?? specification.memory
         specification.cpu.count = cpus ?? specification.cpu.count

@@ -29,7 +29,7 @@ struct SecurityOptions: ParsableArguments {
     func security() throws -> NICSecurity {
         NICSecurity(
             addresses: try addresses.map { try IPNetwork(parsing: $0) },
-            rules: rules.isEmpty && !closed ? nil : try rules.flatMap { try SecurityRule.list($0) })
+            rules: rules.isEmpty && !closed ? nil : try rules.flatMap { try SecurityRule.rules(parsing: $0) })
     }
 }
 

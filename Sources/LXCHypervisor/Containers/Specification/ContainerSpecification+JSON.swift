@@ -58,12 +58,12 @@ extension ContainerSpecification: Codable {
         title = try values.decodeIfPresent(String.self, forKey: .title)
     }
 
-    private static func privilege(_ values: KeyedDecodingContainer<CodingKeys>) throws -> Privilege {
-        let isPrivileged = try values.decodeIfPresent(Bool.self, forKey: .privileged) ?? false
+    private static func privilege(_ values: KeyedDecodingContainer<CodingKeys>) throws -> Privilege? {
+        let isPrivileged = try values.decodeIfPresent(Bool.self, forKey: .privileged)
         guard let ranges = try values.decodeIfPresent([String].self, forKey: .idMap) else {
-            return isPrivileged ? .privileged : .isolated
+            return isPrivileged.map { $0 ? .privileged : .isolated }
         }
-        guard !isPrivileged else {
+        guard isPrivileged != true else {
             throw LXCError(.invalidArgument, "a container is either privileged or has an idMap; leave one of them out")
         }
         return .unprivileged(try IDMap(parsing: ranges))
@@ -77,7 +77,8 @@ extension ContainerSpecification: Codable {
         try values.encode(template, forKey: .template)
         try values.encode(volume, forKey: .volume)
         switch privilege {
-        case .isolated: break
+        case nil: break
+        case .isolated: try values.encode(false, forKey: .privileged)
         case .privileged: try values.encode(true, forKey: .privileged)
         case .unprivileged(let map):
             guard map.users == map.groups else {

@@ -1,5 +1,6 @@
 public import HypervisorDriver
 public import LXCCore
+public import LXCHypervisor
 
 /// Which guests of a host are on: what CloudStack's hosts send the management server, of every hypervisor driver.
 ///
