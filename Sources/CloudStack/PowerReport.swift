@@ -89,6 +89,7 @@ public struct PowerReport: Hashable, Sendable, Codable {
 extension LXCHypervisor {
     /// Which containers and system VMs of the host are on.
     public func powerReport() async -> PowerReport {
-        await PowerReport.collect(from: [driver] + [systemVMs].compactMap(\.self), hostName: hostName)
+        await PowerReport.collect(
+            from: [drivers.containers] + [drivers.systemVMs].compactMap(\.self), hostName: hostName)
     }
 }

@@ -38,8 +38,8 @@ struct NICSecurityTests {
                     insides.append(inside)
                 }
                 try await body(containers[0], insides[0], insides[1], bridge)
-                let end = try #require(try await containers[0].document().interfaces.first?.targetDevice)
-                for container in containers { try await container.destroy() }
+                let end = try #require(try await containers[0].domain().interfaces.first?.targetDevice)
+                for container in containers { try await container.delete() }
                 #expect(try !Command.run("/usr/sbin/ebtables", ["-t", "nat", "-L"]).contains(end))
                 #expect(try !Command.run("/usr/sbin/iptables-save", []).contains(end))
                 #expect(Self.filterFiles(end).isEmpty)
@@ -173,7 +173,7 @@ struct NICSecurityTests {
             let plugged = NIC(deviceID: 1, bridge: bridge.name, security: rules)
             #expect(await codeThrown { try await container.plugNIC(plugged) } == .unsupported)
             #expect(await codeThrown { try await container.reboot(within: .zero) } == .unsupported)
-            #expect(try await container.status().state == .shutOff)
+            #expect(try await container.info().state == .shutOff)
             #expect(await codeThrown { try await container.start() } == .unsupported)
             try "1".write(toFile: setting, atomically: false, encoding: .utf8)
             try await container.start()

@@ -14,7 +14,7 @@ import Testing
         let specification = try decode(#"{"name": "web1", "template": "\#(template)"}"#)
         #expect(specification.privilege == nil)
         #expect(specification.memory == .mebibytes(512))
-        #expect(specification.initializer.path == "/sbin/init")
+        #expect(specification.initProcess.path == "/sbin/init")
         #expect(specification.nics.isEmpty)
     }
 
@@ -117,7 +117,7 @@ import Testing
         let line = text.replacing("\n", with: " ").replacing("\t", with: " ")
         specification.title = line
         specification.owner = text
-        specification.initializer = .init(path: "/\(line)", arguments: [text], environment: ["K": "plain"])
+        specification.initProcess = .init(path: "/\(line)", arguments: [text], environment: ["K": "plain"])
         let xml = try specification.domain(root: "/srv/\(line)", pool: .random()).xml()
         let read = try Domain(xml: xml)
         #expect(read.title == line)
@@ -131,7 +131,7 @@ import Testing
     @Test func ruleBreakingValuesAreNamed() throws {
         let base = ContainerSpecification(name: try ContainerName("web1"), template: .random())
         var specification = base
-        specification.initializer.path = "sbin/init"
+        specification.initProcess.path = "sbin/init"
         #expect(throws: LXCError.self) { try specification.domain(root: "/r") }
         specification = base
         specification.memory = ByteCount(1000)

@@ -33,7 +33,7 @@ extension LXCHypervisor {
     /// Starts a container that libvirt forgets when it ends, for controllers that keep what they run themselves.
     ///
     /// Its volume is cloned where the store has none of that id. It stays when the container ends: delete it with the
-    /// store's `deleteVolume`, or with ``Container/destroy()`` while the container runs.
+    /// store's `deleteVolume`, or with ``Container/delete()`` while the container runs.
     ///
     /// - Parameters:
     ///   - specification: what the container is to be.

@@ -52,23 +52,18 @@ struct HostAgent: AsyncParsableCommand {
         // Nothing is known to be good yet, so a file that cannot be used is an error now.
         let reading = await DeclarationFile(path: containers).read()
         let declaration = try reading.declaration.get()
-        let host = try await LXCHypervisor.open(hostConfiguration())
-        let agent = Agent(
-            host: host, file: DeclarationFile(path: containers), reading.stamp, declaration,
-            plan: Plan(pool: host.primary.id, mark: mark, destroysUndeclared: destroyUndeclared),
-            options: .init(interval: .seconds(interval), stopsContainers: stopContainers), hangups: hangups,
-            logger: logger)
-        // They end in the opposite order: the host is watched over until the agent has done its last work.
-        let group = ServiceGroup(
-            configuration: .init(
-                services: [.init(service: host), .init(service: agent)],
-                gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
-        do {
+        try await LXCHypervisor.withHost(hostConfiguration()) { host in
+            let agent = Agent(
+                host: host, file: DeclarationFile(path: containers), reading.stamp, declaration,
+                plan: Plan(pool: host.primary.id, mark: mark, destroysUndeclared: destroyUndeclared),
+                options: .init(interval: .seconds(interval), stopsContainers: stopContainers), hangups: hangups,
+                logger: logger)
+            // They end in the opposite order: the host is watched over until the agent has done its last work.
+            let group = ServiceGroup(
+                configuration: .init(
+                    services: [.init(service: host), .init(service: agent)],
+                    gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
             try await group.run()
-            await host.close()
-        } catch {
-            await host.close()
-            throw error
         }
     }
 

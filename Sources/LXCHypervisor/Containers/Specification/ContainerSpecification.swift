@@ -22,7 +22,7 @@ public struct ContainerSpecification: Hashable, Sendable {
     }
 
     /// What is run as process 1.
-    public struct Initializer: Hashable, Sendable {
+    public struct InitProcess: Hashable, Sendable {
         /// The program's path inside the container.
         public var path: String
         /// Its arguments, its name not among them.
@@ -30,7 +30,7 @@ public struct ContainerSpecification: Hashable, Sendable {
         /// Its environment.
         public var environment: [String: String]
 
-        /// Takes the program; by default the specification's `/sbin/init`.
+        /// Creates a description of process 1; by default `/sbin/init` without arguments.
         public init(path: String = "/sbin/init", arguments: [String] = [], environment: [String: String] = [:]) {
             self.path = path
             self.arguments = arguments
@@ -74,7 +74,7 @@ public struct ContainerSpecification: Hashable, Sendable {
     /// Whether the container's root is the host's root; nil for the host's default, ``HostPolicy/defaultPrivilege``.
     public var privilege: Privilege?
     /// What is run as process 1.
-    public var initializer = Initializer()
+    public var initProcess = InitProcess()
     /// The memory it may use.
     public var memory = ByteCount.mebibytes(512)
     /// What it is pressed back to when the host runs short.
