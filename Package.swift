@@ -34,6 +34,7 @@ let package = Package(
     name: "LXCHypervisor",
     products: [
         .library(name: "LXCHypervisor", targets: ["LXCHypervisor"]),
+        .library(name: "CloudStack", targets: ["CloudStack"]),
         // The rest carry the modules whose types are in their signatures.
         .library(name: "HypervisorDriver", targets: ["HypervisorDriver", "LibvirtXML", "LXCCore"]),
         .library(name: "PrimaryStore", targets: ["FileTree", "LXCCore", "PrimaryStore"]),
@@ -105,6 +106,11 @@ let package = Package(
                 "PrimaryStore", "TarArchive", "TemplateStore", "VifDriver", lifecycle, logging, metrics, tracing,
             ]),
 
+        // CloudStack's conventions: agent.properties, service offerings, the power report.
+        library(
+            "CloudStack",
+            ["HypervisorDriver", "LibvirtXML", "LXCCore", "LXCHypervisor", "VifDriver", logging]),
+
         // In-memory drivers and conformance suites for driver authors.
         library(
             "LXCTesting",
@@ -143,10 +149,11 @@ let package = Package(
             "HypervisorDriverTests",
             ["LibvirtXML", "HypervisorDriver", "LXCCore", "LXCTesting"]),
         tests("LXCHypervisorTests", ["FileTree", "LinuxSystem", "LXCCore", "LXCHypervisor", "LXCTesting", logging]),
+        tests("CloudStackTests", ["CloudStack", "LXCHypervisor", "LXCTesting"]),
         tests(
             "HostTests",
             [
-                "HypervisorDriver", "Libvirt", "LinuxSystem", "LXCCore", "LXCHypervisor", "LXCTesting",
+                "CloudStack", "HypervisorDriver", "Libvirt", "LinuxSystem", "LXCCore", "LXCHypervisor", "LXCTesting",
                 "PrivateLibvirtdOwner", "VifPlugger", logging,
             ]),
         // A process that copies a tree, for the tests of how much memory that takes.

@@ -10,6 +10,7 @@ let settings: [SwiftSetting] = [
 ]
 
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let cloudStack = Target.Dependency.product(name: "CloudStack", package: "LXCHypervisor")
 let hypervisor = Target.Dependency.product(name: "LXCHypervisor", package: "LXCHypervisor")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 
@@ -27,13 +28,14 @@ let package = Package(
     ],
     targets: [
         .executableTarget(
-            name: "lxcctl", dependencies: [hypervisor, arguments, logging, "OperatorSupport"], swiftSettings: settings),
+            name: "lxcctl", dependencies: [cloudStack, hypervisor, arguments, logging, "OperatorSupport"],
+            swiftSettings: settings),
         // What programs for operators have in common: the configuration file, JSON files.
-        .target(name: "OperatorSupport", dependencies: [hypervisor], swiftSettings: settings),
+        .target(name: "OperatorSupport", dependencies: [cloudStack, hypervisor], swiftSettings: settings),
         .executableTarget(
             name: "HostAgent",
             dependencies: [
-                hypervisor, arguments, logging, "HostAgentPlan", "OperatorSupport",
+                cloudStack, hypervisor, arguments, logging, "HostAgentPlan", "OperatorSupport",
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ], swiftSettings: settings),

@@ -3,15 +3,6 @@ public import LXCCore
 
 /// How a host's containers are kept, beside what each specification says.
 public struct HostPolicy: Sendable {
-    /// Whose habits the host has.
-    public enum Mode: String, Hashable, Sendable, Codable, CaseIterable {
-        /// This package's: unprivileged unless asked otherwise, and known to libvirt until they are destroyed.
-        case standard
-        /// CloudStack's: privileged unless asked otherwise, and forgotten by libvirt when they end, because the management
-        /// server knows them.
-        case cloudStack
-    }
-
     /// The waits before a container that ended by itself is started again.
     public struct BackOff: Hashable, Sendable {
         /// The first wait; each further one is twice as long.
@@ -40,8 +31,12 @@ public struct HostPolicy: Sendable {
         }
     }
 
-    /// Whose habits the host has.
-    public var mode = Mode.standard
+    /// The privilege of containers whose specifications name none.
+    public var defaultPrivilege = ContainerSpecification.Privilege.isolated
+    /// Whether libvirt keeps the definition of a container that ended. Without it ``LXCHypervisor/startContainer(_:progress:)``
+    /// starts containers that libvirt forgets when they end, for controllers that keep what they run themselves, as
+    /// CloudStack does.
+    public var keepsDefinitions = true
     /// How long a container that is asked to end has for it, where the caller does not say.
     public var stopTimeout = Duration.seconds(30)
     /// How long a system VM has until its agent answers, to be given its boot arguments: as CloudStack, 5 minutes.
@@ -66,6 +61,6 @@ public struct HostPolicy: Sendable {
     /// The heartbeat ``LXCHypervisor/run()`` writes into the primary store; nil writes none.
     public var heartbeat: Heartbeat?
 
-    /// This package's habits.
+    /// Creates the default policy: isolated containers whose definitions libvirt keeps.
     public init() {}
 }

@@ -20,23 +20,31 @@ import VifDriver
 ///
 /// What it knows of its containers it keeps in libvirt and in the stores; a program that was restarted finds them again.
 public final class LXCHypervisor: Sendable {
-    /// Runs the containers.
-    public let driver: any HypervisorDriver
+    /// The hypervisor drivers of a host.
+    public struct Drivers: Sendable {
+        /// Runs the containers.
+        public let containers: any HypervisorDriver
+        /// Runs the system VMs beside them; nil where the host has none.
+        public let systemVMs: (any HypervisorDriver)?
+    }
+
+    /// Run the containers and the system VMs.
+    public let drivers: Drivers
     /// Holds the unpacked templates and the root volumes.
     public let primary: any PrimaryStore
     /// Holds the templates as archives.
     public let templates: any TemplateStore
     /// Connects the containers.
     public let vifs: VifDrivers
-    /// How this host is called in leases.
+    /// The name this host uses when it takes leases.
     public let hostName: String
     /// How the containers are kept.
     public let policy: HostPolicy
-    /// Runs the system VMs beside the containers; nil where the host has none.
-    public let systemVMs: (any HypervisorDriver)?
     /// How leases last.
     public let leases: LeasePolicy
 
+    /// Runs the guests this object looks after.
+    var driver: any HypervisorDriver { drivers.containers }
     let logger: Logger
     /// What the guests of ``driver`` are called.
     let kind: GuestKind
@@ -52,7 +60,7 @@ public final class LXCHypervisor: Sendable {
     ///   - primary: holds the unpacked templates and the root volumes.
     ///   - templates: holds the templates as archives.
     ///   - vifs: connect the containers.
-    ///   - hostName: how this host is called in leases; must differ between hosts that share a store.
+    ///   - hostName: the name this host uses when it takes leases; must differ between hosts that share a store.
     ///   - policy: how the containers are kept.
     ///   - leases: how leases last.
     ///   - systemVMs: runs the system VMs beside the containers.
@@ -78,24 +86,53 @@ public final class LXCHypervisor: Sendable {
         machines = systemVMs.map {
             LXCHypervisor(of: .systemVM, $0, primary, templates, vifs, hostName, policy, leases, nil, logger, {})
         }
-        self.driver = driver
+        drivers = Drivers(containers: driver, systemVMs: systemVMs)
         self.primary = primary
         self.templates = templates
         self.vifs = vifs
         self.hostName = hostName
         self.leases = leases
         self.policy = policy
-        self.systemVMs = systemVMs
         self.logger = logger
         locks = GuestLocks(directory: driver.sharesGuests ? policy.lockDirectory : nil)
         shutDownHost = onClose
     }
 
-    /// Closes what ``open(_:)`` opened. Containers go on, except where a private libvirtd was started for this process
+    /// Opens a host for the time of `body`. It is closed when `body` returns, throws or is cancelled.
+    ///
+    /// - Parameters:
+    ///   - configuration: what ``open(_:)`` puts together.
+    ///   - body: what works with the host.
+    /// - Returns: what `body` returns.
+    /// - Throws: as ``open(_:)``, and what `body` throws.
+    public static func withHost<Value>(
+        _ configuration: Configuration, _ body: (LXCHypervisor) async throws -> Value
+    ) async throws -> Value {
+        let host = try await open(configuration)
+        return try await scoped({ try await body(host) }, finally: { await host.close() })
+    }
+
+    /// Closes what ``open(_:)`` opened; ``withHost(_:_:)`` closes by itself. Containers go on, except where a private libvirtd was started for this process
     /// alone.
     public func close() async { await shutDownHost() }
 
     // MARK: Storage
+
+    /// Stores a template in secondary storage, checked and ready to be installed.
+    ///
+    /// - Parameters:
+    ///   - registration: what to store, and as what.
+    ///   - progress: called while it is stored.
+    /// - Returns: the template.
+    /// - Throws: as `TemplateStore.register(_:progress:)`.
+    @discardableResult
+    public func registerTemplate(
+        _ registration: TemplateRegistration, progress: ProgressHandler? = nil
+    ) async throws -> Template {
+        try await Operation.run("template.register", "\(registration.key)", logger) {
+            try await templates.register(registration, progress: progress)
+        }
+    }
 
     /// Unpacks a template of secondary storage on primary storage, once (PrimaryStorageDownload).
     ///

@@ -29,17 +29,22 @@ public struct NFSURL: Hashable, Sendable, CustomStringConvertible {
     /// The group the calls are made for, where it is given.
     public private(set) var group: UInt32?
 
-    /// Whether a text is meant as an NFS URL.
-    public static func isOne(_ text: String) -> Bool { text.hasPrefix(scheme) }
-
     /// Reads a URL; no server is asked.
     ///
     /// - Throws: `LXCError` `invalidArgument` when server or path is missing, it is no `nfs:` URL, or a key or value is
     ///   not one of those above.
     public init(parsing text: String) throws { try self.init(parsing: text, allowsRoot: false) }
 
+    /// Reads a location that may be an NFS URL; nil for a text that does not begin as one.
+    ///
+    /// - Throws: as ``init(parsing:)`` for a text that does.
+    public init?(recognizing text: String) throws {
+        guard text.hasPrefix(Self.scheme) else { return nil }
+        try self.init(parsing: text)
+    }
+
     private init(parsing text: String, allowsRoot: Bool) throws {
-        guard Self.isOne(text), !text.utf8.contains(0) else { throw Self.refusal(text) }
+        guard text.hasPrefix(Self.scheme), !text.utf8.contains(0) else { throw Self.refusal(text) }
         let rest = text.dropFirst(Self.scheme.count)
         guard let slash = rest.firstIndex(of: "/") else { throw Self.refusal(text) }
         let parts = rest[slash...].split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)

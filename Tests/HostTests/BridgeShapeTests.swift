@@ -37,7 +37,7 @@ struct BridgeShapeTests {
             let changes = try LinkChanges(of: bridge.name)
             for _ in 0..<3 {
                 try await container.start()
-                let end = try #require(try await container.document().interfaces.first?.targetDevice)
+                let end = try #require(try await container.domain().interfaces.first?.targetDevice)
                 #expect(try hostFile("\(end)/address").hasPrefix("fe:"))
                 #expect(try hostFile("\(end)/mtu") == "9000")
                 #expect(try await Inside(container).link("eth0")?.contains(" mtu 9000 ") == true)
@@ -48,7 +48,7 @@ struct BridgeShapeTests {
             #expect(try await Inside(small).link("eth0")?.contains(" mtu 1400 ") == true)
             try await small.plugNIC(NIC(deviceID: 1, bridge: bridge.name))
             #expect(try await Inside(small).link("eth1")?.contains(" mtu 9000 ") == true)
-            try await small.destroy()
+            try await small.delete()
             // Not for a moment, which others on the network would notice.
             #expect(changes.seen() == ["f2:ff:ff:ff:ff:01 9000"])
         }

@@ -23,7 +23,7 @@ import Testing
         policy.consoleLogs.directory = "\(host.directory)/console"
         policy.consoleLogs.lockDirectory = "\(host.directory)/turns"
         return LXCHypervisor(
-            driver: host.lxc.driver, primary: host.lxc.primary, templates: host.lxc.templates,
+            driver: host.lxc.drivers.containers, primary: host.lxc.primary, templates: host.lxc.templates,
             hostName: host.lxc.hostName, policy: policy, logger: logger)
     }
 
@@ -69,7 +69,7 @@ import Testing
             #expect(try await logged(container).allSatisfy { !(first...last).contains($0) }, "nothing was given twice")
 
             #expect(try await container.stop() == .graceful)
-            try await container.destroy()
+            try await container.delete()
             #expect(try FileManager.default.contentsOfDirectory(atPath: "\(host.directory)/console").isEmpty)
         }
     }

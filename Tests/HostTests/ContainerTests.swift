@@ -16,14 +16,14 @@ struct ContainerTests {
                     privilege: privileged ? .privileged : .isolated)
                 specification.memory = .mebibytes(128)
                 specification.nics = [NIC(bridge: bridge.name)]
-                specification.initializer.environment = ["ADDRESS": bridge.guestAddress]
+                specification.initProcess.environment = ["ADDRESS": bridge.guestAddress]
                 let container = try await host.lxc.createContainer(specification)
-                #expect(try await container.status().state == .shutOff)
+                #expect(try await container.info().state == .shutOff)
                 try await container.start()
-                #expect(try await container.status().state == .running)
+                #expect(try await container.info().state == .running)
                 #expect(bridge.ports.count == 1)
 
-                let map = try await container.document().idMap
+                let map = try await container.domain().idMap
                 try await checkOwners(of: specification, map, on: host)
                 try await checkConsole(
                     of: container, maps: map.map { "0 \($0.hostUser(0) ?? 0) 65536" } ?? "0 0 4294967295")
@@ -31,9 +31,9 @@ struct ContainerTests {
                 try await checkStatistics(of: container)
 
                 #expect(try await container.stop(within: .seconds(20)) == .graceful)
-                #expect(try await container.status().state == .shutOff)
+                #expect(try await container.info().state == .shutOff)
                 #expect(bridge.ports.isEmpty)
-                try await container.destroy()
+                try await container.delete()
                 #expect(try await host.lxc.containers().isEmpty)
                 #expect(try await host.leftovers() == [])
             }
@@ -90,16 +90,16 @@ struct ContainerTests {
         try await TestHost.run { host in
             let container = try await host.started("pausing")
             try await container.suspend()
-            #expect(try await container.status().state == .paused)
+            #expect(try await container.info().state == .paused)
             try await container.resume()
-            #expect(try await container.status().state == .running)
+            #expect(try await container.info().state == .running)
         }
     }
 
     @Test func aVolumeRunsOnOneHostOnly() async throws {
         try await TestHost.run { host in
             let container = try await host.started("leased")
-            let volume = try #require(try await container.document().containerMetadata()?.volume)
+            let volume = try #require(try await container.domain().containerMetadata()?.volume)
             let other = try await host.reopened(hostName: "host-2")
             let error = await #expect(throws: LXCError.self) {
                 try await other.primary.acquireLease(on: volume, for: "host-2")
@@ -130,14 +130,14 @@ struct ContainerTests {
     @Test func aRootThatWasMadeDangerousIsNotStarted() async throws {
         try await TestHost.run { host in
             let container = try await host.started("hostile")
-            let volume = try #require(try await container.document().containerMetadata()?.volume)
+            let volume = try #require(try await container.domain().containerMetadata()?.volume)
             try await container.stop(within: .seconds(20))
             let root = try await host.lxc.primary.hostPath(of: volume)
             try FileManager.default.removeItem(atPath: "\(root)/proc")
             try FileManager.default.createSymbolicLink(atPath: "\(root)/proc", withDestinationPath: "/etc")
             let error = await #expect(throws: LXCError.self) { try await container.start() }
             #expect(error?.code == .unsafe)
-            #expect(try await container.status().state == .shutOff)
+            #expect(try await container.info().state == .shutOff)
             #expect(try await !host.leftovers().contains { $0.hasPrefix("leases/") })
         }
     }
@@ -169,9 +169,9 @@ struct ContainerTests {
             let other = try await host.reopened(hostName: "host-1")
             let found = try await other.containers()
             #expect(found.map(\.name.description) == ["lasting"])
-            let metadata = try #require(try await found[0].document().containerMetadata())
+            let metadata = try #require(try await found[0].domain().containerMetadata())
             #expect(metadata.pool == other.primary.id)
-            try await found[0].destroy()
+            try await found[0].delete()
             #expect(try await host.leftovers() == [])
         }
     }

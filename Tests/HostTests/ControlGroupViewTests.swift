@@ -20,10 +20,10 @@ struct ControlGroupViewTests {
                 + "busybox find /sys/fs/cgroup | busybox grep -c neighbour; busybox cat /proc/1/comm"
             let seen = try await container.run(GuestCommand(["/bin/busybox", "sh", "-c", look])).text
             #expect(seen == "0\n0\ninit\n")
-            let document = try await container.document()
+            let document = try await container.domain()
             #expect(document.os.initPath == "/sbin/init" && document.filesystems.count == 1)
             #expect(try await container.stop(within: .seconds(60)) == .graceful)
-            try await container.destroy()
+            try await container.delete()
         }
     }
 
@@ -58,7 +58,7 @@ struct ControlGroupViewTests {
                 busybox mkdir -p /tmp/memory/own; echo $$ 2>/dev/null >/tmp/memory/own/cgroup.procs
                 busybox dd if=/dev/zero of=/dev/null bs=200M count=1
                 """
-            let exit = try await container.run(GuestCommand(["/bin/busybox", "sh", "-c", script])).exit
+            let exit = try await container.run(GuestCommand(["/bin/busybox", "sh", "-c", script])).status
             #expect(exit != .exited(0), "more than its limit")
             #expect(try await eventually { try await (container.statistics().outOfMemoryKills ?? 0) > 0 })
         }
@@ -67,6 +67,6 @@ struct ControlGroupViewTests {
 
 extension Container {
     fileprivate func template(on host: TestHost) async throws -> TemplateID? {
-        try await document().containerMetadata()?.template
+        try await domain().containerMetadata()?.template
     }
 }

@@ -1,3 +1,4 @@
+import CloudStack
 import Foundation
 import Glibc
 import LXCHypervisor

@@ -1,3 +1,4 @@
+import CloudStack
 import Foundation
 import LXCHypervisor
 import TestSupport
@@ -24,16 +25,16 @@ struct DirectVifDriverTests {
                 var specification = ContainerSpecification(name: try ContainerName("direct"), template: template.id)
                 specification.nics = [NIC()]
                 let container = try await direct.createContainer(specification)
-                let defined = try #require(try await container.document().interfaces.first?.mac)
+                let defined = try #require(try await container.domain().interfaces.first?.mac)
                 try await container.start()
 
-                let document = try await container.document()
+                let document = try await container.domain()
                 #expect(document.interfaces.map(\.kind) == [.direct(device: cable.name, mode: .private)])
                 #expect(document.interfaces.map(\.mac) == [defined])
                 #expect(try await line(of: container).contains("link/ether \(defined) "))
                 #expect(try await container.statistics().cpuNanoseconds > 0)
                 #expect(try await container.stop(within: .seconds(20)) == .graceful)
-                try await container.destroy()
+                try await container.delete()
                 #expect(try await host.leftovers() == [])
             }
             #expect(cable.devicesOnIt.isEmpty)
@@ -68,10 +69,10 @@ struct DirectVifDriverTests {
                         "/usr/bin/nsenter",
                         ["-t", "\(process)", "-n", "/sbin/ip", "-details", "-oneline", "link", "show", "dev", "eth0"])
                     #expect(device.contains("macvlan mode private"), "\(device)")
-                    let document = try await container.document()
+                    let document = try await container.domain()
                     #expect(document.interfaces.map(\.kind) == [.direct(device: cable.name, mode: .private)])
                     #expect(document.idMap == nil, "CloudStack's containers are privileged")
-                    try await container.destroy()
+                    try await container.delete()
                 } catch {
                     await agent.close()
                     throw error

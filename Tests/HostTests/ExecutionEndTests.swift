@@ -21,9 +21,29 @@ struct ExecutionEndTests {
 
             let process = try await container.execute(command)
             #expect(try await eventually { try await Self.running("sleep 7001", in: container) == 1 })
-            try process.send(signal: SIGKILL)
-            #expect(try await process.exit() == .signalled(SIGKILL))
+            try process.send(.kill)
+            #expect(try await process.wait() == .signalled(SIGKILL))
             #expect(try await eventually { try await Self.running("sleep 700", in: container) == 0 })
+        }
+    }
+
+    /// A command lasts no longer than the scope it is used in, however that is left.
+    @Test func aCommandEndsWithItsScope() async throws {
+        try await TestHost.run { host in
+            let container = try await host.startedContainer()
+            let command = GuestCommand(Self.shell + ["busybox sleep 7020 & echo begun; busybox sleep 7021"])
+            let first = try await container.withProcess(command) { process in
+                for try await bytes in process.output { return String(decoding: bytes, as: UTF8.self) }
+                return ""
+            }
+            #expect(first == "begun\n")
+            #expect(try await eventually { try await Self.running("sleep 702", in: container) == 0 })
+            await #expect(throws: CancellationError.self) {
+                try await container.withProcess(command) { _ in throw CancellationError() }
+            }
+            #expect(try await eventually { try await Self.running("sleep 702", in: container) == 0 })
+            let ended = try await container.withProcess(GuestCommand(Self.shell + ["exit 3"])) { try await $0.wait() }
+            #expect(ended == .exited(3))
         }
     }
 
@@ -52,7 +72,7 @@ struct ExecutionEndTests {
                 let commands = Task {
                     var count = 0
                     while !Task.isCancelled {
-                        let exit = try await container.run(GuestCommand(["/bin/busybox", "true"])).exit
+                        let exit = try await container.run(GuestCommand(["/bin/busybox", "true"])).status
                         #expect(exit == .exited(0) || Task.isCancelled)
                         count += 1
                     }
@@ -77,7 +97,7 @@ struct ExecutionEndTests {
             let container = try await host.startedContainer()
             let script = "busybox setsid busybox sleep 7003 & echo done"
             let result = try await container.run(GuestCommand(Self.shell + [script]), timeout: .seconds(60))
-            #expect(result.exit == .exited(0))
+            #expect(result.status == .exited(0))
             #expect(result.text == "done\n")
             #expect(try await Self.running("sleep 7003", in: container) == 1)
 
@@ -85,7 +105,7 @@ struct ExecutionEndTests {
             let noisy = "busybox setsid busybox yes & echo done; exit 3"
             let second = try await container.run(
                 GuestCommand(Self.shell + [noisy]), timeout: .seconds(60), limit: .gibibytes(1))
-            #expect(second.exit == .exited(3))
+            #expect(second.status == .exited(3))
             var terminal = GuestCommand(Self.shell + [script])
             terminal.terminal = TerminalSize()
             #expect(try await container.run(terminal, timeout: .seconds(60)).text.contains("done"))
@@ -97,7 +117,7 @@ struct ExecutionEndTests {
         try await TestHost.run { host in
             let container = try await host.startedContainer()
             let process = try await container.execute(GuestCommand(["/bin/busybox", "yes"]))
-            let waiting = Task { try await process.exit() }
+            let waiting = Task { try await process.wait() }
             try await Task.sleep(for: .milliseconds(200))
             waiting.cancel()
             await #expect(throws: CancellationError.self) { try await waiting.value }
@@ -114,7 +134,7 @@ struct ExecutionEndTests {
                 printf 'echo "script $0 $1"' >/second/tool; busybox chmod 755 /second/tool
                 busybox ln -s busybox /bin/sh; echo >/file; busybox cp /first/tool /closed/only
                 """
-            #expect(try await container.run(GuestCommand(Self.shell + [prepare])).exit == .exited(0))
+            #expect(try await container.run(GuestCommand(Self.shell + [prepare])).status == .exited(0))
             func run(_ program: String, path: String) async throws -> String {
                 var command = GuestCommand([program, "argument"])
                 command.environment["PATH"] = path

@@ -48,13 +48,13 @@ struct ExecutionTests {
 
     private func output(_ script: String, in container: Container) async throws -> String {
         let result = try await shell(script, in: container)
-        #expect(result.exit == .exited(0), "\(result.errorText)")
+        #expect(result.status == .exited(0), "\(result.errorText)")
         return result.text
     }
 
     private func confinement(of container: Container, privileged: Bool) async throws {
         let map = try await output("busybox tr -s ' ' < /proc/self/uid_map", in: container)
-        let given = try await container.document().idMap?.hostUser(0)
+        let given = try await container.domain().idMap?.hostUser(0)
         #expect(map.contains(given.map { "0 \($0) 65536" } ?? "0 0 4294967295"))
         let same = """
             for file in oom_score_adj limits personality; do busybox cmp /proc/self/$file /proc/1/$file || echo $file; done
@@ -121,7 +121,7 @@ struct ExecutionTests {
         let outside = await error {
             try await self.shell("true", in: container) { $0.user = .ids(user: 4_000_000_000, group: 0) }
         }
-        if try await container.document().idMap != nil { #expect(outside != nil, "\(container.name) has no such user") }
+        if try await container.domain().idMap != nil { #expect(outside != nil, "\(container.name) has no such user") }
     }
 
     private func failures(of container: Container) async throws {
@@ -137,8 +137,8 @@ struct ExecutionTests {
         }
         #expect(directory?.code == .notFound)
         #expect(directory?.message.contains("/no/such/directory") == true)
-        #expect(try await shell("exit 7", in: container).exit == .exited(7))
-        #expect(try await shell("kill -9 $$", in: container).exit == .signalled(9))
+        #expect(try await shell("exit 7", in: container).status == .exited(7))
+        #expect(try await shell("kill -9 $$", in: container).status == .signalled(9))
     }
 
     private func streams(of container: Container) async throws {
@@ -148,7 +148,7 @@ struct ExecutionTests {
         let echoed = try await container.run(GuestCommand(["/bin/busybox", "cat"]), input: input)
         #expect(echoed.output == input)
         // A command that does not read its input is no reason to fail.
-        #expect(try await container.run(GuestCommand(["/bin/busybox", "true"]), input: input).exit == .exited(0))
+        #expect(try await container.run(GuestCommand(["/bin/busybox", "true"]), input: input).status == .exited(0))
         let limited = await error {
             try await container.run(GuestCommand(["/bin/busybox", "yes"]), limit: .mebibytes(1))
         }
@@ -174,7 +174,7 @@ struct ExecutionTests {
                 try await process.write(Array("go\n".utf8))
             }
         }
-        #expect(try await process.exit() == .exited(0))
+        #expect(try await process.wait() == .exited(0))
         #expect(seen.contains("/dev/pts/"))
         #expect(seen.contains("50 100"))
     }
@@ -182,9 +182,9 @@ struct ExecutionTests {
     private func ends(of container: Container) async throws {
         let sleeper = GuestCommand(["/bin/busybox", "sleep", "1000"])
         let process = try await container.execute(sleeper)
-        try process.send(signal: SIGTERM)
-        #expect(try await process.exit() == .signalled(SIGTERM))
-        try process.send(signal: SIGTERM)
+        try process.send(.terminate)
+        #expect(try await process.wait() == .signalled(SIGTERM))
+        try process.send(.terminate)
 
         let waiting = Task { try await container.run(GuestCommand(["/bin/busybox", "sleep", "1000"])) }
         #expect(
@@ -267,7 +267,7 @@ struct ExecutionTests {
             let container = try await host.startedContainer()
             let process = try await container.execute(GuestCommand(["/bin/busybox", "sleep", "1000"]))
             try await container.stop(within: .zero)
-            #expect(try await process.exit() == .signalled(SIGKILL))
+            #expect(try await process.wait() == .signalled(SIGKILL))
             for try await _ in process.output {}
         }
     }

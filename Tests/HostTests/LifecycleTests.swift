@@ -37,7 +37,7 @@ struct LifecycleTests {
         try await TestHost.run(Self.endsBy(number)) { host in
             let container = try await container(host, initAt: path)
             try await container.start()
-            #expect(try await container.document().containerMetadata()?.initSignal == name)
+            #expect(try await container.domain().containerMetadata()?.initSignal == name)
             #expect(try await container.stop(within: .seconds(60)) == .graceful)
         }
     }
@@ -80,9 +80,9 @@ struct LifecycleTests {
         try await TestHost.run(linking) { host in
             let container = try await host.startedContainer(privileged: true)
             let linked = GuestCommand(["/bin/busybox", "test", "-L", "/dev/initctl"])
-            #expect(try await eventually { try await container.run(linked).exit == .exited(0) })
+            #expect(try await eventually { try await container.run(linked).status == .exited(0) })
             #expect(try await container.reboot(within: .seconds(60)) == .graceful)
-            #expect(try await eventually { try await container.run(linked).exit == .exited(0) })
+            #expect(try await eventually { try await container.run(linked).status == .exited(0) })
             #expect(try await container.stop(within: .seconds(60)) == .graceful)
             #expect(try outside.read("canary") == Array("untouched".utf8))
         }
@@ -91,12 +91,12 @@ struct LifecycleTests {
     @Test func aRebootIsAnEndAndAStart() async throws {
         try await TestHost.run { host in
             let container = try await host.started("rebooted")
-            let first = try await container.status()
+            let first = try await container.info()
             let process = try #require(try await container.initProcess())
             #expect(RunningProcess(process) != nil)
             let events = try await host.lxc.events()
             #expect(try await container.reboot(within: .seconds(60)) == .graceful)
-            let second = try await container.status()
+            let second = try await container.info()
             #expect(second.state == .running && second.id != first.id)
             #expect(try await container.initProcess() != process)
             var kinds: [GuestEvent.Kind] = []
@@ -118,16 +118,16 @@ struct LifecycleTests {
             let template = try await host.install()
             let specification = ContainerSpecification(name: try ContainerName("passing"), template: template.id)
             let container = try await host.lxc.startTransientContainer(specification)
-            #expect(try await container.status().isTransient)
+            #expect(try await container.info().isTransient)
             #expect(try await container.reboot(within: .seconds(60)) == .graceful)
-            #expect(try await container.status().state == .running)
+            #expect(try await container.info().state == .running)
             #expect(try await container.stop(within: .seconds(60)) == .graceful)
             #expect(try await host.lxc.containers().isEmpty)
             #expect(try await host.leftovers() == [specification.volume.description])
 
             let again = try await host.lxc.startTransientContainer(specification)
-            #expect(try await again.document().idMap == host.lxc.primary.contents().volumes.first?.idMap)
-            try await again.destroy()
+            #expect(try await again.domain().idMap == host.lxc.primary.contents().volumes.first?.idMap)
+            try await again.delete()
             #expect(try await host.leftovers() == [])
         }
     }
@@ -136,7 +136,7 @@ struct LifecycleTests {
         try await TestHost.run { host in
             let template = try await host.install()
             var specification = ContainerSpecification(name: try ContainerName("broken"), template: template.id)
-            specification.initializer.path = "/no/such/init"
+            specification.initProcess.path = "/no/such/init"
             _ = await #expect(throws: LXCError.self) { try await host.lxc.startTransientContainer(specification) }
             #expect(try await eventually { try await host.leftovers() == [] })
             #expect(try await host.lxc.containers().isEmpty)
@@ -152,7 +152,7 @@ struct LifecycleTests {
             let name = try ContainerName(isPrivileged ? "odd-privileged" : "odd")
             var specification = ContainerSpecification(name: name, template: template.id)
             if isPrivileged { specification.privilege = .privileged }
-            specification.initializer.path = "/sbin/odd"
+            specification.initProcess.path = "/sbin/odd"
             let container = try await host.lxc.createContainer(specification)
             // The header of a program for another processor; offset 18 says which (elf(5)).
             var foreign = try [UInt8](Data(contentsOf: URL(filePath: "/bin/busybox")).prefix(4096))
@@ -171,12 +171,12 @@ struct LifecycleTests {
                 let text = error?.description ?? ""
                 #expect(text.contains(words) && text.contains("container \(name)"), "\(text)")
                 #expect(!text.contains("\\u{") && !text.contains("[libvirt"), "\(text)")
-                #expect(await eventually { (try? await container.status().state) == .shutOff })
+                #expect(await eventually { (try? await container.info().state) == .shutOff })
             }
             try await container.files.write(Array(TestHost.echo.utf8), to: "/sbin/odd", mode: 0o755)
             try await container.start()
             #expect(try await container.stop(within: .seconds(60)) == .graceful)
-            try await container.destroy()
+            try await container.delete()
             #expect(try await host.leftovers() == [])
         }
     }
@@ -200,17 +200,17 @@ struct LifecycleTests {
             let service = Task { try await host.lxc.run() }
             // It is wanted from its creation on.
             try await container.wait(for: .running, within: .seconds(120))
-            let first = try await container.status().id
+            let first = try await container.info().id
             let console = try await container.openConsole()
             try await console.write([0x0A])
             await console.close()
             #expect(
                 try await eventually {
-                    let guest = try await container.status()
+                    let guest = try await container.info()
                     return guest.state == .running && guest.id != first
                 })
             try await container.stop(within: .seconds(60))
-            #expect(try await container.document().containerMetadata()?.isHeld == true)
+            #expect(try await container.domain().containerMetadata()?.isHeld == true)
             service.cancel()
             try? await service.value
             // Another program that watches leaves it alone too: what was asked for is kept with the container.
@@ -218,11 +218,11 @@ struct LifecycleTests {
             let events = try await other.events()
             let second = Task { try await other.run() }
             try await Task.sleep(for: .seconds(3))
-            #expect(try await container.status().state == .shutOff)
+            #expect(try await container.info().state == .shutOff)
             second.cancel()
             try? await second.value
             try await container.start()
-            #expect(try await container.document().containerMetadata()?.isHeld == false)
+            #expect(try await container.domain().containerMetadata()?.isHeld == false)
             for try await event in events {
                 #expect(event.kind == .started, "nothing but this start happened")
                 break
@@ -247,13 +247,13 @@ struct LifecycleTests {
             }
             #expect(refused?.code == .inUse, "the lease is that of the host, not of the program")
             let other = try await program.createContainer(.init(name: ContainerName("other"), template: template.id))
-            let first = try #require(try await container.document().idMap?.users.first)
-            let second = try #require(try await other.document().idMap?.users.first)
+            let first = try #require(try await container.domain().idMap?.users.first)
+            let second = try #require(try await other.domain().idMap?.users.first)
             #expect(first.host + first.count <= second.host || second.host + second.count <= first.host)
             #expect(try await container.stop(within: .seconds(60)) == .graceful)
             let lease = try await stranger.primary.acquireLease(on: specification.volume, for: "host-2")
             try await stranger.primary.releaseLease(lease)
-            for container in [container, other] { try await container.destroy() }
+            for container in [container, other] { try await container.delete() }
             #expect(try await host.leftovers() == [])
         }
     }
@@ -266,13 +266,13 @@ struct LifecycleTests {
                 var policy = HostPolicy()
                 policy.idMaps.directory = "\(second.directory)/ids"
                 let lxc = LXCHypervisor(
-                    driver: second.lxc.driver, primary: second.lxc.primary, templates: second.lxc.templates,
+                    driver: second.lxc.drivers.containers, primary: second.lxc.primary, templates: second.lxc.templates,
                     hostName: second.lxc.hostName, policy: policy, logger: logger)
                 let template = try await second.install()
                 var specification = ContainerSpecification(name: try ContainerName("second"), template: template.id)
                 let container = try await lxc.createContainer(specification)
-                let map = try #require(try await running.document().idMap)
-                let other = try #require(try await container.document().idMap?.users.first)
+                let map = try #require(try await running.domain().idMap)
+                let other = try #require(try await container.domain().idMap?.users.first)
                 #expect(
                     map.users.allSatisfy { $0.host + $0.count <= other.host || other.host + other.count <= $0.host })
                 specification.name = try ContainerName("third")

@@ -38,7 +38,7 @@ struct LimitTests {
             // The kernel's own words.
             #expect(try kernel(container, "cpu.cfs_quota_us", "cpu.max").hasPrefix("5000"))
             #expect(try kernel(container, "cpuset.cpus", "cpuset.cpus") == "0")
-            try await container.destroy()
+            try await container.delete()
         }
     }
 
@@ -58,7 +58,7 @@ struct LimitTests {
             var running = try await container.limits()
             running.blockIOWeight = nil  // The kernel's own.
             #expect(running == change)
-            try await container.destroy()
+            try await container.delete()
         }
     }
 
@@ -124,7 +124,7 @@ struct LimitTests {
             let container = try await host.lxc.createContainer(specification)
             try await container.start()
             #expect(try await eventually { try await (container.statistics().outOfMemoryKills ?? 0) > 0 })
-            #expect(try await container.status().state == .running)
+            #expect(try await container.info().state == .running)
         }
     }
 

@@ -21,12 +21,12 @@ struct ManyContainersTests {
             }
             let listed = try await host.lxc.containers()
             #expect(Set(listed.map(\.name)) == Set(names))
-            for container in listed { #expect(try await container.status().state == .running) }
+            for container in listed { #expect(try await container.info().state == .running) }
             let statistics = try await host.lxc.statistics()
             #expect(Set(statistics.keys) == Set(names))
             #expect(statistics.values.allSatisfy { $0.memoryUsed.bytes > 0 && $0.memoryLimit == .mebibytes(32) })
 
-            let maps = try await together(containers) { try await $0.document().idMap }
+            let maps = try await together(containers) { try await $0.domain().idMap }
             #expect(Set(maps.map { $0?.users.first?.host }).count == Self.count, "nobody shares host ids")
             let answers = try await together(containers) {
                 try await $0.run(GuestCommand(["/bin/busybox", "id", "-u"])).text
@@ -36,7 +36,7 @@ struct ManyContainersTests {
             let outcomes = try await together(containers) { try await $0.stop(within: .seconds(120)) }
             #expect(
                 outcomes.allSatisfy { $0 == .graceful }, "\(outcomes.count { $0 == .graceful }) of \(outcomes.count)")
-            _ = try await together(containers) { try await $0.destroy() }
+            _ = try await together(containers) { try await $0.delete() }
             #expect(try await host.lxc.containers().isEmpty)
             #expect(try await host.leftovers() == [])
         }

@@ -38,8 +38,8 @@ struct NICSecurityTests {
                     insides.append(inside)
                 }
                 try await body(containers[0], insides[0], insides[1], bridge)
-                let end = try #require(try await containers[0].document().interfaces.first?.targetDevice)
-                for container in containers { try await container.destroy() }
+                let end = try #require(try await containers[0].domain().interfaces.first?.targetDevice)
+                for container in containers { try await container.delete() }
                 #expect(try !Command.run("/usr/sbin/ebtables", ["-t", "nat", "-L"]).contains(end))
                 #expect(try !Command.run("/usr/sbin/iptables-save", []).contains(end))
                 #expect(Self.filterFiles(end).isEmpty)
@@ -78,7 +78,7 @@ struct NICSecurityTests {
     }
 
     @Test func onlyWhatIsAllowedComesInAndTheRulesChangeAtOnce() async throws {
-        let rules = try SecurityRule.list("I:tcp;80;80;0.0.0.0/0")
+        let rules = try SecurityRule.rules(parsing: "I:tcp;80;80;0.0.0.0/0")
         try await withPair(NICSecurity(rules: rules)) { container, secured, other, bridge in
             let servers = try listening(secured, 80, 81) + listening(other, 90)
             defer { end(servers) }
@@ -87,8 +87,9 @@ struct NICSecurityTests {
             #expect(await eventually { answers(secured, bridge.address(3), 90) }, "everything goes out")
             #expect((try? other.run("/bin/busybox", "ping", "-c", "1", "-W", "2", bridge.address(2))) == nil)
 
-            let changed = try SecurityRule.list(
-                "I:tcp;81;81;0.0.0.0/0 I:icmp;8;0;\(bridge.address(3))/32 E:tcp;1;2;0.0.0.0/0")
+            let changed = try SecurityRule.rules(
+                parsing:
+                    "I:tcp;81;81;0.0.0.0/0 I:icmp;8;0;\(bridge.address(3))/32 E:tcp;1;2;0.0.0.0/0")
             try await container.setSecurity(NICSecurity(rules: changed), ofNIC: 0)
             #expect(await eventually { answers(other, bridge.address(2), 81) }, "a port allowed now")
             #expect(!answers(other, bridge.address(2), 80), "a port not allowed any more")
@@ -165,14 +166,14 @@ struct NICSecurityTests {
     @Test func rulesThatTheKernelDoesNotApplyAreRefusedEverywhere() async throws {
         let setting = "/proc/sys/net/bridge/bridge-nf-call-iptables"
         try await withPair(NICSecurity(rules: [])) { container, _, _, bridge in
-            let rules = NICSecurity(rules: try SecurityRule.list("I:tcp;80;80;0.0.0.0/0"))
+            let rules = NICSecurity(rules: try SecurityRule.rules(parsing: "I:tcp;80;80;0.0.0.0/0"))
             try "0".write(toFile: setting, atomically: false, encoding: .utf8)
             defer { try? "1".write(toFile: setting, atomically: false, encoding: .utf8) }
             #expect(await codeThrown { try await container.setSecurity(rules, ofNIC: 0) } == .unsupported)
             let plugged = NIC(deviceID: 1, bridge: bridge.name, security: rules)
             #expect(await codeThrown { try await container.plugNIC(plugged) } == .unsupported)
             #expect(await codeThrown { try await container.reboot(within: .zero) } == .unsupported)
-            #expect(try await container.status().state == .shutOff)
+            #expect(try await container.info().state == .shutOff)
             #expect(await codeThrown { try await container.start() } == .unsupported)
             try "1".write(toFile: setting, atomically: false, encoding: .utf8)
             try await container.start()

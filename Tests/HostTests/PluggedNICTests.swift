@@ -31,7 +31,7 @@ struct PluggedNICTests {
 
                 // Once more is no error and changes nothing.
                 #expect(try await container.plugNIC(nic) == interface)
-                #expect(try await container.document().interfaces.count == 1)
+                #expect(try await container.domain().interfaces.count == 1)
                 #expect(try inside.devices() == ["eth2", "lo"])
                 let other = NIC(deviceID: 2, mac: .random(), bridge: bridge.name)
                 #expect(await codeThrown { try await container.plugNIC(other) } == .alreadyExists)
@@ -47,8 +47,8 @@ struct PluggedNICTests {
                 for _ in 0..<2 { try await container.unplugNIC(2) }
                 #expect(bridge.ports.isEmpty)
                 #expect(try again.devices() == ["lo"])
-                #expect(try await container.document().interfaces.isEmpty)
-                #expect(try await container.document().containerMetadata()?.networks.isEmpty == true)
+                #expect(try await container.domain().interfaces.isEmpty)
+                #expect(try await container.domain().containerMetadata()?.networks.isEmpty == true)
             }
         }
     }
@@ -70,12 +70,12 @@ struct PluggedNICTests {
                     var attached = interface
                     attached.guestDevice = "eth5"
                     let code = await codeThrown { [attached] in
-                        try await host.lxc.driver.attach(attached, to: container.name)
+                        try await host.lxc.drivers.containers.attach(attached, to: container.name)
                     }
                     #expect(code == .alreadyExists)
                     #expect(try inside.link("eth0") == link && inside.devices() == ["eth0", "lo"])
                     #expect(bridge.ports == [interface.targetDevice ?? "none"] && other.ports.isEmpty)
-                    #expect(try await container.document().interfaces == [interface])
+                    #expect(try await container.domain().interfaces == [interface])
 
                     // What the container itself calls its device is its own affair.
                     try inside.ip("link", "set", "eth0", "down")
@@ -116,7 +116,7 @@ struct PluggedNICTests {
                 #expect(await codeThrown { try await container.plugNIC(nic) } == .alreadyExists)
                 #expect(bridge.ports.isEmpty)
                 #expect(try inside.devices() == ["eth5", "lo"])
-                #expect(try await container.document().interfaces.isEmpty)
+                #expect(try await container.domain().interfaces.isEmpty)
                 try await container.plugNIC(NIC(deviceID: 6, bridge: bridge.name))
                 #expect(try inside.devices() == ["eth5", "eth6", "lo"])
             }
@@ -154,7 +154,7 @@ struct PluggedNICTests {
                 #expect(refused?.code == .unsupported && refused?.message.contains("stop direct-plug") == true)
                 try await container.stop(within: .seconds(20))
                 try await container.unplugNIC(0)
-                #expect(try await container.document().interfaces.isEmpty)
+                #expect(try await container.domain().interfaces.isEmpty)
             }
             #expect(cable.devicesOnIt.isEmpty)
         }
@@ -185,7 +185,7 @@ struct PluggedNICTests {
                 #expect(try await Inside(container).devices() == ["eth0", "eth1", "lo"])
                 try await container.unplugNIC(1)
                 #expect((try? hostFile("brvx-\(id - 1)/mtu")) == nil)
-                try await container.destroy()
+                try await container.delete()
                 #expect((try? hostFile("brvx-\(id)/mtu")) == nil)
             }
         }
@@ -197,7 +197,7 @@ struct Inside {
     private let pid: String
 
     init(_ container: Container) async throws {
-        let controller = try #require(try await container.status().id)
+        let controller = try #require(try await container.info().id)
         pid = try #require(
             RunningProcess.tree(controller).map(\.pid).first { pid in
                 pid != controller && !isSame("/proc/\(pid)/ns/net", "/proc/self/ns/net")

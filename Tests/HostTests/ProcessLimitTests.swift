@@ -35,10 +35,10 @@ struct ProcessLimitTests {
             }
             // There is room for who looks after it.
             let command = GuestCommand(["/bin/busybox", "true"])
-            #expect(try await container.run(command, timeout: .seconds(60)).exit == .exited(0))
+            #expect(try await container.run(command, timeout: .seconds(60)).status == .exited(0))
             try await container.setLimits(GuestLimits(processes: 100))
             #expect(try await container.limits().processes == 100)
-            try await container.destroy()
+            try await container.delete()
             #expect(controlGroups(of: "-\(container.name).libvirt-lxc").isEmpty)
         }
     }
@@ -73,14 +73,14 @@ struct ProcessLimitTests {
                 """
             let result = try await container.run(
                 GuestCommand(["/bin/busybox", "sh", "-c", script]), timeout: .seconds(60))
-            guard result.exit == .exited(0) else { return }  // A host with control groups of version 2 alone.
+            guard result.status == .exited(0) else { return }  // A host with control groups of version 2 alone.
             let error = await #expect(throws: LXCError.self) {
                 try await container.run(GuestCommand(["/bin/busybox", "true"]), timeout: .seconds(20))
             }
             #expect(error?.code == .invalidState)
             let clock = ContinuousClock()
             let start = clock.now
-            try await container.destroy()
+            try await container.delete()
             #expect(clock.now - start < .seconds(30))
             for group in controlGroups(of: "lxc-test-outer").reversed() {
                 rmdir("\(group)/inner")
@@ -93,7 +93,7 @@ struct ProcessLimitTests {
         try await TestHost.run { host in
             let container = try await host.startedContainer()
             try await container.suspend()
-            try await container.destroy()
+            try await container.delete()
             #expect(try await host.lxc.containers().isEmpty)
         }
     }

@@ -1,3 +1,4 @@
+import CloudStack
 import Foundation
 import LXCHypervisor
 import TestSupport
@@ -16,7 +17,7 @@ struct SystemVMTests {
         try await TestHost.run { host in
             let disk = try GuestDisk(in: host.directory)
             let registration = TemplateRegistration(key: Self.key, name: "systemvm", source: disk.image)
-            let template = try await host.lxc.templates.register(registration, progress: nil)
+            let template = try await host.lxc.registerTemplate(registration)
             #expect(template.format == .qcow2 && template.virtualSize == .mebibytes(64))
             try await body(host, disk, await host.lxc.installSystemTemplate(Self.key))
         }
@@ -46,11 +47,11 @@ struct SystemVMTests {
                 try HostTests.run("/bin/busybox", "ping", "-c", "3", "-W", "20", bridge.guestAddress)
 
                 #expect(try await machine.acceleration() == .emulation)
-                #expect(try await machine.status().state == .running)
+                #expect(try await machine.info().state == .running)
                 #expect(bridge.ports.count == 1)
                 let statistics = try await machine.statistics()
                 #expect(statistics.cpuNanoseconds > 0 && statistics.virtualCPUs == 1)
-                #expect(try await host.lxc.listSystemVMs().map(\.name) == [specification.name])
+                #expect(try await host.lxc.systemVMs().map(\.name) == [specification.name])
                 let report = await host.lxc.powerReport()
                 #expect(report.guests.map(\.power) == [.on])
                 try await checkRefusals(host, specification, image)
@@ -61,13 +62,13 @@ struct SystemVMTests {
                 #expect(try await told(machine, "boots: 2, ").contains("template: \(disk.marker), "))
                 #expect(try await machine.stop(within: .zero) == .forced)
                 #expect(bridge.ports.isEmpty)
-                try await machine.destroy()
-                #expect(try await host.lxc.listSystemVMs().isEmpty)
+                try await machine.delete()
+                #expect(try await host.lxc.systemVMs().isEmpty)
                 let contents = try await host.lxc.primary.contents()
                 #expect(contents.disks.isEmpty && contents.images.map(\.id) == [image.id])
                 #expect(try await host.leftovers() == [])
                 #expect(try Data(contentsOf: URL(filePath: "\(host.directory)/primary/\(image.id)")) == base)
-                try await machine.destroy()
+                try await machine.delete()
                 try await host.lxc.primary.deleteTemplate(image.id)
             }
         }
@@ -88,13 +89,13 @@ struct SystemVMTests {
         #expect(try await host.lxc.primary.collectGarbage() == 0)
         // Secrets of the boot arguments are nobody's who asks libvirt.
         let machine = try await host.lxc.systemVM(specification.name)
-        #expect(try await !machine.document().xml().contains("consoleproxy"))
+        #expect(try await !machine.domain().xml().contains("consoleproxy"))
     }
 
     private func checkPlugging(_ machine: SystemVM, _ bridge: TestBridge) async throws {
         let interface = try await machine.plugNIC(NIC(deviceID: 1, bridge: bridge.name))
         #expect(interface.model == "virtio" && bridge.ports.count == 2)
-        #expect(try await machine.document().interfaces.count == 2)
+        #expect(try await machine.domain().interfaces.count == 2)
         try await machine.unplugNIC(1)
         // The guest lets go of it when it has noticed.
         #expect(await eventually(within: .seconds(120)) { bridge.ports.count == 1 })
@@ -108,17 +109,17 @@ struct SystemVMTests {
                 specification.kernel = .init(
                     path: disk.kernel, initialRAMDisk: disk.initialRAMDisk, arguments: "console=ttyS0 quiet panic=-1")
                 let machine = try await host.lxc.createSystemVM(specification)
-                #expect(try await machine.status().state == .shutOff)
+                #expect(try await machine.info().state == .shutOff)
                 try await machine.start()
                 let arguments = "console=ttyS0 quiet panic=-1 \(specification.bootArguments ?? "-")"
                 let told = try await told(machine, "arguments: \(arguments), ")
                 #expect(told.contains("template: \(disk.marker), "))
                 try HostTests.run("/bin/busybox", "ping", "-c", "3", "-W", "20", bridge.guestAddress)
                 #expect(try await machine.stop(within: .seconds(240)) == .graceful)
-                #expect(try await machine.status().state == .shutOff)
+                #expect(try await machine.info().state == .shutOff)
                 // A program without this one's memory finishes what there is.
                 let other = try await host.reopened(hostName: "host-1")
-                try await other.systemVM(specification.name).destroy()
+                try await other.systemVM(specification.name).delete()
                 #expect(try await host.leftovers() == [])
             }
         }

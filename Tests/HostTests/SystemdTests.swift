@@ -16,7 +16,7 @@ struct SystemdTests {
                 name: try ContainerName("debian"), template: template.id, privilege: .privileged)
             let container = try await host.lxc.createContainer(specification)
             try await container.start()
-            #expect(try await container.document().containerMetadata()?.initSignal == "SIGRTMIN+3")
+            #expect(try await container.domain().containerMetadata()?.initSignal == "SIGRTMIN+3")
 
             let hasBooted = try await eventually(within: .seconds(300)) {
                 // It fails until the bus is there, and then waits for the end of the boot itself.

@@ -53,8 +53,8 @@ struct TestHost: Sendable {
     func reopened(hostName: String, vif: any VifDriver = BridgeVifDriver()) async throws -> LXCHypervisor {
         let primary = try await SharedMountPointStore(path: "\(directory)/primary", logger: logger)
         return LXCHypervisor(
-            driver: lxc.driver, primary: primary, templates: lxc.templates, vifs: VifDrivers(standard: vif),
-            hostName: hostName, systemVMs: lxc.systemVMs, logger: logger)
+            driver: lxc.drivers.containers, primary: primary, templates: lxc.templates, vifs: VifDrivers(standard: vif),
+            hostName: hostName, systemVMs: lxc.drivers.systemVMs, logger: logger)
     }
 
     private static func open(
@@ -89,14 +89,15 @@ struct TestHost: Sendable {
     /// The same host with another network driver.
     func lxc(on vif: any VifDriver) -> LXCHypervisor {
         LXCHypervisor(
-            driver: lxc.driver, primary: lxc.primary, templates: lxc.templates, vifs: VifDrivers(standard: vif),
+            driver: lxc.drivers.containers, primary: lxc.primary, templates: lxc.templates,
+            vifs: VifDrivers(standard: vif),
             hostName: lxc.hostName, logger: logger)
     }
 
     /// Registers and installs the template.
     func install() async throws -> StoredTemplate {
         let registration = TemplateRegistration(key: Self.key, name: "busybox", source: archive)
-        _ = try await lxc.templates.register(registration, progress: nil)
+        try await lxc.registerTemplate(registration)
         return try await lxc.installTemplate(Self.key)
     }
 
@@ -122,8 +123,8 @@ struct TestHost: Sendable {
     }
 
     private func remove() async {
-        for container in (try? await lxc.containers()) ?? [] { try? await container.destroy() }
-        for machine in (try? await lxc.listSystemVMs()) ?? [] { try? await machine.destroy() }
+        for container in (try? await lxc.containers()) ?? [] { try? await container.delete() }
+        for machine in (try? await lxc.systemVMs()) ?? [] { try? await machine.delete() }
         await lxc.close()
         try? await LocalTree(directory).remove()
     }

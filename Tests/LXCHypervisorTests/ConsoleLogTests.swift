@@ -130,6 +130,19 @@ import Testing
         }
     }
 
+    @Test func theConsoleIsClosedWithItsScope() async throws {
+        try await run { container in
+            try await writeUntilLogged("before", container)
+            await #expect(throws: CancellationError.self) {
+                try await container.withConsole { console in
+                    try await console.write(Array("typed".utf8))
+                    throw CancellationError()
+                }
+            }
+            try await writeUntilLogged("after", container)
+        }
+    }
+
     @Test func anotherRunGoesOnWithTheLogAndDestructionRemovesIt() async throws {
         try await run { container in
             try await writeUntilLogged("first", container)
@@ -138,7 +151,7 @@ import Testing
             try await container.start()
             try await writeUntilLogged("second", container)
             #expect(await log(container).contains("first"))
-            try await container.destroy()
+            try await container.delete()
             #expect(sizes.isEmpty)
             let error = await #expect(throws: LXCError.self) { try await container.consoleLog() }
             #expect(error?.code == .notFound)

@@ -12,10 +12,23 @@ import Testing
 
     @Test func nameAndTemplateAreEnough() throws {
         let specification = try decode(#"{"name": "web1", "template": "\#(template)"}"#)
-        #expect(specification.privilege == .isolated)
+        #expect(specification.privilege == nil)
         #expect(specification.memory == .mebibytes(512))
-        #expect(specification.initializer.path == "/sbin/init")
+        #expect(specification.initProcess.path == "/sbin/init")
         #expect(specification.nics.isEmpty)
+    }
+
+    @Test(arguments: [
+        ("", nil as ContainerSpecification.Privilege?), (#", "privileged": null"#, nil),
+        (#", "privileged": false"#, .isolated),
+        (#", "privileged": true"#, .privileged),
+        (#", "privileged": false, "idMap": ["0:100000:65536"]"#, .unprivileged(.standard)),
+    ])
+    func privilegeIsSaidOrLeftToTheHost(members: String, privilege: ContainerSpecification.Privilege?) throws {
+        let specification = try decode(#"{"name": "web1", "template": "\#(template)"\#(members)}"#)
+        #expect(specification.privilege == privilege)
+        let again = try JSONDecoder().decode(ContainerSpecification.self, from: JSONEncoder().encode(specification))
+        #expect(again == specification)
     }
 
     @Test func whatIsToHappenToItIsRead() throws {
@@ -104,7 +117,7 @@ import Testing
         let line = text.replacing("\n", with: " ").replacing("\t", with: " ")
         specification.title = line
         specification.owner = text
-        specification.initializer = .init(path: "/\(line)", arguments: [text], environment: ["K": "plain"])
+        specification.initProcess = .init(path: "/\(line)", arguments: [text], environment: ["K": "plain"])
         let xml = try specification.domain(root: "/srv/\(line)", pool: .random()).xml()
         let read = try Domain(xml: xml)
         #expect(read.title == line)
@@ -118,7 +131,7 @@ import Testing
     @Test func ruleBreakingValuesAreNamed() throws {
         let base = ContainerSpecification(name: try ContainerName("web1"), template: .random())
         var specification = base
-        specification.initializer.path = "sbin/init"
+        specification.initProcess.path = "sbin/init"
         #expect(throws: LXCError.self) { try specification.domain(root: "/r") }
         specification = base
         specification.memory = ByteCount(1000)

@@ -36,7 +36,7 @@ import Testing
     }
 
     private func isHeld(_ container: Container) async throws -> Bool {
-        try await container.document().containerMetadata()?.isHeld == true
+        try await container.domain().containerMetadata()?.isHeld == true
     }
 
     @Test func oneThatIsSuspendedGoesOnAndIsAsked() async throws {
@@ -69,7 +69,7 @@ import Testing
         while try await !isHeld(container) { try await Task.sleep(for: .milliseconds(5)) }
         stop.cancel()
         await #expect(throws: CancellationError.self) { try await stop.value }
-        #expect(try await container.status().state == .running)
+        #expect(try await container.info().state == .running)
         #expect(try await !isHeld(container), "it is started again if it ends by itself")
         #expect(try await container.stop(within: .zero) == .forced)
         #expect(try await isHeld(container))
@@ -78,7 +78,7 @@ import Testing
     @Test func errorsNameTheContainerAndNotItsVolumeAlone() async throws {
         let container = try await running(on: host())
         try await container.stop()
-        let volume = try #require(try await container.document().containerMetadata()?.volume)
+        let volume = try #require(try await container.domain().containerMetadata()?.volume)
         _ = try await primary.acquireLease(on: volume, for: "host-2")
         let error = await #expect(throws: LXCError.self) { try await container.start() }
         #expect(error?.code == .inUse)

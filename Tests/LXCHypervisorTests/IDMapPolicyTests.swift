@@ -44,14 +44,14 @@ import Testing
     private let templates = InMemoryTemplateStore()
 
     private func host(
-        _ scratch: TemporaryDirectory, mode: HostPolicy.Mode = .standard, driver: InMemoryHypervisorDriver? = nil,
-        primary: (any PrimaryStore)? = nil
+        _ scratch: TemporaryDirectory, driver: InMemoryHypervisorDriver? = nil, primary: (any PrimaryStore)? = nil,
+        _ change: (inout HostPolicy) -> Void = { _ in }
     ) -> LXCHypervisor {
         var policy = HostPolicy()
-        policy.mode = mode
         policy.idMaps.directory = scratch["ids"]
         policy.idMaps.respectsProcesses = false
         policy.idMaps.ranges = [100_000..<500_000]
+        change(&policy)
         return LXCHypervisor(
             driver: driver ?? self.driver, primary: primary ?? self.primary, templates: templates, hostName: "host-1",
             policy: policy,
@@ -84,9 +84,9 @@ import Testing
             _ = try await programs[0].createContainer(.init(name: ContainerName("c6"), template: template))
         }
         #expect(error?.code == .limitExceeded)
-        try await programs[1].container(ContainerName("c3")).destroy()
+        try await programs[1].container(ContainerName("c3")).delete()
         let next = try await host(locks).createContainer(.init(name: ContainerName("c7"), template: template))
-        #expect(try await next.document().idMap?.users.first.map { maps.contains($0.host) } == true)
+        #expect(try await next.domain().idMap?.users.first.map { maps.contains($0.host) } == true)
         #expect(locks.list("ids/claims").count == 6)
         #expect(!locks.exists("ids/lock"), "the lock goes with who held it")
     }
@@ -100,8 +100,8 @@ import Testing
         _ = try await other.installTemplate(template, from: MemoryTree.smallRoot())
         let first = try await hosts[0].createContainer(.init(name: ContainerName("c1"), template: template))
         let second = try await hosts[1].createContainer(.init(name: ContainerName("c2"), template: template))
-        #expect(try await first.document().idMap?.users.first?.host == 100_000)
-        #expect(try await second.document().idMap?.users.first?.host == 165_536)
+        #expect(try await first.domain().idMap?.users.first?.host == 100_000)
+        #expect(try await second.domain().idMap?.users.first?.host == 165_536)
 
         var specification = ContainerSpecification(name: try ContainerName("c3"), template: template)
         specification.privilege = .unprivileged(try IDMap(host: 165_000, count: 65_536))
@@ -109,8 +109,8 @@ import Testing
         #expect(refused?.code == .inUse)
         #expect(refused?.message.contains("container c") == true && refused?.message.contains("c3") == true)
         #expect(try await other.contents().volumes.count == 1, "nothing was made")
-        try await first.destroy()
-        try await second.destroy()
+        try await first.delete()
+        try await second.delete()
         _ = try await hosts[1].createContainer(specification)
         #expect(scratch.list("ids/claims") == ["165000-230535"])
     }
@@ -158,9 +158,9 @@ import Testing
         for (index, start) in [165_536, 231_072, 296_608].enumerated() {
             let container = try await host.createContainer(
                 .init(name: ContainerName("c\(index + 1)"), template: template))
-            #expect(try await container.document().idMap?.users.first?.host == UInt32(start))
+            #expect(try await container.domain().idMap?.users.first?.host == UInt32(start))
         }
-        #expect(try await first.document().idMap?.users.first?.host == 100_000)
+        #expect(try await first.domain().idMap?.users.first?.host == 100_000)
     }
 
     @Test func claimsOfAPoolThatIsNotMountedAreKept() async throws {
@@ -187,9 +187,9 @@ import Testing
         _ = try await host(scratch).createContainer(.init(name: ContainerName("c0"), template: template))
         let host = host(scratch, primary: UnlistedStore(base: primary))
         let container = try await host.createContainer(.init(name: ContainerName("c1"), template: template))
-        #expect(try await container.document().idMap?.users.first?.host == 165_536)
+        #expect(try await container.domain().idMap?.users.first?.host == 165_536)
         try await container.start()
-        try await container.destroy()
+        try await container.delete()
     }
 
     @Test func theKernelsTablesAreRead() {
@@ -205,17 +205,17 @@ import Testing
         let template = try await template(host)
         _ = try await primary.createVolume(.random(), from: template, idMap: .standard)
         let container = try await host.createContainer(.init(name: ContainerName("c1"), template: template))
-        #expect(try await container.document().idMap?.users.first?.host == 165_536)
+        #expect(try await container.domain().idMap?.users.first?.host == 165_536)
     }
 
-    @Test func inCloudStacksModeContainersArePrivilegedAndForgotten() async throws {
+    @Test func aHostCanForgetContainersAndMakeThemPrivilegedByDefault() async throws {
         let locks = try TemporaryDirectory()
-        let host = host(locks, mode: .cloudStack)
+        let host = host(locks) { ($0.defaultPrivilege, $0.keepsDefinitions) = (.privileged, false) }
         let specification = ContainerSpecification(
             name: try ContainerName("i-2-3-VM"), template: try await template(host))
         let container = try await host.startContainer(specification)
-        #expect(try await container.document().idMap == nil)
-        #expect(try await container.status().isTransient)
+        #expect(try await container.domain().idMap == nil)
+        #expect(try await container.info().isTransient)
         #expect(try await container.stop() == .graceful)
         #expect(try await host.containers().isEmpty)
         let volumes = try await primary.contents().volumes
@@ -225,8 +225,26 @@ import Testing
         try await primary.releaseLease(lease)
         try await host.startContainer(specification)
         #expect(try await primary.contents().volumes.map(\.id) == [specification.volume], "and is used again")
-        try await container.destroy()
+        try await container.delete()
         #expect(try await primary.contents().volumes.isEmpty)
+    }
+
+    /// What a specification says counts, whatever the host's default is.
+    @Test func isolatedIsIsolatedOnAHostOfPrivilegedContainers() async throws {
+        let locks = try TemporaryDirectory()
+        let host = host(locks) { $0.defaultPrivilege = .privileged }
+        let template = try await template(host)
+        var specification = ContainerSpecification(
+            name: try ContainerName("c1"), template: template, privilege: .isolated)
+        let container = try await host.createContainer(specification)
+        #expect(try await container.domain().idMap?.users.first?.host == 100_000)
+        specification.name = try ContainerName("c2")
+        (specification.uuid, specification.volume) = (UUID(), .random())
+        _ = try await primary.createVolume(specification.volume, from: template, idMap: nil)
+        let refused = await #expect(throws: LXCError.self) {
+            _ = try await host.startTransientContainer(specification)
+        }
+        #expect(refused?.code == .invalidArgument, "a volume of the host's owners does not make it privileged")
     }
 
     @Test func aVolumeOfTheHostsOwnersIsNotRunUnasked() async throws {
@@ -241,6 +259,6 @@ import Testing
         #expect(refused?.code == .invalidArgument)
         specification.privilege = .privileged
         let container = try await host.startTransientContainer(specification)
-        #expect(try await container.status().state == .running)
+        #expect(try await container.info().state == .running)
     }
 }

@@ -83,7 +83,7 @@ struct InterruptedOperationTests {
         let host = host(.beforeStart) { try await $0.start(ContainerName("web1")) }
         let container = try await host.createContainer(specification)
         #expect(await codeThrown { try await container.start() } == .invalidState)
-        #expect(try await container.status().state == .running)
+        #expect(try await container.info().state == .running)
         #expect(await isLeased(specification.volume))
     }
 
@@ -91,7 +91,7 @@ struct InterruptedOperationTests {
         let specification = try await specification()
         let container = try await host(.afterStart, lostAnswer).createContainer(specification)
         #expect(await codeThrown { try await container.start() } == .unavailable)
-        #expect(try await container.status().state == .running)
+        #expect(try await container.info().state == .running)
         #expect(await isLeased(specification.volume))
     }
 
@@ -122,7 +122,7 @@ struct InterruptedOperationTests {
         let container = try await host.createContainer(specification())
         let start = Task { try await container.start() }
         for await _ in reached {}
-        let waiting = [Task { try await container.suspend() }, Task { try await container.destroy() }]
+        let waiting = [Task { try await container.suspend() }, Task { try await container.delete() }]
         try await Task.sleep(for: .milliseconds(100))
         // The start goes on only after this, so a wait that cannot be cancelled never ends.
         for task in waiting {
@@ -131,16 +131,16 @@ struct InterruptedOperationTests {
         }
         release.finish()
         try await start.value
-        #expect(try await container.status().state == .running)
-        try await container.destroy()
+        #expect(try await container.info().state == .running)
+        try await container.delete()
     }
 
     // MARK: Destroying
 
     @Test func destroyingWhatIsGoneSucceeds() async throws {
         let container = try await host().createContainer(specification())
-        try await container.destroy()
-        try await container.destroy()
+        try await container.delete()
+        try await container.delete()
         #expect(await codeThrown { try await container.start() } == .notFound)
     }
 
@@ -148,11 +148,11 @@ struct InterruptedOperationTests {
         let specification = try await specification()
         let container = try await host().createContainer(specification)
         let lease = try await primary.acquireLease(on: specification.volume, for: "host-2")
-        #expect(await codeThrown { try await container.destroy() } == .inUse)
-        #expect(try await container.status().state == .shutOff)
+        #expect(await codeThrown { try await container.delete() } == .inUse)
+        #expect(try await container.info().state == .shutOff)
         #expect(try await primary.contents().volumes.map(\.id) == [specification.volume])
         try await primary.releaseLease(lease)
-        try await container.destroy()
+        try await container.delete()
         #expect(try await driver.guests().isEmpty)
         #expect(try await primary.contents().volumes.isEmpty)
     }
@@ -161,7 +161,7 @@ struct InterruptedOperationTests {
         let specification = try await specification()
         let container = try await host().createContainer(specification)
         try await primary.deleteVolume(specification.volume)
-        try await container.destroy()
+        try await container.delete()
         #expect(try await driver.guests().isEmpty)
     }
 
@@ -171,12 +171,12 @@ struct InterruptedOperationTests {
         try await container.start()
         let elsewhere = try await host(primary: InMemoryPrimaryStore()).container(specification.name)
         #expect(await codeThrown { try await elsewhere.stop(within: .seconds(1)) } == .invalidState)
-        #expect(await codeThrown { try await elsewhere.destroy() } == .invalidState)
-        #expect(try await container.status().state == .running)
+        #expect(await codeThrown { try await elsewhere.delete() } == .invalidState)
+        #expect(try await container.info().state == .running)
         #expect(await isLeased(specification.volume))
         try await container.stop(within: .seconds(5))
         #expect(await codeThrown { try await elsewhere.start() } == .invalidState)
-        try await container.destroy()
+        try await container.delete()
         #expect(try await primary.contents().volumes.isEmpty)
     }
 }

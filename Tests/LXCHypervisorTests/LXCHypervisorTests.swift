@@ -28,7 +28,7 @@ struct FacadeTests {
         let host = makeHost(leases: leases)
         await templates.addArchive(.smallRoot(), at: "/archive.tar")
         let registration = TemplateRegistration(key: key, name: "test", source: "/archive.tar")
-        _ = try await templates.register(registration, progress: nil)
+        try await host.registerTemplate(registration)
         return (host, try await host.installTemplate(key))
     }
 
@@ -40,12 +40,12 @@ struct FacadeTests {
         let (host, template) = try await installed()
         let specification = try specification("web1", template)
         let container = try await host.createContainer(specification)
-        #expect(try await container.status().state == .shutOff)
+        #expect(try await container.info().state == .shutOff)
         try await container.start()
-        #expect(try await container.status().state == .running)
+        #expect(try await container.info().state == .running)
         #expect(try await container.stop(within: .seconds(5)) == .graceful)
         #expect(try await container.stop() == .notRunning)
-        try await container.destroy()
+        try await container.delete()
         #expect(try await host.containers().isEmpty)
         #expect(try await primary.contents().volumes.isEmpty)
     }
@@ -62,10 +62,10 @@ struct FacadeTests {
         specification.privilege = .unprivileged(.standard)
         specification.memory = .mebibytes(300)
         specification.cpu = .init(count: 2, shares: 512, period: 10_000, quota: 5_000)
-        specification.initializer = .init(path: "/bin/run", arguments: ["-a", "b c"], environment: ["K": "v"])
+        specification.initProcess = .init(path: "/bin/run", arguments: ["-a", "b c"], environment: ["K": "v"])
         specification.owner = "alice"
         let container = try await host.createContainer(specification)
-        let document = try await container.document()
+        let document = try await container.domain()
         #expect(document.type == .lxc)
         #expect(document.idMap == .standard)
         #expect(document.memory == .mebibytes(300))
@@ -106,7 +106,7 @@ struct FacadeTests {
         try await container.start()
         await driver.setObeysShutdown(false, container.name)
         #expect(try await container.stop(within: .milliseconds(100)) == .forced)
-        #expect(try await container.status().state == .shutOff)
+        #expect(try await container.info().state == .shutOff)
     }
 
     @Test func aFailedStartGivesTheVolumeBack() async throws {
@@ -131,7 +131,7 @@ struct FacadeTests {
                     let container = try await host.createContainer(specification)
                     try await container.start()
                     try await container.stop(within: .seconds(5))
-                    try await container.destroy()
+                    try await container.delete()
                 }
             }
             try await group.waitForAll()

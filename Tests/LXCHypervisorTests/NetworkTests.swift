@@ -37,7 +37,7 @@ struct NetworkTests {
 
     @Test func aNICWithoutAddressGetsOneOfItsOwn() async throws {
         let container = try await container("web1", [NIC(deviceID: 1), NIC(deviceID: 0)])
-        let interfaces = try await container.document().interfaces
+        let interfaces = try await container.domain().interfaces
         #expect(interfaces.map(\.guestDevice) == ["eth0", "eth1"])
         let addresses = interfaces.compactMap(\.mac)
         #expect(Set(addresses).count == 2 && addresses.allSatisfy { $0.description.hasPrefix("02:") })
@@ -45,15 +45,15 @@ struct NetworkTests {
 
     @Test func anAddressThatIsTakenIsNotGivenAgain() async throws {
         let first = try await container("web1", [NIC()])
-        let own = try #require(try await first.document().interfaces[0].mac)
+        let own = try #require(try await first.domain().interfaces[0].mac)
         // A container with the first one's UUID would get the first one's address.
-        let uuid = try await first.status().uuid.uuidString.lowercased()
+        let uuid = try await first.info().uuid.uuidString.lowercased()
         #expect(MACAddress.stable(from: "\(uuid):0") == own)
         try await first.unplugNIC(0)
         let second = try await container("web2", [NIC(deviceID: 1, mac: own)])
         let plugged = try #require(try await first.plugNIC(NIC()).mac)
         #expect(plugged != own && plugged == .stable(from: "\(uuid):0:1"))
-        try await second.destroy()
+        try await second.delete()
     }
 
     @Test func anotherContainersAddressIsRefused() async throws {
@@ -75,7 +75,7 @@ struct NetworkTests {
             hostName: "host-1", logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         let container = try await container("web1", [NIC(mac: .stable(from: "1"), security: closed)], on: host)
         try await container.start()
-        let before = try await container.document().interfaces
+        let before = try await container.domain().interfaces
         let same = NIC(bridge: "br0", security: closed)
         #expect(try await container.plugNIC(same) == before[0])
         let others: [(inout NIC) -> Void] = [
@@ -89,7 +89,7 @@ struct NetworkTests {
             let code = await codeThrown { [other] in try await container.plugNIC(other) }
             #expect(code == .alreadyExists, "\(other)")
         }
-        #expect(try await container.document().interfaces == before)
+        #expect(try await container.domain().interfaces == before)
         #expect(await vif.plugged.map(\.interface) == before)
         #expect(await driver.networkFilters.count == 1)
     }
@@ -99,14 +99,14 @@ struct NetworkTests {
         try await container.start()
         let interface = try await container.plugNIC(NIC(deviceID: 3))
         #expect(try await container.plugNIC(NIC(deviceID: 3)) == interface)
-        #expect(try await container.document().interfaces == [interface])
-        let networks = try await container.document().containerMetadata()?.networks
+        #expect(try await container.domain().interfaces == [interface])
+        let networks = try await container.domain().containerMetadata()?.networks
         #expect(networks == [.init(device: 3, traffic: "Guest")])
         #expect(await codeThrown { try await container.plugNIC(NIC(deviceID: 3, mac: .random())) } == .alreadyExists)
         #expect(await vif.plugged.count == 1)
         for _ in 0..<2 { try await container.unplugNIC(3) }
-        #expect(try await container.document().interfaces.isEmpty)
-        #expect(try await container.document().containerMetadata()?.networks == [])
+        #expect(try await container.domain().interfaces.isEmpty)
+        #expect(try await container.domain().containerMetadata()?.networks == [])
         #expect(await vif.plugged.isEmpty)
     }
 
@@ -119,7 +119,7 @@ struct NetworkTests {
         // As after the host's reboot.
         try await container.start()
         #expect(await vif.plugged.map(\.nic.trafficType) == [.storage])
-        try await container.destroy()
+        try await container.delete()
         #expect(await vif.plugged.isEmpty)
     }
 
@@ -127,7 +127,7 @@ struct NetworkTests {
         let container = try await container("web1", [NIC()])
         await vif.failNext(with: LXCError(.notFound, "no bridge"))
         #expect(await codeThrown { try await container.start() } == .notFound)
-        #expect(try await container.status().state == .shutOff)
+        #expect(try await container.info().state == .shutOff)
         try await container.start()
     }
 
@@ -137,7 +137,7 @@ struct NetworkTests {
         let container = try await container("web1", on: failing)
         try await container.start()
         #expect(await codeThrown { try await container.plugNIC(NIC(security: closed)) } == .unavailable)
-        #expect(try await container.document().interfaces.isEmpty)
+        #expect(try await container.domain().interfaces.isEmpty)
         #expect(await vif.plugged.isEmpty)
         #expect(await driver.networkFilters.isEmpty)
     }
@@ -145,7 +145,7 @@ struct NetworkTests {
     @Test func filtersComeAndGoWithTheirNICs() async throws {
         let container = try await container("web1", [NIC(security: closed)])
         let filter = try #require(await driver.networkFilters.values.first)
-        #expect(try await container.document().interfaces[0].filter?.filter == filter.name)
+        #expect(try await container.domain().interfaces[0].filter?.filter == filter.name)
         try await container.start()
         try await container.setSecurity(NICSecurity(), ofNIC: 0)
         let changed = try #require(await driver.networkFilters[filter.name])
@@ -154,7 +154,7 @@ struct NetworkTests {
         #expect(await driver.networkFilters.count == 2)
         try await container.unplugNIC(1)
         #expect(await driver.networkFilters.count == 1)
-        try await container.destroy()
+        try await container.delete()
         #expect(await driver.networkFilters.isEmpty)
     }
 
@@ -169,7 +169,8 @@ struct NetworkTests {
     @Test func securityIsEnforcedAtEveryStart() async throws {
         let container = try await container("web1", [NIC(security: closed)])
         let changed = NICSecurity(
-            addresses: [try IPNetwork(parsing: "2001:db8::1")], rules: try SecurityRule.list("I:tcp;22;22;::/0"))
+            addresses: [try IPNetwork(parsing: "2001:db8::1")],
+            rules: try SecurityRule.rules(parsing: "I:tcp;22;22;::/0"))
         try await container.setSecurity(changed, ofNIC: 0)
         let filter = try #require(await driver.networkFilters.values.first)
         // As after the host's reboot, on a hypervisor that has lost its filters.
@@ -185,12 +186,12 @@ struct NetworkTests {
         let container = try await container("web1", [NIC(security: closed)])
         await vif.failNext(with: LXCError(.unsupported, "the kernel does not filter"))
         #expect(await codeThrown { try await container.start() } == .unsupported)
-        #expect(try await container.status().state == .shutOff)
+        #expect(try await container.info().state == .shutOff)
         let before = await driver.networkFilters
         await vif.failNext(with: LXCError(.unsupported, "the kernel does not filter"))
         #expect(await codeThrown { try await container.setSecurity(NICSecurity(), ofNIC: 0) } == .unsupported)
         #expect(await driver.networkFilters == before)
-        #expect(try await container.document().containerMetadata()?.networks.first?.security?.rules == [])
+        #expect(try await container.domain().containerMetadata()?.networks.first?.security?.rules == [])
     }
 
     /// The suite's limit of time ends what never comes.

@@ -68,18 +68,18 @@ struct OperationLockTests {
         end()
         try await start.value
         #expect(try await stop.value > released)
-        #expect(try await other.status().state == .shutOff)
+        #expect(try await other.info().state == .shutOff)
     }
 
     @Test func whatTakesTooLongIsNamed() async throws {
         let (start, end) = try await heldStart(of: specification())
         let other = try await program(waiting: .milliseconds(200)).container(name)
-        let error = await #expect(throws: LXCError.self) { try await other.destroy() }
+        let error = await #expect(throws: LXCError.self) { try await other.delete() }
         #expect(error?.code == .timedOut)
         #expect(error?.message.contains("container.start by process \(getpid())") == true)
         end()
         try await start.value
-        #expect(try await other.status().state == .running)
+        #expect(try await other.info().state == .running)
     }
 
     @Test func theWaitForTheSameProgramEndsAsWell() async throws {
@@ -92,16 +92,16 @@ struct OperationLockTests {
         let container = try await host.createContainer(specification())
         let start = Task { try await container.start() }
         for await _ in reached {}
-        #expect(await codeThrown { try await container.destroy() } == .timedOut)
+        #expect(await codeThrown { try await container.delete() } == .timedOut)
         release.finish()
         try await start.value
-        try await container.destroy()
+        try await container.delete()
     }
 
     @Test func theWaitForAnotherProgramCanBeCancelled() async throws {
         let (start, end) = try await heldStart(of: specification())
         let other = try await program().container(name)
-        let waiting = Task { try await other.destroy() }
+        let waiting = Task { try await other.delete() }
         try await Task.sleep(for: .milliseconds(100))
         waiting.cancel()
         await #expect(throws: CancellationError.self) { try await waiting.value }

@@ -34,7 +34,7 @@ struct NFSSecondaryStorageTests {
         for place in [fixture.directory.path, server.url("/")] {
             let source = { @Sendable (name: String) in
                 let parts = place.split(separator: "?", omittingEmptySubsequences: false)
-                return NFSURL.isOne(place) ? "\(parts[0])\(name)?\(parts[1])" : "\(place)/\(name)"
+                return place.hasPrefix("nfs://") ? "\(parts[0])\(name)?\(parts[1])" : "\(place)/\(name)"
             }
             let conformance = TemplateStoreConformance { [fixture] check in
                 let name = UUID().uuidString

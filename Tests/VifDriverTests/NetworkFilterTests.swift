@@ -54,7 +54,7 @@ import VifDriver
     @Test func rulesAreAllowedAndTheRestIsNot() throws {
         let text =
             "I:tcp;22;80;10.0.0.0/8 I:icmp;8;-1;0.0.0.0/0 I:all;0;0;2001:db8::/32 E:udp;123;123;::/0 E:50;0;0;1.2.3.4"
-        let found = try rules(filter(NICSecurity(rules: try SecurityRule.list(text))))
+        let found = try rules(filter(NICSecurity(rules: try SecurityRule.rules(parsing: text))))
         let tail = found.suffix(7)
         #expect(
             Array(tail) == [
@@ -101,7 +101,8 @@ import VifDriver
         #expect(await codeThrown { try NetworkFilter(name: "a b").xml() } == .invalidArgument)
         let many = NetworkFilter(name: "f", rules: Array(repeating: .init(.drop, .in, .init(.all)), count: 2002))
         #expect(await codeThrown { try many.xml() } == .limitExceeded)
-        let gre = NIC(mac: .random(), security: NICSecurity(rules: try SecurityRule.list("I:47;0;0;0.0.0.0/0")))
+        let gre = NIC(
+            mac: .random(), security: NICSecurity(rules: try SecurityRule.rules(parsing: "I:47;0;0;0.0.0.0/0")))
         #expect(await codeThrown { try gre.networkFilter(of: ContainerName("a")) } == .unsupported)
         #expect(
             await codeThrown { try NIC(security: .init()).networkFilter(of: ContainerName("a")) } == .invalidArgument)

@@ -14,12 +14,12 @@ import VifDriver
                 == SecurityRule(.ingress, .icmp(type: 8, code: nil), IPNetwork(parsing: "10.1.2.3")))
         #expect(try SecurityRule(parsing: "I:50;0;0;10.0.0.0/8").traffic == .other(50))
         let text = "I:tcp;22;22;10.1.0.0/16,2001:db8::/32,NEXT;E:all;0;0;0.0.0.0/0,NEXT;"
-        let rules = try SecurityRule.list(text)
+        let rules = try SecurityRule.rules(parsing: text)
         #expect(
             rules.map(\.description)
                 == ["I:tcp;22;22;10.1.0.0/16", "I:tcp;22;22;2001:db8::/32", "E:all;0;0;0.0.0.0/0"])
-        #expect(try SecurityRule.list("I:tcp;1;2;10.0.0.0/8 I:udp;3;4;10.0.0.0/8,NEXT").count == 2)
-        #expect(try SecurityRule.list(" ").isEmpty)
+        #expect(try SecurityRule.rules(parsing: "I:tcp;1;2;10.0.0.0/8 I:udp;3;4;10.0.0.0/8,NEXT").count == 2)
+        #expect(try SecurityRule.rules(parsing: " ").isEmpty)
         for rule in rules { #expect(try SecurityRule(parsing: rule.description) == rule) }
     }
 
@@ -54,7 +54,8 @@ import VifDriver
 
     @Test func securityInJSONIsStrict() throws {
         let security = NICSecurity(
-            addresses: [try IPNetwork(parsing: "10.1.2.3")], rules: try SecurityRule.list("I:tcp;22;22;0.0.0.0/0"))
+            addresses: [try IPNetwork(parsing: "10.1.2.3")],
+            rules: try SecurityRule.rules(parsing: "I:tcp;22;22;0.0.0.0/0"))
         #expect(try JSONDecoder().decode(NICSecurity.self, from: JSONEncoder().encode(security)) == security)
         #expect(try JSONDecoder().decode(NICSecurity.self, from: Data("{}".utf8)) == NICSecurity())
         for json in [#"{"rule": []}"#, #"{"addresses": ["10.0.0.0/8"]}"#, #"{"rules": ["I:tcp"]}"#] {

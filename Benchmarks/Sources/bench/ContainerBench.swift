@@ -192,7 +192,7 @@ struct ContainerBench {
         let process = try await driver.execute(command, in: name)
         var text: [UInt8] = []
         for try await bytes in process.output { text += bytes }
-        _ = try await process.exit()
+        _ = try await process.wait()
         return ["running\n", "degraded\n"].contains(String(decoding: text, as: UTF8.self))
     }
 
@@ -210,7 +210,7 @@ struct ContainerBench {
         var specification = ContainerSpecification(
             name: try ContainerName(name), template: .random(), privilege: .privileged)
         specification.memory = .mebibytes(64)
-        specification.initializer = .init(path: "/bin/busybox", arguments: initializer.arguments)
+        specification.initProcess = .init(path: "/bin/busybox", arguments: initializer.arguments)
         return try specification.domain(root: "\(directory)/root")
     }
 

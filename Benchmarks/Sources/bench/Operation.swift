@@ -23,21 +23,27 @@ struct Operation {
         switch name {
         case "unpack": try await copy(from: TarArchive(paths[0]), to: destination(paths[1]))
         case "unpack-by-path": try PathUnpacking(URL: paths[1]).run(TarArchive(paths[0]))
-        case "clone" where NFSURL.isOne(paths[0]): try await copy(from: nfs(paths[0]), to: destination(paths[1]))
-        case "clone": try await copy(from: LocalTree(paths[0]), to: destination(paths[1]))
-        case "remove" where NFSURL.isOne(paths[0]): try await nfs(paths[0]).remove()
-        case "remove": try await LocalTree(paths[0]).remove()
+        case "clone": try await copy(from: origin(paths[0]), to: destination(paths[1]))
+        case "remove":
+            if let tree = try nfs(paths[0]) { try await tree.remove() } else { try await LocalTree(paths[0]).remove() }
         default: throw Arguments.Wrong()
         }
         print(try Self.peakMemory(), Self.processorSeconds())
     }
 
     private func destination(_ place: String) throws -> any TreeDestination {
-        if NFSURL.isOne(place) { return try nfs(place) }
+        if let tree = try nfs(place) { return tree }
         return LocalTree(place)
     }
 
-    private func nfs(_ url: String) throws -> NFSTree { NFSTree(try NFSURL(parsing: url), options: client) }
+    private func origin(_ place: String) throws -> any TreeOrigin {
+        if let tree = try nfs(place) { return tree }
+        return LocalTree(place)
+    }
+
+    private func nfs(_ place: String) throws -> NFSTree? {
+        try NFSURL(recognizing: place).map { NFSTree($0, options: client) }
+    }
 
     private func copy(from origin: any TreeOrigin, to destination: any TreeDestination) async throws {
         _ = try await TreeCopy.run(from: origin, to: destination, options: options)

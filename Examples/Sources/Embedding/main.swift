@@ -4,18 +4,16 @@ import LXCHypervisor
 let (archive, directory) = (CommandLine.arguments[1], CommandLine.arguments[2])
 var configuration = Configuration(primary: "\(directory)/primary", secondary: "\(directory)/secondary")
 configuration.makesMissingPool = true
-let host = try await LXCHypervisor.open(configuration)
-
 let key = TemplateKey(account: 1, id: 10)
-_ = try await host.templates.register(
-    TemplateRegistration(key: key, name: "debian-12", source: archive), progress: nil)
-let template = try await host.installTemplate(key)
+try await LXCHypervisor.withHost(configuration) { host in
+    try await host.registerTemplate(TemplateRegistration(key: key, name: "debian-12", source: archive))
+    let template = try await host.installTemplate(key)
 
-var specification = ContainerSpecification(name: try ContainerName("web1"), template: template.id)
-specification.memory = .mebibytes(256)
-let container = try await host.createContainer(specification)
-try await container.start()
-print(try await container.status(), try await container.statistics())
-try await container.stop(within: .seconds(10))
-try await container.destroy()
-await host.close()
+    var specification = ContainerSpecification(name: try ContainerName("web1"), template: template.id)
+    specification.memory = .mebibytes(256)
+    let container = try await host.createContainer(specification)
+    try await container.start()
+    print(try await container.info(), try await container.statistics())
+    try await container.stop(within: .seconds(10))
+    try await container.delete()
+}

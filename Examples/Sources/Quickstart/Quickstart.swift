@@ -30,14 +30,9 @@ enum Quickstart {
         }
         var configuration = Configuration(primary: "\(directory)/primary", secondary: "\(directory)/secondary")
         configuration.makesMissingPool = true
-        let host = try await LXCHypervisor.open(configuration)
-        do {
+        try await LXCHypervisor.withHost(configuration) { host in
             try await run(on: host, archive: archive, bridge: arguments.dropFirst(3).first)
-        } catch {
-            await host.close()
-            throw error
         }
-        await host.close()
     }
 
     static func run(on host: LXCHypervisor, archive: String, bridge: String?) async throws {
@@ -45,7 +40,7 @@ enum Quickstart {
         let key = TemplateKey(account: 1, id: 10)
         if try await !host.templates.list().templates.contains(where: { $0.key == key }) {
             let registration = TemplateRegistration(key: key, name: "quickstart", source: archive)
-            _ = try await host.templates.register(registration, progress: nil)
+            try await host.registerTemplate(registration)
         }
         // Primary storage: unpacked once, then cloned for the container.
         let template = try await host.installTemplate(key)
@@ -56,23 +51,24 @@ enum Quickstart {
         do {
             try await show(container)
         } catch {
-            try? await container.destroy()
+            try? await container.delete()
             throw error
         }
-        try await container.destroy()
+        try await container.delete()
     }
 
     static func show(_ container: Container) async throws {
         try await container.start()
-        let console = try await container.openConsole()
-        let timer = Task {
-            try await Task.sleep(for: .seconds(3))
-            await console.close()
+        try await container.withConsole { console in
+            let timer = Task {
+                try await Task.sleep(for: .seconds(3))
+                await console.close()
+            }
+            defer { timer.cancel() }
+            for try await bytes in console.output {
+                try FileHandle.standardOutput.write(contentsOf: Data(bytes))
+            }
         }
-        for try await bytes in console.output {
-            try FileHandle.standardOutput.write(contentsOf: Data(bytes))
-        }
-        timer.cancel()
         let statistics = try await container.statistics()
         print("memory: \(statistics.memoryUsed), cpu: \(Double(statistics.cpuNanoseconds) / 1e9) s")
         print("stopped: \(try await container.stop(within: .seconds(10)).rawValue)")

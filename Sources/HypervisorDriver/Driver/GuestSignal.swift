@@ -1,6 +1,6 @@
 import LXCCore
 
-/// A signal to a container's init, by Linux's number for it (signal(7), x86's for the classic ones).
+/// A signal to process 1 of a guest or to a command inside, by Linux's number for it (signal(7), x86's for the classic ones).
 public struct GuestSignal: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
     /// The number.
     public let rawValue: Int32
@@ -17,6 +17,8 @@ public struct GuestSignal: RawRepresentable, Hashable, Sendable, CustomStringCon
     public static let hangup = Self(1)
     /// SIGINT, Ctrl-Alt-Del to most inits.
     public static let interrupt = Self(2)
+    /// SIGKILL, which no process can ignore.
+    public static let kill = Self(9)
     /// SIGUSR1.
     public static let user1 = Self(10)
     /// SIGUSR2: BusyBox's init powers off.

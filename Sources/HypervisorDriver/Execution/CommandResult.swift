@@ -3,15 +3,15 @@ public import LXCCore
 /// What a command that was run to its end left.
 public struct CommandResult: Hashable, Sendable {
     /// How it ended.
-    public var exit: GuestExit
+    public var status: TerminationStatus
     /// What it wrote on its standard output, or on its terminal.
     public var output: [UInt8]
     /// What it wrote on its standard error.
     public var errorOutput: [UInt8]
 
-    /// Takes everything.
-    public init(exit: GuestExit, output: [UInt8] = [], errorOutput: [UInt8] = []) {
-        self.exit = exit
+    /// Creates a result.
+    public init(status: TerminationStatus, output: [UInt8] = [], errorOutput: [UInt8] = []) {
+        self.status = status
         self.output = output
         self.errorOutput = errorOutput
     }
@@ -55,9 +55,9 @@ extension CommandResult {
         async let written: Void = give(input, to: process)
         do {
             let (first, second, _) = try await (output, errorOutput, written)
-            return CommandResult(exit: try await process.exit(), output: first, errorOutput: second)
+            return CommandResult(status: try await process.wait(), output: first, errorOutput: second)
         } catch {
-            try? process.send(signal: 9)
+            try? process.send(.kill)
             throw error
         }
     }

@@ -12,7 +12,7 @@ final class EnteredProcess: GuestProcess {
     private let standardError: DescriptorStream?
     private let hasTerminal: Bool
     private let processes: CommandProcesses
-    private let outcome = Outcome<GuestExit>()
+    private let outcome = Outcome<TerminationStatus>()
 
     /// How long something that a command has left may go on writing to its streams once it has ended.
     private static let drainage = Duration.milliseconds(500)
@@ -31,7 +31,7 @@ final class EnteredProcess: GuestProcess {
         Task { [outcome] in await Self.follow(started, outcome) }
     }
 
-    private static func follow(_ started: EnterStarter.Started, _ outcome: Outcome<GuestExit>) async {
+    private static func follow(_ started: EnterStarter.Started, _ outcome: Outcome<TerminationStatus>) async {
         let message = try? await started.report.receive(ExitReport.size)
         started.processes.end()
         started.report.close()
@@ -77,12 +77,9 @@ final class EnteredProcess: GuestProcess {
         }
     }
 
-    func send(signal: Int32) throws {
-        guard signal > 0, signal < 65 else { throw LXCError(.invalidArgument, "\(signal) is no signal") }
-        processes.send(signal)
-    }
+    func send(_ signal: GuestSignal) throws { processes.send(signal.rawValue) }
 
-    func exit() async throws -> GuestExit {
+    func wait() async throws -> TerminationStatus {
         if let exit = await outcome.value() {
             try Task.checkCancellation()
             return exit

@@ -45,7 +45,7 @@ public struct TerminalSize: Hashable, Sendable {
 }
 
 /// How a command ended.
-public enum GuestExit: Hashable, Sendable {
+public enum TerminationStatus: Hashable, Sendable {
     /// By itself, with a status from 0 to 255.
     case exited(Int32)
     /// By a signal.
@@ -109,12 +109,12 @@ public protocol GuestProcess: Sendable {
     /// Sends a signal to it and what it started, its process group; SIGKILL also to what has left that. A command that
     /// has ended is no error.
     ///
-    /// - Throws: `LXCError` `invalidArgument` for a number that is no signal.
-    func send(signal: Int32) throws
+    /// - Throws: `LXCError` when it cannot be sent.
+    func send(_ signal: GuestSignal) throws
 
     /// Waits for its end. A task that is cancelled meanwhile kills it, and waits a moment at the most until it is gone.
     ///
     /// - Returns: how it ended.
     /// - Throws: `CancellationError`, after it has been killed.
-    func exit() async throws -> GuestExit
+    func wait() async throws -> TerminationStatus
 }

@@ -113,7 +113,7 @@ enum ExitReport {
 
     /// How the command ended: si_code says by what, si_status which (both after si_signo and si_errno, and si_status
     /// after the 8 bytes of si_pid and si_uid, with the union's alignment of 8 between).
-    static func decode(_ bytes: [UInt8]) -> GuestExit {
+    static func decode(_ bytes: [UInt8]) -> TerminationStatus {
         let code = bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: 8, as: Int32.self) }
         let status = bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: 24, as: Int32.self) }
         let exited: Int32 = 1

@@ -16,6 +16,25 @@ extension Container {
         }
     }
 
+    /// Starts a command inside the container for the time of `body`. When `body` returns, throws or is cancelled, the command
+    /// is killed with all that it has started, unless it has ended.
+    ///
+    /// - Parameters:
+    ///   - command: what is run.
+    ///   - body: what reads and writes the command's streams and waits for its end.
+    /// - Returns: what `body` returns.
+    /// - Throws: as ``execute(_:)``, and what `body` throws.
+    public func withProcess<Value>(
+        _ command: GuestCommand, _ body: (any GuestProcess) async throws -> Value
+    ) async throws -> Value {
+        let process = try await execute(command)
+        return try await scoped({ try await body(process) }) {
+            try? process.send(.kill)
+            // The processes of a suspended container end when it goes on.
+            _ = try? await within(.seconds(5)) { try await process.wait() }
+        }
+    }
+
     /// Runs a command inside the container to its end.
     ///
     /// - Parameters:

@@ -28,7 +28,7 @@ extension Container {
 
     /// The process id on this host of its process 1; nil when it does not run, or runs on another host.
     public func initProcess() async throws -> Int32? {
-        let guest = try await status()
+        let guest = try await info()
         return try await BlockingPool.shared.run { _ in guest.initProcess }
     }
 

@@ -7,8 +7,8 @@ public import VifDriver
 ///
 /// Operations on one container run one after the other, among all programs of the host; on different containers side by
 /// side. Each throws `LXCError` `timedOut` when another has not ended within ``HostPolicy/operationTimeout``, `notFound`
-/// once the container is deleted (but ``destroy()``), `unavailable` while libvirt cannot be reached, `invalidState` from
-/// starting, stopping and destroying one whose volume is in another pool, and what it names.
+/// once the container is deleted (but ``delete()``), `unavailable` while libvirt cannot be reached, `invalidState` from
+/// starting, stopping and deleting one whose volume is in another pool, and what it names.
 public struct Container: Sendable {
     /// How a container came to its end.
     public enum StopOutcome: String, Hashable, Sendable, Codable {
@@ -25,12 +25,12 @@ public struct Container: Sendable {
     let host: LXCHypervisor
 
     /// What it is and how it is doing.
-    public func status() async throws -> Guest {
+    public func info() async throws -> Guest {
         try await host.driver.guest(name)
     }
 
-    /// Its domain document.
-    public func document() async throws -> Domain {
+    /// Its libvirt domain document.
+    public func domain() async throws -> Domain {
         try await host.driver.definition(of: name)
     }
 
@@ -49,12 +49,12 @@ public struct Container: Sendable {
         try await host.stop(name, within: grace)
     }
 
-    /// Kills it, deletes its volume and undefines it. A container that is gone is no error, and a destruction that
-    /// failed half-way is finished by the next.
+    /// Kills it, deletes its volume and undefines it. Idempotent: succeeds if the container is gone, and completes an
+    /// interrupted deletion.
     ///
     /// - Throws: `LXCError` `inUse` when another host has its volume; the container stays then.
-    public func destroy() async throws {
-        try await host.destroy(name)
+    public func delete() async throws {
+        try await host.delete(name)
     }
 
     /// Stops its processes where they are.
@@ -110,11 +110,22 @@ public struct Container: Sendable {
         try await host.driver.statistics(of: name)
     }
 
-    /// Opens its console. Where that is logged, nothing is logged until it is closed.
+    /// Opens its console. Where that is logged, nothing is logged until it is closed; ``withConsole(_:)`` closes it by
+    /// itself.
     ///
     /// - Throws: `LXCError` `invalidState` when it is not running.
     public func openConsole() async throws -> any GuestConsole {
         try await host.openConsole(of: name)
+    }
+
+    /// Opens its console for the time of `body`. It is closed when `body` returns, throws or is cancelled.
+    ///
+    /// - Parameter body: what reads and writes the console.
+    /// - Returns: what `body` returns.
+    /// - Throws: as ``openConsole()``, and what `body` throws.
+    public func withConsole<Value>(_ body: (any GuestConsole) async throws -> Value) async throws -> Value {
+        let console = try await openConsole()
+        return try await scoped({ try await body(console) }, finally: { await console.close() })
     }
 
     /// What it has written on its console, as far as it was kept (`ContainerSpecification.consoleLog`). It stays when the

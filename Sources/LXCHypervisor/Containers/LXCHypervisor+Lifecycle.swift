@@ -140,7 +140,7 @@ extension LXCHypervisor {
         }
     }
 
-    func destroy(_ name: ContainerName) async throws {
+    func delete(_ name: ContainerName) async throws {
         try await operation("container.destroy", on: name) {
             guard let guest = try await guest(name) else { return }
             let domain = try await driver.definition(of: name)
@@ -152,7 +152,7 @@ extension LXCHypervisor {
                 await releaseIDs(domain.idMap, of: volume)
             }
             try await release(domain.interfaces)
-            // Last: as long as the container is known, a destruction that failed can be finished by another.
+            // Last: as long as the container is known, a deletion that failed can be finished by another.
             do {
                 try await driver.undefine(name)
             } catch let error as LXCError where error.code == .notFound {

@@ -6,7 +6,7 @@ import PrimaryStore
 
 extension LXCHypervisor {
     /// Starts a container from nothing (CloudStack's StartCommand): creates it where there is none of the name, and starts
-    /// it. In ``HostPolicy/Mode/cloudStack`` it is one that libvirt forgets when it ends.
+    /// it. Without ``HostPolicy/keepsDefinitions`` libvirt forgets it when it ends.
     ///
     /// - Parameters:
     ///   - specification: what the container is to be.
@@ -17,7 +17,7 @@ extension LXCHypervisor {
     public func startContainer(
         _ specification: ContainerSpecification, progress: ProgressHandler? = nil
     ) async throws -> Container {
-        if policy.mode == .cloudStack {
+        if !policy.keepsDefinitions {
             return try await startTransientContainer(specification, progress: progress)
         }
         let container =
@@ -33,7 +33,7 @@ extension LXCHypervisor {
     /// Starts a container that libvirt forgets when it ends, for controllers that keep what they run themselves.
     ///
     /// Its volume is cloned where the store has none of that id. It stays when the container ends: delete it with the
-    /// store's `deleteVolume`, or with ``Container/destroy()`` while the container runs.
+    /// store's `deleteVolume`, or with ``Container/delete()`` while the container runs.
     ///
     /// - Parameters:
     ///   - specification: what the container is to be.
@@ -81,11 +81,12 @@ extension LXCHypervisor {
     func using(
         _ volume: StoredVolume, _ specification: ContainerSpecification
     ) throws -> ContainerSpecification {
-        guard specification.privilege == .isolated else { return specification }
+        let isUnsaid = specification.privilege == nil
+        guard isUnsaid || specification.privilege == .isolated else { return specification }
         var specification = specification
         if let map = volume.idMap {
             specification.privilege = .unprivileged(map)
-        } else if policy.mode == .cloudStack {
+        } else if isUnsaid, policy.defaultPrivilege == .privileged {
             specification.privilege = .privileged
         } else {
             throw LXCError(

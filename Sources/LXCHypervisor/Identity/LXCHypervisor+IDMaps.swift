@@ -15,9 +15,10 @@ extension LXCHypervisor {
         of specification: ContainerSpecification, _ body: (ContainerSpecification) async throws -> Value
     ) async throws -> Value {
         var specification = specification
-        if specification.privilege == .isolated, policy.mode == .cloudStack { specification.privilege = .privileged }
+        let privilege = specification.privilege ?? policy.defaultPrivilege
+        specification.privilege = privilege
         let isNew: Bool
-        switch specification.privilege {
+        switch privilege {
         case .privileged: return try await body(specification)
         case .isolated:
             specification.privilege = .unprivileged(try await claimFreeIDs(for: specification))

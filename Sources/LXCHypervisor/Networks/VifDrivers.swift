@@ -15,36 +15,6 @@ public struct VifDrivers: Sendable {
         self.byTraffic = byTraffic
     }
 
-    /// Takes the drivers and devices CloudStack's `agent.properties` names.
-    ///
-    /// - Throws: `LXCError` `invalidArgument` for a direct driver without device or mode.
-    public init(agentProperties properties: AgentProperties) throws {
-        self.init(
-            standard: try Self.driver(properties.vifDriver, properties),
-            byTraffic: try properties.vifDrivers.mapValues { try Self.driver($0, properties) })
-    }
-
-    private static func driver(
-        _ name: AgentProperties.VifDriverName, _ properties: AgentProperties
-    ) throws -> any VifDriver {
-        switch name {
-        case .bridge:
-            let privateDevice = properties.privateDevice
-            return BridgeVifDriver(devices: [
-                .public: properties.publicDevice, .guest: properties.guestDevice ?? privateDevice,
-                .management: privateDevice, .storage: privateDevice, .control: properties.controlBridge,
-            ])
-        case .direct:
-            guard let device = properties.directDevice, let mode = properties.directMode else {
-                throw LXCError(
-                    .invalidArgument,
-                    "the direct network driver needs network.direct.device and network.direct.source.mode, which have no "
-                        + "defaults")
-            }
-            return DirectVifDriver(device: device, mode: mode)
-        }
-    }
-
     /// The interfaces of a guest in the order of their device ids. Either all are plugged or none is.
     ///
     /// - Throws: `LXCError` as the drivers do: `notFound` for a bridge or device that is not there, and others.

@@ -18,7 +18,7 @@ public enum StoreLocation: Hashable, Sendable, CustomStringConvertible {
         guard !text.isEmpty, !text.utf8.contains(0) else {
             throw LXCError(.invalidArgument, "the location of a store must not be empty")
         }
-        self = NFSURL.isOne(text) ? .nfs(try NFSURL(parsing: text)) : .directory(text)
+        self = try NFSURL(recognizing: text).map(Self.nfs) ?? .directory(text)
     }
 
     /// As it was written.

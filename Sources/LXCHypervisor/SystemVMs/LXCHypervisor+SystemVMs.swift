@@ -134,7 +134,7 @@ extension LXCHypervisor {
     /// All system VMs libvirt knows, ordered by name; none for a host without.
     ///
     /// - Throws: `LXCError` `unavailable`.
-    public func listSystemVMs() async throws -> [SystemVM] {
+    public func systemVMs() async throws -> [SystemVM] {
         guard let machines else { return [] }
         return try await machines.driver.guests().map { SystemVM(name: $0.name, host: machines) }
     }

@@ -17,14 +17,14 @@ public struct SystemVM: Sendable {
     private var guest: Container { Container(name: name, host: host) }
 
     /// What it is and how it is doing.
-    public func status() async throws -> Guest { try await guest.status() }
+    public func info() async throws -> Guest { try await guest.info() }
 
-    /// Its domain document.
-    public func document() async throws -> Domain { try await guest.document() }
+    /// Its libvirt domain document.
+    public func domain() async throws -> Domain { try await guest.domain() }
 
     /// How its processors are made; nil for a document of another type.
     public func acceleration() async throws -> SystemVMSpecification.Acceleration? {
-        SystemVMSpecification.Acceleration(rawValue: try await document().type.rawValue)
+        SystemVMSpecification.Acceleration(rawValue: try await domain().type.rawValue)
     }
 
     /// Leases its disk for this host and starts it.
@@ -69,9 +69,9 @@ public struct SystemVM: Sendable {
         try await guest.reboot(within: grace)
     }
 
-    /// Turns it off, deletes its disk and forgets it; its image stays. One that is gone is no error, and a destruction that
-    /// failed half-way is finished by the next.
-    public func destroy() async throws { try await guest.destroy() }
+    /// Turns it off, deletes its disk and undefines it; its image stays. Idempotent: succeeds if the machine is gone, and
+    /// completes an interrupted deletion.
+    public func delete() async throws { try await guest.delete() }
 
     /// Stops its processors.
     public func suspend() async throws { try await guest.suspend() }
@@ -91,6 +91,11 @@ public struct SystemVM: Sendable {
 
     /// Opens its serial console.
     public func openConsole() async throws -> any GuestConsole { try await guest.openConsole() }
+
+    /// Opens its serial console for the time of `body`. It is closed when `body` returns, throws or is cancelled.
+    public func withConsole<Value>(_ body: (any GuestConsole) async throws -> Value) async throws -> Value {
+        try await guest.withConsole(body)
+    }
 
     /// Waits until it is in a state.
     public func wait(for state: GuestState, within limit: Duration? = nil) async throws {

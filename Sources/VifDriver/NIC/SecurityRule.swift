@@ -45,7 +45,7 @@ public struct SecurityRule: Hashable, Sendable {
     ///
     /// - Throws: `LXCError` `invalidArgument` saying what is wrong with it.
     public init(parsing text: String) throws {
-        let rules = try Self.list(text)
+        let rules = try Self.rules(parsing: text)
         guard let rule = rules.first, rules.count == 1 else {
             throw Self.fault(text, "is \(rules.count) rules, not one")
         }
@@ -56,7 +56,7 @@ public struct SecurityRule: Hashable, Sendable {
     /// `I:tcp;22;22;10.0.0.0/8,192.168.0.0/16,NEXT; E:all;0;0;0.0.0.0/0,NEXT;`. Each network makes a rule of its own.
     ///
     /// - Throws: `LXCError` `invalidArgument` saying what is wrong with which.
-    public static func list(_ text: String) throws -> [SecurityRule] {
+    public static func rules(parsing text: String) throws -> [SecurityRule] {
         try text.replacing("NEXT;", with: " ").replacing("NEXT", with: " ")
             .split(whereSeparator: \.isWhitespace).flatMap(rules)
     }

@@ -15,11 +15,11 @@ extension Agent {
         var sight = Sight()
         for container in try await host.containers() {
             do {
-                let document = try await container.document()
+                let document = try await container.domain()
                 guard names.contains(container.name) || plan.isOwn(document) else { continue }
                 sight.containers.append(
                     Plan.Found(
-                        name: container.name, state: try await container.status().state, document: document,
+                        name: container.name, state: try await container.info().state, document: document,
                         limits: try await container.limits(), isAutostarted: try await container.isAutostarted()))
             } catch is CancellationError {
                 throw CancellationError()
@@ -47,7 +47,7 @@ extension Agent {
         case .start: try await start(container)
         case .resume: try await container.resume()
         case .stop: try await container.stop()
-        case .destroy: try await container.destroy()
+        case .destroy: try await container.delete()
         }
     }
 
@@ -56,7 +56,7 @@ extension Agent {
         do {
             try await container.start()
         } catch let error as LXCError where error.code == .invalidState {
-            guard try await container.status().state.isActive else { throw error }
+            guard try await container.info().state.isActive else { throw error }
         }
     }
 

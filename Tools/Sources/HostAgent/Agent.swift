@@ -71,7 +71,7 @@ actor Agent: Service {
     private func lookAfterEvents() async {
         while !Task.isCancelled {
             do {
-                for try await _ in try await host.driver.events() { look.yield() }
+                for try await _ in try await host.drivers.containers.events() { look.yield() }
             } catch {
                 logger.debug("no events; trying again", metadata: ["error": "\(error)"])
             }

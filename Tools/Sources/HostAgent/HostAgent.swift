@@ -1,4 +1,5 @@
 public import ArgumentParser
+import CloudStack
 import Foundation
 import HostAgentPlan
 import LXCHypervisor
@@ -51,23 +52,18 @@ struct HostAgent: AsyncParsableCommand {
         // Nothing is known to be good yet, so a file that cannot be used is an error now.
         let reading = await DeclarationFile(path: containers).read()
         let declaration = try reading.declaration.get()
-        let host = try await LXCHypervisor.open(hostConfiguration())
-        let agent = Agent(
-            host: host, file: DeclarationFile(path: containers), reading.stamp, declaration,
-            plan: Plan(pool: host.primary.id, mark: mark, destroysUndeclared: destroyUndeclared),
-            options: .init(interval: .seconds(interval), stopsContainers: stopContainers), hangups: hangups,
-            logger: logger)
-        // They end in the opposite order: the host is watched over until the agent has done its last work.
-        let group = ServiceGroup(
-            configuration: .init(
-                services: [.init(service: host), .init(service: agent)],
-                gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
-        do {
+        try await LXCHypervisor.withHost(hostConfiguration()) { host in
+            let agent = Agent(
+                host: host, file: DeclarationFile(path: containers), reading.stamp, declaration,
+                plan: Plan(pool: host.primary.id, mark: mark, destroysUndeclared: destroyUndeclared),
+                options: .init(interval: .seconds(interval), stopsContainers: stopContainers), hangups: hangups,
+                logger: logger)
+            // They end in the opposite order: the host is watched over until the agent has done its last work.
+            let group = ServiceGroup(
+                configuration: .init(
+                    services: [.init(service: host), .init(service: agent)],
+                    gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
             try await group.run()
-            await host.close()
-        } catch {
-            await host.close()
-            throw error
         }
     }
 
@@ -79,8 +75,9 @@ struct HostAgent: AsyncParsableCommand {
         var configuration = try Configuration(
             agentProperties: agent, secondary: settings[.secondary] ?? Settings.defaultSecondary)
         configuration.connection = settings.connection(connect)
-        // Nobody else knows the containers, so libvirt has to. They are unprivileged unless they are declared otherwise.
-        configuration.policy.mode = .standard
+        // No management server knows the containers, so libvirt keeps them; unless declared otherwise they are isolated.
+        configuration.policy.defaultPrivilege = .isolated
+        configuration.policy.keepsDefinitions = true
         configuration.policy.consoleLogs = settings.policy().consoleLogs
         // The agent says itself what it does, and what failed.
         configuration.logger = makeLogger("lxc-hypervisor", logLevel <= .debug ? logLevel : max(logLevel, .warning))

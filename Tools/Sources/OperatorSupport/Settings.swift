@@ -1,3 +1,4 @@
+package import CloudStack
 import Foundation
 package import LXCHypervisor
 

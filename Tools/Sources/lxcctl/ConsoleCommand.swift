@@ -17,14 +17,16 @@ struct ContainerConsole: AsyncParsableCommand {
 
     func run() async throws {
         try await argument.withContainer { container in
-            guard try await container.status().state.isActive else {
+            guard try await container.info().state.isActive else {
                 throw LXCError(
                     .invalidState,
                     "container \(container.name) does not run; `lxcctl container start \(container.name)` starts it")
             }
-            try await ConsoleSession(name: container.name, seconds: seconds).run(container.openConsole()) { size in
-                // A console without a size of its own is still one.
-                try? await container.resizeConsole(to: size)
+            try await container.withConsole { console in
+                try await ConsoleSession(name: container.name, seconds: seconds).run(console) { size in
+                    // A console without a size of its own is still one.
+                    try? await container.resizeConsole(to: size)
+                }
             }
         }
     }
@@ -65,7 +67,6 @@ struct ConsoleSession {
         for try await bytes in console.output {
             try Output.write(bytes)
         }
-        await console.close()
     }
 
     /// Tells the person at the terminal, on lines of its own.

@@ -46,7 +46,7 @@ struct CreateContainer: AsyncParsableCommand {
             }
             // With the ids that were chosen for it.
             var created = specification
-            created.privilege = try await container.document().idMap.map { .unprivileged($0) } ?? .privileged
+            created.privilege = try await container.domain().idMap.map { .unprivileged($0) } ?? .privileged
             return created
         }
         if common.json { try Output.json(container) } else { print(container.name) }
@@ -118,15 +118,15 @@ struct SpecificationOptions: ParsableArguments {
     func specification(_ name: String) throws -> ContainerSpecification {
         var specification = ContainerSpecification(
             name: try ContainerName(name), template: try TemplateID(parsing: template ?? ""),
-            privilege: privileged ? .privileged : try map.map().map { .unprivileged($0) } ?? .isolated)
+            privilege: privileged ? .privileged : try map.map().map { .unprivileged($0) })
         specification.volume = try volume.map { try VolumeID(parsing: $0) } ?? specification.volume
         specification.memory = try memory.map { try ByteCount(parsing: $0) } ?? specification.memory
         specification.cpu.count = cpus ?? specification.cpu.count
         specification.processes = processes ?? specification.processes
         specification.nics = bridge.enumerated().map { NIC(deviceID: $0.offset, bridge: $0.element) }
-        specification.initializer.path = initializer ?? specification.initializer.path
-        specification.initializer.arguments = arguments
-        specification.initializer.environment = try EnvironmentOption.values(environment)
+        specification.initProcess.path = initializer ?? specification.initProcess.path
+        specification.initProcess.arguments = arguments
+        specification.initProcess.environment = try EnvironmentOption.values(environment)
         specification.owner = owner
         specification.stopSignal = try stopSignal.map { try GuestSignal(parsing: $0) }
         specification.restart = restart ?? .never
@@ -313,7 +313,7 @@ struct DestroyContainer: AsyncParsableCommand {
 
     func run() async throws {
         // One that is gone is what was asked for, as of a volume or a template.
-        _ = try await argument.withContainerIfAny { try await $0.destroy() }
+        _ = try await argument.withContainerIfAny { try await $0.delete() }
         try argument.report("destroyed")
     }
 }
@@ -393,7 +393,7 @@ struct ShowContainer: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let report = try await argument.withContainer { try await Report($0.status(), $0.document(), $0.limits()) }
+        let report = try await argument.withContainer { try await Report($0.info(), $0.domain(), $0.limits()) }
         if argument.common.json { return try Output.json(report) }
         Output.facts(
             [

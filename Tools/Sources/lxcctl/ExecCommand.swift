@@ -70,7 +70,7 @@ struct ContainerExec: AsyncParsableCommand {
             let result = try await driver.run(
                 command, in: container, timeout: timeout.map { .seconds($0) })
             try Output.json(ExecReport(result))
-            return result.exit.shellStatus
+            return result.status.shellStatus
         } catch let error as LXCError where error.code == .timedOut && timeout != nil {
             return Self.fail(error, Self.timedOut)
         } catch let error as LXCError {
@@ -105,7 +105,7 @@ struct ContainerExec: AsyncParsableCommand {
 
     /// Connects the command's streams with this program's until it has ended. Where this is given up, the command is
     /// killed.
-    private func connect(_ process: any GuestProcess, _ command: GuestCommand) async throws -> GuestExit {
+    private func connect(_ process: any GuestProcess, _ command: GuestCommand) async throws -> TerminationStatus {
         let terminal = command.terminal == nil ? nil : RawTerminal()
         let sizes = terminal.map { _ in
             RawTerminal.watchSize { size in Task { try? await process.resize(to: size) } }
@@ -123,9 +123,9 @@ struct ContainerExec: AsyncParsableCommand {
             async let errors: Void = Self.copy(process.errorOutput, to: STDERR_FILENO)
             try await Self.copy(process.output, to: STDOUT_FILENO)
             try await errors
-            return try await process.exit()
+            return try await process.wait()
         } catch {
-            try? process.send(signal: SIGKILL)
+            try? process.send(.kill)
             throw error
         }
     }
@@ -164,7 +164,7 @@ private struct ExecReport: Encodable {
     var stderr: String
 
     init(_ result: CommandResult) {
-        switch result.exit {
+        switch result.status {
         case .exited(let status): self.status = status
         case .signalled(let signal): self.signal = signal
         }

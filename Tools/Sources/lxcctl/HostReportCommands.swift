@@ -1,4 +1,5 @@
 import ArgumentParser
+import CloudStack
 import Foundation
 import LXCHypervisor
 import OperatorSupport

@@ -29,7 +29,7 @@ struct SecurityOptions: ParsableArguments {
     func security() throws -> NICSecurity {
         NICSecurity(
             addresses: try addresses.map { try IPNetwork(parsing: $0) },
-            rules: rules.isEmpty && !closed ? nil : try rules.flatMap { try SecurityRule.list($0) })
+            rules: rules.isEmpty && !closed ? nil : try rules.flatMap { try SecurityRule.rules(parsing: $0) })
     }
 }
 
@@ -83,7 +83,7 @@ struct PlugNIC: AsyncParsableCommand {
 
     /// The lowest number that no interface has.
     private func nextNumber(_ container: Container) async throws -> Int {
-        let taken = Set(try await container.document().interfaces.compactMap(\.guestDevice))
+        let taken = Set(try await container.domain().interfaces.compactMap(\.guestDevice))
         return (0...65_535).first { !taken.contains("eth\($0)") } ?? 0
     }
 }
@@ -127,7 +127,7 @@ struct ListNICs: AsyncParsableCommand {
     @OptionGroup var argument: ContainerArgument
 
     func run() async throws {
-        let reports = try await argument.withContainer { try await $0.document().interfaces.map(InterfaceReport.init) }
+        let reports = try await argument.withContainer { try await $0.domain().interfaces.map(InterfaceReport.init) }
         if argument.common.json { return try Output.json(reports) }
         Output.table(
             ["NAME", "ADDRESS", "NETWORK", "HOST DEVICE", "FILTER"],

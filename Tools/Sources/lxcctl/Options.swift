@@ -102,15 +102,7 @@ struct HostOptions: ParsableArguments {
         configuration.vifs = try settings.vifs()
         configuration.policy = settings.policy()
         configuration.logger = common.logger()
-        let host = try await LXCHypervisor.open(configuration)
-        do {
-            let value = try await body(host)
-            await host.close()
-            return value
-        } catch {
-            await host.close()
-            throw error
-        }
+        return try await LXCHypervisor.withHost(configuration, body)
     }
 
     func connection(_ settings: Settings) -> Configuration.Connection { settings.connection(connect) }

@@ -46,14 +46,14 @@ struct CopyOptions: ParsableArguments {
 
 /// A tree at a location: a directory here or on an NFS server, or an archive.
 func origin(at location: String) throws -> any TreeOrigin {
-    if NFSURL.isOne(location) { return NFSTree(try NFSURL(parsing: location)) }
+    if let url = try NFSURL(recognizing: location) { return NFSTree(url) }
     let path = try localPath(location)
     return isDirectory(path) ? LocalTree(path) : TarArchive(path)
 }
 
 /// A directory that is made, here or on an NFS server.
 func destination(at location: String) throws -> any TreeDestination {
-    if NFSURL.isOne(location) { return NFSTree(try NFSURL(parsing: location)) }
+    if let url = try NFSURL(recognizing: location) { return NFSTree(url) }
     return LocalTree(try localPath(location))
 }
 
@@ -118,7 +118,7 @@ struct Clone: AsyncParsableCommand {
         var options = try options.options(mapping: \.destinationMap)
         options.strategy = strategy
         let source: any TreeOrigin =
-            NFSURL.isOne(source) ? NFSTree(try NFSURL(parsing: source)) : LocalTree(try localPath(source))
+            if let url = try NFSURL(recognizing: source) { NFSTree(url) } else { LocalTree(try localPath(source)) }
         try await copy("cloning", from: source, to: tree, options, common)
     }
 }
@@ -213,8 +213,8 @@ struct Remove: AsyncParsableCommand {
 
     // A slip of the hand must not cost a file: only directories are removed, and no link to one.
     func run() async throws {
-        if NFSURL.isOne(directory) {
-            try await NFSTree(NFSURL(parsing: directory)).remove(onlyDirectory: true)
+        if let url = try NFSURL(recognizing: directory) {
+            try await NFSTree(url).remove(onlyDirectory: true)
         } else {
             let path = try localPath(directory)
             var status = stat()

@@ -149,7 +149,7 @@ struct DestroyVM: AsyncParsableCommand {
 
     func run() async throws {
         // One that is gone is what was asked for.
-        _ = try await argument.withVMIfAny { try await $0.destroy() }
+        _ = try await argument.withVMIfAny { try await $0.delete() }
         try argument.report("destroyed")
     }
 }
@@ -163,8 +163,8 @@ struct VMReport: Encodable {
     var memory: ByteCount?
 
     init(_ machine: SystemVM) async throws {
-        guest = try await machine.status()
-        let document = try await machine.document()
+        guest = try await machine.info()
+        let document = try await machine.domain()
         let metadata = try document.containerMetadata()
         acceleration = SystemVMSpecification.Acceleration(rawValue: document.type.rawValue)
         template = metadata?.template
@@ -214,12 +214,12 @@ struct VMConsole: AsyncParsableCommand {
 
     func run() async throws {
         try await argument.withVM { machine in
-            guard try await machine.status().state.isActive else {
+            guard try await machine.info().state.isActive else {
                 throw LXCError(
                     .invalidState,
                     "system VM \(machine.name) does not run; `lxcctl vm start \(machine.name)` starts it")
             }
-            try await ConsoleSession(name: machine.name, seconds: seconds).run(machine.openConsole())
+            try await machine.withConsole { try await ConsoleSession(name: machine.name, seconds: seconds).run($0) }
         }
     }
 }

@@ -169,8 +169,8 @@ import Testing
 
     @Test func whatCannotBeChangedIsTold() throws {
         let changes: [(String, @Sendable (inout ContainerSpecification) -> Void)] = [
-            ("init", { $0.initializer.path = "/bin/sh" }), ("arguments", { $0.initializer.arguments = ["-c"] }),
-            ("environment", { $0.initializer.environment = ["A": "b"] }), ("cpus", { $0.cpu.count = 2 }),
+            ("init", { $0.initProcess.path = "/bin/sh" }), ("arguments", { $0.initProcess.arguments = ["-c"] }),
+            ("environment", { $0.initProcess.environment = ["A": "b"] }), ("cpus", { $0.cpu.count = 2 }),
             ("privileged", { $0.privilege = .privileged }), ("title", { $0.title = "other" }),
             ("stopSignal", { $0.stopSignal = .terminate }), ("owner", { $0.owner = "alice" }),
             ("nics", { $0.nics = [NIC(bridge: "br0")] }), ("template", { $0.template = TemplateID.random() }),

@@ -14,8 +14,8 @@ extension ContainerSpecification {
     public func domain(root: String, interfaces: [Interface] = [], pool: PoolID? = nil) throws -> Domain {
         try check()
         var os = OperatingSystem.container(
-            initPath: initializer.path, arguments: initializer.arguments, architecture: Self.architecture)
-        os.initEnvironment = initializer.environment.sorted { $0.key < $1.key }.map { .init($0.key, $0.value) }
+            initPath: initProcess.path, arguments: initProcess.arguments, architecture: Self.architecture)
+        os.initEnvironment = initProcess.environment.sorted { $0.key < $1.key }.map { .init($0.key, $0.value) }
 
         var domain = Domain(type: .lxc, name: name.description, os: os)
         domain.uuid = uuid
@@ -62,10 +62,10 @@ extension ContainerSpecification {
                 "the id map of \(name) gives it the host's own root, which only a privileged container has; map to other "
                     + "ids, or make it privileged")
         }
-        guard initializer.path.hasPrefix("/") else {
+        guard initProcess.path.hasPrefix("/") else {
             throw LXCError(
                 .invalidArgument,
-                "the init \"\(initializer.path.escapedForDisplay)\" of \(name) is not an "
+                "the init \"\(initProcess.path.escapedForDisplay)\" of \(name) is not an "
                     + "absolute path")
         }
         if let consoleLog, consoleLog < BoundedLog.leastLimit {

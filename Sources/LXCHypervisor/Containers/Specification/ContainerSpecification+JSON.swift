@@ -31,8 +31,8 @@ extension ContainerSpecification: Codable {
             privilege: Self.privilege(values))
         uuid = try values.decodeIfPresent(UUID.self, forKey: .uuid) ?? uuid
         volume = try values.decodeIfPresent(VolumeID.self, forKey: .volume) ?? volume
-        initializer = Initializer(
-            path: try values.decodeIfPresent(String.self, forKey: .`init`) ?? initializer.path,
+        initProcess = InitProcess(
+            path: try values.decodeIfPresent(String.self, forKey: .`init`) ?? initProcess.path,
             arguments: try values.decodeIfPresent([String].self, forKey: .arguments) ?? [],
             environment: try values.decodeIfPresent([String: String].self, forKey: .environment) ?? [:])
         memory = try ByteCount(values, .memory) ?? memory
@@ -58,12 +58,12 @@ extension ContainerSpecification: Codable {
         title = try values.decodeIfPresent(String.self, forKey: .title)
     }
 
-    private static func privilege(_ values: KeyedDecodingContainer<CodingKeys>) throws -> Privilege {
-        let isPrivileged = try values.decodeIfPresent(Bool.self, forKey: .privileged) ?? false
+    private static func privilege(_ values: KeyedDecodingContainer<CodingKeys>) throws -> Privilege? {
+        let isPrivileged = try values.decodeIfPresent(Bool.self, forKey: .privileged)
         guard let ranges = try values.decodeIfPresent([String].self, forKey: .idMap) else {
-            return isPrivileged ? .privileged : .isolated
+            return isPrivileged.map { $0 ? .privileged : .isolated }
         }
-        guard !isPrivileged else {
+        guard isPrivileged != true else {
             throw LXCError(.invalidArgument, "a container is either privileged or has an idMap; leave one of them out")
         }
         return .unprivileged(try IDMap(parsing: ranges))
@@ -77,7 +77,8 @@ extension ContainerSpecification: Codable {
         try values.encode(template, forKey: .template)
         try values.encode(volume, forKey: .volume)
         switch privilege {
-        case .isolated: break
+        case nil: break
+        case .isolated: try values.encode(false, forKey: .privileged)
         case .privileged: try values.encode(true, forKey: .privileged)
         case .unprivileged(let map):
             guard map.users == map.groups else {
@@ -85,9 +86,9 @@ extension ContainerSpecification: Codable {
             }
             try values.encode(map.users.map(\.description), forKey: .idMap)
         }
-        try values.encode(initializer.path, forKey: .`init`)
-        if !initializer.arguments.isEmpty { try values.encode(initializer.arguments, forKey: .arguments) }
-        if !initializer.environment.isEmpty { try values.encode(initializer.environment, forKey: .environment) }
+        try values.encode(initProcess.path, forKey: .`init`)
+        if !initProcess.arguments.isEmpty { try values.encode(initProcess.arguments, forKey: .arguments) }
+        if !initProcess.environment.isEmpty { try values.encode(initProcess.environment, forKey: .environment) }
         try values.encode(memory, forKey: .memory)
         try values.encode(cpu.count, forKey: .cpus)
         try values.encodeIfPresent(cpu.shares, forKey: .cpuShares)

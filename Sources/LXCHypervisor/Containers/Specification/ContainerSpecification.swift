@@ -12,7 +12,7 @@ public struct ContainerSpecification: Hashable, Sendable {
     /// Whether the container's root is the host's root.
     public enum Privilege: Hashable, Sendable {
         /// Unprivileged, with a range of host ids that no other container of the host has: chosen when the container is
-        /// created, as ``IDMapPolicy`` says. In CloudStack's mode this is ``privileged``, because nothing else was asked for.
+        /// created, as ``IDMapPolicy`` says.
         case isolated
         /// Container ids are other, powerless ids on the host.
         case unprivileged(IDMap)
@@ -22,7 +22,7 @@ public struct ContainerSpecification: Hashable, Sendable {
     }
 
     /// What is run as process 1.
-    public struct Initializer: Hashable, Sendable {
+    public struct InitProcess: Hashable, Sendable {
         /// The program's path inside the container.
         public var path: String
         /// Its arguments, its name not among them.
@@ -30,7 +30,7 @@ public struct ContainerSpecification: Hashable, Sendable {
         /// Its environment.
         public var environment: [String: String]
 
-        /// Takes the program; by default the specification's `/sbin/init`.
+        /// Creates a description of process 1; by default `/sbin/init` without arguments.
         public init(path: String = "/sbin/init", arguments: [String] = [], environment: [String: String] = [:]) {
             self.path = path
             self.arguments = arguments
@@ -71,10 +71,10 @@ public struct ContainerSpecification: Hashable, Sendable {
     public var template: TemplateID
     /// The name its root volume gets.
     public var volume: VolumeID
-    /// Whether the container's root is the host's root.
-    public var privilege: Privilege
+    /// Whether the container's root is the host's root; nil for the host's default, ``HostPolicy/defaultPrivilege``.
+    public var privilege: Privilege?
     /// What is run as process 1.
-    public var initializer = Initializer()
+    public var initProcess = InitProcess()
     /// The memory it may use.
     public var memory = ByteCount.mebibytes(512)
     /// What it is pressed back to when the host runs short.
@@ -108,8 +108,8 @@ public struct ContainerSpecification: Hashable, Sendable {
     /// A line about it, kept with it.
     public var title: String?
 
-    /// An unprivileged container of 512 MiB and one processor without network.
-    public init(name: ContainerName, template: TemplateID, privilege: Privilege = .isolated) {
+    /// Creates the specification of a container of 512 MiB and one processor without network.
+    public init(name: ContainerName, template: TemplateID, privilege: Privilege? = nil) {
         self.name = name
         self.template = template
         self.privilege = privilege
@@ -120,7 +120,7 @@ public struct ContainerSpecification: Hashable, Sendable {
     /// The id map its owners are cloned through; nil when it is privileged. Until one is chosen the standard one.
     public var idMap: IDMap? {
         switch privilege {
-        case .isolated: .standard
+        case nil, .isolated: .standard
         case .unprivileged(let map): map
         case .privileged: nil
         }

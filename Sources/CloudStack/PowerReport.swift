@@ -1,5 +1,6 @@
 public import HypervisorDriver
 public import LXCCore
+public import LXCHypervisor
 
 /// Which guests of a host are on: what CloudStack's hosts send the management server, of every hypervisor driver.
 ///
@@ -88,6 +89,7 @@ public struct PowerReport: Hashable, Sendable, Codable {
 extension LXCHypervisor {
     /// Which containers and system VMs of the host are on.
     public func powerReport() async -> PowerReport {
-        await PowerReport.collect(from: [driver] + [systemVMs].compactMap(\.self), hostName: hostName)
+        await PowerReport.collect(
+            from: [drivers.containers] + [drivers.systemVMs].compactMap(\.self), hostName: hostName)
     }
 }

@@ -1,14 +1,15 @@
 import Foundation
 import Glibc
 public import LXCCore
+public import LXCHypervisor
 import Logging
 
 extension Configuration {
-    /// A host as CloudStack's `agent.properties` describes it, in CloudStack's mode: privileged containers that libvirt
-    /// forgets when they end, in the layout of its first era.
+    /// Creates the configuration of a host as CloudStack's `agent.properties` describes it: containers are privileged by
+    /// default, and libvirt forgets them when they end, because the management server knows them.
     ///
-    /// Set `policy.mode` to `standard` for unprivileged containers on the same host. The heartbeat has the address of
-    /// `private.network.device`, where that has one.
+    /// Set `policy.defaultPrivilege` and `policy.keepsDefinitions` afterwards to run containers this package's way on the
+    /// same host. The heartbeat has the address of `private.network.device`, where that has one.
     ///
     /// - Parameters:
     ///   - properties: the file's contents; ``AgentProperties/unknown`` of the same says which keys nobody knows.
@@ -18,7 +19,7 @@ extension Configuration {
         try self.init(agentProperties: AgentProperties(properties), secondary: secondary)
     }
 
-    /// A host as CloudStack's `agent.properties` describes it.
+    /// Creates the configuration of a host as CloudStack's `agent.properties` describes it.
     ///
     /// - Parameters:
     ///   - properties: what the file says.
@@ -29,7 +30,8 @@ extension Configuration {
         pool = properties.localStorageID
         if let uri = properties.hypervisorURI { connection = .uri(uri) }
         vifs = try VifDrivers(agentProperties: properties)
-        policy.mode = .cloudStack
+        policy.defaultPrivilege = .privileged
+        policy.keepsDefinitions = false
         policy.stopTimeout = properties.stopTimeout
         policy.reservedMemory = properties.reservedMemory
         policy.overcommittedMemory = properties.overcommittedMemory

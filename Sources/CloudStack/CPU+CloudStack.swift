@@ -1,4 +1,5 @@
 import LXCCore
+public import LXCHypervisor
 
 extension ContainerSpecification.CPU {
     /// The processors of a CloudStack service offering.

@@ -1,3 +1,4 @@
+import CloudStack
 import LXCHypervisor
 import TestSupport
 import Testing
@@ -16,7 +17,7 @@ import Testing
         #expect(properties.localStoragePath == "/var/lib/libvirt/images")
         #expect(properties.controlBridge == "cloud0")
         let configuration = try Configuration(agentProperties: properties, secondary: "/secondary")
-        #expect(configuration.policy.mode == .cloudStack)
+        #expect(configuration.policy.defaultPrivilege == .privileged && !configuration.policy.keepsDefinitions)
         #expect(configuration.policy.stopTimeout == .seconds(120))
         #expect(configuration.vifs.standard.name == "bridge")
         #expect(configuration.policy.heartbeat == nil, "without a private device there is no address")
