@@ -48,9 +48,9 @@ public struct Configuration: Sendable {
 /// A driver that was connected, and what was started to connect it.
 public struct HostConnection: Sendable {
     /// Runs containers.
-    public let driver: LibvirtDriver
+    public let driver: LibvirtContainers
     /// Runs virtual machines by the same daemon; it connects when it is first asked.
-    public let systemVMs: LibvirtDriver
+    public let systemVMs: LibvirtMachines
     /// Where libvirt answered.
     public let uri: Locator
     /// The daemon started for this program; nil when the system's answers.
@@ -75,8 +75,8 @@ public struct HostConnection: Sendable {
         _ uri: Locator, _ daemon: PrivateLibvirtd?, _ logger: Logger
     ) async throws -> HostConnection {
         let driver =
-            daemon.map { LibvirtDriver(kind: .lxc, daemon: $0, logger: logger) }
-            ?? LibvirtDriver(kind: .lxc, uri: uri.revealed, logger: logger)
+            daemon.map { LibvirtContainers(daemon: $0, logger: logger) }
+            ?? LibvirtContainers(uri: uri.revealed, logger: logger)
         do {
             try await driver.open()
         } catch {
@@ -84,21 +84,21 @@ public struct HostConnection: Sendable {
             throw error
         }
         let systemVMs =
-            daemon.map { LibvirtDriver(kind: .kvm, daemon: $0, logger: logger) }
-            ?? LibvirtDriver(kind: .kvm, uri: Self.machines(besides: uri.revealed), logger: logger)
+            daemon.map { LibvirtMachines(daemon: $0, logger: logger) }
+            ?? LibvirtMachines(uri: Self.machines(besides: uri.revealed), logger: logger)
         return HostConnection(driver: driver, systemVMs: systemVMs, uri: uri, privateDaemon: daemon)
     }
 
     /// Where the daemon that answers for containers at a URI answers for virtual machines.
     static func machines(besides uri: String) -> String {
         guard let scheme = uri.range(of: "^lxc(?=[+:])", options: [.regularExpression, .caseInsensitive]) else {
-            return LibvirtDriver.Kind.kvm.systemURI
+            return LibvirtKind.kvm.systemURI
         }
         let uri = uri.replacingCharacters(in: scheme, with: "qemu")
-        guard var parts = URLComponents(string: uri) else { return LibvirtDriver.Kind.kvm.systemURI }
+        guard var parts = URLComponents(string: uri) else { return LibvirtKind.kvm.systemURI }
         // lxc:/// and lxc:///system are the same; the driver for machines knows a path for each user as well.
         if parts.path.count <= 1 { parts.path = "/system" }
-        return parts.string ?? LibvirtDriver.Kind.kvm.systemURI
+        return parts.string ?? LibvirtKind.kvm.systemURI
     }
 
     /// Lets go of libvirt, and ends a private daemon that was started for this process alone.

@@ -227,7 +227,7 @@ public final class LXCHypervisor: Sendable {
             try await identify(specification)
             let root = try await primary.hostPath(of: specification.volume)
             try await driver.define(specification.domain(root: root, interfaces: interfaces, pool: primary.id))
-            if specification.isAutostarted { try await driver.setAutostart(true, of: specification.name) }
+            if specification.isAutostarted { try await driver.autostart.setAutostart(true, of: specification.name) }
         } catch {
             await takeBack(specification.name, specification.uuid, specification.volume, lease)
             throw error

@@ -27,13 +27,13 @@ struct DaemonLossTests {
         let configuration = PrivateLibvirtd.Configuration(
             directory: directory, lifetime: .lingering(idleTimeout: .seconds(10)))
         let daemon = try await PrivateLibvirtd.start(configuration, logger: logger)
-        let driver = LibvirtDriver(kind: .lxc, uri: daemon.uri(for: .lxc), logger: logger)
+        let driver = LibvirtContainers(uri: daemon.uri(for: .lxc), logger: logger)
         let names = try ["stays", "ends", "passes"].map { try ContainerName("\($0)-\(container.name)") }
         for name in names.prefix(2) {
             try await driver.define(domain(name, container.root))
             try await driver.start(name)
         }
-        try await driver.create(domain(names[2], container.root))
+        try await driver.startTransient(domain(names[2], container.root))
         let guests = try await driver.guests()
         let events = try await driver.events()
 
@@ -56,7 +56,7 @@ struct DaemonLossTests {
                 // What happens from now on is told as well.
                 isAsked = true
                 #expect(try await driver.guest(names[0]) == guests.first { $0.name == names[0] })
-                try await driver.destroy(names[0])
+                try await driver.kill(names[0])
             }
             if event.guest == names[0] { break }
         }
@@ -82,7 +82,7 @@ struct DaemonLossTests {
         defer { try? FileManager.default.removeItem(atPath: directory) }
         let daemon = try await PrivateLibvirtd.start(
             .init(directory: directory, lifetime: .lingering(idleTimeout: .seconds(10))), logger: logger)
-        let driver = LibvirtDriver(kind: .lxc, daemon: daemon, logger: logger)
+        let driver = LibvirtContainers(daemon: daemon, logger: logger)
         let name = try ContainerName(container.name)
         try await driver.define(domain(name, container.root))
         try await driver.start(name)
@@ -94,7 +94,7 @@ struct DaemonLossTests {
             #expect(await eventually { !process.isAlive })
             #expect(await eventually { (try? await driver.guest(name)) == running })
         }
-        try await driver.destroy(name)
+        try await driver.kill(name)
         for try await event in events where event.guest == name {
             #expect(event.kind == .stopped, "it has run all the while")
             break
@@ -108,7 +108,7 @@ struct DaemonLossTests {
 
     @Test func aClosedDriversStreamEnds() async throws {
         let daemon = try await PrivateLibvirtd.start(logger: logger)
-        let driver = LibvirtDriver(kind: .lxc, uri: daemon.uri(for: .lxc), logger: logger)
+        let driver = LibvirtContainers(uri: daemon.uri(for: .lxc), logger: logger)
         let events = try await driver.events()
         await driver.close()
         let error = await #expect(throws: LXCError.self) { for try await _ in events {} }
@@ -120,8 +120,8 @@ struct DaemonLossTests {
         let container = try BusyboxContainer("")
         let daemon = try await PrivateLibvirtd.start(logger: logger)
         let name = try ContainerName(container.name)
-        let containers = LibvirtDriver(kind: .lxc, uri: daemon.uri(for: .lxc), logger: logger)
-        let nowhere = LibvirtDriver(kind: .kvm, uri: "qemu:///system?socket=/nonexistent/socket", logger: logger)
+        let containers = LibvirtContainers(uri: daemon.uri(for: .lxc), logger: logger)
+        let nowhere = LibvirtMachines(uri: "qemu:///system?socket=/nonexistent/socket", logger: logger)
         try await containers.define(domain(name, container.root))
         try await containers.start(name)
         let report = await PowerReport.collect(from: [nowhere, containers], hostName: "host-1")
@@ -129,7 +129,7 @@ struct DaemonLossTests {
         #expect(report.guests.first?.power == .on)
         #expect(report.guests.first?.driver == "libvirt-lxc")
         #expect(report.failures.map(\.driver) == ["libvirt-kvm"])
-        try await containers.destroy(name)
+        try await containers.kill(name)
         try await containers.undefine(name)
         await containers.close()
         await nowhere.close()

@@ -69,8 +69,9 @@ struct PluggedNICTests {
                     // The driver itself refuses too: nobody else may have looked.
                     var attached = interface
                     attached.guestDevice = "eth5"
+                    let driver = try #require(host.lxc.drivers.containers as? any GuestInterfaces)
                     let code = await codeThrown { [attached] in
-                        try await host.lxc.drivers.containers.attach(attached, to: container.name)
+                        try await driver.attach(attached, to: container.name)
                     }
                     #expect(code == .alreadyExists)
                     #expect(try inside.link("eth0") == link && inside.devices() == ["eth0", "lo"])

@@ -20,13 +20,13 @@ struct ConformanceTests {
     }
 
     private static let limited = HypervisorDriverConformance(makeDomain: domain(.kvm)) { check in
-        try await check(InMemoryHypervisorDriver(type: .kvm, capabilities: []))
+        try await check(CoreHypervisorDriver(InMemoryHypervisorDriver(type: .kvm)))
     }
 
     /// libvirt's own test driver, which has everything but consoles, counters, signals, network filters, interfaces that
     /// come later, and the right error numbers for what makes no sense in a state.
     private static let libvirt = HypervisorDriverConformance(makeDomain: domain(.test)) { check in
-        let driver = LibvirtDriver(kind: .lxc, uri: "test:///default")
+        let driver = LibvirtContainers(uri: "test:///default")
         do {
             try await check(driver)
             await driver.close()
@@ -49,7 +49,7 @@ struct ConformanceTests {
     func inMemoryDriver(_ check: ConformanceCheck) async throws { try await check.run() }
 
     @Test(arguments: limited.checks)
-    func inMemoryDriverWithoutCapabilities(_ check: ConformanceCheck) async throws { try await check.run() }
+    func inMemoryDriverWithoutAbilities(_ check: ConformanceCheck) async throws { try await check.run() }
 
     @Test func theSuiteFindsADriverThatLies() async {
         let broken = HypervisorDriverConformance(timeout: .milliseconds(200), makeDomain: Self.domain(.lxc)) { check in
@@ -61,7 +61,7 @@ struct ConformanceTests {
                 return false
             } catch { return error is ConformanceFailure }
         }
-        #expect(failures.map(\.rule).contains("a started guest runs until it is destroyed, and can be started again"))
+        #expect(failures.map(\.rule).contains("a started guest runs until it is killed, and can be started again"))
         #expect(failures.map(\.rule).contains("every change is told as an event, in order"))
         await #expect(throws: ConformanceFailure.self) { try await broken.run() }
     }
@@ -79,16 +79,12 @@ extension Sequence where Element: Sendable {
 private struct ForgetfulDriver: HypervisorDriver {
     private let driver = InMemoryHypervisorDriver()
     let name = "forgetful"
-    var capabilities: HypervisorCapabilities { driver.capabilities }
 
     func domainType() async throws -> DomainType { try await driver.domainType() }
     func define(_ domain: Domain) async throws { try await driver.define(domain) }
     func undefine(_ guest: ContainerName) async throws { try await driver.undefine(guest) }
     func start(_ guest: ContainerName) async throws { _ = try await driver.guest(guest) }
-    func shutdown(_ guest: ContainerName) async throws { try await driver.shutdown(guest) }
-    func destroy(_ guest: ContainerName) async throws { try await driver.destroy(guest) }
-    func suspend(_ guest: ContainerName) async throws { try await driver.suspend(guest) }
-    func resume(_ guest: ContainerName) async throws { try await driver.resume(guest) }
+    func kill(_ guest: ContainerName) async throws { try await driver.kill(guest) }
     func guests() async throws -> [Guest] { try await driver.guests() }
     func guest(_ name: ContainerName) async throws -> Guest { try await driver.guest(name) }
     func definition(of guest: ContainerName) async throws -> Domain { try await driver.definition(of: guest) }
@@ -98,18 +94,7 @@ private struct ForgetfulDriver: HypervisorDriver {
     func events() async throws -> AsyncThrowingStream<GuestEvent, any Error> {
         AsyncThrowingStream { _ in }
     }
-    func openConsole(of guest: ContainerName) async throws -> any GuestConsole {
-        try await driver.openConsole(of: guest)
+    func setMetadata(_ element: XMLFragment?, namespace: String, of guest: ContainerName) async throws {
+        try await driver.setMetadata(element, namespace: namespace, of: guest)
     }
-    func setContainerMetadata(_ metadata: ContainerMetadata, of guest: ContainerName) async throws {
-        try await driver.setContainerMetadata(metadata, of: guest)
-    }
-    func attach(_ interface: Interface, to guest: ContainerName) async throws {
-        try await driver.attach(interface, to: guest)
-    }
-    func detach(_ address: MACAddress, from guest: ContainerName) async throws {
-        try await driver.detach(address, from: guest)
-    }
-    func define(_ filter: NetworkFilter) async throws { try await driver.define(filter) }
-    func undefineNetworkFilter(_ name: String) async throws { try await driver.undefineNetworkFilter(name) }
 }

@@ -39,7 +39,7 @@ struct InMemoryHypervisorDriverTests {
         changed.description = "changed"
         try await driver.define(changed)
         #expect(try await driver.definition(of: name).description == nil)
-        try await driver.destroy(name)
+        try await driver.kill(name)
         #expect(try await driver.definition(of: name).description == "changed")
     }
 
@@ -51,6 +51,17 @@ struct InMemoryHypervisorDriverTests {
         await driver.setObeysShutdown(true, name)
         try await driver.shutdown(name)
         #expect(try await driver.guest(name).state == .shutOff)
+    }
+
+    @Test func signalsAreKeptAndEndAGuestThatObeys() async throws {
+        try await start()
+        await driver.setObeysShutdown(false, name)
+        try await driver.send(.hangup, to: name)
+        #expect(try await driver.guest(name).state == .running)
+        await driver.setObeysShutdown(true, name)
+        try await driver.send(.terminate, to: name)
+        #expect(try await driver.guest(name).state == .shutOff)
+        #expect(await driver.signals(to: name) == [.hangup, .terminate])
     }
 
     @Test func endsOfItsOwnAreToldApart() async throws {
@@ -84,7 +95,7 @@ struct InMemoryHypervisorDriverTests {
         #expect(await driver.typed(atConsoleOf: name) == Array("ls\n".utf8))
         await driver.write(Array("bin".utf8), onConsoleOf: name)
         await driver.write(Array(" etc".utf8), onConsoleOf: name)
-        try await driver.destroy(name)
+        try await driver.kill(name)
         var output: [UInt8] = []
         for try await bytes in console.output { output += bytes }
         #expect(String(decoding: output, as: UTF8.self) == "bin etc")
@@ -98,9 +109,9 @@ struct InMemoryHypervisorDriverTests {
         #expect(try await driver.statistics(of: name) == statistics)
     }
 
-    @Test func idMapsNeedTheCapability() async throws {
-        let driver = InMemoryHypervisorDriver(capabilities: [])
-        var domain = Domain(type: .lxc, name: "x", os: .container(initPath: "/sbin/init"))
+    @Test func idMapsAreForContainers() async throws {
+        let driver = InMemoryHypervisorDriver(type: .kvm)
+        var domain = Domain(type: .kvm, name: "x", os: .machine())
         domain.idMap = try IDMap(host: 100_000, count: 65_536)
         let mapped = domain
         #expect(await codeThrown { try await driver.define(mapped) } == .unsupported)

@@ -7,7 +7,7 @@ import Testing
 struct LibvirtDriverEventTests {
     /// Events that nobody reads must not fill the memory.
     @Test func aReaderThatFallsBehindIsToldSo() async throws {
-        let driver = LibvirtDriver(kind: .lxc, uri: "test:///default")
+        let driver = LibvirtContainers(uri: "test:///default")
         let name = try ContainerName("event-source")
         var domain = Domain(type: .test, name: name.description, os: .container(initPath: "/sbin/init"))
         domain.memory = .mebibytes(64)
@@ -21,7 +21,7 @@ struct LibvirtDriverEventTests {
         // Many more than fit, for the first may be told later than the second.
         for _ in 0..<3000 {
             try await driver.start(name)
-            try await driver.destroy(name)
+            try await driver.kill(name)
         }
         try await driver.undefine(name)
         try await witness.value

@@ -2,7 +2,10 @@ import LXCHypervisor
 import LXCTesting
 
 /// A driver in memory that does something else as well, before or after one of its operations.
-struct InterruptedDriver: HypervisorDriver {
+struct InterruptedDriver: TransientGuests, GuestShutdown, GuestSignalling, GuestSuspension, GuestAutostart,
+    GuestConsoles,
+    GuestInterfaces, NetworkFiltering, GuestLimiting
+{
     enum Moment: Hashable, CaseIterable {
         case beforeDefine, afterDefine, beforeStart, afterStart, beforeShutdown, beforeAttach, afterAttach,
             beforeMetadata
@@ -13,7 +16,6 @@ struct InterruptedDriver: HypervisorDriver {
     let interruption: @Sendable (InMemoryHypervisorDriver) async throws -> Void
 
     var name: String { base.name }
-    var capabilities: HypervisorCapabilities { base.capabilities }
     var sharesGuests: Bool { base.sharesGuests }
 
     private func at(_ now: Moment) async throws {
@@ -37,12 +39,17 @@ struct InterruptedDriver: HypervisorDriver {
         try await base.shutdown(guest)
     }
 
+    func send(_ signal: GuestSignal, to guest: ContainerName) async throws {
+        try await at(.beforeShutdown)
+        try await base.send(signal, to: guest)
+    }
+
     func domainType() async throws -> DomainType { try await base.domainType() }
     func undefine(_ guest: ContainerName) async throws {
         try Task.checkCancellation()
         try await base.undefine(guest)
     }
-    func destroy(_ guest: ContainerName) async throws { try await base.destroy(guest) }
+    func kill(_ guest: ContainerName) async throws { try await base.kill(guest) }
     func suspend(_ guest: ContainerName) async throws { try await base.suspend(guest) }
     func resume(_ guest: ContainerName) async throws { try await base.resume(guest) }
     func guests() async throws -> [Guest] { try await base.guests() }
@@ -50,17 +57,25 @@ struct InterruptedDriver: HypervisorDriver {
     func definition(of guest: ContainerName) async throws -> Domain { try await base.definition(of: guest) }
     func statistics(of guest: ContainerName) async throws -> GuestStatistics { try await base.statistics(of: guest) }
     func events() async throws -> AsyncThrowingStream<GuestEvent, any Error> { try await base.events() }
-    func create(_ domain: Domain) async throws {
+    func startTransient(_ domain: Domain) async throws {
         try await at(.beforeStart)
-        try await base.create(domain)
+        try await base.startTransient(domain)
         try await at(.afterStart)
     }
     func openConsole(of guest: ContainerName) async throws -> any GuestConsole {
         try await base.openConsole(of: guest)
     }
-    func setContainerMetadata(_ metadata: ContainerMetadata, of guest: ContainerName) async throws {
+    func limits(of guest: ContainerName) async throws -> GuestLimits { try await base.limits(of: guest) }
+    func setLimits(_ limits: GuestLimits, of guest: ContainerName) async throws {
+        try await base.setLimits(limits, of: guest)
+    }
+    func isAutostarted(_ guest: ContainerName) async throws -> Bool { try await base.isAutostarted(guest) }
+    func setAutostart(_ isOn: Bool, of guest: ContainerName) async throws {
+        try await base.setAutostart(isOn, of: guest)
+    }
+    func setMetadata(_ element: XMLFragment?, namespace: String, of guest: ContainerName) async throws {
         try await at(.beforeMetadata)
-        try await base.setContainerMetadata(metadata, of: guest)
+        try await base.setMetadata(element, namespace: namespace, of: guest)
     }
     func attach(_ interface: Interface, to guest: ContainerName) async throws {
         try await at(.beforeAttach)

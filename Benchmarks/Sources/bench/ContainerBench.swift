@@ -29,7 +29,7 @@ struct ContainerBench {
         var configuration = PrivateLibvirtd.Configuration()
         configuration.directory = "\(directory)/libvirt"
         let daemon = try await PrivateLibvirtd.start(configuration, logger: Self.logger)
-        let driver = LibvirtDriver(kind: .lxc, uri: daemon.uri(for: .lxc), logger: Self.logger)
+        let driver = LibvirtContainers(uri: daemon.uri(for: .lxc), logger: Self.logger)
         do {
             try await measure(driver, uri: daemon.uri(for: .lxc))
         } catch {
@@ -43,7 +43,7 @@ struct ContainerBench {
 
     private static let logger = Logger(label: "bench") { _ in SwiftLogNoOpLogHandler() }
 
-    private func measure(_ driver: LibvirtDriver, uri: String) async throws {
+    private func measure(_ driver: LibvirtContainers, uri: String) async throws {
         print("what                     ours s   virsh s   of its time")
         try await compare(driver, uri)
         print("\nwhat                     at once s   one after the other s   times as fast")
@@ -67,7 +67,7 @@ struct ContainerBench {
         }
     }
 
-    private func compare(_ driver: LibvirtDriver, _ uri: String) async throws {
+    private func compare(_ driver: LibvirtContainers, _ uri: String) async throws {
         for initializer in Initializer.allCases {
             let document = try domain("bench", initializer)
             let file = "\(directory)/bench.xml"
@@ -97,11 +97,11 @@ struct ContainerBench {
         var destroy: Double
     }
 
-    private func own(_ driver: LibvirtDriver, _ domain: Domain) async throws -> Round {
+    private func own(_ driver: LibvirtContainers, _ domain: Domain) async throws -> Round {
         let name = try ContainerName(domain.name)
         return Round(
-            create: try await seconds { try await driver.create(domain) },
-            destroy: try await seconds { try await driver.destroy(name) })
+            create: try await seconds { try await driver.startTransient(domain) },
+            destroy: try await seconds { try await driver.kill(name) })
     }
 
     private func virsh(_ uri: String, _ file: String) throws -> Round {
@@ -113,13 +113,13 @@ struct ContainerBench {
 
     // MARK: Many
 
-    private func compareMany(_ driver: LibvirtDriver) async throws {
+    private func compareMany(_ driver: LibvirtContainers) async throws {
         let domains = try (0..<parallel).map { try domain("bench-\($0)", .sleeping) }
         let names = try domains.map { try ContainerName($0.name) }
-        let atOnce = try await seconds { try await each(domains) { try await driver.create($0) } }
-        let destroyedAtOnce = try await seconds { try await each(names) { try await driver.destroy($0) } }
-        let inTurn = try await seconds { for domain in domains { try await driver.create(domain) } }
-        let destroyedInTurn = try await seconds { for name in names { try await driver.destroy(name) } }
+        let atOnce = try await seconds { try await each(domains) { try await driver.startTransient($0) } }
+        let destroyedAtOnce = try await seconds { try await each(names) { try await driver.kill($0) } }
+        let inTurn = try await seconds { for domain in domains { try await driver.startTransient(domain) } }
+        let destroyedInTurn = try await seconds { for name in names { try await driver.kill(name) } }
         for (what, fast, slow) in [("create", atOnce, inTurn), ("destroy", destroyedAtOnce, destroyedInTurn)] {
             print(
                 "\(what) \(parallel)".padding(toLength: 22, withPad: " ", startingAt: 0)
@@ -139,7 +139,7 @@ struct ContainerBench {
     // MARK: Holding
 
     /// Defines many, listens to their events, and reads what this process takes.
-    private func hold(_ driver: LibvirtDriver) async throws {
+    private func hold(_ driver: LibvirtContainers) async throws {
         let before = try Self.usage()
         let domains = try (0..<held).map { try domain("held-\($0)", .sleeping) }
         for domain in domains { try await driver.define(domain) }
@@ -165,7 +165,7 @@ struct ContainerBench {
     // MARK: A distribution
 
     /// From asking systemd to halt to libvirt's word that the container has ended.
-    private func stopDistribution(_ driver: LibvirtDriver, _ archive: String) async throws {
+    private func stopDistribution(_ driver: LibvirtContainers, _ archive: String) async throws {
         let root = "\(directory)/distribution"
         try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: true)
         _ = try Program("tar", "--numeric-owner", "-xf", archive, "-C", root).run(log: "\(directory)/log")
@@ -175,7 +175,7 @@ struct ContainerBench {
         let document = try specification.domain(root: root)
         var times: [Double] = []
         for _ in 0..<rounds {
-            try await driver.create(document)
+            try await driver.startTransient(document)
             while try await !hasBooted(driver, name) { try await Task.sleep(for: .milliseconds(100)) }
             let events = try await driver.events()
             times.append(
@@ -187,7 +187,7 @@ struct ContainerBench {
         print(String(format: "\nstop of a Debian with systemd: %.2f s", median(times)))
     }
 
-    private func hasBooted(_ driver: LibvirtDriver, _ name: ContainerName) async throws -> Bool {
+    private func hasBooted(_ driver: LibvirtContainers, _ name: ContainerName) async throws -> Bool {
         let command = GuestCommand(["systemctl", "is-system-running", "--wait"])
         let process = try await driver.execute(command, in: name)
         var text: [UInt8] = []

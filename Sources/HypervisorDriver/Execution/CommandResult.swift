@@ -17,7 +17,7 @@ public struct CommandResult: Hashable, Sendable {
     }
 }
 
-extension HypervisorDriver {
+extension GuestExecution {
     /// Runs a command inside a guest to its end.
     ///
     /// - Parameters:

@@ -1,24 +1,19 @@
-public import LXCCore
+import LXCCore
 import Libvirt
 import LibvirtXML
 
-/// Limits. What libvirt's LXC driver can change it changes: memory, processor time, disks. The processors a container
-/// runs on are changed in its control group, where libvirt has put them at the start; how many processes it has is limited
-/// there alone.
+/// The limits that libvirt itself knows and changes: memory, processor time, disks.
 extension LibvirtDriver {
-    /// Reads the limits.
-    public func limits(of guest: ContainerName) async throws -> GuestLimits {
+    /// Reads the limits libvirt knows.
+    func libvirtLimits(of guest: ContainerName, _ document: Domain) async throws -> GuestLimits {
         let name = guest.description
         let memory = try await connection.memoryParameters(of: name)
         // The shares alone: what the daemon tells beyond them it cannot be asked for when the container may end.
         let scheduler = try await connection.schedulerParameters(of: name, first: 1)
-        let document = try await definition(of: guest)
         // Without a controller for disks the rest is still worth telling.
         let disks = (try? await connection.blockIOParameters(of: name)) ?? [:]
         var limits = GuestLimits(
-            // Where nothing else is said a container's memory is its limit.
-            memory: Self.size(memory["hard_limit"]) ?? (kind == .lxc ? document.memory : nil),
-            softMemory: Self.size(memory["soft_limit"]),
+            memory: Self.size(memory["hard_limit"]), softMemory: Self.size(memory["soft_limit"]),
             memoryAndSwap: Self.size(memory["swap_hard_limit"]), cpuShares: Self.limit(scheduler["cpu_shares"]),
             blockIOWeight: Self.limit(disks["weight"]).flatMap { UInt32(exactly: $0) })
         if let quota = document.cpuTuning.quota, quota > 0, quota < Self.noQuota {
@@ -26,19 +21,17 @@ extension LibvirtDriver {
             limits.cpuPeriod = document.cpuTuning.period
         }
         limits.devices = Self.devices(disks)
-        limits.cpuSet = try await cpuSet(of: guest)
-        limits.processes = try await processLimit(of: guest)
         return limits
     }
 
-    /// Changes the limits that are given. All are checked before the first is changed.
-    public func setLimits(_ limits: GuestLimits, of guest: ContainerName) async throws {
+    /// Checks all limits, and changes those that libvirt knows.
+    ///
+    /// - Returns: the domain as it was found.
+    func setLibvirtLimits(_ limits: GuestLimits, of guest: ContainerName) async throws -> DomainSummary {
         try limits.check()
         let name = guest.description
         let summary = try await connection.summary(of: name)
-        var impact: ModificationImpact = []
-        if summary.isActive { impact.insert(.live) }
-        if summary.isPersistent { impact.insert(.config) }
+        let impact = summary.impact
         try await setMemory(limits, of: name, impact)
 
         var scheduler: [String: TypedValue] = [:]
@@ -49,8 +42,15 @@ extension LibvirtDriver {
 
         let disks = Self.parameters(limits)
         if !disks.isEmpty { try await connection.setBlockIOParameters(disks, of: name, affecting: impact) }
-        if let set = limits.cpuSet.flatMap(CPUSet.init) { try await setCPUSet(set, of: guest, summary) }
-        if let processes = limits.processes { try await setProcessLimit(processes, of: guest, summary) }
+        return summary
+    }
+
+    /// Stores the processors of a guest for its next starts.
+    func storeCPUSet(_ set: CPUSet, of guest: ContainerName, _ summary: DomainSummary) async throws {
+        guard summary.isPersistent else { return }
+        var domain = try await Domain(xml: connection.xml(of: guest.description, options: .inactive))
+        domain.virtualCPUs = VirtualCPUs(count: domain.virtualCPUs?.count ?? 1, cpuSet: set.description)
+        _ = try await connection.define(xml: domain.xml(), validating: true)
     }
 
     /// The kernel refuses memory above memory and swap together at any moment, so growing begins with the sum, and
@@ -86,13 +86,13 @@ extension LibvirtDriver {
     }
 
     /// What libvirt reads back where there is no quota.
-    private static let noQuota: Int64 = 17_592_186_044_415
+    private static var noQuota: Int64 { 17_592_186_044_415 }
 
     // MARK: Disks
 
-    private static let deviceKeys = [
-        "device_read_bytes_sec", "device_write_bytes_sec", "device_read_iops_sec", "device_write_iops_sec",
-    ]
+    private static var deviceKeys: [String] {
+        ["device_read_bytes_sec", "device_write_bytes_sec", "device_read_iops_sec", "device_write_iops_sec"]
+    }
 
     private static func parameters(_ limits: GuestLimits) -> [String: TypedValue] {
         var parameters: [String: TypedValue] = [:]
@@ -126,33 +126,5 @@ extension LibvirtDriver {
             }
         }
         return devices.values.sorted { $0.path < $1.path }
-    }
-
-    // MARK: Processors
-
-    private func cpuSet(of guest: ContainerName) async throws -> String? {
-        if hasProcessesHere, let id = try await self.guest(guest).id {
-            let set = try await BlockingPool.shared.run { _ in try ControlGroupMounts.current().group(of: id)?.cpuSet }
-            if let set { return set.description }
-        }
-        return try await definition(of: guest).virtualCPUs?.cpuSet
-    }
-
-    private func setCPUSet(_ set: CPUSet, of guest: ContainerName, _ summary: DomainSummary) async throws {
-        if let id = summary.identity.id {
-            guard hasProcessesHere else {
-                throw LXCError(.unsupported, "the processors \(guest) runs on can only be changed on its own host")
-            }
-            try await BlockingPool.shared.run { _ in
-                guard let group = try ControlGroupMounts.current().group(of: id) else {
-                    throw LXCError(.invalidState, "\(guest) has just ended")
-                }
-                try group.setCPUSet(set)
-            }
-        }
-        guard summary.isPersistent else { return }
-        var domain = try await Domain(xml: connection.xml(of: guest.description, options: .inactive))
-        domain.virtualCPUs = VirtualCPUs(count: domain.virtualCPUs?.count ?? 1, cpuSet: set.description)
-        _ = try await connection.define(xml: domain.xml(), validating: true)
     }
 }

@@ -20,7 +20,7 @@ extension LibvirtDriver {
     /// Reads the counters of all running domains, several at a time.
     public func statistics() async throws -> [ContainerName: GuestStatistics] {
         let running = try await guests().filter(\.state.isActive)
-        let mounts = hasProcessesHere ? try ControlGroupMounts.current() : nil
+        let mounts = core.hasProcessesHere ? try ControlGroupMounts.current() : nil
         return try await withThrowingTaskGroup(of: (ContainerName, GuestStatistics?).self) { group in
             var waiting = running[...]
             // No more at once than the connection has threads.
@@ -47,7 +47,7 @@ extension LibvirtDriver {
                 cpuNanoseconds: info.cpuTime, virtualCPUs: info.virtualCPUs, memoryUsed: info.memory,
                 memoryLimit: info.maximumMemory)
             let domain = try await definition(of: guest.name)
-            if hasProcessesHere, let id = guest.id {
+            if core.hasProcessesHere, let id = guest.id {
                 let process = guest.initProcess
                 let known = statistics
                 statistics = try await BlockingPool.shared.run { _ in

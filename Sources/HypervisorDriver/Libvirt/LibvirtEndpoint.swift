@@ -12,7 +12,7 @@ public struct LibvirtEndpoint: Sendable {
     /// Whether the system's daemon answers for a kind of domain.
     ///
     /// - Throws: `LXCError` `permissionDenied` when it does but refuses this user.
-    public static func systemDaemonAnswers(for driver: LibvirtDriver.Kind, logger: Logger) async throws -> Bool {
+    public static func systemDaemonAnswers(for driver: LibvirtKind, logger: Logger) async throws -> Bool {
         do {
             let connection = try await LibvirtConnection.open(driver.systemURI, logger: logger)
             await connection.close()
@@ -27,7 +27,7 @@ public struct LibvirtEndpoint: Sendable {
     /// - Throws: what ``PrivateLibvirtd/start(_:logger:)`` throws, and `permissionDenied` when the system's daemon refuses
     ///   this user.
     public static func resolve(
-        for driver: LibvirtDriver.Kind, otherwise configuration: PrivateLibvirtd.Configuration, logger: Logger
+        for driver: LibvirtKind, otherwise configuration: PrivateLibvirtd.Configuration, logger: Logger
     ) async throws -> LibvirtEndpoint {
         if try await systemDaemonAnswers(for: driver, logger: logger) {
             return LibvirtEndpoint(uri: driver.systemURI, privateDaemon: nil)

@@ -23,7 +23,7 @@ extension PrivateLibvirtd {
         public var directory: String?
         /// The kinds of domains that must work before the start counts as done; virtual machines need virtlogd for their
         /// consoles, which is started too.
-        public var drivers: Set<LibvirtDriver.Kind>
+        public var drivers: Set<LibvirtKind>
         /// How long the daemon and its domains last.
         public var lifetime: Lifetime
         /// How long the daemon may take until it answers.
@@ -31,7 +31,7 @@ extension PrivateLibvirtd {
 
         /// Takes the settings; by default a daemon for containers that ends with this process.
         public init(
-            directory: String? = nil, drivers: Set<LibvirtDriver.Kind> = [.lxc], lifetime: Lifetime = .owner,
+            directory: String? = nil, drivers: Set<LibvirtKind> = [.lxc], lifetime: Lifetime = .owner,
             startTimeout: Duration = .seconds(15)
         ) {
             self.directory = directory

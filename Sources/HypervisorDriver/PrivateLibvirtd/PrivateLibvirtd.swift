@@ -83,7 +83,7 @@ public final class PrivateLibvirtd: Sendable {
     }
 
     /// The URI to connect to for one kind of domain.
-    public func uri(for driver: LibvirtDriver.Kind) -> String { paths.uri(for: driver) }
+    public func uri(for driver: LibvirtKind) -> String { paths.uri(for: driver) }
 
     /// The process id of the daemon that answers now; a lingering one may be another than the one found at first.
     ///
@@ -160,7 +160,7 @@ struct RestartPause: Sendable {
 
 extension PrivateLibvirtdDirectory {
     /// The URI of the daemon in this directory.
-    func uri(for driver: LibvirtDriver.Kind) -> String {
+    func uri(for driver: LibvirtKind) -> String {
         let scheme = driver == .lxc ? "lxc" : "qemu"
         let path = socket.addingPercentEncoding(withAllowedCharacters: .pathOfSocket) ?? socket
         return "\(scheme):///system?socket=\(path)"

@@ -7,7 +7,7 @@ import LinuxSystem
 /// Starts the processes of a private daemon. Everything here blocks.
 struct PrivateLibvirtdLauncher: Sendable {
     let directory: PrivateLibvirtdDirectory
-    let drivers: Set<LibvirtDriver.Kind>
+    let drivers: Set<LibvirtKind>
     let lifetime: PrivateLibvirtd.Lifetime
 
     /// What runs after a start.

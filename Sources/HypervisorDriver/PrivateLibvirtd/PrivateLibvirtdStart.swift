@@ -73,7 +73,7 @@ struct PrivateLibvirtdStart: Sendable {
     }
 
     private func connect() async throws -> LibvirtConnection {
-        let driver: LibvirtDriver.Kind = launcher.drivers.contains(.lxc) ? .lxc : .kvm
+        let driver: LibvirtKind = launcher.drivers.contains(.lxc) ? .lxc : .kvm
         return try await LibvirtConnection.open(paths.uri(for: driver), logger: logger)
     }
 

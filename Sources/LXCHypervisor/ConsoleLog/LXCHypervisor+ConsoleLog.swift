@@ -27,9 +27,11 @@ extension LXCHypervisor {
     /// Opens a container's console; where it is logged, once who logs has let go of it.
     func openConsole(of name: ContainerName) async throws -> any GuestConsole {
         guard try await driver.definition(of: name).containerMetadata()?.consoleLog != nil else {
-            return try await driver.openConsole(of: name)
+            return try await driver.consoles.openConsole(of: name)
         }
-        return try await TakenConsole.open(consoleTurn(of: name)) { [driver] in try await driver.openConsole(of: name) }
+        return try await TakenConsole.open(consoleTurn(of: name)) { [driver] in
+            try await driver.consoles.openConsole(of: name)
+        }
     }
 
     /// Removes a container's log, when who writes it has seen the container's end.
@@ -103,7 +105,7 @@ extension LXCHypervisor {
     private func logConsole(of name: ContainerName, upTo limit: ByteCount) async throws {
         let log = consoleLog(of: name)
         let result: Void? = try await consoleTurn(of: name).log { [driver] in
-            let console = try await driver.openConsole(of: name)
+            let console = try await driver.consoles.openConsole(of: name)
             do {
                 for try await bytes in console.output {
                     try await BlockingPool.shared.run { _ in try log.append(bytes[...], limit: limit) }

@@ -12,7 +12,7 @@ extension Container {
     ///   user it does not have, with a `GuestCommandFault` as the cause; `invalidArgument`; `timedOut`.
     public func execute(_ command: GuestCommand) async throws -> any GuestProcess {
         try await Operation.run("container.execute", name.description, host.logger) {
-            try await host.driver.execute(command, in: name)
+            try await host.driver.execution.execute(command, in: name)
         }
     }
 
@@ -48,7 +48,7 @@ extension Container {
         _ command: GuestCommand, input: [UInt8] = [], timeout: Duration? = nil, limit: ByteCount = .mebibytes(16)
     ) async throws -> CommandResult {
         try await Operation.run("container.run", name.description, host.logger) {
-            try await host.driver.run(command, in: name, input: input, timeout: timeout, limit: limit)
+            try await host.driver.execution.run(command, in: name, input: input, timeout: timeout, limit: limit)
         }
     }
 }

@@ -35,18 +35,20 @@ extension Container {
     /// The limits in force; of one that is not running, those of its next start.
     ///
     /// - Throws: `LXCError` `unsupported` for a driver that cannot tell.
-    public func limits() async throws -> GuestLimits { try await host.driver.limits(of: name) }
+    public func limits() async throws -> GuestLimits { try await host.driver.limiting.limits(of: name) }
 
     /// Changes limits, at once and for later starts. A limit that is nil stays as it is.
     ///
     /// - Throws: `LXCError` `invalidArgument`, `unsupported` for a limit this host cannot keep.
     public func setLimits(_ limits: GuestLimits) async throws {
         try limits.check()
-        try await host.operation("container.limits", on: name) { try await host.driver.setLimits(limits, of: name) }
+        try await host.operation("container.limits", on: name) {
+            try await host.driver.limiting.setLimits(limits, of: name)
+        }
     }
 
     /// Whether libvirt starts it when it starts itself.
-    public func isAutostarted() async throws -> Bool { try await host.driver.isAutostarted(name) }
+    public func isAutostarted() async throws -> Bool { try await host.driver.autostart.isAutostarted(name) }
 
     /// Has libvirt start it when it starts itself, after a start of the host. ``LXCHypervisor/run()`` leases its volume
     /// then.
@@ -54,7 +56,7 @@ extension Container {
     /// - Throws: `LXCError` `invalidState` for a container that is forgotten when it ends.
     public func setAutostart(_ isOn: Bool) async throws {
         try await host.operation("container.autostart", on: name) {
-            try await host.driver.setAutostart(isOn, of: name)
+            try await host.driver.autostart.setAutostart(isOn, of: name)
         }
     }
 

@@ -61,14 +61,14 @@ public struct Container: Sendable {
     ///
     /// - Throws: `LXCError` `invalidState` when it is not running.
     public func suspend() async throws {
-        try await host.operation("container.suspend", on: name) { try await host.driver.suspend(name) }
+        try await host.operation("container.suspend", on: name) { try await host.driver.suspension.suspend(name) }
     }
 
     /// Lets it go on.
     ///
     /// - Throws: `LXCError` `invalidState` when it is not suspended.
     public func resume() async throws {
-        try await host.operation("container.resume", on: name) { try await host.driver.resume(name) }
+        try await host.operation("container.resume", on: name) { try await host.driver.suspension.resume(name) }
     }
 
     /// Connects a NIC, at once where it runs and for its next starts (PlugNic): when this returns the interface is in the
@@ -157,6 +157,6 @@ public struct Container: Sendable {
     ///
     /// - Throws: `LXCError` `invalidState` when it is not running.
     public func resizeConsole(to size: TerminalSize) async throws {
-        try await host.driver.resizeConsole(of: name, to: size)
+        try await host.driver.consoleResizing.resizeConsole(of: name, to: size)
     }
 }

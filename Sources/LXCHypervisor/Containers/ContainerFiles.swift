@@ -160,7 +160,7 @@ extension LXCHypervisor {
         try await operation("container.files", on: name) {
             let domain = try await driver.definition(of: name)
             if try await driver.guest(name).state.isActive {
-                return try await body(try await driver.root(of: name), domain.idMap)
+                return try await body(try await driver.files.root(of: name), domain.idMap)
             }
             guard let metadata = try domain.containerMetadata(), metadata.pool == primary.id else {
                 throw LXCError(

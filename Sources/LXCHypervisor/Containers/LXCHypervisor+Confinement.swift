@@ -31,7 +31,7 @@ extension LXCHypervisor {
         do {
             try await operation("container.confine", on: name) {
                 guard let guest = try await guest(name), guest.state.isActive else { return }
-                try await driver.confine(name)
+                try await driver.upkeep?.confine(name)
             }
         } catch {
             logger.warning("cannot limit a container", metadata: ["container": "\(name)", "error": "\(error)"])

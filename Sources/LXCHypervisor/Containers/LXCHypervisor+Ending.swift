@@ -38,7 +38,7 @@ extension LXCHypervisor {
 
     /// Has a suspended guest go on.
     private func goOn(_ name: ContainerName) async throws {
-        guard driver.capabilities.contains(.suspend), try await driver.guest(name).state == .paused else { return }
+        guard let driver = driver as? any GuestSuspension, try await driver.guest(name).state == .paused else { return }
         do {
             try await driver.resume(name)
         } catch let error as LXCError where error.code == .invalidState {
@@ -51,13 +51,13 @@ extension LXCHypervisor {
     private func request(
         to name: ContainerName, _ metadata: ContainerMetadata?
     ) throws -> (@Sendable () async throws -> Void)? {
-        if driver.capabilities.contains(.signal) {
+        if let driver = driver as? any GuestSignalling {
             let known = metadata?.stopSignal ?? metadata?.initSignal
             let signal = try known.map { try GuestSignal(parsing: $0) } ?? .terminate
-            return { [driver] in try await driver.send(signal, to: name) }
+            return { try await driver.send(signal, to: name) }
         }
-        guard driver.capabilities.contains(.shutdown) else { return nil }
-        return { [driver] in try await driver.shutdown(name) }
+        guard let driver = driver as? any GuestShutdown else { return nil }
+        return { try await driver.shutdown(name) }
     }
 
     /// How a guest that was asked to end took it.

@@ -135,7 +135,7 @@ extension LXCHypervisor {
             do {
                 let root = try await primary.hostPath(of: volume)
                 try await driver.define(specification.domain(root: root, interfaces: interfaces, pool: primary.id))
-                if specification.isAutostarted { try await driver.setAutostart(true, of: name) }
+                if specification.isAutostarted { try await driver.autostart.setAutostart(true, of: name) }
             } catch {
                 await Task {
                     if (try? await driver.guest(name))?.uuid == specification.uuid { try? await driver.undefine(name) }

@@ -78,7 +78,7 @@ extension LXCHypervisor {
             let outcome = try await holding(name, metadata) {
                 try await end(name, metadata, within: grace ?? policy.stopTimeout)
             }
-            try await driver.tidy(guest)
+            try await driver.upkeep?.tidy(guest)
             // One that is forgotten at its end needs its network filters no more.
             if guest.isTransient {
                 try await release(domain.interfaces)
@@ -131,7 +131,7 @@ extension LXCHypervisor {
             do {
                 if let metadata { _ = try await primary.hostPath(of: metadata.volume) }
                 try await reconnect(domain, of: name)
-                try await driver.create(domain)
+                try await driver.transientGuests.startTransient(domain)
             } catch {
                 if let metadata { await giveBack(metadata.volume, domain.interfaces, unlessRunning: name) }
                 throw error
@@ -166,7 +166,7 @@ extension LXCHypervisor {
     @discardableResult
     func kill(_ name: ContainerName) async throws -> Bool {
         do {
-            try await driver.destroy(name)
+            try await driver.kill(name)
             return true
         } catch let error as LXCError where error.code == .invalidState {
             return false

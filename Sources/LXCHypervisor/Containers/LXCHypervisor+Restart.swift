@@ -88,7 +88,7 @@ extension LXCHypervisor {
         do {
             try await operation("container.settle", on: name) {
                 guard try await guest(name) == nil else { return }
-                try await driver.tidy(forgotten.guest)
+                try await driver.upkeep?.tidy(forgotten.guest)
                 try await giveBackLease(on: metadata.volume, of: name)
             }
         } catch {

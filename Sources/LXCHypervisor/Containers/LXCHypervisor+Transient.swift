@@ -48,9 +48,8 @@ extension LXCHypervisor {
     ) async throws -> Container {
         let name = specification.name
         return try await operation("container.run", on: name) {
-            guard driver.capabilities.contains(.transient) else {
-                throw LXCError(.unsupported, "the driver \(driver.name) cannot start guests it forgets at their end")
-            }
+            // Asked before anything is built.
+            _ = try driver.transientGuests
             guard try await guest(name) == nil else {
                 throw LXCError(.alreadyExists, "there is a container \(name) already; destroy it or take another name")
             }
@@ -109,7 +108,7 @@ extension LXCHypervisor {
                     metadata.initSignal = try await initSignal(of: domain, specification.volume)
                     try domain.setContainerMetadata(metadata)
                 }
-                try await driver.create(domain)
+                try await driver.transientGuests.startTransient(domain)
             } catch {
                 await takeBackNetwork(interfaces, of: name, specification.uuid)
                 throw error

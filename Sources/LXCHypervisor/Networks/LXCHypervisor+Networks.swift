@@ -64,7 +64,9 @@ extension LXCHypervisor {
     }
 
     func defineFilters(_ nics: [NIC], of guest: ContainerName) async throws {
-        for filter in try nics.compactMap({ try $0.networkFilter(of: guest) }) { try await driver.define(filter) }
+        for filter in try nics.compactMap({ try $0.networkFilter(of: guest) }) {
+            try await driver.filtering.define(filter)
+        }
     }
 
     /// Releases what ``connect(_:of:)`` made for a guest that was not made, as far as that goes: for use after a failure,
@@ -89,7 +91,7 @@ extension LXCHypervisor {
         do { try await vifs.unplug(interfaces) } catch { failure = error }
         for interface in interfaces {
             guard let filter = interface.ownFilter else { continue }
-            do { try await driver.undefineNetworkFilter(filter) } catch { failure = failure ?? error }
+            do { try await driver.filtering.undefineNetworkFilter(filter) } catch { failure = failure ?? error }
         }
         if let failure { throw failure }
     }

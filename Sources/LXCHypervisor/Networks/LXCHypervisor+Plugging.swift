@@ -15,7 +15,7 @@ extension LXCHypervisor {
             }
             try await requireSame(nic, present, domain, name)
             // Whoever plugged it may have been killed before it was done.
-            try await driver.attach(present, to: name)
+            try await driver.interfaces.attach(present, to: name)
             return present
         }
     }
@@ -28,7 +28,7 @@ extension LXCHypervisor {
         do {
             plugged = try await vifs.plug(nics, of: name)
             try await defineFilters(nics, of: name)
-            try await driver.attach(plugged[0], to: name)
+            try await driver.interfaces.attach(plugged[0], to: name)
             return plugged[0]
         } catch {
             await Task { [plugged] in await self.takeBack(nics[0], plugged, from: name) }.value
@@ -43,7 +43,7 @@ extension LXCHypervisor {
             let isThere = try await driver.definition(of: name).interfaces.contains {
                 $0.mac == nic.mac && $0.guestDevice == "eth\(nic.deviceID)"
             }
-            if isThere, let mac = nic.mac { try await driver.detach(mac, from: name) }
+            if isThere, let mac = nic.mac { try await driver.interfaces.detach(mac, from: name) }
             try await release(plugged)
             try await note(nil, device: nic.deviceID, of: name)
         } catch {
@@ -83,7 +83,7 @@ extension LXCHypervisor {
             guard let mac = interface.mac else {
                 throw LXCError(.hypervisor, "libvirt shows no hardware address of NIC \(deviceID) of \(name)")
             }
-            try await driver.detach(mac, from: name)
+            try await driver.interfaces.detach(mac, from: name)
             try await note(nil, device: deviceID, of: name)
             try await release([interface])
         }

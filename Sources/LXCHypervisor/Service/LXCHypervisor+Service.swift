@@ -90,7 +90,7 @@ extension LXCHypervisor: Service {
         do {
             try await operation("container.settle", on: name) {
                 guard let guest = try await guest(name), !guest.state.isActive else { return }
-                try await driver.tidy(guest)
+                try await driver.upkeep?.tidy(guest)
                 let domain = try await driver.definition(of: name)
                 guard let metadata = try domain.containerMetadata(), metadata.pool == primary.id else { return }
                 try await vifs.unplug(domain.interfaces)

@@ -5,7 +5,7 @@ public import PrimaryStore
 
 /// Mounts pools as CloudStack does: a libvirt `netfs` storage pool named by the pool's UUID, at `/mnt/<uuid>`.
 public struct LibvirtMounter: HostMounter {
-    private let driver: LibvirtDriver
+    private let driver: any LibvirtDriver
     private let daemon: PrivateLibvirtd?
 
     /// Takes what mounts.
@@ -13,7 +13,7 @@ public struct LibvirtMounter: HostMounter {
     /// - Parameters:
     ///   - driver: the driver of the libvirt.
     ///   - daemon: the daemon behind the driver where it is a private one: it alone sees what it mounts.
-    public init(_ driver: LibvirtDriver, daemon: PrivateLibvirtd? = nil) {
+    public init(_ driver: any LibvirtDriver, daemon: PrivateLibvirtd? = nil) {
         self.driver = driver
         self.daemon = daemon
     }

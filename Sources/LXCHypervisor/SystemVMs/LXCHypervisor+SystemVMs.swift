@@ -83,7 +83,7 @@ extension LXCHypervisor {
         let disk = try await disks.createDisk(
             specification.volume, over: specification.template, size: specification.diskSize
         ) { overlay in
-            try await driver.createDisk(
+            try await driver.diskMaking.createDisk(
                 StorageVolume(name: overlay.name, capacity: overlay.virtualSize, backing: overlay.base),
                 in: DirectoryStoragePool(uuid: specification.volume.uuid, directory: overlay.directory))
         }

@@ -52,7 +52,7 @@ public struct SystemVM: Sendable {
     ///   ``HostPolicy/agentTimeout``, `unsupported` without a channel for one, `hypervisor` with what the agent says.
     public func writeFile(_ contents: [UInt8], to path: String) async throws {
         try await Operation.run("vm.write", name.description, host.logger) {
-            try await host.driver.writeFile(contents, to: path, in: name, within: host.policy.agentTimeout)
+            try await host.driver.agent.writeFile(contents, to: path, in: name, within: host.policy.agentTimeout)
         }
     }
 

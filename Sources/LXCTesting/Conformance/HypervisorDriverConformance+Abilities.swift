@@ -2,22 +2,23 @@ import HypervisorDriver
 import LXCCore
 import LibvirtXML
 
-/// The rules of what a driver need not be able to do.
+/// The rules of abilities, and of what is kept with a guest.
 extension HypervisorDriverConformance {
-    var furtherChecks: [ConformanceCheck] { [transientCheck, signalCheck, limitsCheck, autostartCheck, metadataCheck] }
+    var furtherChecks: [ConformanceCheck] {
+        [transientCheck, signalCheck, limitsCheck, autostartCheck, metadataCheck, foreignMetadataCheck]
+    }
 
     private var transientCheck: ConformanceCheck {
-        check("a guest that was created without being defined is forgotten when it ends") { driver, name, domain in
-            guard driver.capabilities.contains(.transient) else {
-                try await requireError(.unsupported, by: "create") { try await driver.create(domain) }
-                return
-            }
+        check(
+            "a guest that was started without being defined is forgotten when it ends", of: (any TransientGuests).self
+        ) {
+            [timeout] driver, name, domain in
             let events = try await driver.events()
-            try await driver.create(domain)
+            try await driver.startTransient(domain)
             let guest = try await driver.guest(name)
             try requireEqual(guest.state, .running, "the state")
             try requireEqual(guest.isTransient, true, "whether it is transient")
-            try await driver.destroy(name)
+            try await driver.kill(name)
             try await requireError(.notFound, by: "the guest after its end") { try await driver.guest(name) }
             let found = try await within(timeout, "the arrival of the events") {
                 var kinds: [GuestEvent.Kind] = []
@@ -32,12 +33,8 @@ extension HypervisorDriverConformance {
     }
 
     private var signalCheck: ConformanceCheck {
-        check("a guest can be sent a signal while it runs") { driver, name, domain in
+        check("a guest can be sent a signal while it runs", of: (any GuestSignalling).self) { driver, name, domain in
             try await driver.define(domain)
-            guard driver.capabilities.contains(.signal) else {
-                try await requireError(.unsupported, by: "send") { try await driver.send(.hangup, to: name) }
-                return
-            }
             try await requireError(.invalidState, by: "a signal before its start") {
                 try await driver.send(.hangup, to: name)
             }
@@ -48,15 +45,10 @@ extension HypervisorDriverConformance {
     }
 
     private var limitsCheck: ConformanceCheck {
-        check("limits can be changed while the guest runs, and stay for its next start") { driver, name, domain in
+        check("limits can be changed while the guest runs, and stay for its next start", of: (any GuestLimiting).self) {
+            driver, name, domain in
             let change = GuestLimits(memory: .mebibytes(48), cpuShares: 300)
             try await driver.define(domain)
-            guard driver.capabilities.contains(.limits) else {
-                try await requireError(.unsupported, by: "setLimits") {
-                    try await driver.setLimits(change, of: name)
-                }
-                return
-            }
             try await driver.start(name)
             try await driver.setLimits(change, of: name)
             try await driver.setLimits(GuestLimits(cpuShares: 400), of: name)
@@ -64,7 +56,7 @@ extension HypervisorDriverConformance {
                 let limits = try await driver.limits(of: name)
                 try requireEqual(limits.memory, .mebibytes(48), "the memory \(moment)")
                 try requireEqual(limits.cpuShares, 400, "the shares \(moment)")
-                try await driver.destroy(name)
+                try await driver.kill(name)
                 try await driver.start(name)
             }
             try await requireError(.invalidArgument, by: "a quota of a few microseconds") {
@@ -74,8 +66,8 @@ extension HypervisorDriverConformance {
     }
 
     private var autostartCheck: ConformanceCheck {
-        check("a defined guest can be started with the hypervisor, or not") { driver, name, domain in
-            guard driver.capabilities.contains(.autostart) else { return }
+        check("a defined guest can be started with the hypervisor, or not", of: (any GuestAutostart).self) {
+            driver, name, domain in
             try await driver.define(domain)
             try requireEqual(await driver.isAutostarted(name), false, "the autostart at first")
             try await driver.setAutostart(true, of: name)
@@ -100,9 +92,34 @@ extension HypervisorDriverConformance {
             try await driver.setContainerMetadata(metadata, of: name)
             try requireEqual(
                 await driver.definition(of: name).containerMetadata(), metadata, "what is kept while it runs")
-            try await driver.destroy(name)
+            try await driver.kill(name)
             try requireEqual(
                 await driver.definition(of: name).containerMetadata(), metadata, "what is kept after its end")
+        }
+    }
+
+    private var foreignMetadataCheck: ConformanceCheck {
+        check("elements of several namespaces are kept side by side, replaced and removed") { driver, name, domain in
+            let namespaces = ["https://conformance.invalid/1", "https://conformance.invalid/2"]
+            func element(_ namespace: String, _ text: String) -> XMLFragment {
+                let prefix = "c\(namespace.suffix(1))"
+                return XMLFragment(
+                    XMLName("note", namespace: namespace, prefix: prefix),
+                    declarations: [.init(prefix: prefix, namespace: namespace)], children: [.text(text)])
+            }
+            func kept() async throws -> [String?] {
+                let metadata = try await driver.definition(of: name).metadata
+                return namespaces.map { namespace in metadata.first { $0.name.namespace == namespace }?.text }
+            }
+            try await driver.define(domain)
+            for namespace in namespaces {
+                try await driver.setMetadata(element(namespace, "first"), namespace: namespace, of: name)
+            }
+            try requireEqual(await kept(), ["first", "first"], "what is kept at first")
+            try await driver.setMetadata(element(namespaces[0], "second"), namespace: namespaces[0], of: name)
+            try requireEqual(await kept(), ["second", "first"], "what is kept once one was replaced")
+            try await driver.setMetadata(nil, namespace: namespaces[1], of: name)
+            try requireEqual(await kept(), ["second", nil], "what is kept once one was removed")
         }
     }
 }

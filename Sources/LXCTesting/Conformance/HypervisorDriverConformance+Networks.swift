@@ -5,8 +5,8 @@ import LibvirtXML
 extension HypervisorDriverConformance {
     var networkChecks: [ConformanceCheck] {
         [
-            check("an interface of a guest that does not run comes and goes") { driver, name, domain in
-                guard driver.capabilities.contains(.interfaces) else { return }
+            check("an interface of a guest that does not run comes and goes", of: (any GuestInterfaces).self) {
+                driver, name, domain in
                 try await driver.define(domain)
                 let before = try await driver.definition(of: name).interfaces.count
                 var interface = Interface(.network("conformance"), mac: try MACAddress("02:00:4c:3b:00:01"))
@@ -32,16 +32,16 @@ extension HypervisorDriverConformance {
                     try await driver.attach(Interface(.network("conformance")), to: name)
                 }
             },
-            check("interfaces of a guest that is not defined are notFound") { driver, name, _ in
-                guard driver.capabilities.contains(.interfaces) else { return }
+            check("interfaces of a guest that is not defined are notFound", of: (any GuestInterfaces).self) {
+                driver, name, _ in
                 let mac = try MACAddress("02:00:4c:3b:00:01")
                 try await requireError(.notFound, by: "attach") {
                     try await driver.attach(Interface(.ethernet, mac: mac), to: name)
                 }
                 try await requireError(.notFound, by: "detach") { try await driver.detach(mac, from: name) }
             },
-            check("a network filter can be defined, changed and forgotten, twice") { driver, name, _ in
-                guard driver.capabilities.contains(.networkFilters) else { return }
+            check("a network filter can be defined, changed and forgotten, twice", of: (any NetworkFiltering).self) {
+                driver, name, _ in
                 var filter = NetworkFilter(name: "\(name)", rules: [.init(.drop, .both, .init(.stp))])
                 try await driver.define(filter)
                 filter.rules.append(.init(.drop, .out, .init(.rarp)))
@@ -57,7 +57,7 @@ extension HypervisorDriverConformance {
                 metadata.networks = [.init(device: 1, traffic: "Guest", broadcast: "vxlan://5", label: "eth0")]
                 try await driver.setContainerMetadata(metadata, of: name)
                 try requireEqual(await driver.definition(of: name).containerMetadata(), metadata, "the running one's")
-                try await driver.destroy(name)
+                try await driver.kill(name)
                 try requireEqual(await driver.definition(of: name).containerMetadata(), metadata, "the next start's")
             },
         ]

@@ -5,7 +5,7 @@ public import LibvirtXML
 
 /// The rules of `HypervisorDriver`, for authors of a driver.
 ///
-/// Rules on what `HypervisorDriver/capabilities` does not name are left out.
+/// The rules of an ability, such as `TransientGuests`, are checked when the driver conforms to its protocol.
 ///
 /// ```swift
 /// let conformance = HypervisorDriverConformance(
@@ -47,7 +47,7 @@ public struct HypervisorDriverConformance: Sendable {
     /// The rules.
     public var checks: [ConformanceCheck] {
         definitionChecks + stateChecks + networkChecks
-            + [suspendCheck, shutdownCheck, consoleCheck, eventCheck, abilityCheck] + furtherChecks
+            + [suspendCheck, shutdownCheck, consoleCheck, eventCheck] + furtherChecks
     }
 
     /// Runs all checks to the end.
@@ -71,11 +71,22 @@ public struct HypervisorDriverConformance: Sendable {
                 }
                 // In a task of its own: a cancelled test still takes its guest away.
                 await Task {
-                    try? await driver.destroy(name)
+                    try? await driver.kill(name)
                     try? await driver.undefine(name)
                 }.value
                 try result.get()
             }
+        }
+    }
+
+    /// The same for drivers that have an ability; others keep the rule by not claiming it.
+    func check<Ability>(
+        _ rule: String, of ability: Ability.Type,
+        _ body: @escaping @Sendable (Ability, ContainerName, Domain) async throws -> Void
+    ) -> ConformanceCheck {
+        check(rule) { driver, name, domain in
+            guard let driver = driver as? Ability else { return }
+            try await body(driver, name, domain)
         }
     }
 
@@ -132,7 +143,7 @@ public struct HypervisorDriverConformance: Sendable {
                 try await requireError(.notFound, by: "definition") { try await driver.definition(of: name) }
                 try await requireError(.notFound, by: "statistics") { try await driver.statistics(of: name) }
                 try await requireError(.notFound, by: "start") { try await driver.start(name) }
-                try await requireError(.notFound, by: "destroy") { try await driver.destroy(name) }
+                try await requireError(.notFound, by: "kill") { try await driver.kill(name) }
                 try await requireError(.notFound, by: "undefine") { try await driver.undefine(name) }
             },
         ]
@@ -142,14 +153,14 @@ public struct HypervisorDriverConformance: Sendable {
 
     private var stateChecks: [ConformanceCheck] {
         [
-            check("a started guest runs until it is destroyed, and can be started again") { driver, name, domain in
+            check("a started guest runs until it is killed, and can be started again") { driver, name, domain in
                 try await driver.define(domain)
                 for _ in 0..<2 {
                     try await driver.start(name)
                     let guest = try await driver.guest(name)
                     try requireEqual(guest.state, .running, "the state")
                     try require(guest.id != nil, "a running guest has no id")
-                    try await driver.destroy(name)
+                    try await driver.kill(name)
                     let ended = try await driver.guest(name)
                     try requireEqual(ended.state, .shutOff, "the state after the end")
                     try requireEqual(ended.uuid, guest.uuid, "the UUID after the end")
@@ -157,8 +168,8 @@ public struct HypervisorDriverConformance: Sendable {
             },
             check("what makes no sense in a state is invalidState") { driver, name, domain in
                 try await driver.define(domain)
-                try await requireError(.invalidState, by: "destroying it before its start") {
-                    try await driver.destroy(name)
+                try await requireError(.invalidState, by: "killing it before its start") {
+                    try await driver.kill(name)
                 }
                 try await requireError(.invalidState, by: "its statistics before its start") {
                     try await driver.statistics(of: name)
@@ -172,7 +183,7 @@ public struct HypervisorDriverConformance: Sendable {
                 try await driver.start(name)
                 try await driver.undefine(name)
                 try requireEqual(await driver.guest(name).state, .running, "the state")
-                try await driver.destroy(name)
+                try await driver.kill(name)
                 try await requireError(.notFound, by: "the guest") { try await driver.guest(name) }
             },
             check("a running guest has statistics") { driver, name, domain in
@@ -186,8 +197,7 @@ public struct HypervisorDriverConformance: Sendable {
     }
 
     private var suspendCheck: ConformanceCheck {
-        check("a guest can be suspended and resumed") { driver, name, domain in
-            guard driver.capabilities.contains(.suspend) else { return }
+        check("a guest can be suspended and resumed", of: (any GuestSuspension).self) { driver, name, domain in
             try await driver.define(domain)
             try await requireError(.invalidState, by: "suspending it before its start") {
                 try await driver.suspend(name)
@@ -199,14 +209,13 @@ public struct HypervisorDriverConformance: Sendable {
             try await driver.resume(name)
             try requireEqual(await driver.guest(name).state, .running, "the state")
             try await driver.suspend(name)
-            try await driver.destroy(name)
+            try await driver.kill(name)
             try requireEqual(await driver.guest(name).state, .shutOff, "the state after the end")
         }
     }
 
     private var shutdownCheck: ConformanceCheck {
-        check("a guest can be asked to end") { driver, name, domain in
-            guard driver.capabilities.contains(.shutdown) else { return }
+        check("a guest can be asked to end", of: (any GuestShutdown).self) { driver, name, domain in
             try await driver.define(domain)
             try await requireError(.invalidState, by: "asking it before its start") { try await driver.shutdown(name) }
             try await driver.start(name)
@@ -216,9 +225,8 @@ public struct HypervisorDriverConformance: Sendable {
     }
 
     private var consoleCheck: ConformanceCheck {
-        check("a console can be opened, written to and closed, and ends with its guest") {
+        check("a console can be opened, written to and closed, and ends with its guest", of: (any GuestConsoles).self) {
             [timeout] driver, name, domain in
-            guard driver.capabilities.contains(.console) else { return }
             try await driver.define(domain)
             try await requireError(.invalidState, by: "opening it before the guest's start") {
                 try await driver.openConsole(of: name)
@@ -231,12 +239,12 @@ public struct HypervisorDriverConformance: Sendable {
             try await requireError(.invalidState, by: "writing to a closed console") { try await first.write([10]) }
 
             let second = try await driver.openConsole(of: name)
-            try await driver.destroy(name)
+            try await driver.kill(name)
             try await within(timeout, "the end of the console's output") { for try await _ in second.output {} }
         }
     }
 
-    // MARK: Events and abilities
+    // MARK: Events
 
     private var eventCheck: ConformanceCheck {
         check("every change is told as an event, in order") { [timeout] driver, name, domain in
@@ -244,12 +252,12 @@ public struct HypervisorDriverConformance: Sendable {
             try await driver.define(domain)
             try await driver.start(name)
             var expected: [GuestEvent.Kind] = [.defined, .started]
-            if driver.capabilities.contains(.suspend) {
+            if let driver = driver as? any GuestSuspension {
                 try await driver.suspend(name)
                 try await driver.resume(name)
                 expected += [.suspended, .resumed]
             }
-            try await driver.destroy(name)
+            try await driver.kill(name)
             try await driver.undefine(name)
             expected += [.stopped, .undefined]
             let found = try await within(timeout, "the arrival of the events") {
@@ -261,30 +269,6 @@ public struct HypervisorDriverConformance: Sendable {
                 return kinds
             }
             try requireEqual(found, expected, "the sequence of events")
-        }
-    }
-
-    private var abilityCheck: ConformanceCheck {
-        check("what the capabilities do not name is unsupported") { driver, name, domain in
-            try await driver.define(domain)
-            try await driver.start(name)
-            if !driver.capabilities.contains(.suspend) {
-                try await requireError(.unsupported, by: "suspend") { try await driver.suspend(name) }
-            }
-            if !driver.capabilities.contains(.shutdown) {
-                try await requireError(.unsupported, by: "shutdown") { try await driver.shutdown(name) }
-            }
-            if !driver.capabilities.contains(.console) {
-                try await requireError(.unsupported, by: "openConsole") { try await driver.openConsole(of: name) }
-            }
-            if !driver.capabilities.contains(.interfaces) {
-                let interface = Interface(.ethernet, mac: try MACAddress("02:00:4c:3b:00:02"))
-                try await requireError(.unsupported, by: "attach") { try await driver.attach(interface, to: name) }
-            }
-            if !driver.capabilities.contains(.networkFilters) {
-                let filter = NetworkFilter(name: "\(name)")
-                try await requireError(.unsupported, by: "define") { try await driver.define(filter) }
-            }
         }
     }
 }

@@ -5,13 +5,14 @@ public import LibvirtXML
 
 /// A hypervisor that runs nothing, for unit tests of programs that drive one.
 ///
-/// Guests go through the states that libvirt's do and their events are told; what happens inside a guest is the test's
-/// to say, with ``crash(_:)``, ``write(_:onConsoleOf:)`` and the like.
-public actor InMemoryHypervisorDriver: HypervisorDriver {
+/// Guests go through the states that libvirt's do and their events are reported; what happens inside a guest is the test's
+/// to say, with ``crash(_:)``, ``write(_:onConsoleOf:)`` and the like. To see how a program copes with a driver that lacks
+/// an ability, wrap it in a type of your own that conforms to fewer protocols, or in ``CoreHypervisorDriver``.
+public actor InMemoryHypervisorDriver: TransientGuests, GuestShutdown, GuestSignalling, GuestSuspension, GuestAutostart,
+    GuestConsoles, GuestInterfaces, NetworkFiltering, GuestLimiting
+{
     /// `in-memory`.
     public nonisolated let name = "in-memory"
-    /// What was given to the initializer.
-    public nonisolated let capabilities: HypervisorCapabilities
     /// What was given to the initializer.
     public nonisolated let sharesGuests: Bool
 
@@ -48,18 +49,10 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
     ///
     /// - Parameters:
     ///   - type: what the documents must have as their type.
-    ///   - capabilities: what it can do; leave one out to see how a program copes.
     ///   - sharesGuests: whether operations exclude each other as those of several programs do.
-    public init(
-        type: DomainType = .lxc,
-        capabilities: HypervisorCapabilities = [
-            .suspend, .console, .shutdown, .idMap, .limits, .transient, .autostart, .interfaces, .networkFilters,
-        ],
-        sharesGuests: Bool = false
-    ) {
+    public init(type: DomainType = .lxc, sharesGuests: Bool = false) {
         self.sharesGuests = sharesGuests
         self.type = type
-        self.capabilities = capabilities
     }
 
     // MARK: For the test
@@ -119,8 +112,8 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
         guard domain.type == type else {
             throw LXCError(.invalidArgument, "guest \(name) has the type \(domain.type.rawValue), not \(type.rawValue)")
         }
-        guard domain.idMap == nil || capabilities.contains(.idMap) else {
-            throw LXCError(.unsupported, "guest \(name) has an id map, which this hypervisor cannot apply")
+        guard domain.idMap == nil || type == .lxc else {
+            throw LXCError(.unsupported, "guest \(name) has an id map, which only containers can have")
         }
         let uuid = domain.uuid ?? records[name]?.uuid ?? UUID()
         guard records[name].map({ $0.uuid == uuid }) ?? !records.values.contains(where: { $0.uuid == uuid }) else {
@@ -158,12 +151,9 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
     }
 
     /// Starts a guest that is forgotten when it ends.
-    public func create(_ domain: Domain) async throws {
+    public func startTransient(_ domain: Domain) async throws {
         try check()
         let name = try ContainerName(domain.name)
-        guard capabilities.contains(.transient) else {
-            throw LXCError(.unsupported, "guests of this hypervisor are not forgotten when they end")
-        }
         guard domain.type == type else {
             throw LXCError(.invalidArgument, "guest \(name) has the type \(domain.type.rawValue), not \(type.rawValue)")
         }
@@ -180,7 +170,7 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
 
     /// Keeps the signal for ``signals(to:)``; a guest that obeys ends by it, as by ``shutdown(_:)``.
     public func send(_ signal: GuestSignal, to guest: ContainerName) async throws {
-        let record = try running(guest, needs: .signal, "be sent signals")
+        let record = try running(guest)
         signals[guest, default: []].append(signal)
         if record.obeysShutdown, record.state != .paused { end(guest, .shutOff, .stopped) }
     }
@@ -188,28 +178,28 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
     /// Asks the guest to end, which it does at once unless ``setObeysShutdown(_:_:)`` said otherwise, or it is suspended
     /// and hears nothing.
     public func shutdown(_ guest: ContainerName) throws {
-        let record = try running(guest, needs: .shutdown, "be asked to end")
+        let record = try running(guest)
         guard record.obeysShutdown, record.state != .paused else { return }
         tell(guest, .shutdown)
         end(guest, .shutOff, .stopped)
     }
 
     /// Ends the guest.
-    public func destroy(_ guest: ContainerName) throws {
+    public func kill(_ guest: ContainerName) throws {
         _ = try running(guest)
         end(guest, .shutOff, .stopped)
     }
 
     /// Suspends the guest.
     public func suspend(_ guest: ContainerName) throws {
-        guard try running(guest, needs: .suspend, "be suspended").state != .paused else { return }
+        guard try running(guest).state != .paused else { return }
         records[guest]?.state = .paused
         tell(guest, .suspended)
     }
 
     /// Lets the guest go on.
     public func resume(_ guest: ContainerName) throws {
-        guard try running(guest, needs: .suspend, "be suspended").state == .paused else {
+        guard try running(guest).state == .paused else {
             throw LXCError(.invalidState, "guest \(guest) is not suspended")
         }
         records[guest]?.state = .running
@@ -246,12 +236,12 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
     }
 
     /// What ``setLimits(_:of:)`` made them.
-    public func limits(of guest: ContainerName) async throws -> GuestLimits { try able(guest, to: .limits).limits }
+    public func limits(of guest: ContainerName) async throws -> GuestLimits { try record(guest).limits }
 
     /// Keeps the limits that are given.
     public func setLimits(_ limits: GuestLimits, of guest: ContainerName) async throws {
         try limits.check()
-        let old = try able(guest, to: .limits).limits
+        let old = try record(guest).limits
         records[guest]?.limits = GuestLimits(
             memory: limits.memory ?? old.memory, softMemory: limits.softMemory ?? old.softMemory,
             memoryAndSwap: limits.memoryAndSwap ?? old.memoryAndSwap, cpuShares: limits.cpuShares ?? old.cpuShares,
@@ -263,23 +253,23 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
 
     /// What ``setAutostart(_:of:)`` made it.
     public func isAutostarted(_ guest: ContainerName) async throws -> Bool {
-        try able(guest, to: .autostart).isAutostarted
+        try record(guest).isAutostarted
     }
 
     /// Keeps it.
     public func setAutostart(_ isOn: Bool, of guest: ContainerName) async throws {
-        guard try able(guest, to: .autostart).persistent != nil else {
+        guard try record(guest).persistent != nil else {
             throw LXCError(.invalidState, "guest \(guest) is forgotten when it ends")
         }
         records[guest]?.isAutostarted = isOn
     }
 
-    /// Puts it into the guest's documents.
-    public func setContainerMetadata(_ metadata: ContainerMetadata, of guest: ContainerName) async throws {
-        var record = try record(guest)
-        try record.live?.setContainerMetadata(metadata)
-        try record.persistent?.setContainerMetadata(metadata)
-        records[guest] = record
+    /// Puts the element into the guest's documents.
+    public func setMetadata(_ element: XMLFragment?, namespace: String, of guest: ContainerName) throws {
+        try change(guest) { domain in
+            domain.metadata.removeAll { $0.name.namespace == namespace }
+            if let element { domain.metadata.append(element) }
+        }
     }
 
     /// The events from now on.
@@ -294,7 +284,7 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
 
     /// A console on which nothing is written but what the test has the guest write.
     public func openConsole(of guest: ContainerName) throws -> any GuestConsole {
-        _ = try running(guest, needs: .console, "be talked to on a console")
+        _ = try running(guest)
         let console = InMemoryConsole()
         consoles[guest, default: []].append(console)
         return console
@@ -307,7 +297,6 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
         guard let mac = interface.mac else {
             throw LXCError(.invalidArgument, "an interface attached to \(guest) needs a hardware address")
         }
-        try requireAbility(.interfaces, "be given interfaces")
         if let live = try record(guest).live,
             live.interfaces.contains(where: { $0.mac != mac && $0.guestDevice == interface.guestDevice })
         {
@@ -326,14 +315,12 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
 
     /// Takes the interface out of the documents.
     public func detach(_ address: MACAddress, from guest: ContainerName) throws {
-        try requireAbility(.interfaces, "lose interfaces")
         try change(guest) { $0.interfaces.removeAll { $0.mac == address } }
     }
 
     /// Keeps the filter in ``networkFilters``.
     public func define(_ filter: NetworkFilter) throws {
         try check()
-        try requireAbility(.networkFilters, "have network filters")
         _ = try filter.xml()
         networkFilters[filter.name] = filter
     }
@@ -341,7 +328,6 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
     /// Forgets the filter.
     public func undefineNetworkFilter(_ name: String) throws {
         try check()
-        try requireAbility(.networkFilters, "have network filters")
         let isUsed = records.values.contains { $0.live?.interfaces.contains { $0.filter?.filter == name } ?? false }
         guard !isUsed else { throw LXCError(.inUse, "the network filter \(name.escapedForDisplay) is in use") }
         networkFilters[name] = nil
@@ -362,12 +348,6 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
         records[guest] = record
     }
 
-    private func requireAbility(_ capability: HypervisorCapabilities, _ what: String) throws {
-        guard capabilities.isSuperset(of: capability) else {
-            throw LXCError(.unsupported, "guests of this hypervisor cannot \(what)")
-        }
-    }
-
     private func check() throws {
         try faults.check()
         if let lost { throw lost }
@@ -379,21 +359,8 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
         return record
     }
 
-    private func able(_ guest: ContainerName, to capability: HypervisorCapabilities) throws -> Record {
+    private func running(_ guest: ContainerName) throws -> Record {
         let record = try record(guest)
-        guard capabilities.isSuperset(of: capability) else {
-            throw LXCError(.unsupported, "guests of this hypervisor cannot do that")
-        }
-        return record
-    }
-
-    private func running(
-        _ guest: ContainerName, needs capability: HypervisorCapabilities = [], _ what: String = ""
-    ) throws -> Record {
-        let record = try record(guest)
-        guard capabilities.isSuperset(of: capability) else {
-            throw LXCError(.unsupported, "guests of this hypervisor cannot \(what)")
-        }
         guard record.state.isActive else { throw LXCError(.invalidState, "guest \(guest) is not running") }
         return record
     }

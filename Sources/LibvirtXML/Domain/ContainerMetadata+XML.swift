@@ -140,17 +140,17 @@ extension Domain {
         metadata[index] = try value.written(rest)
     }
 
-    /// This package's element without its namespace, as virDomainSetMetadata takes it: that adds the namespace itself.
-    ///
-    /// - Throws: `LXCError` with code `invalidArgument` for a character that XML 1.0 cannot hold.
-    package func bareContainerMetadata() throws -> String? {
-        try metadataIndex.map { index in try FieldFault.reported { try metadata[index].withoutNamespace.printed() } }
-    }
-
     private var metadataIndex: Int? { metadata.firstIndex { $0.name.namespace == ContainerMetadata.namespace } }
 }
 
 extension XMLFragment {
+    /// The element without its namespace, as virDomainSetMetadata takes it: that adds the namespace itself.
+    ///
+    /// - Throws: `LXCError` with code `invalidArgument` for a character that XML 1.0 cannot hold.
+    package func xmlWithoutNamespace() throws -> String {
+        try FieldFault.reported { try withoutNamespace.printed() }
+    }
+
     /// The same elements, in no namespace.
     fileprivate var withoutNamespace: XMLFragment {
         var element = self

@@ -190,7 +190,7 @@ struct ContainerArgument: ParsableArguments {
     }
 
     /// Runs `body` with the driver of a container whose volume is not touched: the primary store need not be there.
-    func withDriver<Value>(_ body: (LibvirtDriver, ContainerName) async throws -> Value) async throws -> Value {
+    func withDriver<Value>(_ body: (LibvirtContainers, ContainerName) async throws -> Value) async throws -> Value {
         let name = try ContainerName(name)
         let settings = try common.settings()
         let connection = try await HostConnection.open(host.connection(settings), logger: common.logger())
@@ -209,7 +209,7 @@ struct ContainerArgument: ParsableArguments {
         LXCError(.notFound, "there is no container \(name); `lxcctl container list` shows those there are")
     }
 
-    private func isKnown(_ name: ContainerName, _ driver: LibvirtDriver) async throws -> Bool {
+    private func isKnown(_ name: ContainerName, _ driver: LibvirtContainers) async throws -> Bool {
         do {
             _ = try await driver.guest(name)
             return true
@@ -329,7 +329,7 @@ struct ListContainers: AsyncParsableCommand {
 
 extension HostOptions {
     /// Prints the guests of one of the host's drivers.
-    func listGuests(of driver: KeyPath<HostConnection, LibvirtDriver>, _ common: CommonOptions) async throws {
+    func listGuests(of driver: KeyPath<HostConnection, some LibvirtDriver>, _ common: CommonOptions) async throws {
         let connection = try await HostConnection.open(self.connection(common.settings()), logger: common.logger())
         let guests: [Guest]
         do {

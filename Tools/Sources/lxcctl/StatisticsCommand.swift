@@ -39,7 +39,7 @@ struct ContainerStatistics: AsyncParsableCommand {
         }
     }
 
-    private func show(_ name: ContainerName, _ driver: LibvirtDriver) async throws {
+    private func show(_ name: ContainerName, _ driver: LibvirtContainers) async throws {
         let statistics = try await driver.statistics(of: name)
         if common.json { return try Output.json(statistics) }
         let cpu = Double(statistics.cpuNanoseconds) / 1e9
@@ -64,7 +64,7 @@ struct ContainerStatistics: AsyncParsableCommand {
                 })
     }
 
-    private func showAll(_ driver: LibvirtDriver) async throws {
+    private func showAll(_ driver: LibvirtContainers) async throws {
         let first = interval > 0 ? try await driver.statistics() : [:]
         if interval > 0 { try await Task.sleep(for: .seconds(interval)) }
         let cpus = HostFacts.current().cpus

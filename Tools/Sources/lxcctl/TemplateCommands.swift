@@ -188,7 +188,7 @@ struct InstallTemplate: AsyncParsableCommand {
         // The first template is what a store begins with.
         let (store, isNew) = try await primary.openOrCreate(argument.common)
         let host = LXCHypervisor(
-            driver: LibvirtDriver(kind: .lxc), primary: store, templates: templates, hostName: "",
+            driver: LibvirtContainers(), primary: store, templates: templates, hostName: "",
             logger: argument.common.logger())
         switch format {
         case .tar: try await report { try await host.installTemplate(key, as: id, progress: $0) }

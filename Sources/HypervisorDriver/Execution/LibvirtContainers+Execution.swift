@@ -6,15 +6,15 @@ import Libvirt
 public import LinuxSystem
 
 /// Commands and files inside containers of this host.
-extension LibvirtDriver {
+extension LibvirtContainers: GuestExecution, GuestFiles, ConsoleResizing {
     /// Runs a command in a container.
     ///
     /// It has the ids, capabilities, limits, priorities, security label, control groups and root directory that process 1
     /// of the container has, and of the host nothing but its streams.
     ///
     /// - Throws: `LXCError` `invalidState` when the container does not run, or is suspended; `notFound` when it has no
-    ///   such program, user or directory, with a ``GuestCommandFault`` as the cause; `unsupported` for virtual machines and
-    ///   on a connection to another host; `timedOut` when the command does not begin.
+    ///   such program, user or directory, with a ``GuestCommandFault`` as the cause; `unsupported` on a
+    ///   connection to another host; `timedOut` when the command does not begin.
     public func execute(_ command: GuestCommand, in guest: ContainerName) async throws -> any GuestProcess {
         let entry = try await withInit(of: guest) { first, shown in
             try GuestEntry(command, into: first, of: guest, shown: shown)
@@ -26,8 +26,8 @@ extension LibvirtDriver {
 
     /// The root directory as a running container sees it.
     ///
-    /// - Throws: `LXCError` `invalidState` when the container does not run, or is suspended; `unsupported` for virtual
-    ///   machines and on a connection to another host.
+    /// - Throws: `LXCError` `invalidState` when the container does not run, or is suspended; `unsupported` on a
+    ///   connection to another host.
     public func root(of guest: ContainerName) async throws -> ConfinedRoot {
         try await withInit(of: guest) { first, shown in
             try ConfinedRoot(first.root(), creator: first.rootIDs(), shown: shown)

@@ -5,7 +5,7 @@ import Testing
 
 /// The rules of `HypervisorDriver`, kept by libvirt's LXC driver with real containers.
 @Suite(.host(.root, .libvirtd, .busybox), .serialized, .timeLimit(.minutes(15)))
-struct LibvirtDriverConformanceTests {
+struct LibvirtContainersConformanceTests {
     /// Nothing is made of a suite that is only asked for its rules.
     private static let rules = conformance(root: "/nowhere", uri: "lxc:///").checks.map(\.rule)
 
@@ -29,13 +29,13 @@ struct LibvirtDriverConformanceTests {
     @Test func aContainerCanBeAskedToEndAtOnce() async throws {
         let container = try BusyboxContainer("")
         let daemon = try await PrivateLibvirtd.start(logger: logger)
-        let driver = LibvirtDriver(kind: .lxc, uri: daemon.uri(for: .lxc), logger: logger)
+        let driver = LibvirtContainers(uri: daemon.uri(for: .lxc), logger: logger)
         let name = try ContainerName(container.name)
         try await driver.define(Self.domain(named: name, root: container.root))
         for _ in 0..<20 {
             try await driver.start(name)
             await #expect(throws: Never.self) { try await driver.shutdown(name) }
-            try? await driver.destroy(name)
+            try? await driver.kill(name)
         }
         await driver.close()
         await daemon.stop()
@@ -44,7 +44,7 @@ struct LibvirtDriverConformanceTests {
 
     private static func conformance(root: String, uri: String) -> HypervisorDriverConformance {
         HypervisorDriverConformance(makeDomain: { domain(named: $0, root: root) }) { check in
-            let driver = LibvirtDriver(kind: .lxc, uri: uri, logger: logger)
+            let driver = LibvirtContainers(uri: uri, logger: logger)
             do {
                 try await check(driver)
                 await driver.close()

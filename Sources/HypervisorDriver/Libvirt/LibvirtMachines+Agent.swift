@@ -3,7 +3,7 @@ public import LXCCore
 import Libvirt
 
 /// Files of virtual machines are written by QEMU's guest agent, the way CloudStack's later agents reach system VMs.
-extension LibvirtDriver {
+extension LibvirtMachines: GuestAgent {
     /// How long the agent has for one answer, in seconds; it is asked again while there is time.
     private static let answerTime: Int32 = 5
     /// How much is written by one command: a message may have 64 KiB.
@@ -13,7 +13,6 @@ extension LibvirtDriver {
     public func writeFile(
         _ contents: [UInt8], to path: String, in guest: ContainerName, within limit: Duration
     ) async throws {
-        guard kind == .kvm else { throw LXCError(.unsupported, "containers have no guest agent; push the file") }
         try await awaitAgent(of: guest, within: limit)
         let handle = try await ask(guest, Command("guest-file-open", .init(path: path, mode: "w")))
         do {

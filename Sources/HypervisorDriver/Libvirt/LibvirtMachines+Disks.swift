@@ -2,7 +2,7 @@ import Libvirt
 public import LibvirtXML
 import Logging
 
-extension LibvirtDriver {
+extension LibvirtMachines: DiskMaking {
     /// Has libvirt make the file, in a storage pool that is there for as long as this takes: qemu-img(1), which libvirt
     /// runs, comes from the package qemu-utils.
     public func createDisk(_ volume: StorageVolume, in pool: DirectoryStoragePool) async throws {

@@ -3,11 +3,11 @@ public import LXCCore
 import Libvirt
 import LibvirtXML
 
-extension LibvirtDriver {
+extension LibvirtContainers: GuestUpkeep {
     /// How long a container may take to be gone once its process 1 was killed, before libvirt is left to it alone.
-    private static let destroyPatience = Duration.seconds(3)
+    private static let killPatience = Duration.seconds(3)
 
-    /// Destroys the domain.
+    /// Destroys the domain, and removes what libvirt leaves of it.
     ///
     /// libvirt ends a container by SIGTERM to every process in its control group, and by SIGKILL only one and a half
     /// seconds later. Where process 1 ignores SIGTERM, as the kernel has it by default, that is the time it takes. So
@@ -15,7 +15,7 @@ extension LibvirtDriver {
     ///
     /// With control groups of version 1 what stands still does not end: not a container that is suspended, and not what has
     /// suspended itself, in a group of its own. libvirt gives up on the latter.
-    public func destroy(_ guest: ContainerName) async throws {
+    public func kill(_ guest: ContainerName) async throws {
         let found = try await self.guest(guest)
         guard hasProcessesHere, let controller = found.id else {
             return try await connection.destroy(guest.description)
@@ -84,7 +84,7 @@ extension LibvirtDriver {
         _ guest: ContainerName, _ events: AsyncThrowingStream<DomainEvent, any Error>
     ) async throws -> Bool {
         do {
-            let isTold = try await within(destroyPatience) {
+            let isTold = try await within(killPatience) {
                 for try await event in events where event.name == guest.description && event.kind == .stopped {
                     return true
                 }

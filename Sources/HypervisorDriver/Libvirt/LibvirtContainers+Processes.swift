@@ -6,7 +6,7 @@ import Logging
 
 /// The limit of processes, which libvirt does not know: it is kept in this package's metadata, and set in the control
 /// groups at each start, before process 1 begins.
-extension LibvirtDriver {
+extension LibvirtContainers {
     /// Brings a running container under its limit of processes.
     public func confine(_ guest: ContainerName) async throws {
         guard hasProcessesHere, let limit = try await keptProcessLimit(of: guest),
@@ -37,7 +37,7 @@ extension LibvirtDriver {
         } catch let error as LXCError where [.notFound, .invalidState].contains(error.code) {
             // It has ended by itself.
         } catch {
-            try? await Task { try await destroy(guest) }.value
+            try? await Task { try await kill(guest) }.value
             throw error
         }
     }
@@ -58,7 +58,6 @@ extension LibvirtDriver {
 
     /// The limit in force, or that of the next start; nil where there is none.
     func processLimit(of guest: ContainerName) async throws -> UInt64? {
-        guard kind == .lxc else { return nil }
         if hasProcessesHere, let controller = try await self.guest(guest).id {
             return try await BlockingPool.shared.run { _ in try ProcessLimitGroup(of: controller, .current())?.limit }
         }
@@ -69,7 +68,7 @@ extension LibvirtDriver {
     ///
     /// - Throws: `LXCError` `unsupported` for a container this package did not make, or on another host.
     func setProcessLimit(_ limit: UInt64, of guest: ContainerName, _ summary: DomainSummary) async throws {
-        guard kind == .lxc, var metadata = try await definition(of: guest).containerMetadata() else {
+        guard var metadata = try await definition(of: guest).containerMetadata() else {
             throw LXCError(.unsupported, "\(guest) was made by another program, which limits its processes")
         }
         if let controller = summary.identity.id {

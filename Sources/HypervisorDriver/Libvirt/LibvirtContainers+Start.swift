@@ -8,7 +8,7 @@ import Logging
 
 /// Starting: a container has started when its process 1 was executed and lives a moment later. libvirt itself says so as
 /// soon as the controller is about to execute it.
-extension LibvirtDriver {
+extension LibvirtContainers {
     /// Creates the defined domain, and sees it run.
     ///
     /// - Throws: `LXCError` `hypervisor` saying why process 1 of a container could not be executed, or that it ended at once.
@@ -21,7 +21,7 @@ extension LibvirtDriver {
     /// schema.
     ///
     /// - Throws: `LXCError` as ``start(_:)``.
-    public func create(_ domain: Domain) async throws {
+    public func startTransient(_ domain: Domain) async throws {
         guard let name = try? ContainerName(domain.name), hasProcessesHere else {
             return try await createDomain(domain)
         }
@@ -110,7 +110,7 @@ extension LibvirtDriver {
             let program = try await BlockingPool.shared.run { _ in ExecutedInit(childOf: controller, found) }
             if let program { return try await lives(program) }
             // libvirt may have missed the controller's end.
-            guard kill(controller, 0) == 0 || errno != ESRCH else { return false }
+            guard Glibc.kill(controller, 0) == 0 || errno != ESRCH else { return false }
             guard clock.now < deadline else {
                 throw LXCError(
                     .timedOut,

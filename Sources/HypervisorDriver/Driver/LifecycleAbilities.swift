@@ -1,0 +1,70 @@
+public import LXCCore
+public import LibvirtXML
+
+/// A driver that starts guests which the hypervisor forgets when they end, for controllers that keep their own record of
+/// what they run.
+public protocol TransientGuests: HypervisorDriver {
+    /// Starts a guest without defining it.
+    ///
+    /// - Throws: `LXCError` `invalidArgument` naming the field, `invalidState` when a guest of the name runs already,
+    ///   `hypervisor`.
+    func startTransient(_ domain: Domain) async throws
+}
+
+/// A driver that asks guests to end.
+public protocol GuestShutdown: HypervisorDriver {
+    /// Asks the guest to end, and returns when it has been asked.
+    ///
+    /// - Throws: `LXCError` `invalidState` when it is not running.
+    func shutdown(_ guest: ContainerName) async throws
+}
+
+/// A driver that sends signals to a guest's process 1.
+public protocol GuestSignalling: HypervisorDriver {
+    /// Sends a signal to the guest's process 1.
+    ///
+    /// - Throws: `LXCError` `invalidState` when it is not running.
+    func send(_ signal: GuestSignal, to guest: ContainerName) async throws
+}
+
+/// A driver that suspends and resumes guests.
+public protocol GuestSuspension: HypervisorDriver {
+    /// Stops the guest's processes where they are.
+    ///
+    /// - Throws: `LXCError` `invalidState` when it is not running.
+    func suspend(_ guest: ContainerName) async throws
+
+    /// Lets a suspended guest go on.
+    ///
+    /// - Throws: `LXCError` `invalidState` when it is not suspended.
+    func resume(_ guest: ContainerName) async throws
+}
+
+/// A driver whose hypervisor starts guests when it starts itself.
+public protocol GuestAutostart: HypervisorDriver {
+    /// Whether the hypervisor starts the guest when it starts itself.
+    func isAutostarted(_ guest: ContainerName) async throws -> Bool
+
+    /// Has the hypervisor start the guest when it starts itself, or not.
+    ///
+    /// - Throws: `LXCError` `invalidState` for a guest that is forgotten when it ends.
+    func setAutostart(_ isOn: Bool, of guest: ContainerName) async throws
+}
+
+/// A driver that completes what its hypervisor leaves undone at a guest's start and end. A driver whose hypervisor leaves
+/// nothing does not conform.
+public protocol GuestUpkeep: HypervisorDriver {
+    /// Brings a running guest under what the hypervisor itself does not keep: its limit of processes.
+    /// ``HypervisorDriver/start(_:)`` and ``TransientGuests/startTransient(_:)`` do so themselves; this is for guests that
+    /// the hypervisor has started by itself, or restarted.
+    ///
+    /// - Throws: `LXCError` `notFound`, `invalidState` when it has ended.
+    func confine(_ guest: ContainerName) async throws
+
+    /// Removes what the hypervisor leaves on the host of a guest that has ended by itself, such as control groups;
+    /// ``HypervisorDriver/kill(_:)`` does so itself.
+    ///
+    /// - Parameter guest: the guest as it was known last; the hypervisor may have forgotten it since.
+    /// - Throws: `LXCError` `unavailable` when the hypervisor cannot be reached.
+    func tidy(_ guest: Guest) async throws
+}

@@ -1,0 +1,55 @@
+public import LXCCore
+public import LibvirtXML
+
+/// A driver that connects interfaces to guests and takes them away, also while they run.
+public protocol GuestInterfaces: HypervisorDriver {
+    /// Connects an interface to a guest: at once where it runs, and for its next starts. In a container the interface is
+    /// up and has its name when this returns. An interface that is there already, by its hardware address, its name and
+    /// its network, is left as it is, but for one whose attaching was interrupted, which is completed.
+    ///
+    /// - Throws: `LXCError` `invalidArgument` without a hardware address, `alreadyExists` when the guest has another
+    ///   interface with the address, or the container another device of the name, `invalidState` when a running guest
+    ///   cannot be reached; nothing is attached then.
+    func attach(_ interface: Interface, to guest: ContainerName) async throws
+
+    /// Takes the interface with a hardware address from a guest: at once where it runs, and for its next starts. Succeeds
+    /// if the guest has no such interface. A virtual machine may take a moment to let go of it.
+    ///
+    /// - Throws: `LXCError` `unsupported` for an interface that cannot be taken while the guest runs.
+    func detach(_ address: MACAddress, from guest: ContainerName) async throws
+}
+
+/// A driver that holds interfaces to network filters.
+public protocol NetworkFiltering: HypervisorDriver {
+    /// Makes a network filter known, or replaces the one of its name: interfaces of running guests that refer to it are
+    /// under its rules when this returns.
+    ///
+    /// - Throws: `LXCError` `invalidArgument` naming the field, `hypervisor`.
+    func define(_ filter: NetworkFilter) async throws
+
+    /// Forgets a network filter. Succeeds if it is not known.
+    ///
+    /// - Throws: `LXCError` while an interface of a running guest uses it.
+    func undefineNetworkFilter(_ name: String) async throws
+}
+
+/// A driver that reads limits of guests, and changes them while they run.
+public protocol GuestLimiting: HypervisorDriver {
+    /// The limits of a guest: those in force while it runs, else those of its next start.
+    func limits(of guest: ContainerName) async throws -> GuestLimits
+
+    /// Changes limits, of a running guest at once and of a defined one for its later starts too. A limit that is nil
+    /// stays as it is.
+    ///
+    /// - Throws: `LXCError` `invalidArgument` for a value the hypervisor refuses, `unsupported` for a limit the host
+    ///   cannot keep.
+    func setLimits(_ limits: GuestLimits, of guest: ContainerName) async throws
+}
+
+/// A driver that makes disks for guests.
+public protocol DiskMaking: HypervisorDriver {
+    /// Makes a disk's file on the host, in a directory in which nothing else is.
+    ///
+    /// - Throws: `LXCError` `invalidArgument` naming the field, `hypervisor`.
+    func createDisk(_ volume: StorageVolume, in pool: DirectoryStoragePool) async throws
+}
