@@ -35,18 +35,24 @@ let package = Package(
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd"),
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto"),
         .target(name: "CLinux"),
-        library("LXCCore", ["CLinux"]),
+        library("LXCCore", []),
+        library("LinuxSystem", ["CLinux", "LXCCore"]),
         library("OpenSSL", ["COpenSSL"]),
-        library("FileTree", ["CLinux", "LXCCore", "OpenSSL"]),
-        library("TarArchive", ["CLibArchive", "CLZMA", "CZlib", "CZstd", "FileTree", "LXCCore", isal]),
+        library("FileTree", ["CLinux", "LinuxSystem", "LXCCore", "OpenSSL"]),
+        library("StoreFiles", ["CLinux", "FileTree", "LinuxSystem", "LXCCore", "OpenSSL"]),
+        library(
+            "TarArchive",
+            ["CLibArchive", "CLZMA", "CZlib", "CZstd", "FileTree", "LinuxSystem", "LXCCore", "StoreFiles", isal]),
         .target(name: "MutexUnderstood", path: "MutexUnderstood"),
         library("LXCTestServers", []),
         library(
             "TestSupport", ["CLibXML2", "CLinux", "FileTree", "LXCCore", "LXCTestServers", "MutexUnderstood"],
             path: "TestSupport"),
-        tests("LXCCoreTests", ["LXCCore"]),
-        tests("FileTreeTests", ["CLinux", "FileTree", "LXCCore", "TarArchive"]),
-        tests("TarArchiveTests", ["CLibArchive", "CLZMA", "CLinux", "FileTree", "LXCCore", "TarArchive"]),
+        tests("LXCCoreTests", ["LinuxSystem", "LXCCore"]),
+        tests("FileTreeTests", ["CLinux", "FileTree", "LinuxSystem", "LXCCore", "TarArchive"]),
+        tests(
+            "TarArchiveTests",
+            ["CLibArchive", "CLZMA", "CLinux", "FileTree", "LinuxSystem", "LXCCore", "TarArchive"]),
     ],
     swiftLanguageModes: [.v6]
 )
