@@ -37,10 +37,11 @@ let package = Package(
         .library(name: "CloudStack", targets: ["CloudStack"]),
         // The rest carry the modules whose types are in their signatures.
         .library(name: "HypervisorDriver", targets: ["HypervisorDriver", "LibvirtXML", "LXCCore"]),
-        .library(name: "PrimaryStore", targets: ["FileTree", "LXCCore", "PrimaryStore"]),
-        .library(name: "TemplateStore", targets: ["FileTree", "LXCCore", "TemplateStore"]),
+        .library(name: "PrimaryStore", targets: ["FileTree", "LXCCore", "PrimaryStore", "StoreFiles"]),
+        .library(name: "TemplateStore", targets: ["FileTree", "LXCCore", "StoreFiles", "TemplateStore"]),
         .library(name: "VifDriver", targets: ["LibvirtXML", "LXCCore", "VifDriver"]),
         .library(name: "FileTree", targets: ["FileTree", "LXCCore", "TarArchive"]),
+        .library(name: "StoreFiles", targets: ["FileTree", "LXCCore", "StoreFiles"]),
         .library(name: "NFSClient", targets: ["FileTree", "LXCCore", "NFSClient"]),
         .library(name: "LXCTesting", targets: ["LXCTesting"]),
         .library(name: "LXCTestServers", targets: ["LXCTestServers"]),
@@ -82,17 +83,32 @@ let package = Package(
         library("FileTree", ["CLinux", "LinuxSystem", "LXCCore", "OpenSSL"]),
         library("LibvirtXML", ["CLibXML2", "LinuxSystem", "LXCCore"]),
 
+        // What stores need of the place they are in, and directories of this host as such a place.
+        library("StoreFiles", ["CLinux", "FileTree", "LinuxSystem", "LXCCore", "OpenSSL"]),
+
         // Floor 3: the other C libraries.
-        library("TarArchive", ["CLibArchive", "CLZMA", "CZlib", "CZstd", "FileTree", "LinuxSystem", "LXCCore", isal]),
+        library(
+            "TarArchive",
+            ["CLibArchive", "CLZMA", "CZlib", "CZstd", "FileTree", "LinuxSystem", "LXCCore", "StoreFiles", isal]),
         library("NFSClient", ["CLinux", "FileTree", "LinuxSystem", "LXCCore", libnfs]),
         library("Libvirt", ["CLibvirt", "LXCCore", logging]),
 
+        // Directories of NFS servers as places of stores.
+        library("NFSStoreFiles", ["FileTree", "LinuxSystem", "LXCCore", "NFSClient", "StoreFiles"]),
+
         // Floor 4: the four driver families. They never import each other.
         library(
-            "PrimaryStore", ["CLinux", "FileTree", "LinuxSystem", "LXCCore", "NFSClient", "TarArchive", logging]),
+            "PrimaryStore",
+            [
+                "CLinux", "FileTree", "LinuxSystem", "LXCCore", "NFSClient", "NFSStoreFiles", "StoreFiles",
+                "TarArchive", logging,
+            ]),
         library(
             "TemplateStore",
-            ["CCurl", "FileTree", "LinuxSystem", "LXCCore", "NFSClient", "OpenSSL", "TarArchive", logging]),
+            [
+                "CCurl", "FileTree", "LinuxSystem", "LXCCore", "NFSClient", "NFSStoreFiles", "OpenSSL", "StoreFiles",
+                "TarArchive", logging,
+            ]),
         library("VifDriver", ["CLinux", "LibvirtXML", "LinuxSystem", "LXCCore", "OpenSSL"]),
         library(
             "HypervisorDriver",
@@ -103,7 +119,8 @@ let package = Package(
             "LXCHypervisor",
             [
                 "LibvirtXML", "FileTree", "HypervisorDriver", "LinuxSystem", "LXCCore", "NFSClient", "OpenSSL",
-                "PrimaryStore", "TarArchive", "TemplateStore", "VifDriver", lifecycle, logging, metrics, tracing,
+                "PrimaryStore", "StoreFiles", "TarArchive", "TemplateStore", "VifDriver", lifecycle, logging, metrics,
+                tracing,
             ]),
 
         // CloudStack's conventions: agent.properties, service offerings, the power report.
@@ -131,24 +148,32 @@ let package = Package(
         tests("LinuxSystemTests", ["CLinux", "LinuxSystem", "LXCCore"]),
         .testTarget(name: "OpenSSLTests", dependencies: ["OpenSSL"], swiftSettings: settings),
         tests("FileTreeTests", ["CLinux", "FileTree", "LinuxSystem", "LXCCore", "TarArchive", "TreeProbe"]),
+        tests("StoreFilesTests", ["FileTree", "LXCCore", "StoreFiles"]),
         tests("TarArchiveTests", ["CLZMA", "FileTree", "LinuxSystem", "LXCCore", "TarArchive", "TreeProbe"]),
         tests("LibvirtXMLTests", ["LibvirtXML", "LXCCore"]),
         tests("LibvirtTests", ["Libvirt", "LXCCore", logging]),
-        tests("NFSClientTests", ["FileTree", "LinuxSystem", "LXCCore", "NFSClient", "TarArchive"]),
+        tests(
+            "NFSClientTests",
+            ["FileTree", "LinuxSystem", "LXCCore", "NFSClient", "NFSStoreFiles", "StoreFiles", "TarArchive"]),
         tests(
             "PrimaryStoreTests",
-            ["FileTree", "LinuxSystem", "LXCCore", "LXCTesting", "NFSClient", "PrimaryStore", "StoreWriter", logging]),
+            [
+                "FileTree", "LinuxSystem", "LXCCore", "LXCTesting", "NFSClient", "NFSStoreFiles", "PrimaryStore",
+                "StoreFiles", "StoreWriter", logging,
+            ]),
         tests(
             "TemplateStoreTests",
             [
-                "FileTree", "LinuxSystem", "LXCCore", "LXCTesting", "NFSClient", "PrimaryStore", "TarArchive",
-                "TemplateStore", logging,
+                "FileTree", "LinuxSystem", "LXCCore", "LXCTesting", "NFSClient", "PrimaryStore", "StoreFiles",
+                "TarArchive", "TemplateStore", logging,
             ]),
         tests("VifDriverTests", ["LibvirtXML", "LXCCore", "LXCTesting", "VifDriver"]),
         tests(
             "HypervisorDriverTests",
             ["LibvirtXML", "HypervisorDriver", "LXCCore", "LXCTesting"]),
-        tests("LXCHypervisorTests", ["FileTree", "LinuxSystem", "LXCCore", "LXCHypervisor", "LXCTesting", logging]),
+        tests(
+            "LXCHypervisorTests",
+            ["FileTree", "LinuxSystem", "LXCCore", "LXCHypervisor", "LXCTesting", "StoreFiles", logging]),
         tests("CloudStackTests", ["CloudStack", "LXCHypervisor", "LXCTesting"]),
         tests(
             "HostTests",

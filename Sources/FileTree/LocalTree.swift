@@ -51,6 +51,20 @@ public struct LocalTree: TreeOrigin, TreeDestination, LocalDestination {
         }
     }
 
+    /// Looks for what would keep the directory from being removed as a whole, before anything is changed. What is not
+    /// there is no error.
+    ///
+    /// - Throws: `LXCError` `inUse` when a mount point is inside; `CancellationError`.
+    public func requireRemovable(pool: BlockingPool = .shared) async throws {
+        try await pool.run { cancellation in
+            do {
+                try TreeLocation(path).check(TreeRemover(cancellation: cancellation))
+            } catch let error as LXCError where error.code == .notFound {
+                // Not even the directory above is there.
+            }
+        }
+    }
+
     /// Makes this a clone of `origin`.
     func clone(
         _ origin: LocalTree, _ options: TreeCopyOptions, _ cancellation: Cancellation, _ progress: ProgressHandler?

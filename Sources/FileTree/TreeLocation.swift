@@ -94,6 +94,11 @@ package struct TreeLocation: ~Copyable {
         }
     }
 
+    /// Looks through what has the name for mount points.
+    borrowing func check(_ remover: TreeRemover) throws {
+        try name.withCString { try remover.check($0, in: parent.raw) }
+    }
+
     /// Refuses a place inside `origin`: a copy to it would read what it writes.
     borrowing func refuseInside(_ origin: LocalTree) throws {
         let flags = clinux_o_path | clinux_o_directory

@@ -6,6 +6,7 @@
 @_exported public import LinuxSystem
 @_exported public import NFSClient
 @_exported public import PrimaryStore
+@_exported public import StoreFiles
 @_exported public import TarArchive
 @_exported public import TemplateStore
 @_exported public import VifDriver

@@ -31,9 +31,9 @@ public final class NFSClient: Sendable {
     /// What the client has done so far.
     public var counters: NFSCounters { counting.counters }
     /// Whom the calls are made for.
-    var user: UInt32 { url.effectiveUser }
+    package var user: UInt32 { url.effectiveUser }
 
-    let options: NFSClientOptions
+    package let options: NFSClientOptions
     let counting: NFSCounting
     private let transport: any NFSTransport
 
@@ -180,7 +180,7 @@ public final class NFSClient: Sendable {
 
 extension NFSURL {
     /// The server and the directory, without parameters, for messages.
-    var place: String { "nfs://\(server.escapedForDisplay)\(path.escapedForDisplay)" }
+    package var place: String { "nfs://\(server.escapedForDisplay)\(path.escapedForDisplay)" }
 }
 
 /// The few calls that make a client, before there is one.

@@ -1,5 +1,6 @@
 public import FileTree
 import LXCCore
+package import StoreFiles
 
 /// A tar archive in a local file, as an origin and as a destination.
 ///

@@ -1,6 +1,8 @@
 import FileTree
 import LXCCore
 import NFSClient
+import NFSStoreFiles
+import StoreFiles
 
 /// Where a registration takes its archive from.
 enum TemplateSource {

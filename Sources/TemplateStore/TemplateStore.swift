@@ -1,5 +1,6 @@
 public import FileTree
 public import LXCCore
+public import StoreFiles
 
 /// Where templates are kept, as tar archives and disk images: CloudStack's secondary storage.
 ///

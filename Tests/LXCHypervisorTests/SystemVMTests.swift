@@ -2,6 +2,7 @@ import Foundation
 import LXCHypervisor
 import LXCTesting
 import Logging
+import StoreFiles
 import TestSupport
 import Testing
 

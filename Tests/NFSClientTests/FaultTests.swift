@@ -3,6 +3,8 @@ import Foundation
 import LXCCore
 import LinuxSystem
 import NFSClient
+import NFSStoreFiles
+import StoreFiles
 import TestSupport
 import Testing
 

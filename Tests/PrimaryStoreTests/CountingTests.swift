@@ -5,6 +5,8 @@ import LXCTesting
 import LinuxSystem
 import Logging
 import NFSClient
+import NFSStoreFiles
+import StoreFiles
 import Synchronization
 import TestSupport
 import Testing

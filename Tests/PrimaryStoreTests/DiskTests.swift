@@ -3,6 +3,7 @@ import Foundation
 import LXCCore
 import LXCTesting
 import PrimaryStore
+import StoreFiles
 import TestSupport
 import Testing
 

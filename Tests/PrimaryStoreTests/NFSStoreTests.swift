@@ -4,6 +4,7 @@ import LXCCore
 import LXCTesting
 import NFSClient
 import PrimaryStore
+import StoreFiles
 import TestSupport
 import Testing
 

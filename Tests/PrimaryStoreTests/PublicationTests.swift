@@ -3,6 +3,7 @@ import Foundation
 import LXCCore
 import LinuxSystem
 import Logging
+import StoreFiles
 import Synchronization
 import TestSupport
 import Testing

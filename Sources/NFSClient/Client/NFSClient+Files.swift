@@ -1,5 +1,5 @@
 public import FileTree
-import Foundation
+package import Foundation
 public import LXCCore
 
 extension NFSClient {
@@ -38,7 +38,7 @@ extension NFSClient {
 
     /// Sets attributes as ``setAttributes(_:of:ifUnchangedSince:)`` does; asks for the new ones where the server does not
     /// send them.
-    func setAndRead(
+    package func setAndRead(
         _ attributes: NFSNewAttributes, of handle: NFSHandle, ifUnchangedSince time: Timestamp? = nil
     ) async throws -> NFSAttributes {
         let sent = try await setAttributes(attributes, of: handle, ifUnchangedSince: time)
@@ -46,7 +46,7 @@ extension NFSClient {
     }
 
     /// The server's clock, read by touching one of its objects.
-    func serverTime(touching handle: NFSHandle) async throws -> Date {
+    package func serverTime(touching handle: NFSHandle) async throws -> Date {
         try await setAndRead(NFSNewAttributes(accessed: .now), of: handle).changed.date
     }
 
@@ -132,4 +132,9 @@ extension NFSClient {
         }
         return result
     }
+}
+
+extension Timestamp {
+    /// The same as Foundation has it.
+    package var date: Date { Date(timeIntervalSince1970: Double(seconds) + Double(nanoseconds) / 1e9) }
 }

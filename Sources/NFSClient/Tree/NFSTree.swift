@@ -78,6 +78,16 @@ public struct NFSTree: RemoteOrigin, RemoteDestination {
         }
     }
 
+    /// Checks that a container can be started from the tree, as `LocalTree.requireSafeRoot` does.
+    ///
+    /// - Throws: `LXCError` `unsafe` naming the entry, `notFound`, and as ``NFSClient``.
+    public func requireSafeRoot(pool: BlockingPool = .shared) async throws {
+        try await pool.run { cancellation in
+            let (client, root) = try openDirectory(cancellation)
+            try SafeRoot.check(NFSRootView(client, root.handle, cancellation))
+        }
+    }
+
     // MARK: Places
 
     private var identity: (server: String, path: [Substring]) {
@@ -92,7 +102,7 @@ public struct NFSTree: RemoteOrigin, RemoteDestination {
         }
     }
 
-    func openDirectory(_ cancellation: Cancellation) throws -> (NFSClient, NFSObject) {
+    private func openDirectory(_ cancellation: Cancellation) throws -> (NFSClient, NFSObject) {
         switch place {
         case .url(let url, let options):
             let client = try NFSClient.open(url, options, cancellation)

@@ -1,6 +1,7 @@
 import FileTree
 public import Foundation
 import LXCCore
+import StoreFiles
 
 /// A store on which CloudStack's hosts show each other that they are alive: `<pool>/KVMHA/hb-<private address>` holds the
 /// time of the last beat in seconds since 1970. A host whose beat is older than 60 seconds counts as dead to them.

@@ -1,6 +1,7 @@
 import FileTree
 import Foundation
 import LXCCore
+import StoreFiles
 
 /// What `.lxc/objects/<uuid>.json` says of a directory, or of a disk's file.
 struct ObjectRecord: Codable {

@@ -4,6 +4,7 @@ import LXCCore
 import LinuxSystem
 import Logging
 import NFSClient
+import StoreFiles
 
 /// What depends on what, in one file for each dependence: a template knows what was made of it, and the pool which users
 /// pass through it, without a look at every record. A claim is made before its object and removed after it; one whose object

@@ -1,6 +1,7 @@
 import FileTree
 import LXCCore
 import Logging
+import StoreFiles
 
 extension Pool {
     /// Records are of a few hundred bytes.

@@ -2,6 +2,7 @@ import FileTree
 import LXCCore
 import LinuxSystem
 import Logging
+import StoreFiles
 
 /// Disk images and the disks over them: files beside the directories of templates and volumes, built, published, recorded
 /// and removed as those are.

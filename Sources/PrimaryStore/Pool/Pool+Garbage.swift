@@ -1,5 +1,6 @@
 import FileTree
 import LXCCore
+import StoreFiles
 
 extension Pool {
     /// Removes what is in staging and trash and no longer locked, and what belongs to objects that are not there. What cannot

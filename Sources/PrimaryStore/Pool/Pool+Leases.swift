@@ -1,6 +1,7 @@
 import FileTree
 import LXCCore
 import Logging
+import StoreFiles
 
 /// Who uses which volume: one file each, read and written under the volume's lock, so that between reading and writing it
 /// becomes nobody else's.

@@ -1,6 +1,7 @@
 import FileTree
 import LXCCore
 import Logging
+import StoreFiles
 
 extension Pool {
     /// Opens the pool in a place. Nothing is begun there: a place that holds no pool may be the mount point of one.

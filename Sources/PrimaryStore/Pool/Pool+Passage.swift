@@ -1,6 +1,7 @@
 import FileTree
 import LXCCore
 import Logging
+import StoreFiles
 
 /// Who comes to what is in the pool. Templates and privileged volumes have programs that make whoever runs them root, so no
 /// user of the host passes through the pool's directory but those who must: the roots of unprivileged containers, each for

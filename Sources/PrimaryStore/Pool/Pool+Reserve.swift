@@ -1,6 +1,7 @@
 import FileTree
 import LXCCore
 import LinuxSystem
+import StoreFiles
 
 /// What frees must not need room. Where locks have files, some are kept that can be removed to make room for them.
 extension Pool {

@@ -2,6 +2,7 @@ import FileTree
 import LXCCore
 import LinuxSystem
 import Logging
+import StoreFiles
 import TarArchive
 
 extension Pool {

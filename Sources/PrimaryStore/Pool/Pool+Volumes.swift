@@ -2,6 +2,7 @@ import FileTree
 import LXCCore
 import LinuxSystem
 import Logging
+import StoreFiles
 
 extension Pool {
     /// Clones a template in staging and publishes the volume by rename.

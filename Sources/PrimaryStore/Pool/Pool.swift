@@ -3,6 +3,7 @@ import Foundation
 import LXCCore
 import LinuxSystem
 import Logging
+import StoreFiles
 
 /// What every store with the specification's layout does, wherever its files are.
 struct Pool: Sendable {

@@ -1,6 +1,7 @@
-public import FileTree
+import FileTree
 public import Foundation
 public import LXCCore
+public import StoreFiles
 
 /// A disk image on primary storage: the base of disks, never run itself. It is the file `<pool>/<uuid>`, as CloudStack
 /// has it.

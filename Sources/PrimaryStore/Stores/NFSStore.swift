@@ -4,6 +4,8 @@ public import LXCCore
 public import LinuxSystem
 public import Logging
 public import NFSClient
+import NFSStoreFiles
+public import StoreFiles
 
 /// A primary store on an NFS server (CloudStack's NetworkFilesystem pools), worked on without any mount: the data goes
 /// between this process and the server, with many calls under way.

@@ -4,6 +4,7 @@ import Glibc
 public import LXCCore
 import LinuxSystem
 public import Logging
+public import StoreFiles
 
 /// A primary store in a directory that is there already: a local disk, or a file system mounted on every host
 /// (CloudStack's SharedMountPoint and Filesystem pools).

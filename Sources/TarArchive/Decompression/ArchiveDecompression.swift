@@ -1,5 +1,6 @@
 package import FileTree
 public import LXCCore
+package import StoreFiles
 
 /// Undoes an archive's compression: gzip, bzip2, xz, lzma, lzip, zstd, lz4, compress (`.Z`), or a zip file around one file, told by
 /// content.

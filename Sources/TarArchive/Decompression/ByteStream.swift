@@ -1,5 +1,6 @@
 import FileTree
 import LXCCore
+import StoreFiles
 
 /// The bytes of a tar archive, decompressed, in sequence. Used by one thread, which it may block.
 protocol ByteStream: AnyObject {

@@ -2,6 +2,7 @@ import CLibArchive
 import FileTree
 import Glibc
 import LXCCore
+import StoreFiles
 
 /// The one file in a zip file, read by libarchive from the directory at the file's end.
 ///

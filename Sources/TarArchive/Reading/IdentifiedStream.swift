@@ -1,5 +1,6 @@
 import FileTree
 import LXCCore
+import StoreFiles
 
 /// Another stream whose first bytes are looked at: contents that are none of an archive are refused as what they are.
 ///

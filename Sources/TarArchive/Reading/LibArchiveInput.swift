@@ -2,6 +2,7 @@ import CLibArchive
 import FileTree
 import Glibc
 import LXCCore
+import StoreFiles
 
 /// What libarchive reads from: a file wherever it is, how far it came, and why it could go no further.
 final class LibArchiveInput {

@@ -1,6 +1,7 @@
 import CLibArchive
 import FileTree
 import LXCCore
+import StoreFiles
 
 /// The contents of a bzip2, lz4 or `.Z` file, decompressed by libarchive, which is told to look for no archive inside ("raw").
 ///

@@ -1,6 +1,7 @@
 import FileTree
 import Glibc
 import LXCCore
+import StoreFiles
 
 /// The directories of this host in which archives stand while they are downloaded. They stay when a program ends, because
 /// a download is continued where the one before ended.

@@ -2,6 +2,7 @@ import FileTree
 import Foundation
 import LXCCore
 import OpenSSL
+import StoreFiles
 
 /// A checksum of an archive as CloudStack writes it: `{SHA-256}hex`, or bare hexadecimal digits for MD5.
 public struct Checksum: Hashable, Sendable, CustomStringConvertible {

@@ -3,6 +3,7 @@ import Foundation
 import LXCCore
 import Logging
 import OpenSSL
+import StoreFiles
 import TarArchive
 
 extension TemplateShelf {

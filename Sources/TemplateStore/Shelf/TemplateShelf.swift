@@ -3,6 +3,7 @@ import Foundation
 import LXCCore
 import LinuxSystem
 import Logging
+import StoreFiles
 import TarArchive
 
 /// CloudStack's layout of templates on secondary storage, `template/tmpl/<account>/<id>/`, whatever the storage is kept in.

@@ -1,6 +1,7 @@
 public import FileTree
 public import LXCCore
 public import Logging
+public import StoreFiles
 
 /// Secondary storage in a directory of this host, laid out as CloudStack does:
 /// `<path>/template/tmpl/<account>/<id>/<uuid>.tar` beside `template.properties`.

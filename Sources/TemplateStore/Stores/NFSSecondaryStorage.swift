@@ -3,7 +3,9 @@ import Glibc
 public import LXCCore
 public import Logging
 public import NFSClient
+import NFSStoreFiles
 import OpenSSL
+public import StoreFiles
 
 /// Secondary storage on an NFS server, laid out as CloudStack does, worked on without any mount: the data goes between this
 /// process and the server, with many calls under way. The tar of a template is unpacked on a primary store on NFS without

@@ -1,7 +1,9 @@
-package import FileTree
+import FileTree
 package import Foundation
 package import LXCCore
 package import LinuxSystem
+package import NFSClient
+package import StoreFiles
 
 /// A store's place in a directory of an NFS server, used without any mount.
 ///
@@ -212,7 +214,7 @@ package struct NFSStoreFiles: StoreFiles {
     package func file(_ path: String) -> any StoredFile { NFSFile(path, in: client) }
 
     package func newFile(_ path: String, _ cancellation: Cancellation) throws -> any NewStoredFile {
-        try NFSNewFile(client.location(of: TreePath(path), cancellation), cancellation)
+        try NFSFileWriter(TreePath(path), in: client, cancellation)
     }
 
     /// A mount gives the server all of a file when it is closed, to be kept.
@@ -307,16 +309,4 @@ extension NFSTree: StoredTree {
     package func requireRemovable(pool: BlockingPool) async throws {}
 
     package func remove(pool: BlockingPool) async throws { try await remove(onlyDirectory: false, pool: pool) }
-
-    package func requireSafeRoot(pool: BlockingPool) async throws {
-        try await pool.run { cancellation in
-            let (client, root) = try openDirectory(cancellation)
-            try SafeRoot.check(NFSRootView(client, root.handle, cancellation))
-        }
-    }
-}
-
-extension Timestamp {
-    /// The same as Foundation has it.
-    var date: Date { Date(timeIntervalSince1970: Double(seconds) + Double(nanoseconds) / 1e9) }
 }

@@ -1,6 +1,7 @@
 import FileTree
 import Foundation
 import LXCCore
+import StoreFiles
 import TestSupport
 import Testing
 

@@ -1,3 +1,4 @@
+package import FileTree
 package import Foundation
 package import LXCCore
 package import LinuxSystem
@@ -222,21 +223,4 @@ package protocol StoredTree: TreeOrigin, TreeDestination {
     func requireRemovable(pool: BlockingPool) async throws
 }
 
-extension LocalTree: StoredTree {
-    package func requireRemovable(pool: BlockingPool) async throws {
-        try await pool.run { [path] cancellation in
-            do {
-                try TreeLocation(path).check(TreeRemover(cancellation: cancellation))
-            } catch let error as LXCError where error.code == .notFound {
-                // Not even the directory above is there.
-            }
-        }
-    }
-}
-
-extension TreeLocation {
-    /// Looks through what has the name for mount points.
-    fileprivate borrowing func check(_ remover: TreeRemover) throws {
-        try name.withCString { try remover.check($0, in: parent.raw) }
-    }
-}
+extension LocalTree: StoredTree {}

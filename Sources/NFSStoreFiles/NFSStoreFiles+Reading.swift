@@ -1,5 +1,7 @@
-package import FileTree
+import FileTree
 package import LXCCore
+package import NFSClient
+package import StoreFiles
 import Synchronization
 
 /// Whole directories at once: one listing, which brings the attributes along, and the contents with many calls under way.

@@ -1,4 +1,5 @@
 import CLinux
+import FileTree
 import Glibc
 import LXCCore
 import LinuxSystem

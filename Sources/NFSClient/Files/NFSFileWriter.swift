@@ -1,20 +1,20 @@
-import FileTree
+package import FileTree
 import Foundation
 import Glibc
-import LXCCore
+package import LXCCore
 
 /// A file being made from its beginning to its end, with many WRITEs under way.
-final class NFSNewFile: NewStoredFile {
+package final class NFSFileWriter {
     private let location: NFSLocation
     private let writer: NFSTreeWriter
     private let file: NFSLargeFile
     private let handle: NFSHandle
     private var size: UInt64 = 0
 
-    /// Makes it where nothing is.
-    init(_ location: NFSLocation, _ cancellation: Cancellation) throws {
+    /// Makes a file below the directory of a client where nothing is, on a thread that may block.
+    package init(_ path: TreePath, in client: NFSClient, _ cancellation: Cancellation) throws {
+        let location = try client.location(of: path, cancellation)
         self.location = location
-        let client = location.client
         let mode: UInt16 = 0o644
         let call = NFSCall.create(location.name, in: location.parent, .guarded(NFSNewAttributes(mode: mode)))
         let handle: NFSHandle
@@ -36,17 +36,20 @@ final class NFSNewFile: NewStoredFile {
         file = NFSLargeFile(entry, handle, attributes, writer)
     }
 
-    func write(_ bytes: SharedBytes) throws {
+    /// Adds bytes at the end.
+    package func write(_ bytes: SharedBytes) throws {
         try file.write(TreePiece(offset: size, bytes: bytes))
         size += UInt64(bytes.count)
     }
 
-    func finish() throws {
+    /// Waits until the server has all of it on disk.
+    package func finish() throws {
         file.end()
         try writer.budget.waitUntilIdle(cancellation: writer.cancellation)
     }
 
-    func abandon() {
+    /// Removes the file.
+    package func abandon() {
         writer.budget.fail(CancellationError())
         // Nobody could be told of a failure here: the failure that led here is what is reported.
         _ = location.client.wait(for: .remove(location.name, in: location.parent, of: handle), cancellation: nil)

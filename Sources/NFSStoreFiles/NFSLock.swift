@@ -3,6 +3,8 @@ import Foundation
 import Glibc
 import LXCCore
 import LinuxSystem
+import NFSClient
+import StoreFiles
 import Synchronization
 
 /// A lock made of files in a directory of an NFS server, held exclusively by one task of one process of one host, or

@@ -1,4 +1,5 @@
 import CLinux
+package import FileTree
 import Glibc
 import LXCCore
 import LinuxSystem

@@ -1,4 +1,5 @@
 import CLinux
+import FileTree
 package import Foundation
 import Glibc
 package import LXCCore

@@ -2,55 +2,15 @@ package import FileTree
 import Foundation
 import LXCCore
 
-/// A file on an NFS server, read with several calls under way: an archive on a server is unpacked without a copy of it on
-/// this host.
-package struct NFSFile: StoredFile {
-    private enum Place: Sendable {
-        case url(NFSURL, NFSClientOptions)
-        case client(NFSClient, String)
-    }
-
-    private let place: Place
-
-    /// Takes a URL; every reading makes a connection of its own.
-    package init(_ url: NFSURL, options: NFSClientOptions = NFSClientOptions()) { place = .url(url, options) }
-
-    /// Takes a path below the directory of a client, whose connection is used.
-    package init(_ path: String, in client: NFSClient) { place = .client(client, path) }
-
-    /// The URL without its parameters.
-    package var description: String {
-        switch place {
-        case .url(let url, _): url.place
-        case .client(let client, let path): "\(client.url.place)/\(path)"
-        }
-    }
-
-    package func open() throws -> any OpenStoredFile {
-        let (client, found) = try find()
-        let attributes = try found.attributes ?? client.attributes(of: found.handle, nil)
-        guard attributes.type == .file else { throw LXCError(.invalidArgument, "\(self) is not a regular file") }
-        return NFSOpenFile(client, found.handle, attributes)
-    }
-
-    private func find() throws -> (NFSClient, NFSObject) {
-        switch place {
-        case .url(let url, let options):
-            let (above, name) = try url.splitName()
-            let client = try NFSClient.open(above, options, Cancellation())
-            return (client, try client.lookUp(name, in: client.root, nil))
-        case .client(let client, let path): return (client, try client.object(at: TreePath(path), nil))
-        }
-    }
-}
-
 /// A file that is read from its beginning to its end, a few MiB ahead. A reader that looks elsewhere begins anew there.
-private final class NFSOpenFile: OpenStoredFile, @unchecked Sendable {
+package final class NFSFileReader: @unchecked Sendable {
     // @unchecked: every access to the variables below holds `condition`.
     private static let ahead = 8 << 20
 
-    let size: UInt64
-    let identity: String
+    /// How many bytes the file had when it was opened.
+    package let size: UInt64
+    /// Tells the file, in the state in which it was opened, from others, as a mount of the export does.
+    package let identity: String
     private let client: NFSClient
     private let handle: NFSHandle
     private let condition = NSCondition()
@@ -76,16 +36,35 @@ private final class NFSOpenFile: OpenStoredFile, @unchecked Sendable {
     /// Carries a part, which is used under the lock alone, to the callback that fills it.
     private struct Filled: @unchecked Sendable { let part: Part }
 
-    init(_ client: NFSClient, _ handle: NFSHandle, _ attributes: NFSAttributes) {
+    /// Connects to the server of a URL and opens the file it names, on a thread that may block.
+    ///
+    /// - Throws: `LXCError` `notFound`, `invalidArgument` when it is no regular file.
+    package convenience init(_ url: NFSURL, _ options: NFSClientOptions) throws {
+        let (above, name) = try url.splitName()
+        let client = try NFSClient.open(above, options, Cancellation())
+        try self.init(client, client.lookUp(name, in: client.root, nil), url.place)
+    }
+
+    /// Opens a file below the directory of a client, on a thread that may block.
+    ///
+    /// - Throws: as ``init(_:_:)``.
+    package convenience init(_ path: TreePath, in client: NFSClient) throws {
+        try self.init(client, client.object(at: path, nil), "\(client.url.place)/\(path)")
+    }
+
+    private init(_ client: NFSClient, _ file: NFSObject, _ shown: String) throws {
+        let attributes = try file.attributes ?? client.attributes(of: file.handle, nil)
+        guard attributes.type == .file else { throw LXCError(.invalidArgument, "\(shown) is not a regular file") }
         self.client = client
-        self.handle = handle
+        handle = file.handle
         size = attributes.size
         // As a mount of the export shows it.
         let modified = attributes.modified
         identity = "\(attributes.fileID) \(attributes.size) \(modified.seconds).\(modified.nanoseconds)"
     }
 
-    func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws -> Int {
+    /// Reads bytes from `offset` on; fewer than the buffer holds, none at the end. Blocks.
+    package func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws -> Int {
         guard offset < size, !buffer.isEmpty else { return 0 }
         return try condition.withLock {
             while let first = parts.first, first.end <= offset { parts.removeFirst() }

@@ -1,0 +1,39 @@
+import FileTree
+package import NFSClient
+package import StoreFiles
+
+/// A file on an NFS server, read with several calls under way: an archive on a server is unpacked without a copy of it on
+/// this host.
+package struct NFSFile: StoredFile {
+    private enum Place: Sendable {
+        case url(NFSURL, NFSClientOptions)
+        case client(NFSClient, String)
+    }
+
+    private let place: Place
+
+    /// Takes a URL; every reading makes a connection of its own.
+    package init(_ url: NFSURL, options: NFSClientOptions = NFSClientOptions()) { place = .url(url, options) }
+
+    /// Takes a path below the directory of a client, whose connection is used.
+    package init(_ path: String, in client: NFSClient) { place = .client(client, path) }
+
+    /// The URL without its parameters.
+    package var description: String {
+        switch place {
+        case .url(let url, _): url.place
+        case .client(let client, let path): "\(client.url.place)/\(path)"
+        }
+    }
+
+    package func open() throws -> any OpenStoredFile {
+        switch place {
+        case .url(let url, let options): try NFSFileReader(url, options)
+        case .client(let client, let path): try NFSFileReader(TreePath(path), in: client)
+        }
+    }
+}
+
+extension NFSFileReader: OpenStoredFile {}
+
+extension NFSFileWriter: NewStoredFile {}
