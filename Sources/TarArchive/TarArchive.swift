@@ -40,10 +40,10 @@ public struct TarArchive: TreeOrigin, TreeDestination, LocalDestination {
     /// How it is read.
     package let reading: ArchiveReading
 
-    /// Takes a path; nothing is opened yet.
+    /// Creates an archive at a path, without opening it.
     public init(_ path: String) { self.init(path, reading: ArchiveReading()) }
 
-    /// Takes a path and how to read it.
+    /// Creates an archive at a path, with the way to read it.
     package init(_ path: String, reading: ArchiveReading) {
         self.path = path
         self.reading = reading
@@ -73,7 +73,7 @@ package struct StoredArchive: TreeOrigin {
     private let file: any StoredFile
     private let reading: ArchiveReading
 
-    /// Takes the file and how to read it; nothing is opened yet.
+    /// Creates an archive in a file, with the way to read it, without opening it.
     package init(_ file: any StoredFile, reading: ArchiveReading = ArchiveReading()) {
         self.file = file
         self.reading = reading

@@ -55,7 +55,7 @@ public struct AttributeName: Hashable, Sendable, Comparable, CustomStringConvert
 }
 
 extension AttributeName {
-    /// To whom an attribute belongs.
+    /// The namespace an attribute belongs to.
     enum Standing {
         /// To the tree: it goes along with every copy.
         case tree

@@ -20,7 +20,7 @@ struct LimitGuard {
         deadline = ContinuousClock.now + limits.wallTime
     }
 
-    /// Takes an entry; `read` is how much of the medium was read for all there is so far.
+    /// Counts an entry; `read` is how much of the medium has been read so far.
     mutating func count(_ entry: TreeEntry, read: UInt64) throws {
         try countName(entry.path)
         let attributes = entry.attributeBytes
@@ -48,13 +48,13 @@ struct LimitGuard {
         try checkTime(entry.path)
     }
 
-    /// Takes a directory that has no entry of its own and is made for what is in it.
+    /// Counts a directory without an entry of its own, made for what is in it.
     mutating func count(implied path: TreePath) throws {
         try countName(path)
         try checkTime(path)
     }
 
-    /// Takes a piece of contents; `read` is how much of the medium was read for all there is so far.
+    /// Counts a piece of contents; `read` is how much of the medium has been read so far.
     mutating func count(_ bytes: UInt64, of path: TreePath, read: UInt64) throws {
         allocatedBytes += bytes
         try checkAllocated(path, read)

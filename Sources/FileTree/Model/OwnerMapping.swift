@@ -6,7 +6,7 @@ struct OwnerMapping {
     private let source: IDMap?
     private let destination: IDMap?
 
-    /// Takes the two maps of a copy.
+    /// Creates the mapping of a copy's two id maps.
     init(_ options: TreeCopyOptions) {
         source = options.sourceMap
         destination = options.destinationMap

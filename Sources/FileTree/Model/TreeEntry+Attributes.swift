@@ -8,7 +8,7 @@ extension TreeEntry.Attribute {
     /// Whether this is a POSIX ACL.
     var isACL: Bool { name.isACL }
 
-    /// Whether this is an ACL without entries, which to the kernel is none.
+    /// Whether this is an ACL without entries, which the kernel treats as no ACL.
     package var isEmptyList: Bool { isACL && AccessControlList(value)?.isEmpty == true }
 
     /// The name of the kind of loss when a destination cannot hold this.

@@ -34,7 +34,7 @@ public struct TreeManifest: Hashable, Sendable {
     /// In ascending order of the paths.
     private let lines: ManifestLines
 
-    /// Takes the lines of a tree, in any order.
+    /// Creates a tree manifest from the lines of a tree, in any order.
     init(_ lines: ManifestLines) { self.lines = lines.sorted() }
 
     /// The digest of the tree.

@@ -13,7 +13,7 @@ public struct TreePath: Hashable, Sendable, Comparable, CustomStringConvertible 
 
     private init(unchecked bytes: [UInt8]) { self.bytes = bytes }
 
-    /// Takes the bytes of a path that was checked before.
+    /// Creates a path from bytes that were checked before.
     init(trusted bytes: [UInt8]) { self.init(unchecked: bytes) }
 
     /// Checks and takes the bytes of a path. `./` in front, single `.` components and slashes at the end or doubled,

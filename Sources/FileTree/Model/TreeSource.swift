@@ -39,7 +39,7 @@ public struct TreePiece: Sendable {
     /// The bytes; at least one.
     public var bytes: SharedBytes
 
-    /// Takes both.
+    /// Creates a tree piece.
     public init(offset: UInt64, bytes: SharedBytes) {
         self.offset = offset
         self.bytes = bytes
@@ -67,7 +67,8 @@ public protocol TreeSink: AnyObject {
     ///   - entry: what is made.
     ///   - isNew: whether nothing of this name was begun before. New entries can be made in any order, but for a hard
     ///     link after its target and everything after its parent.
-    /// - Throws: `LXCError` `io`, `unsafe`, `lossRefused` and what else the destination says, of this entry or one before.
+    /// - Throws: `LXCError` `io`, `unsafe`, `lossRefused` and other errors of the destination, about this entry or an
+    ///   earlier one.
     func begin(_ entry: TreeEntry, isNew: Bool) throws
     /// Writes a piece of the contents of the regular file last begun.
     func write(_ piece: TreePiece) throws

@@ -27,9 +27,9 @@ public struct MemoryStatistics: Hashable, Sendable {
 public struct CPUStatistics: Hashable, Sendable {
     /// All of it.
     public var total: UInt64
-    /// In user mode, where the driver tells; in ticks of 10 ms.
+    /// In user mode, if the driver reports it; in ticks of 10 ms.
     public var user: UInt64?
-    /// In the kernel, where the driver tells; in ticks of 10 ms.
+    /// In the kernel, if the driver reports it; in ticks of 10 ms.
     public var system: UInt64?
 }
 

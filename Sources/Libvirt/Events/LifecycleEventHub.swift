@@ -42,7 +42,7 @@ final class LifecycleEventHub: Sendable {
         return stream
     }
 
-    /// Takes the registration back, because it holds the connection open; blocks while the daemon answers.
+    /// Cancels the registration, which holds the connection open; blocks until the daemon answers.
     func unregister(from connection: virConnectPtr) {
         registration.withLock { registration in
             guard let number = registration.take() else { return }

@@ -73,7 +73,7 @@ final class FileStream: ByteStream {
     private let maker = SharedBytes.Maker()
     private(set) var bytesRead: UInt64 = 0
 
-    /// Takes an open file and how much to read at a time.
+    /// Creates a stream of an open file, with the number of bytes to read at a time.
     init(_ file: any OpenStoredFile, chunkBytes: Int) {
         self.file = file
         self.chunkBytes = chunkBytes

@@ -30,7 +30,7 @@ final class ReadAheadStream: ByteStream {
     /// expansion ratio is that of the contents its reader has seen.
     private(set) var bytesRead: UInt64 = 0
 
-    /// Takes a stream nobody else uses.
+    /// Creates a stream that reads ahead of another, which nothing else may use.
     init(_ stream: any ByteStream) { source = Handover(stream: stream) }
 
     deinit {

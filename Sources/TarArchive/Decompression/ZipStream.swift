@@ -14,7 +14,7 @@ final class ZipStream: ByteStream {
     private let maker = SharedBytes.Maker()
     private var isAtEnd = false
 
-    /// Takes an open file and how errors call it.
+    /// Creates a stream of an open zip file; `problem` names the file in errors.
     init(_ file: any OpenStoredFile, _ problem: DecoderProblem) throws {
         guard let archive = archive_read_new() else { throw problem.trouble("libarchive cannot be set up") }
         self.archive = archive
@@ -51,7 +51,7 @@ final class ZipStream: ByteStream {
         try checkMethod()
     }
 
-    /// Methods whose decoders take little memory whatever the file says; of zstd libarchive accepts 128 MiB at most.
+    /// Methods whose decoders need little memory for any file; libarchive limits zstd to 128 MiB.
     private static let frugalMethods = ["uncompressed", "deflation", "bzip", "zstd"]
 
     /// Refuses what would make libarchive, which knows no limit, allocate whatever the file asks for.

@@ -11,7 +11,7 @@ struct ForeignFormat {
     /// `corrupt` where something else has come than the archive, `unsupported` where it is of a format that is not read.
     let code: LXCError.Code
 
-    /// Tells what a file's contents are; nil for what is not known.
+    /// Recognizes a file's contents; `nil` if they are unknown.
     init?(_ bytes: UnsafeRawBufferPointer) {
         if let known = Self.known.first(where: { $0.matches(bytes) }) {
             self.init(known.name, known.remedy)
@@ -123,7 +123,7 @@ struct ForeignFormat {
         let start = bytes.prefix(512)
         let isText = start.allSatisfy { $0 >= 0x20 && $0 != 0x7F || [0x09, 0x0A, 0x0C, 0x0D].contains($0) }
         guard isText, !start.isEmpty else { return nil }
-        // The mark of a byte order before it is none of the text.
+        // A byte order mark before it is not part of the text.
         let body = start.starts(with: [0xEF, 0xBB, 0xBF]) ? start.dropFirst(3) : start
         let text = String(decoding: body.drop { $0 <= 0x20 }, as: UTF8.self).lowercased()
         if ["<!doctype html", "<html", "<head", "<body"].contains(where: { text.hasPrefix($0) }) {

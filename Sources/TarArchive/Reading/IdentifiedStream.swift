@@ -1,7 +1,7 @@
 import FileTree
 import LXCCore
 
-/// Another stream whose first bytes are looked at: contents that are none of an archive are refused as what they are.
+/// A stream that inspects the first bytes of another: contents that are no archive are refused, naming what they are.
 ///
 /// A tar archive passes, and a disk image in qcow2 format, which are stored as they are.
 final class IdentifiedStream: ByteStream {
@@ -10,7 +10,7 @@ final class IdentifiedStream: ByteStream {
     private let shown: String
     private var isIdentified = false
 
-    /// Takes a stream nobody else uses, how its file is compressed, and what messages call it.
+    /// Creates a stream over another, which nothing else may use, with its file's compression and its name in messages.
     init(_ stream: any ByteStream, _ problem: DecoderProblem) {
         self.stream = stream
         format = problem.format

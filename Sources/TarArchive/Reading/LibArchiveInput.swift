@@ -15,7 +15,7 @@ final class LibArchiveInput {
     /// Why the file could not be read: that is not the archive's fault.
     private var failure: (any Error)?
 
-    /// Takes an open file, and how much of its beginning is passed over.
+    /// Creates an input of an open file, with the number of bytes to skip at its beginning.
     init(_ file: any OpenStoredFile, from start: UInt64 = 0) {
         self.file = file
         self.start = start

@@ -9,7 +9,7 @@ struct TarExtensions {
     var longLinkName: [UInt8]?
     /// Kinds of losses to count for the entry.
     var losses: [String] = []
-    /// Whether a header says something of this entry alone.
+    /// Whether a header applies to this entry alone.
     var isEmpty = true
     /// How many bytes the headers have in all.
     var bytes = 0

@@ -11,7 +11,7 @@ struct TarHeader {
     /// The letter for the kind of entry; old archives have a NUL for files.
     let type: UInt8
 
-    /// Takes a block; nil when its checksum does not match.
+    /// Creates a tar header from a block; nil when its checksum does not match.
     init?(_ block: SharedBytes) {
         self.block = block
         let fields = block.withUnsafeBytes { bytes -> (Dialect, UInt8)? in

@@ -20,10 +20,10 @@ final class TarInput {
     /// A block that was looked at and not yet taken.
     private var peeked = SharedBytes.empty
     private var produced: UInt64 = 0
-    /// How many bytes were passed over.
+    /// How many bytes were skipped.
     private var skipped: UInt64 = 0
 
-    /// Takes a stream, how messages call the archive, and how much of it is accepted.
+    /// Creates an input of a stream, with the archive's name in messages and a limit of what is accepted.
     init(_ stream: any ByteStream, shown: String, limits: TreeLimits) {
         self.stream = stream
         self.shown = shown
@@ -80,7 +80,7 @@ final class TarInput {
         }
     }
 
-    /// Takes `count` bytes and the padding up to the next block.
+    /// Reads `count` bytes and the padding up to the next block.
     func bytes(_ count: Int) throws -> [UInt8] {
         var result: [UInt8] = []
         result.reserveCapacity(count)

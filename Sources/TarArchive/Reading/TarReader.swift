@@ -23,7 +23,7 @@ final class TarReader: TreeSource {
     private var isSparse = false
     private(set) var losses = TreeLosses()
 
-    /// Takes an open archive.
+    /// Creates a reader of an open archive.
     init(_ archive: ArchiveFile, shown: String, limits: TreeLimits) {
         input = TarInput(archive.stream, shown: shown, limits: limits)
         size = archive.size
@@ -72,7 +72,7 @@ final class TarReader: TreeSource {
         isSparse = false
     }
 
-    /// Takes a header that says something of the entry after it; false when this is the entry.
+    /// Reads a header that describes the entry after it; `false` if this is the entry itself.
     private func extend(_ extensions: inout TarExtensions, by header: TarHeader) throws -> Bool {
         switch header.type {
         case UInt8(ascii: "x"), UInt8(ascii: "X"):
@@ -102,7 +102,7 @@ final class TarReader: TreeSource {
         return true
     }
 
-    /// Takes records that hold for all entries to come.
+    /// Reads records that apply to all following entries.
     private func extendAll(by header: [UInt8]) throws {
         guard global.merge(header) else { throw malformed() }
         global.compact()

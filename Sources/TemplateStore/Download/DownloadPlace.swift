@@ -5,7 +5,7 @@ import LXCCore
 /// The directories of this host in which archives stand while they are downloaded. They stay when a program ends, because
 /// a download is continued where the one before ended.
 struct DownloadPlace: Sendable {
-    /// How long a download of nobody's stays, in seconds: far longer than any goes on.
+    /// How long an abandoned download stays, in seconds: far longer than any download takes.
     private static let patience = 7 * 86_400
 
     private let files: LocalStoreFiles

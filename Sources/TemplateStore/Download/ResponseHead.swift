@@ -16,7 +16,7 @@ struct ResponseHead: Sendable {
     private var fields: [String: String] = [:]
     private var bytes = 0
 
-    /// Takes a line with its end. False when there are too many.
+    /// Adds a line with its end; `false` when there are too many.
     mutating func take(_ line: some Collection<UInt8>) -> Bool {
         bytes += line.count
         let text = String(decoding: line.filter { $0 != 0x0D && $0 != 0x0A }, as: UTF8.self)

@@ -10,7 +10,7 @@ struct WebAddress: Hashable, Sendable {
         let password: String
     }
 
-    /// Whom credentials may be sent to.
+    /// Where credentials may be sent to.
     struct Origin: Hashable, Sendable {
         let scheme: String
         let host: String

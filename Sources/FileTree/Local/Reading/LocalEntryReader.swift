@@ -19,13 +19,13 @@ final class LocalEntryReader {
     private let attributes = ExtendedAttributes()
     private(set) var losses = TreeLosses()
 
-    /// Takes the status of the tree's root: nothing on another mount is read.
+    /// Creates a reader that stays on the mount of the tree's root.
     init(root: FileStatus, cancellation: Cancellation? = nil) {
         self.root = root
         self.cancellation = cancellation
     }
 
-    /// What a name stands for.
+    /// The object a name refers to.
     func status(_ name: UnsafePointer<CChar>, in directory: CInt, _ path: TreePath) throws -> FileStatus? {
         guard let status = FileStatus(of: name, in: directory) else {
             try lose(path, ifVanished: "statx")

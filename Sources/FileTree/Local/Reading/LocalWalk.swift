@@ -17,7 +17,8 @@ final class LocalWalk {
     private let cancellation: Cancellation
     private let writer: EntryWriter?
 
-    /// Takes the source's root, and where its clone is built; both are the same where owners are changed in place.
+    /// Creates a walk of a source, with the place its clone is built in; both are the same where owners are changed in
+    /// place.
     init(
         _ source: consuming Descriptor, to staged: StagedDirectory?, isInPlace: Bool, resolution: PathResolution,
         _ options: TreeCopyOptions, _ cancellation: Cancellation, _ progress: ProgressHandler?

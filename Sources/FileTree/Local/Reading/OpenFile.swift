@@ -20,7 +20,7 @@ final class OpenFile {
     private var known: [Range<UInt64>]?
     private var nextKnown = 0
 
-    /// Takes a file, of which as many bytes are read as it has now, whatever is added to it meanwhile.
+    /// Creates an open file, which reads as many bytes as the file has now, whatever is appended meanwhile.
     init(_ descriptor: consuming Descriptor, path: TreePath, status: FileStatus) {
         source = descriptor.raw
         self.descriptor = descriptor

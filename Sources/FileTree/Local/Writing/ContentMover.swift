@@ -28,7 +28,7 @@ struct ContentMover {
         deinit { memory.deallocate() }
     }
 
-    /// Takes what the threads share.
+    /// Creates a mover with what the threads share.
     init(_ tree: LocalWalkTree) {
         self.tree = tree
         strategy = tree.options.strategy

@@ -15,7 +15,7 @@ extension EntryWriter {
     /// - Throws: `LXCError` `permissionDenied`, `io`, `lossRefused`.
     func apply(_ entry: TreeEntry, to descriptor: CInt, made: UInt16?) throws {
         if !isCreator(entry), fchown(descriptor, entry.user, entry.group) != 0 {
-            // Nobody has asked for the owner of a directory that only its contents imply.
+            // A directory implied by its contents has no owner to restore.
             guard errno == EPERM, geteuid() != 0, entry == .impliedDirectory(entry.path) else {
                 throw ownerFailure(entry)
             }
@@ -75,7 +75,7 @@ extension EntryWriter {
         try setAttributes(new, of: subject) { _ in true }
     }
 
-    /// Sets a directory's attributes once everything is in it. One that is no directory any more is passed over.
+    /// Sets a directory's attributes once everything is in it. Skips a name that is no longer a directory.
     func finishDirectory(_ entry: TreeEntry) throws {
         if entry.path.isRoot { return try apply(entry, to: tree.root, made: nil) }
         guard let directory = open(entry.path, flags: O_RDONLY | clinux_o_directory) else {

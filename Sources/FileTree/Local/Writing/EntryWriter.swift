@@ -50,7 +50,7 @@ final class EntryWriter {
     private var removals = 0
     private(set) var losses = TreeLosses()
 
-    /// Takes what is common to all writers of the tree.
+    /// Creates a writer with what all writers of the tree share.
     ///
     /// - Parameters:
     ///   - tree: where to write.
@@ -61,13 +61,13 @@ final class EntryWriter {
         ownsUmask = ownsThread && clinux_clear_own_umask() == 0
     }
 
-    /// Opens what a path in the tree stands for; nil with `errno` set.
+    /// Opens the object at a path in the tree; `nil` with `errno` set.
     func open(_ path: TreePath, flags: CInt) -> Descriptor? {
         forgetRemoved()
         return descent.open(path, flags: flags)
     }
 
-    /// What was opened before may be gone, and another directory have its name.
+    /// The directory opened before may be gone, and another have its name.
     private func forgetRemoved() {
         let removals = tree.removals.load(ordering: .acquiring)
         guard removals != self.removals else { return }
@@ -116,7 +116,7 @@ final class EntryWriter {
         return (raw, ownsUmask ? mode : nil)
     }
 
-    /// Makes a symbolic link, device or FIFO with all its attributes. Says false when it is a device and was lost.
+    /// Makes a symbolic link, device or FIFO with all its attributes. Returns `false` for a device that was lost.
     func makeSpecial(_ entry: TreeEntry, _ name: UnsafePointer<CChar>, in directory: CInt) throws -> Bool {
         let result: CInt
         switch entry.kind {
@@ -162,7 +162,7 @@ final class EntryWriter {
         LXCError(code, "\"\(path)\" is a hard link \(why) (\"\(target)\"); refused")
     }
 
-    /// Removes a name with everything below it. Says false when it is a directory and `keepsDirectory`.
+    /// Removes a name with everything below it. Returns `false` for a directory if `keepsDirectory`.
     ///
     /// No other writer may be at work.
     func remove(_ path: TreePath, keepsDirectory: Bool) throws -> Bool {

@@ -23,7 +23,7 @@ final class LocalTreeSink: WaitingSink {
     private let writer: EntryWriter
     private let crew: WorkCrew<LocalTreeWork, EntryWriter>
     private var root = TreeEntry.impliedDirectory(.root)
-    /// An entry for what is no directory any more at the end is passed over.
+    /// Entries of names that are no longer directories at the end are skipped.
     private var directories = UnfinishedDirectories()
     /// The paths of hard links and of their targets in turn.
     private var links = SpillLog()
@@ -41,7 +41,7 @@ final class LocalTreeSink: WaitingSink {
         case large(LargeFile)
     }
 
-    /// Takes the hidden directory and starts the threads.
+    /// Creates a sink that writes to the hidden directory, and starts its threads.
     init(_ staged: StagedDirectory, options: TreeCopyOptions, resolution: PathResolution) {
         self.staged = staged
         self.options = options

@@ -117,7 +117,7 @@ final class StagedDirectory {
 
     /// Removes everything.
     func abandon() {
-        // Nobody could be told of a failure here: the failure that led here is what is reported.
+        // A failure here cannot be reported: the failure that led here is.
         (isPublished ? location.name : temporaryName).withCString {
             try? TreeRemover(cancellation: nil).remove($0, in: location.parent.raw)
         }

@@ -151,7 +151,7 @@ struct TreeRemover {
         return try DirectoryStack(root: Descriptor(adopting: descriptor), status: opened)
     }
 
-    /// The status of a name of the deepest directory; nil when it is gone.
+    /// The status of a name in the deepest directory; `nil` if it is gone.
     private func status(
         of name: UnsafePointer<CChar>, _ bytes: ArraySlice<UInt8>, in stack: DirectoryStack
     ) throws -> FileStatus? {
@@ -247,7 +247,7 @@ struct RemovalFailures {
     private var first: LXCError?
     private var others: [String] = []
 
-    /// Takes a failure.
+    /// Records a failure.
     ///
     /// - Throws: what is no failure of one name, and all of them once there are too many.
     mutating func add(_ failure: any Error) throws {
@@ -261,7 +261,7 @@ struct RemovalFailures {
         if count >= Self.maximum, let error { throw error }
     }
 
-    /// The first failure, which names some of the others; nil where there is none.
+    /// The first failure, naming some of the others, or `nil`.
     var error: LXCError? {
         guard let first, count > 1 else { return first }
         let more = count - 1 - others.count
