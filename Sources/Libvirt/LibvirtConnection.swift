@@ -37,8 +37,8 @@ public actor LibvirtConnection {
     private let logger: Logger
     private let pool = BlockingPool(threads: 5)
     private var handle: ConnectionHandle?
-    /// The one attempt to open that is under way: all who want the connection wait for it, however long it hangs, so that
-    /// no two threads ever do.
+    /// The one attempt to open that is under way: every caller that needs the connection waits for it, however long it
+    /// hangs, so that no two threads ever do.
     private var opening: Answer<ConnectionHandle>?
     private var isClosed = false
 

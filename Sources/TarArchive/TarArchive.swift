@@ -4,7 +4,7 @@ import LXCCore
 /// A tar archive in a local file, as an origin and as a destination.
 ///
 /// As an origin it is plain, compressed with gzip, bzip2, xz, lzma, lzip, zstd, lz4 or compress (`.Z`), or the one file in a
-/// zip file, recognised by content. What is something else is refused as what it is.
+/// zip file, recognized by content. Anything else is refused, naming what it is.
 /// As a destination the file must not exist; its name says how it is compressed: `.tar`, `.tar.gz` (`.tgz`), `.tar.xz`
 /// (`.txz`), `.tar.zst` (`.tzst`), `.tar.bz2` (`.tbz2`) or `.tar.lz4`. It is built beside its place under a hidden name
 /// and renamed when complete. The same tree makes the same bytes, with the same versions of the compressors.
@@ -24,7 +24,7 @@ import LXCCore
 /// | format | decoded by | checked |
 /// |---|---|---|
 /// | gzip | Intel's ISA-L with the package trait `ISAL`, which is on by default; zlib without | checksum and length |
-/// | xz | liblzma, with up to four threads where the file has blocks that tell their size | checksum |
+/// | xz | liblzma, with up to four threads where the file has blocks with their size | checksum |
 /// | lzip | liblzma | checksum and length |
 /// | lzma | liblzma | the format has no check |
 /// | zstd | libzstd | checksum, where the file has one |

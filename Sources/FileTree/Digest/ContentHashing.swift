@@ -18,7 +18,7 @@ final class ContentHashing {
     private static let batchSteps = 512
     private static let batchBytes = 2 * SharedBytes.Maker.blockSize
 
-    /// What the thread has found out; read when it has ended.
+    /// The thread's results; read when it has ended.
     private final class Results: @unchecked Sendable {
         // @unchecked: the thread's alone until it is joined.
         var hashes = SpillArray<Hash>()

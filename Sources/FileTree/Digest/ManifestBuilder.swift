@@ -1,9 +1,9 @@
 import LXCCore
 import OpenSSL
 
-/// Follows what a sequence of entries makes of a tree, and computes the tree's digest (Documentation/TreeDigest.md).
+/// Follows a sequence of entries, and computes the digest of the resulting tree (Documentation/TreeDigest.md).
 ///
-/// It judges the sequence as well: a name below something that is no directory, or a hard link to anything but a file
+/// It checks the sequence as well: a name below something that is no directory, or a hard link to anything but a file
 /// that came before, is refused here whatever the destination is, also when there is none. Names are kept as hashes, and
 /// most of those in temporary files once there are many: memory grows by few bytes an entry.
 final class ManifestBuilder {
@@ -101,7 +101,7 @@ final class ManifestBuilder {
         hashing?.end(entry)
     }
 
-    /// The records of the tree as it is at the end. Without hashing contents they have no digest.
+    /// The records of the final tree. Without hashed contents they have no digest.
     func finish() throws -> ManifestRecords {
         try makeRoot()
         let hashes = try hashing?.finish()

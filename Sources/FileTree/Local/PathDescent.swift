@@ -2,8 +2,8 @@ import CLinux
 import Glibc
 import LinuxSystem
 
-/// Opens what is in a tree, one path after the other, each from the nearest directory that is open from before: so a
-/// tree of any depth is walked in steps of its own length, not of the depth's square.
+/// Opens the paths of a tree one after the other, each from the nearest directory that is still open: so the look-ups
+/// of a walk grow linearly with the depth of the tree, not with its square.
 ///
 /// Used by one thread. Only some of the directories on the way to the last path are kept open.
 final class PathDescent {
@@ -45,7 +45,7 @@ final class PathDescent {
         self.resolution = resolution
     }
 
-    /// Lets go of all that is open, because names may lead elsewhere now.
+    /// Closes all directories, because names may lead elsewhere now.
     func forget() { steps = [] }
 
     /// Opens the object at a path below the root without following symbolic links; `nil` with `errno` set.

@@ -5,7 +5,7 @@ struct FileCapability {
     private var isEffective: Bool
     private var permitted: UInt64
     private var inheritable: UInt64
-    /// The user who is root where the capabilities count; 0 for the host's own root.
+    /// The user that is root in the user namespace of the capabilities; 0 for the host's own root.
     var root: UInt32
 
     /// Reads a value; `nil` if the kernel would not accept it.

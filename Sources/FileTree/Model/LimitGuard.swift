@@ -1,8 +1,8 @@
 import LXCCore
 
-/// Counts what a copy has taken in and stops it at the limits.
+/// Counts what a copy has read and stops it at the limits.
 struct LimitGuard {
-    /// From where on the expansion ratio counts: small archives of zeros are common and harmless.
+    /// Where the expansion ratio begins to apply: small archives of zeros are common and harmless.
     private static let expansionFloor: UInt64 = 64 << 20
 
     private let limits: TreeLimits
@@ -11,7 +11,7 @@ struct LimitGuard {
     private(set) var entries: UInt64 = 0
     private(set) var logicalBytes: UInt64 = 0
     private(set) var allocatedBytes: UInt64 = 0
-    /// Names and values of all entries' attributes, which take room as contents do.
+    /// Names and values of all entries' attributes, which take space as contents do.
     private var attributeBytes: UInt64 = 0
 
     /// Starts the clock.

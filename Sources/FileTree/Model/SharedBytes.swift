@@ -34,7 +34,7 @@ public struct SharedBytes: @unchecked Sendable {
     /// A copy of some bytes.
     public init(copying bytes: [UInt8]) { self = bytes.withUnsafeBytes { SharedBytes(copying: $0) } }
 
-    /// How much memory cannot be used for anything else as long as this value exists.
+    /// The memory this value keeps from other use.
     package var heldBytes: Int { block?.memory.count ?? 0 }
 
     /// Whether both are parts of the same memory.

@@ -54,7 +54,7 @@ public struct TreeSummary: Hashable, Sendable {
     }
 }
 
-/// What a copy had to leave out, counted by kind, with the first paths of each kind.
+/// What a copy left out, counted by kind, with the first paths of each kind.
 ///
 /// What is kept is bounded whatever was lost: beyond ``TreeLosses/maximumKinds`` what is left is counted as `other`, and
 /// long names are cut.
@@ -104,7 +104,7 @@ public struct TreeLosses: Hashable, Sendable, Codable {
         text.utf8.count <= maximumLength ? text : text.prefix(maximumLength) + "…"
     }
 
-    /// The refusal of a copy that may lose nothing, where anything was lost.
+    /// The error of a lossless copy that lost something.
     ///
     /// - Throws: `LXCError` `lossRefused`.
     func refuse() throws {

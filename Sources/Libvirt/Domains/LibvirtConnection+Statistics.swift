@@ -1,7 +1,7 @@
 import CLibvirt
 public import LXCCore
 
-/// What a domain's memory holds; nil is what the driver does not tell.
+/// A domain's memory statistics; `nil` for what the driver does not report.
 public struct MemoryStatistics: Hashable, Sendable {
     /// What it may use now: a container's limit, a virtual machine's balloon.
     public var actual: ByteCount?
@@ -9,7 +9,7 @@ public struct MemoryStatistics: Hashable, Sendable {
     public var resident: ByteCount?
     /// What the guest sees as memory.
     public var available: ByteCount?
-    /// What the guest leaves unused altogether.
+    /// What the guest does not use at all.
     public var unused: ByteCount?
     /// What the guest could use without swapping.
     public var usable: ByteCount?

@@ -3,7 +3,7 @@ import Foundation
 import LXCCore
 import Synchronization
 
-/// Hands one connection's lifecycle events to every stream that wants them.
+/// Distributes one connection's lifecycle events to its streams.
 ///
 /// libvirt takes a C callback only once per connection, so there is one registration, made for the first stream and
 /// kept until the connection ends.

@@ -19,7 +19,7 @@ enum CompressionFormat: String, CaseIterable {
     /// A zip file, which is to hold one file.
     case zip
 
-    /// How many bytes are enough to tell.
+    /// How many bytes are enough to recognize a format.
     static let sniffedBytes = 13
     /// How many frames without data are skipped before a file's first frame with data.
     private static let maximumSkippedFrames = 1_024

@@ -3,7 +3,7 @@ import LXCCore
 
 /// The bytes of a tar archive, decompressed, in sequence. Used by one thread, which it may block.
 protocol ByteStream: AnyObject {
-    /// The next bytes; empty after the last. Everything the format offers to tell damage by was checked when this
+    /// The next bytes; empty after the last. Everything the format offers to detect damage was checked when this
     /// returns empty.
     ///
     /// - Throws: `LXCError` `corrupt`, `io`, `limitExceeded`.

@@ -2,13 +2,14 @@ import LXCCore
 
 /// A file that is no tar archive and known by its first bytes: what it is, and what to do with it.
 struct ForeignFormat {
-    /// How many bytes are enough to tell.
+    /// How many bytes are enough to recognize a format.
     static let sniffedBytes = 68 << 10
 
     /// With an article.
     let name: String
     let remedy: String
-    /// `corrupt` where something else has come than the archive, `unsupported` where it is of a format that is not read.
+    /// `corrupt` if something else than an archive was received, `unsupported` for an archive of a format that is not
+    /// read.
     let code: LXCError.Code
 
     /// Recognizes a file's contents; `nil` if they are unknown.

@@ -42,7 +42,8 @@ final class IdentifiedStream: ByteStream {
         guard !start.isEmpty else { throw LXCError(.corrupt, "\(shown) is empty and no archive; get it again") }
         let block = UnsafeRawBufferPointer(rebasing: start.prefix(TarInput.blockSize))
         guard !isTar(block), !start.starts(with: QcowHeader.magic) else { return }
-        // What is called plain must be: readers that tell compression by content would undo a second one.
+        // A plain archive must not be compressed again: readers that recognize compression by content would decompress
+        // it.
         guard CompressionFormat(sniffing: start) == .none else {
             throw LXCError(
                 .unsupported,
@@ -52,7 +53,7 @@ final class IdentifiedStream: ByteStream {
         if let foreign = ForeignFormat(start) {
             throw LXCError(foreign.code, "\(subject) \(foreign.name) and no tar archive; \(foreign.remedy)")
         }
-        // A header that is damaged is the reader's to tell.
+        // The reader reports a damaged header.
         guard !Self.resemblesTar(block) else { return }
         throw LXCError(
             .corrupt, "\(subject) no tar archive: it does not begin as one does, and is of no other format known here")

@@ -3,7 +3,7 @@ import FileTree
 import Glibc
 import LXCCore
 
-/// What libarchive reads from: a file wherever it is, how far it came, and why it could go no further.
+/// What libarchive reads from: a file in any place, its position, and the error that stopped it.
 final class LibArchiveInput {
     private static let blockSize = 256 << 10
 
@@ -12,7 +12,7 @@ final class LibArchiveInput {
     /// Where the archive begins in the file.
     let start: UInt64
     private var offset: UInt64
-    /// Why the file could not be read: that is not the archive's fault.
+    /// Why the file could not be read, which does not mean that the archive is damaged.
     private var failure: (any Error)?
 
     /// Creates an input of an open file, with the number of bytes to skip at its beginning.

@@ -4,8 +4,8 @@ import LXCCore
 
 /// The records of pax extended headers that hold for an entry.
 ///
-/// Entries have a handful: they stay in the bytes they came in, and are looked for one by one. Those that say nothing
-/// this package knows, such as comments, are skipped.
+/// Entries have a handful: they stay in the bytes they came in, and are looked for one by one. Records unknown to
+/// this package, such as comments, are skipped.
 struct PaxRecords {
     private struct Record {
         var keyword: Range<Int>
@@ -16,7 +16,7 @@ struct PaxRecords {
     private var records: [Record] = []
     /// The map of GNU's sparse format 0.0, which repeats its keywords.
     private(set) var sparseNumbers: [UInt64] = []
-    /// What is said of all entries. It is shared by all of them.
+    /// The records for all entries, shared by them.
     private var general: General?
 
     private final class General {
@@ -69,7 +69,7 @@ struct PaxRecords {
         for record in records { body(bytes[record.keyword], bytes[record.value]) }
     }
 
-    /// The value of a keyword; an empty one takes back what an earlier header said.
+    /// The value of a keyword; an empty one cancels an earlier header's.
     subscript(_ keyword: StaticString) -> ArraySlice<UInt8>? {
         (find(keyword) ?? general?.records.find(keyword)).flatMap { $0.isEmpty ? nil : $0 }
     }

@@ -1,4 +1,4 @@
-/// What extended headers say of the entry after them.
+/// What extended headers specify for the entry after them.
 struct TarExtensions {
     /// The records of pax headers for all entries.
     var global: PaxRecords
@@ -14,7 +14,7 @@ struct TarExtensions {
     /// How many bytes the headers have in all.
     var bytes = 0
 
-    /// Starts with what global headers said.
+    /// Starts with the records of global headers.
     init(_ global: PaxRecords) { self.global = global }
 
     /// All records; what the entry's own headers say goes first.

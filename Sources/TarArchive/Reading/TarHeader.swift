@@ -101,7 +101,7 @@ struct TarHeader {
         stored == sum(bytes) { Int32($0) } || stored == sum(bytes) { Int32(Int8(bitPattern: $0)) }
     }
 
-    /// Cannot overflow; that nobody checks lets the compiler add up many bytes at once.
+    /// Cannot overflow; without a check the compiler adds up many bytes at once.
     @inline(__always)
     private static func sum(_ bytes: UnsafeRawBufferPointer, _ value: (UInt8) -> Int32) -> Int32 {
         var sum = 8 * value(UInt8(ascii: " "))

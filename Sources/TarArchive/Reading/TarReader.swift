@@ -249,8 +249,8 @@ extension TarReader {
     }
 
     /// Writers and readers differ on whether a size in the header of what has no contents means that data follows. Where
-    /// GNU tar and libarchive would see the next entry at different places, an archive shows one tree to whoever checked
-    /// it and another to whoever unpacks it: that is refused.
+    /// GNU tar and libarchive would see the next entry at different places, an archive shows one tree to a program that
+    /// checks it and another to one that unpacks it: that is refused.
     private func settleData(of header: TarHeader, _ records: PaxRecords, _ count: UInt64, _ path: TreePath) throws {
         guard count > 0 else { return }
         let isLink = header.type == UInt8(ascii: "1")
@@ -260,7 +260,7 @@ extension TarReader {
             guard !isDirectory, header.dialect == .posix || header.dialect == .star else { throw disagreement(path) }
             return expect(count)
         }
-        // Both pass over a directory's size.
+        // Both ignore a directory's size.
         if isDirectory { return }
         guard isLink else { throw disagreement(path) }
         // Hard links of old tar repeat the file's size without data, and both know that.

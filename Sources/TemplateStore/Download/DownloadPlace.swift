@@ -28,7 +28,7 @@ struct DownloadPlace: Sendable {
         self.prefix = prefix
     }
 
-    /// How the directory is called beside the template; nil where it is elsewhere.
+    /// The directory's name beside the template; `nil` where it is elsewhere.
     func name(_ key: TemplateKey) -> String? { prefix == nil ? ".\(key.id).download" : nil }
 
     /// The absolute path of what there is of the template's archive; the directory above is there. What nobody went on with for
@@ -60,7 +60,7 @@ struct DownloadPlace: Sendable {
             && UInt64(parts[2]) != nil
     }
 
-    /// Removes what there is of the template's archive.
+    /// Removes the partial download of the template's archive.
     func remove(_ key: TemplateKey) async throws { try await files.tree(path(key)).remove(pool: pool) }
 
     private func path(_ key: TemplateKey) -> String {

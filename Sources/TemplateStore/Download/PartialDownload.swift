@@ -4,7 +4,7 @@ import Glibc
 import LXCCore
 import LinuxSystem
 
-/// What there is of a download, in a directory that survives the program: the bytes, and of which copy they are.
+/// A partial download in a directory that survives the program: the bytes, and a record of the copy they belong to.
 ///
 /// The record is written before the first byte of a copy, and the bytes of another copy are gone before that; so bytes
 /// never stand beside the record of another copy. Used by one thread, and by one registration at a time.
@@ -19,7 +19,7 @@ final class PartialDownload {
         var entityTag: String?
         /// When the copy was last changed, as the server wrote it; only if that identifies the copy.
         var lastModified: String?
-        /// Everything the server said to tell this copy from others, strong or not, by the fields' names. Copies with
+        /// Everything the server sent to identify this copy, strong or not, by the fields' names. Copies with
         /// different ones are different; with the same they still may be.
         var told: [String: String]?
         /// How long the copy is in bytes, where the server said so, or where its end has come.

@@ -38,7 +38,7 @@ struct ResponseHead: Sendable {
     /// The length of this response's body.
     var contentLength: UInt64? { self["content-length"].flatMap { UInt64($0) } }
 
-    /// Whether an early end of the body shows: by its length or, where that is not told, by what marks its end.
+    /// Whether an early end of the body is detected: by its length or, without one, by the marker of its end.
     var tellsItsEnd: Bool {
         contentLength != nil || isFramed || self["transfer-encoding"]?.lowercased().contains("chunked") == true
     }

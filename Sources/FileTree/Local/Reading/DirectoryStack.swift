@@ -46,7 +46,7 @@ final class DirectoryStack {
         levels.dropFirst().reduce(TreePath.root) { $0.appending($1.name) }.appending(name)
     }
 
-    /// Goes down into a directory of the deepest one and reads its names. One that was removed meanwhile has none.
+    /// Descends into a directory of the deepest one and reads its names. A directory removed meanwhile has none.
     func push(_ directory: consuming Descriptor, name: [UInt8], status: FileStatus) throws {
         var names = DirectoryNames()
         if let found = DirectoryNames(reading: directory.raw, order: order) {

@@ -5,7 +5,7 @@ import LinuxSystem
 
 /// Reads entries of a tree that is open. Each thread has its own.
 ///
-/// Every name is looked up in a directory that is open, and none is followed. What goes away between being listed and
+/// Every name is looked up in an open directory, and no link is followed. What disappears between being listed and
 /// being read is counted as a loss and yields nothing.
 final class LocalEntryReader {
     /// How long files are waited for that another program keeps closed by a lease, all of them together. The kernel takes

@@ -4,7 +4,7 @@ import LXCCore
 import LinuxSystem
 import Synchronization
 
-/// One reading of a local directory by several threads, a directory at a time, and the making of a clone of it where
+/// Reads a local directory by several threads, a directory at a time, and makes a clone of it where
 /// there is a destination. Where that is a snapshot already, owners are changed in place.
 ///
 /// The digest does not depend on the order of entries, so every thread collects the records of what it read. A

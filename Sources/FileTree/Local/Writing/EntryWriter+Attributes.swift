@@ -67,7 +67,7 @@ extension EntryWriter {
             }
             errno = failure
             guard failure == 0 else { throw ownerFailure(new) }
-            // A change of owner takes the setuid and setgid bits, and capabilities, away.
+            // A change of owner clears the setuid and setgid bits and capabilities.
             if new.mode & 0o6000 != 0, EntryKind(new) != .symbolicLink { try setMode(new.mode, of: subject, new.path) }
         } else if old.attributes == new.attributes {
             return
@@ -107,7 +107,7 @@ extension EntryWriter {
     private func setAttributes(
         _ entry: TreeEntry, of subject: ExtendedAttributes.Subject, where isMeant: (TreeEntry.Attribute) -> Bool
     ) throws {
-        // Capabilities come last: they are the one attribute that gives power.
+        // Capabilities come last: they are the one attribute that grants privileges.
         for isCapability in [false, true] {
             for attribute in entry.attributes where attribute.isCapability == isCapability && isMeant(attribute) {
                 let failure = Self.unprotecting(subject) { ExtendedAttributes.set(attribute, of: subject) }

@@ -13,13 +13,13 @@ final class EntryWriter {
         let root: CInt
         let resolution: PathResolution
         let isLossless: Bool
-        /// Who owns what this process makes here; nil where that is not certain (a server may decide otherwise).
+        /// The owner of what this process creates here; `nil` if that is not certain (a server may decide otherwise).
         let creator: (user: UInt32, group: UInt32)?
         /// Whether the file system keeps every time from 1970 to 2038 to the nanosecond, so that only others need a look.
         let keepsTimes: Bool
         /// Devices that could not be made.
         let lost = Mutex<Set<TreePath>>([])
-        /// Counts how often names went away again: directories opened before may be among them.
+        /// Counts removals of names: directories opened before may be among them.
         let removals = Atomic(0)
 
         init(_ staged: StagedDirectory, resolution: PathResolution, isLossless: Bool, setsTimes: Bool = true) {
@@ -141,7 +141,7 @@ final class EntryWriter {
         return true
     }
 
-    /// Makes another name of something that is there.
+    /// Makes another name of an existing inode.
     func makeLink(_ path: TreePath, to target: TreePath) throws {
         let directory = try enterParent(of: path)
         guard !target.isRoot else { throw badLink(path, target, .unsafe, "to a directory") }

@@ -4,7 +4,8 @@ import LXCCore
 import LinuxSystem
 
 /// Removes a name and everything below it, from descriptor to name: never through a symbolic link, never into another
-/// mount. What goes away by itself meanwhile is no error, and what cannot be removed keeps nothing else from being so.
+/// mount. What other programs remove meanwhile is ignored, and what cannot be removed does not keep anything else from
+/// being removed.
 struct TreeRemover {
     /// How often a removal goes back to a directory because names were added while it was emptied.
     private static let returns = 1_000
@@ -177,7 +178,7 @@ struct TreeRemover {
         let flags = O_RDONLY | clinux_o_directory | clinux_o_nofollow
         var opened = Descriptor(name, in: directory, flags: flags)
         if opened == nil, errno == EACCES {
-            // The owner may shut himself out; before anything is removed nothing is changed either, and the second
+            // The owner may lack access; before anything is removed nothing is changed either, and the second
             // pass looks for mounts again.
             guard mayChange, makeAccessible(name, in: directory) else {
                 if !mayChange { return .done }
@@ -186,7 +187,7 @@ struct TreeRemover {
             opened = Descriptor(name, in: directory, flags: flags)
         }
         guard let opened, let status = FileStatus(of: opened.raw) else {
-            // Gone, or no directory any more: what is there now is met again when the directory above is emptied.
+            // Gone, or no longer a directory: what is there now is found again when the directory above is emptied.
             if errno == ENOENT || errno == ENOTDIR || errno == ELOOP { return .done }
             throw LXCError.lastSystemCall("openat", "open the directory \"\(shown())\"")
         }
@@ -239,7 +240,7 @@ struct TreeRemover {
 
 /// What a removal could not remove.
 struct RemovalFailures {
-    /// More end a removal: whatever is wrong then, it is not the names.
+    /// More of them end a removal: then the names are not the problem.
     private static let maximum = 1_000
     private static let examples = 4
 
@@ -249,7 +250,7 @@ struct RemovalFailures {
 
     /// Records a failure.
     ///
-    /// - Throws: what is no failure of one name, and all of them once there are too many.
+    /// - Throws: failures that are not about one name, and all failures once there are too many.
     mutating func add(_ failure: any Error) throws {
         guard let failure = failure as? LXCError else { throw failure }
         count += 1
