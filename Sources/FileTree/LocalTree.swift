@@ -13,10 +13,10 @@ public struct LocalTree: TreeOrigin, TreeDestination, LocalDestination {
 
     private let resolution: PathResolution
 
-    /// Takes a path; nothing is opened yet.
+    /// Creates a tree at a path, without opening it.
     public init(_ path: String) { self.init(path, resolution: .automatic) }
 
-    /// Takes a path and the way paths below it are resolved.
+    /// Creates a tree at a path, with a way of resolving the paths below it.
     package init(_ path: String, resolution: PathResolution) {
         self.path = path
         self.resolution = resolution

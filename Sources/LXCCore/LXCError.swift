@@ -1,7 +1,8 @@
 /// The error this package throws.
 ///
 /// Switch on ``code``, show ``message`` to a person, log ``cause`` and ``location``. The message names the object
-/// concerned and, where there is one, the remedy. `CancellationError` is the only other error that leaves the package.
+/// concerned and, where there is one, the remedy. Two other errors leave the package: `CancellationError`, and the
+/// `DecodingError` of `Decodable` types that do not promise an `LXCError`.
 public struct LXCError: Error, Sendable, CustomStringConvertible {
     /// What kind of failure this is. A minor release may add codes.
     public struct Code: Hashable, Sendable, CustomStringConvertible {
@@ -12,13 +13,13 @@ public struct LXCError: Error, Sendable, CustomStringConvertible {
 
         /// The named object does not exist.
         public static let notFound = Code("notFound")
-        /// An object of that name is already there and is something else.
+        /// A different object of that name exists already.
         public static let alreadyExists = Code("alreadyExists")
         /// The object is leased or running elsewhere, or another object depends on it.
         public static let inUse = Code("inUse")
         /// A value given by the caller breaks a rule the message states.
         public static let invalidArgument = Code("invalidArgument")
-        /// The object is in a state in which this operation makes no sense.
+        /// The object is in a state that does not allow this operation.
         public static let invalidState = Code("invalidState")
         /// The daemon, server or device cannot be reached.
         public static let unavailable = Code("unavailable")
@@ -64,6 +65,6 @@ public struct LXCError: Error, Sendable, CustomStringConvertible {
     /// The message, followed by the cause in parentheses, on one line: causes of others may bring text from outside.
     public var description: String { cause.map { "\(message) (\(Self.words(of: $0).onOneLine))" } ?? message }
 
-    /// Foundation's description of what cannot be decoded is for programmers.
+    /// Foundation's description of a decoding failure is for programmers.
     private static func words(of cause: any Error) -> String { (cause as? DecodingError)?.words ?? "\(cause)" }
 }

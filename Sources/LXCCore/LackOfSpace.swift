@@ -1,4 +1,4 @@
-/// A failure underneath an ``LXCError`` that may be one for want of space.
+/// A failure underneath an ``LXCError`` that may be caused by a lack of space.
 package protocol SpaceFailure: Error {
     /// Whether the file system is full, has no inode left, or the quota is used up.
     var isLackOfSpace: Bool { get }

@@ -9,14 +9,14 @@ public final class NFSServer: Sendable {
     public struct Export: Sendable {
         /// The directory.
         public var path: String
-        /// Whether root of a client is nobody here.
+        /// Whether the server maps a client's root to nobody (`root_squash`).
         public var squashesRoot = false
         /// Whether nothing can be changed.
         public var isReadOnly = false
         /// The versions of the protocol it speaks, such as `3,4`.
         public var protocols = "3,4"
 
-        /// Takes the directory.
+        /// Creates an export of a directory.
         public init(_ path: String) { self.path = path }
     }
 
@@ -79,7 +79,7 @@ public final class NFSServer: Sendable {
         "nfs://\(address)/export\(path)?nfsport=\(Self.port)&mountport=\(Self.mountPort)\(parameters)"
     }
 
-    /// Ends the server as a crash would: what it has not on disk is gone.
+    /// Ends the server as a crash would: what is not on disk is lost.
     public func kill() throws { try command("kill", "killed") }
 
     /// Starts it again.

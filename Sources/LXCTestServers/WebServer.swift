@@ -32,10 +32,10 @@ public final class WebServer: Sendable {
         public var pause: Duration = .zero
         /// How long to wait before everything.
         public var delay: Duration = .zero
-        /// Whether the body's length is told.
+        /// Whether the body's length is sent.
         public var tellsLength = true
 
-        /// Takes what every answer has.
+        /// Creates an answer.
         public init(_ status: Int, fields: [String: String] = [:], body: [UInt8] = [], cutAfter: Int? = nil) {
             (self.status, self.fields, self.body, self.cutAfter) = (status, fields, body, cutAfter)
         }
@@ -52,7 +52,7 @@ public final class WebServer: Sendable {
         /// Whether parts can be asked for.
         public var servesRanges = true
 
-        /// Takes what tells copies apart.
+        /// Creates a file; the entity tag and the date tell its copies apart.
         public init(_ contents: [UInt8], entityTag: String? = "\"one\"", lastModified: String? = nil) {
             (self.contents, self.entityTag, self.lastModified) = (contents, entityTag, lastModified)
         }

@@ -8,7 +8,7 @@ public import Logging
 /// It opens on first use, and again on the next use after the daemon went away. Blocking calls run on threads of the
 /// connection, at most five at a time, which is how many libvirtd serves one client at once; calls for different
 /// domains do not wait for each other. No call waits without end for a daemon that hangs (``Patience``), and a cancelled
-/// task leaves it. Every method throws `LXCError`: `unavailable` while nobody answers at the URI, `timedOut` when a
+/// task leaves it. Every method throws `LXCError`: `unavailable` while nothing answers at the URI, `timedOut` when a
 /// daemon does not answer in time, `invalidState` after ``close()``, `invalidArgument` for text with a NUL in it, and what
 /// the method names. The error's cause is the ``LibvirtError``.
 public actor LibvirtConnection {
@@ -19,7 +19,7 @@ public actor LibvirtConnection {
         /// How many probes may stay unanswered before the connection counts as lost.
         public var count: UInt32
 
-        /// Takes the numbers; by default a loss shows after 30 seconds.
+        /// Creates keepalive settings; by default a loss is detected after 30 seconds.
         public init(interval: Int32 = 5, count: UInt32 = 5) {
             self.interval = interval
             self.count = count
@@ -37,8 +37,8 @@ public actor LibvirtConnection {
     private let logger: Logger
     private let pool = BlockingPool(threads: 5)
     private var handle: ConnectionHandle?
-    /// The one attempt to open that is under way: all who want the connection wait for it, however long it hangs, so that
-    /// no two threads ever do.
+    /// The one attempt to open that is under way: every caller that needs the connection waits for it, however long it
+    /// hangs, so that no two threads ever do.
     private var opening: Answer<ConnectionHandle>?
     private var isClosed = false
 
@@ -48,8 +48,8 @@ public actor LibvirtConnection {
     ///   - uri: a libvirt URI: `lxc:///system`, `qemu+ssh://host/system`, `test:///default`.
     ///   - keepAlive: how a silent loss is noticed; nil leaves that to TCP.
     ///   - patience: how long calls may take.
-    ///   - startDaemon: starts the daemon where nobody answers at the URI; the connection is tried again then.
-    ///   - logger: hears of opening, loss and closing.
+    ///   - startDaemon: starts the daemon if nothing answers at the URI; then the connection is tried again.
+    ///   - logger: receives messages about opening, loss and closing.
     public init(
         uri: String, keepAlive: KeepAlive? = KeepAlive(), patience: Patience = Patience(),
         startDaemon: (@Sendable () async throws -> Void)? = nil, logger: Logger
@@ -109,10 +109,10 @@ public actor LibvirtConnection {
         return host.isEmpty && (transport == nil || transport == "unix")
     }
 
-    /// Whether the connection is open and its daemon there. Asks nobody, so it is quick.
+    /// Whether the connection is open and its daemon alive. Makes no call, so it is quick.
     public var isAlive: Bool { handle?.isAlive ?? false }
 
-    /// The open connection, opened when there is none or the last one was lost.
+    /// The open connection; opens one if there is none or the last was lost.
     func connected() async throws -> ConnectionHandle {
         if isClosed { throw closed }
         if let handle {
@@ -189,7 +189,7 @@ public actor LibvirtConnection {
         let answer = Answer<Value>()
         Task { [pool] in
             try? await pool.run { _ in
-                // What nobody waits for any more must not be done later.
+                // Work that has no waiter left must not be done later.
                 guard answer.begin() else { return }
                 answer.give(Result { try body(handle) })
             }

@@ -1,7 +1,7 @@
 public import Foundation
 public import LXCCore
 
-/// A libvirt domain document: everything libvirt is told of one guest.
+/// A libvirt domain document: the complete description of one guest.
 ///
 /// ```swift
 /// var domain = Domain(type: .lxc, name: "i-2-3-VM", os: .container(initPath: "/sbin/init"))
@@ -17,7 +17,7 @@ public struct Domain: Hashable, Sendable {
     public var type: DomainType
     /// The guest's name. Empty when a document that was read has none; such a domain cannot be written.
     public var name: String
-    /// The guest's UUID; libvirt makes one where there is none.
+    /// The guest's UUID; `nil` lets libvirt make one.
     public var uuid: UUID?
     /// A short description in one line.
     public var title: String?

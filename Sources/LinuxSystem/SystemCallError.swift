@@ -8,7 +8,7 @@ public struct SystemCallError: Error, Hashable, Sendable, CustomStringConvertibl
     /// The error number, such as `ENOSPC`.
     public let errno: CInt
 
-    /// Takes the name and the error number of a call that failed.
+    /// Creates a system call error from the name and the error number of a call that failed.
     public init(_ call: String, errno: CInt) {
         self.call = call
         self.errno = errno
@@ -28,7 +28,7 @@ public struct SystemCallError: Error, Hashable, Sendable, CustomStringConvertibl
 }
 
 extension SystemCallError: SpaceFailure {
-    /// Whether it is for want of space, inodes or quota.
+    /// Whether the cause is a lack of space, inodes or quota.
     package var isLackOfSpace: Bool { errno == ENOSPC || errno == EDQUOT }
 }
 

@@ -2,7 +2,7 @@ import COpenSSL
 
 /// Owns an `EVP_MD_CTX`.
 ///
-/// OpenSSL's calls fail only without memory or with arguments that make no sense; neither can be recovered from here, so
+/// OpenSSL's calls fail only without memory or with invalid arguments; neither can be recovered from here, so
 /// both are preconditions.
 final class DigestContext: @unchecked Sendable {
     // Not Sendable by itself; `MessageDigest` writes to it only while it holds the one reference.

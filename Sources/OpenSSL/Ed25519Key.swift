@@ -2,7 +2,7 @@ import COpenSSL
 
 /// An Ed25519 key pair (RFC 8032).
 package struct Ed25519Key: Sendable {
-    /// The private key: 32 bytes of chance.
+    /// The private key: 32 random bytes.
     package let seed: [UInt8]
     /// The public key: 32 bytes.
     package let publicKey: [UInt8]

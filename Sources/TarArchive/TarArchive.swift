@@ -5,7 +5,7 @@ package import StoreFiles
 /// A tar archive in a local file, as an origin and as a destination.
 ///
 /// As an origin it is plain, compressed with gzip, bzip2, xz, lzma, lzip, zstd, lz4 or compress (`.Z`), or the one file in a
-/// zip file, recognised by content. What is something else is refused as what it is.
+/// zip file, recognized by content. Anything else is refused, naming what it is.
 /// As a destination the file must not exist; its name says how it is compressed: `.tar`, `.tar.gz` (`.tgz`), `.tar.xz`
 /// (`.txz`), `.tar.zst` (`.tzst`), `.tar.bz2` (`.tbz2`) or `.tar.lz4`. It is built beside its place under a hidden name
 /// and renamed when complete. The same tree makes the same bytes, with the same versions of the compressors.
@@ -25,7 +25,7 @@ package import StoreFiles
 /// | format | decoded by | checked |
 /// |---|---|---|
 /// | gzip | Intel's ISA-L with the package trait `ISAL`, which is on by default; zlib without | checksum and length |
-/// | xz | liblzma, with up to four threads where the file has blocks that tell their size | checksum |
+/// | xz | liblzma, with up to four threads where the file has blocks with their size | checksum |
 /// | lzip | liblzma | checksum and length |
 /// | lzma | liblzma | the format has no check |
 /// | zstd | libzstd | checksum, where the file has one |
@@ -41,10 +41,10 @@ public struct TarArchive: TreeOrigin, TreeDestination, LocalDestination {
     /// How it is read.
     package let reading: ArchiveReading
 
-    /// Takes a path; nothing is opened yet.
+    /// Creates an archive at a path, without opening it.
     public init(_ path: String) { self.init(path, reading: ArchiveReading()) }
 
-    /// Takes a path and how to read it.
+    /// Creates an archive at a path, with the way to read it.
     package init(_ path: String, reading: ArchiveReading) {
         self.path = path
         self.reading = reading
@@ -74,7 +74,7 @@ package struct StoredArchive: TreeOrigin {
     private let file: any StoredFile
     private let reading: ArchiveReading
 
-    /// Takes the file and how to read it; nothing is opened yet.
+    /// Creates an archive in a file, with the way to read it, without opening it.
     package init(_ file: any StoredFile, reading: ArchiveReading = ArchiveReading()) {
         self.file = file
         self.reading = reading

@@ -34,7 +34,7 @@ struct DirectoryFates {
         return true
     }
 
-    /// Says that nothing will be added or removed any more.
+    /// Declares that nothing will be added or removed any more.
     mutating func settle() {
         isSettled = true
         guard !removed.isEmpty else { return }

@@ -1,6 +1,6 @@
 /// The names of inodes that have several, told by the number of their inode.
 struct LinkNames {
-    /// A name: whose it is, and where its path is kept.
+    /// A name: the inode it belongs to, and where its path is kept.
     struct Name: BitwiseCopyable, Comparable {
         let inode: UInt32
         let hash: Hash

@@ -5,7 +5,7 @@ import LinuxSystem
 struct LinkTable {
     /// One inode.
     struct Group: BitwiseCopyable, Sendable {
-        /// Where the path of the name that was met first is kept: it stands for the inode at the destination.
+        /// Where the path of the name met first is kept: it represents the inode at the destination.
         let first: UInt64
         var record = Hash.zero
         var kind = EntryKind.file
@@ -19,7 +19,7 @@ struct LinkTable {
     private var groups = SpillArray<Group>()
     private var names = LinkNames()
 
-    /// Notes a name; says whether it is the first.
+    /// Records a name; returns whether it is the first.
     mutating func enter(_ identity: FileStatus.Identity, _ path: TreePath, _ hash: Hash) throws -> Bool {
         if let number = try numbers.value(of: identity) {
             try names.add(path, hash, inode: number)
@@ -127,7 +127,7 @@ struct WalkBacklog {
         count += 1
     }
 
-    /// Takes the directory added last; nil when there is none.
+    /// Removes and returns the directory added last; `nil` when there is none.
     mutating func pop() throws -> TreeEntry? {
         guard count > 0 else { return nil }
         count -= 1

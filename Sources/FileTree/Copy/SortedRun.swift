@@ -9,13 +9,13 @@ struct SortedRun<Record: BitwiseCopyable & Sendable> {
     /// How many there are.
     let count: Int
 
-    /// Takes records in ascending order.
+    /// Creates a sorted run from records in ascending order.
     init(_ records: [Record]) {
         storage = .memory(records)
         count = records.count
     }
 
-    /// Takes what is in a file from `start` on.
+    /// Creates a sorted run from what is in a file from `start` on.
     init(_ file: SpillFile, start: UInt64, count: Int) {
         storage = .file(file, start: start)
         self.count = count

@@ -49,7 +49,7 @@ struct SpillArray<Element: BitwiseCopyable & Sendable> {
     }
 }
 
-/// What cannot be, but for a temporary file that somebody else cut.
+/// Impossible unless another program truncated the temporary file.
 enum SpillFailure {
     static var cut: LXCError { LXCError(.io, "a temporary file lost some of its contents; try again") }
 }

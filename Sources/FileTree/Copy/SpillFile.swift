@@ -2,12 +2,12 @@ import Glibc
 import LXCCore
 import LinuxSystem
 
-/// A temporary file without a name, for what is too much to be kept in memory. It is gone with the value, or with the
-/// program, whatever ends that.
+/// A temporary file without a name, for what is too much to be kept in memory. It disappears with the value, or with
+/// the program, whatever ends that.
 ///
 /// It is in the directory `TMPDIR` names, else in `/var/tmp`: `/tmp` is memory itself on many hosts.
 final class SpillFile: @unchecked Sendable {
-    // @unchecked: whoever keeps something in it is one thread's at a time.
+    // @unchecked: its owner is used by one thread at a time.
     private let descriptor: Descriptor
     private let directory: String
     /// How many bytes there are.

@@ -121,7 +121,7 @@ struct SpillTable<Key: SpillKey, Value: BitwiseCopyable & Sendable> {
     }
 }
 
-/// Says of a set of keys that one is not among them, or that it may be (a Bloom filter).
+/// Tells whether a key is certainly not in a set, or may be (a Bloom filter).
 struct KeyFilter {
     private static let bitsOfAKey = 12
     private static let probes: UInt64 = 5

@@ -12,7 +12,7 @@ final class TreeTransfer {
     private var reporter: ProgressReporter
     private var rootIsKnown = false
 
-    /// Takes both ends; without a sink the source is only read.
+    /// Creates a transfer between a source and a sink; without a sink the source is only read.
     init(
         _ source: any TreeSource, _ sink: (any TreeSink)?, _ options: TreeCopyOptions, _ cancellation: Cancellation,
         _ progress: ProgressHandler?

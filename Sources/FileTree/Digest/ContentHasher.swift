@@ -25,7 +25,7 @@ final class ContentHasher {
         isAssembling = false
     }
 
-    /// Takes a piece that lies inside the file.
+    /// Adds a piece that lies inside the file.
     func update(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) {
         var rest = bytes
         var offset = offset

@@ -18,7 +18,7 @@ final class ContentHashing {
     private static let batchSteps = 512
     private static let batchBytes = 2 * SharedBytes.Maker.blockSize
 
-    /// What the thread has found out; read when it has ended.
+    /// The thread's results; read when it has ended.
     private final class Results: @unchecked Sendable {
         // @unchecked: the thread's alone until it is joined.
         var hashes = SpillArray<Hash>()
@@ -65,7 +65,7 @@ final class ContentHashing {
     /// Starts a file.
     func begin(size: UInt64) { add(.begin(size: size)) }
 
-    /// Takes a piece of its contents.
+    /// Adds a piece of its contents.
     func update(_ piece: TreePiece) {
         weight.add(piece.bytes)
         add(.piece(piece))
@@ -80,7 +80,7 @@ final class ContentHashing {
         add(.end(entry))
     }
 
-    /// Takes an entry without contents.
+    /// Adds an entry without contents.
     func add(_ entry: TreeEntry) {
         weight.add(entry)
         add(.entry(entry))
@@ -102,7 +102,7 @@ final class ContentHashing {
     }
 
     private func flush() {
-        // A thread that failed takes nothing more; that is told at the end.
+        // A failed thread processes nothing more; the failure is reported at the end.
         if !batch.isEmpty { _ = queue.push(batch) }
         batch = []
         weight = BatchWeight()

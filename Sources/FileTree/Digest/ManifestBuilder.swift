@@ -1,9 +1,9 @@
 import LXCCore
 import OpenSSL
 
-/// Follows what a sequence of entries makes of a tree, and computes the tree's digest (Documentation/TreeDigest.md).
+/// Follows a sequence of entries, and computes the digest of the resulting tree (Documentation/TreeDigest.md).
 ///
-/// It judges the sequence as well: a name below something that is no directory, or a hard link to anything but a file
+/// It checks the sequence as well: a name below something that is no directory, or a hard link to anything but a file
 /// that came before, is refused here whatever the destination is, also when there is none. Names are kept as hashes, and
 /// most of those in temporary files once there are many: memory grows by few bytes an entry.
 final class ManifestBuilder {
@@ -11,9 +11,9 @@ final class ManifestBuilder {
     struct Node: BitwiseCopyable {
         /// The directory it was made in.
         var parent: UInt32
-        /// Which directory it is; 0 when it is none.
+        /// The directory's number; 0 for anything else.
         var directory: UInt32 = 0
-        /// What it stands for: something with attributes and contents, to which several names may lead.
+        /// The inode: something with attributes and contents that may have several names.
         var inode: UInt32
         var kind: EntryKind
         /// Whether other names may lead to the inode.
@@ -81,7 +81,7 @@ final class ManifestBuilder {
         let parent = try directory(parentPath, for: entry.path, &implied, implying)
         let hash = Hash(of: entry.path.bytes)
         let known = try nodes.value(of: hash)
-        // What had this name may have gone away with its directory.
+        // The former object of this name may have been removed with its directory.
         let old = known.flatMap { $0.parent == parent ? $0 : nil }
         if case .hardLink(let target) = entry.kind {
             try link(entry.path, hash, in: parent, over: old, to: target)
@@ -91,7 +91,7 @@ final class ManifestBuilder {
         return (implied, known == nil)
     }
 
-    /// Takes a piece of the contents of the file last begun.
+    /// Adds a piece of the contents of the file begun last.
     func update(_ piece: TreePiece) { hashing?.update(piece) }
 
     /// Completes the entry last begun.
@@ -101,7 +101,7 @@ final class ManifestBuilder {
         hashing?.end(entry)
     }
 
-    /// The records of the tree as it is at the end. Without hashing contents they have no digest.
+    /// The records of the final tree. Without hashed contents they have no digest.
     func finish() throws -> ManifestRecords {
         try makeRoot()
         let hashes = try hashing?.finish()
@@ -119,7 +119,7 @@ final class ManifestBuilder {
         return records
     }
 
-    /// What the name of a link stands for at the end; nil when that is something else, or nothing.
+    /// The object a link's name refers to at the end; `nil` if it is something else or missing.
     private func linked(_ name: LinkNames.Name) throws -> Node? {
         guard let node = try nodes.value(of: name.hash), node.isLinked, node.inode == name.inode,
             directories.isThere(node.parent)

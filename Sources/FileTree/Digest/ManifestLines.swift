@@ -1,6 +1,6 @@
 import Glibc
 
-/// Paths with the records of what they stand for, packed: 36 bytes a line and the path itself.
+/// Paths with the records of their entries, packed: 36 bytes a line and the path itself.
 struct ManifestLines: Hashable, Sendable {
     private var records: [Hash] = []
     /// All paths one after the other, and where each ends.

@@ -1,11 +1,11 @@
 import LXCCore
 import OpenSSL
 
-/// One line of a tree's canonical manifest: a name and what it stands for, both as hashes.
+/// One line of a tree's canonical manifest: a name and its entry, both as hashes.
 struct ManifestRecord: BitwiseCopyable, Comparable {
     /// The hash of the path.
     let name: Hash
-    /// The hash of what ``EntryRecord`` says of the entry.
+    /// The hash of the entry's ``EntryRecord``.
     let record: Hash
 
     static func < (left: Self, right: Self) -> Bool { left.name < right.name }
@@ -99,7 +99,7 @@ extension TreeDigest {
             line.record.withUnsafeBytes { hash.update(bufferPointer: $0) }
         }
 
-        /// The digest of the tree whose lines these were.
+        /// The digest of the tree with these lines.
         func finish() -> TreeDigest { TreeDigest(bytes: Array(hash.finalize())) }
     }
 }

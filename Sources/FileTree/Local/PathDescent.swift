@@ -2,8 +2,8 @@ import CLinux
 import Glibc
 import LinuxSystem
 
-/// Opens what is in a tree, one path after the other, each from the nearest directory that is open from before: so a
-/// tree of any depth is walked in steps of its own length, not of the depth's square.
+/// Opens the paths of a tree one after the other, each from the nearest directory that is still open: so the look-ups
+/// of a walk grow linearly with the depth of the tree, not with its square.
 ///
 /// Used by one thread. Only some of the directories on the way to the last path are kept open.
 final class PathDescent {
@@ -39,16 +39,16 @@ final class PathDescent {
     /// How many components of paths were looked up so far.
     private(set) var lookUps = 0
 
-    /// Takes the tree's root, which stays open as long as this lives, and the way paths are resolved.
+    /// Creates a descent from the tree's root, whose descriptor must outlive it, with a way of resolving paths.
     init(root: CInt, _ resolution: PathResolution) {
         self.root = root
         self.resolution = resolution
     }
 
-    /// Lets go of all that is open, because names may lead elsewhere now.
+    /// Closes all directories, because names may lead elsewhere now.
     func forget() { steps = [] }
 
-    /// Opens what a path below the root stands for, no symbolic link followed; nil with `errno` set.
+    /// Opens the object at a path below the root without following symbolic links; `nil` with `errno` set.
     func open(_ target: TreePath, flags: CInt) -> Descriptor? {
         guard !target.isRoot else { return Descriptor(".", in: root, flags: flags) }
         let bytes = target.bytes
@@ -102,7 +102,7 @@ final class PathDescent {
         if Self.isScarce { steps = [] }
         steps.append(step)
         guard steps.count > Self.maximum else { return }
-        // Every second of those far above: what is far away is gone back to seldom.
+        // Every second of those far above: distant directories are rarely needed again.
         let far = Self.maximum * 2 / 3
         steps = steps.indices.filter { $0 >= far || $0.isMultiple(of: 2) }.map { steps[$0] }
     }

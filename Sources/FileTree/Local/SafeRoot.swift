@@ -9,11 +9,11 @@ package protocol RootView {
 
     /// The tree's root.
     var root: Directory { get }
-    /// What a name in a directory stands for.
+    /// The object a name in a directory refers to.
     func find(_ name: [UInt8], in directory: Directory) -> RootFinding<Directory>
 }
 
-/// What a name in a tree stands for.
+/// The object a name in a tree refers to.
 package enum RootFinding<Directory> {
     case nothing
     case directory(Directory)

@@ -17,7 +17,7 @@ package struct AccessControlList {
         /// Counts for users and groups only.
         package var id: UInt32
 
-        /// Takes everything; the id of an entry that has none is all ones.
+        /// Creates an entry; the id of an entry without one is all ones.
         package init(tag: Tag, permissions: UInt16, id: UInt32 = .max) {
             self.tag = tag
             self.permissions = permissions
@@ -29,12 +29,12 @@ package struct AccessControlList {
 
     package var entries: [Entry]
 
-    /// Takes entries and puts them into the kernel's order: by tag, then by id.
+    /// Creates a list of entries, sorted into the kernel's order: by tag, then by id.
     package init(_ entries: [Entry]) {
         self.entries = entries.sorted { ($0.tag.rawValue, $0.id) < ($1.tag.rawValue, $1.id) }
     }
 
-    /// Reads an attribute's value; nil when it is none the kernel would accept.
+    /// Reads an attribute's value; `nil` if the kernel would not accept it.
     package init?(_ value: [UInt8]) {
         guard value.count >= 4, (value.count - 4).isMultiple(of: 8), UInt32(littleEndian: value[..<4]) == Self.version
         else { return nil }
@@ -71,7 +71,7 @@ package struct AccessControlList {
     /// Whether there is no entry: to the kernel that is no list.
     package var isEmpty: Bool { entries.isEmpty }
 
-    /// Whether the list says nothing that nine mode bits do not say.
+    /// Whether the list is equivalent to nine mode bits.
     var isMinimal: Bool { entries.allSatisfy { [.owner, .owningGroup, .other].contains($0.tag) } }
 
     /// The nine mode bits the kernel shows for a file with this access ACL; nil when one of the three is missing.

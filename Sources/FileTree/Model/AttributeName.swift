@@ -6,7 +6,7 @@ import LXCCore
 /// none of them NUL, in one of Linux's namespaces. What belongs to the host or to a file system and not to a tree has no
 /// such name: archives must not set it (Documentation/Security.md lists what they may set).
 public struct AttributeName: Hashable, Sendable, Comparable, CustomStringConvertible {
-    /// The longest name the kernel takes (XATTR_NAME_MAX).
+    /// The longest name the kernel accepts (XATTR_NAME_MAX).
     public static let maximumLength = 255
 
     /// File capabilities.
@@ -21,7 +21,7 @@ public struct AttributeName: Hashable, Sendable, Comparable, CustomStringConvert
 
     private init(unchecked name: StaticString) { bytes = name.withUTF8Buffer { Array($0) } }
 
-    /// Checks and takes a name with its namespace; nil when no tree can carry an attribute of that name.
+    /// Creates a name with its namespace; `nil` when no tree can carry an attribute of that name.
     public init?(_ name: some Sequence<UInt8>) {
         let name = Array(name)
         guard Standing(of: name) == .tree else { return nil }
@@ -50,14 +50,14 @@ public struct AttributeName: Hashable, Sendable, Comparable, CustomStringConvert
 
     var isACL: Bool { self == Self.accessACL || self == Self.defaultACL }
 
-    /// Whether who may write a file decides who may set the attribute.
+    /// Whether permission to write a file is permission to set the attribute.
     var isForUsers: Bool { bytes.starts(with: "user.".utf8) }
 }
 
 extension AttributeName {
-    /// To whom an attribute belongs.
+    /// The namespace an attribute belongs to.
     enum Standing {
-        /// To the tree: it goes along with every copy.
+        /// To the tree: every copy carries it.
         case tree
         /// To the host or the file system a file is on; a copy is given its own.
         case host

@@ -2,7 +2,7 @@ extension TreeEntry {
     /// Sum of names and values of the extended attributes in bytes.
     package var attributeBytes: Int { attributes.reduce(0) { $0 + $1.name.bytes.count + $1.value.count } }
 
-    /// About how much memory the entry takes, whatever it consists of.
+    /// About how much memory the entry takes.
     package var weight: Int {
         let target =
             switch kind {
@@ -15,7 +15,7 @@ extension TreeEntry {
     }
 }
 
-/// How much memory a batch of entries and pieces of contents keeps from its next use.
+/// How much memory a batch of entries and pieces of contents holds.
 ///
 /// A piece keeps the whole block of memory it is a part of, however small it is; pieces that follow each other mostly
 /// share one.

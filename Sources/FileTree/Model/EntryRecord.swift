@@ -8,7 +8,7 @@ struct EntryRecord {
 
     let hash: Hash
 
-    /// Takes an entry, and for a file the hash of its contents.
+    /// Creates an entry record from an entry, and for a file the hash of its contents.
     init(_ entry: TreeEntry, contents: Hash?) {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(128)

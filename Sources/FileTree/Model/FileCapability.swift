@@ -5,10 +5,10 @@ struct FileCapability {
     private var isEffective: Bool
     private var permitted: UInt64
     private var inheritable: UInt64
-    /// The user who is root where the capabilities count; 0 for the host's own root.
+    /// The user that is root in the user namespace of the capabilities; 0 for the host's own root.
     var root: UInt32
 
-    /// Reads a value; nil when it is none the kernel would accept.
+    /// Reads a value; `nil` if the kernel would not accept it.
     init?(_ value: [UInt8]) {
         guard value.count >= 12, value.count.isMultiple(of: 4) else { return nil }
         let words = stride(from: 0, to: value.count, by: 4).map { UInt32(littleEndian: value[$0..<($0 + 4)]) }
@@ -37,7 +37,7 @@ struct FileCapability {
 }
 
 extension FixedWidthInteger {
-    /// Takes bytes, the least significant first.
+    /// Creates an integer from bytes, the least significant first.
     init(littleEndian bytes: some BidirectionalCollection<UInt8>) {
         self = bytes.reversed().reduce(0) { $0 << 8 | Self(truncatingIfNeeded: $1) }
     }

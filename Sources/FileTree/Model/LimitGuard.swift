@@ -1,8 +1,8 @@
 import LXCCore
 
-/// Counts what a copy has taken in and stops it at the limits.
+/// Counts what a copy has read and stops it at the limits.
 struct LimitGuard {
-    /// From where on the expansion ratio counts: small archives of zeros are common and harmless.
+    /// Where the expansion ratio begins to apply: small archives of zeros are common and harmless.
     private static let expansionFloor: UInt64 = 64 << 20
 
     private let limits: TreeLimits
@@ -11,7 +11,7 @@ struct LimitGuard {
     private(set) var entries: UInt64 = 0
     private(set) var logicalBytes: UInt64 = 0
     private(set) var allocatedBytes: UInt64 = 0
-    /// Names and values of all entries' attributes, which take room as contents do.
+    /// Names and values of all entries' attributes, which take space as contents do.
     private var attributeBytes: UInt64 = 0
 
     /// Starts the clock.
@@ -20,7 +20,7 @@ struct LimitGuard {
         deadline = ContinuousClock.now + limits.wallTime
     }
 
-    /// Takes an entry; `read` is how much of the medium was read for all there is so far.
+    /// Counts an entry; `read` is how much of the medium has been read so far.
     mutating func count(_ entry: TreeEntry, read: UInt64) throws {
         try countName(entry.path)
         let attributes = entry.attributeBytes
@@ -48,13 +48,13 @@ struct LimitGuard {
         try checkTime(entry.path)
     }
 
-    /// Takes a directory that has no entry of its own and is made for what is in it.
+    /// Counts a directory without an entry of its own, made for what is in it.
     mutating func count(implied path: TreePath) throws {
         try countName(path)
         try checkTime(path)
     }
 
-    /// Takes a piece of contents; `read` is how much of the medium was read for all there is so far.
+    /// Counts a piece of contents; `read` is how much of the medium has been read so far.
     mutating func count(_ bytes: UInt64, of path: TreePath, read: UInt64) throws {
         allocatedBytes += bytes
         try checkAllocated(path, read)

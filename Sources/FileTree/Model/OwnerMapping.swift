@@ -1,12 +1,12 @@
 import LXCCore
 
-/// Brings entries from the source's owners to the container's, and from those to the destination's. Ids are in three
+/// Maps entries from the source's owners to the container's, and from those to the destination's. Ids are in three
 /// places: owner and group, ACL entries, and the root of file capabilities.
 struct OwnerMapping {
     private let source: IDMap?
     private let destination: IDMap?
 
-    /// Takes the two maps of a copy.
+    /// Creates the mapping of a copy's two id maps.
     init(_ options: TreeCopyOptions) {
         source = options.sourceMap
         destination = options.destinationMap
@@ -59,7 +59,7 @@ private struct Translation {
         entry.group = try translate(entry.group, "group", group)
         for index in entry.attributes.indices {
             let attribute = entry.attributes[index]
-            // What has ids that are not understood must not pass as it is.
+            // Ids that are not understood must not pass unmapped.
             if attribute.isCapability {
                 guard var capability = FileCapability(attribute.value) else { throw malformed(attribute) }
                 capability.root = try root(of: capability)

@@ -1,7 +1,7 @@
 import LXCCore
 import Synchronization
 
-/// A stretch of memory that is written once and then only read, by any thread, as long as anybody holds it.
+/// A range of memory that is written once and then only read, by any thread, as long as it is referenced.
 ///
 /// Contents travel from a source to the digest and to the sink as values of this type, so that none of them copies.
 public struct SharedBytes: @unchecked Sendable {
@@ -34,7 +34,7 @@ public struct SharedBytes: @unchecked Sendable {
     /// A copy of some bytes.
     public init(copying bytes: [UInt8]) { self = bytes.withUnsafeBytes { SharedBytes(copying: $0) } }
 
-    /// How much memory cannot be used for anything else as long as this value exists.
+    /// The memory this value keeps from other use.
     package var heldBytes: Int { block?.memory.count ?? 0 }
 
     /// Whether both are parts of the same memory.
@@ -77,7 +77,7 @@ public struct SharedBytes: @unchecked Sendable {
     /// Keeps a few blocks for their next use: memory touched before is several times faster to write to.
     fileprivate final class BlockPool: Sendable {
         private static let kept = 16
-        // The memory is nobody's as long as it is in here.
+        // Memory in here has no user.
         private struct Free: @unchecked Sendable { var blocks: [UnsafeMutableRawBufferPointer] = [] }
         private let free = Mutex(Free())
 

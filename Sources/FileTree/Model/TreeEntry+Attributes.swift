@@ -1,5 +1,5 @@
 extension TreeEntry.Attribute {
-    /// The largest value the kernel takes (XATTR_SIZE_MAX).
+    /// The largest value the kernel accepts (XATTR_SIZE_MAX).
     static let maximumSize = 65_536
 
     /// Whether this holds file capabilities.
@@ -8,7 +8,7 @@ extension TreeEntry.Attribute {
     /// Whether this is a POSIX ACL.
     var isACL: Bool { name.isACL }
 
-    /// Whether this is an ACL without entries, which to the kernel is none.
+    /// Whether this is an ACL without entries, which the kernel treats as no ACL.
     package var isEmptyList: Bool { isACL && AccessControlList(value)?.isEmpty == true }
 
     /// The name of the kind of loss when a destination cannot hold this.
@@ -20,7 +20,7 @@ extension TreeEntry.Attribute {
     }
 
     /// Whether the value says anything the kernel would keep on an inode of that kind. Capabilities and ACLs that the
-    /// kernel would refuse are none: what cannot be read cannot be brought to other ids either.
+    /// kernel would refuse do not count: what cannot be read cannot be mapped to other ids either.
     package func isValid(on kind: TreeEntry.Kind) -> Bool {
         guard name.isPossible(on: kind), value.count <= Self.maximumSize else { return false }
         if isCapability { return FileCapability(value) != nil }

@@ -27,7 +27,7 @@ public struct TreeEntry: Hashable, Sendable {
         /// The value.
         public var value: [UInt8]
 
-        /// Takes name and value.
+        /// Creates an attribute.
         public init(name: AttributeName, value: [UInt8]) {
             self.name = name
             self.value = value
@@ -52,7 +52,7 @@ public struct TreeEntry: Hashable, Sendable {
     /// knows of no hole.
     public var extents: [Range<UInt64>]?
 
-    /// Takes everything.
+    /// Creates a tree entry.
     public init(
         path: TreePath, kind: Kind, mode: UInt16, user: UInt32 = 0, group: UInt32 = 0,
         modified: Timestamp = Timestamp(seconds: 0), attributes: [Attribute] = [], extents: [Range<UInt64>]? = nil

@@ -1,6 +1,6 @@
 import LXCCore
 
-/// How much of a tree is accepted before a copy gives up with `limitExceeded`.
+/// Limits of what a copy accepts; beyond them it fails with `limitExceeded`.
 ///
 /// The defaults pass every real distribution image and stop every bomb of SECURITY-minded test suites: an archive is
 /// other people's input.

@@ -1,6 +1,6 @@
 import LXCCore
 
-/// What a tree's digest is made of, entry by entry: kept to find out later which entries of a tree have changed.
+/// What a tree's digest is made of, entry by entry: kept to find the entries of a tree that have changed.
 ///
 /// As text it has a line for each entry, sorted by path: 64 hexadecimal digits, a blank, and the path with `\\` for a
 /// backslash and `\n` for a line break, below a first line that names the version of the digest.
@@ -13,7 +13,7 @@ public struct TreeManifest: Hashable, Sendable {
             case missing
             /// There was no such entry.
             case added
-            /// Attributes or contents are not the same, or not the same other names lead to them.
+            /// Attributes, contents or the set of other names differ.
             case changed
         }
 
@@ -34,7 +34,7 @@ public struct TreeManifest: Hashable, Sendable {
     /// In ascending order of the paths.
     private let lines: ManifestLines
 
-    /// Takes the lines of a tree, in any order.
+    /// Creates a tree manifest from the lines of a tree, in any order.
     init(_ lines: ManifestLines) { self.lines = lines.sorted() }
 
     /// The digest of the tree.
@@ -47,7 +47,7 @@ public struct TreeManifest: Hashable, Sendable {
         return digest.finish()
     }
 
-    /// What must be done to the tree `old` describes to get this one, ordered by path.
+    /// The changes that make this tree out of the one `old` describes, ordered by path.
     public func differences(from old: TreeManifest) -> [Difference] {
         var differences: [Difference] = []
         var (mine, theirs) = (0, 0)
@@ -99,7 +99,7 @@ public struct TreeManifest: Hashable, Sendable {
 
     /// Reads the text.
     ///
-    /// - Throws: `LXCError` `corrupt` for anything that ``text`` does not give.
+    /// - Throws: `LXCError` `corrupt` for anything that is not the text of a manifest.
     public init(parsing text: [UInt8]) throws {
         guard text.starts(with: Self.heading), text.last == Self.newline else { throw Self.damage(line: 1) }
         var lines = ManifestLines()

@@ -13,11 +13,11 @@ public struct TreePath: Hashable, Sendable, Comparable, CustomStringConvertible 
 
     private init(unchecked bytes: [UInt8]) { self.bytes = bytes }
 
-    /// Takes the bytes of a path that was checked before.
+    /// Creates a path from bytes that were checked before.
     init(trusted bytes: [UInt8]) { self.init(unchecked: bytes) }
 
-    /// Checks and takes the bytes of a path. `./` in front, single `.` components and slashes at the end or doubled,
-    /// as archives write them, are dropped.
+    /// Creates a path from bytes after checking them. `./` in front, single `.` components and slashes at the end or
+    /// doubled, as archives write them, are dropped.
     ///
     /// - Throws: `LXCError` with code `unsafe` for an empty or absolute path, a `..` component, or a NUL.
     public init(_ path: some Sequence<UInt8>) throws {
@@ -39,7 +39,7 @@ public struct TreePath: Hashable, Sendable, Comparable, CustomStringConvertible 
         bytes = cleaned
     }
 
-    /// What most paths of archives need: `./` in front and a slash at the end dropped, and nothing else. Nil when there is
+    /// The fast path for most paths of archives: drops `./` in front and a slash at the end. `nil` when there is
     /// more to do, or to refuse.
     private static func trimmed(_ raw: [UInt8]) -> [UInt8]? {
         let slash = UInt8(ascii: "/")
@@ -50,7 +50,7 @@ public struct TreePath: Hashable, Sendable, Comparable, CustomStringConvertible 
             guard start < end else { return nil }
             var component = start
             for index in start...end where index == end || raw[index] == slash {
-                // Empty, ".", "..", or a short name with a dot in front: the long way tells them apart.
+                // Empty, ".", "..", or a short name with a dot in front: the slow path distinguishes them.
                 guard index > component, raw[component] != dot || index - component > 2 else { return nil }
                 component = index + 1
             }
@@ -65,7 +65,7 @@ public struct TreePath: Hashable, Sendable, Comparable, CustomStringConvertible 
     /// Whether this is the root.
     public var isRoot: Bool { bytes.isEmpty }
 
-    /// The components from the top down; none for the root.
+    /// The components from the top down; empty for the root.
     public var components: [ArraySlice<UInt8>] { bytes.split(separator: UInt8(ascii: "/")) }
 
     /// The last component; empty for the root.

@@ -1,6 +1,6 @@
 package import LXCCore
 
-/// Somewhere a root filesystem can be read from: an archive, a directory, an NFS tree.
+/// A place a root file system can be read from: an archive, a directory, an NFS tree.
 ///
 /// A value that can be kept and passed on; reading starts when a copy opens it.
 public protocol TreeOrigin: Sendable, CustomStringConvertible {
@@ -16,9 +16,9 @@ public protocol TreeOrigin: Sendable, CustomStringConvertible {
 /// for it; an archive may leave it out, may name an entry twice (the last one counts), and names a hard link's target
 /// before the link.
 public protocol TreeSource: AnyObject {
-    /// The next entry, or nil after the last. Contents of the entry before that were not read are skipped.
+    /// The next entry, or `nil` after the last. Unread contents of the previous entry are skipped.
     ///
-    /// - Throws: `LXCError` `corrupt` for damaged input, also when it ends before its end; `unsafe`; `limitExceeded`.
+    /// - Throws: `LXCError` `corrupt` for damaged input, also when it is truncated; `unsafe`; `limitExceeded`.
     func next() throws -> TreeEntry?
 
     /// The next piece of the contents of the file ``next()`` last returned; nil after the last. Pieces ascend and do
@@ -28,7 +28,7 @@ public protocol TreeSource: AnyObject {
     /// Bytes read from the underlying medium so far, and how many there are where that is known: for progress.
     var position: (read: UInt64, total: UInt64?) { get }
 
-    /// What the source had to leave out, such as sockets.
+    /// What the source left out, such as sockets.
     var losses: TreeLosses { get }
 }
 
@@ -39,14 +39,14 @@ public struct TreePiece: Sendable {
     /// The bytes; at least one.
     public var bytes: SharedBytes
 
-    /// Takes both.
+    /// Creates a tree piece.
     public init(offset: UInt64, bytes: SharedBytes) {
         self.offset = offset
         self.bytes = bytes
     }
 }
 
-/// Somewhere a root filesystem can be written to.
+/// A place a root file system can be written to.
 public protocol TreeDestination: Sendable, CustomStringConvertible {
     /// Opens the destination for one writing, on a thread that may block.
     ///
@@ -65,11 +65,12 @@ public protocol TreeSink: AnyObject {
     ///
     /// - Parameters:
     ///   - entry: what is made.
-    ///   - isNew: whether nothing of this name was begun before. New entries can be made in any order, but for a hard
-    ///     link after its target and everything after its parent.
-    /// - Throws: `LXCError` `io`, `unsafe`, `lossRefused` and what else the destination says, of this entry or one before.
+    ///   - isNew: whether nothing of this name was begun before. New entries can be made in any order, except that a
+    ///     hard link comes after its target and everything after its parent.
+    /// - Throws: `LXCError` `io`, `unsafe`, `lossRefused` and other errors of the destination, about this entry or an
+    ///   earlier one.
     func begin(_ entry: TreeEntry, isNew: Bool) throws
-    /// Writes a piece of the contents of the regular file last begun.
+    /// Writes a piece of the contents of the regular file begun last.
     func write(_ piece: TreePiece) throws
     /// Completes the entry last begun.
     func end() throws

@@ -45,7 +45,7 @@ public struct TreeSummary: Hashable, Sendable {
     /// All zero.
     public init() {}
 
-    /// Takes what the records of the tree say.
+    /// Adds what the records of the tree say.
     mutating func take(_ records: ManifestRecords, _ options: TreeCopyOptions) throws {
         counts = records.counts
         guard options.computesDigest else { return }
@@ -54,7 +54,7 @@ public struct TreeSummary: Hashable, Sendable {
     }
 }
 
-/// What a copy had to leave out, counted by kind, with the first paths of each kind.
+/// What a copy left out, counted by kind, with the first paths of each kind.
 ///
 /// What is kept is bounded whatever was lost: beyond ``TreeLosses/maximumKinds`` what is left is counted as `other`, and
 /// long names are cut.
@@ -70,7 +70,7 @@ public struct TreeLosses: Hashable, Sendable, Codable {
     /// How many paths are kept for each kind.
     public static let examples = 20
 
-    /// How many kinds are told apart.
+    /// How many kinds are counted separately.
     public static let maximumKinds = 100
     private static let otherKind = "other"
     /// How long a kind, and a path among the examples, may be in characters.
@@ -104,7 +104,7 @@ public struct TreeLosses: Hashable, Sendable, Codable {
         text.utf8.count <= maximumLength ? text : text.prefix(maximumLength) + "…"
     }
 
-    /// The refusal of a copy that may lose nothing, where anything was lost.
+    /// The error of a lossless copy that lost something.
     ///
     /// - Throws: `LXCError` `lossRefused`.
     func refuse() throws {
@@ -114,7 +114,7 @@ public struct TreeLosses: Hashable, Sendable, Codable {
             "\"\(loss.paths.first ?? "")\" cannot be copied whole (\(kind.escapedForDisplay)); allow losses to go on")
     }
 
-    /// Adds all of another's.
+    /// Adds all losses of another value.
     public mutating func merge(_ other: TreeLosses) {
         for (name, theirs) in other.kinds.sorted(by: { $0.key < $1.key }) {
             let kind = self.kind(name)

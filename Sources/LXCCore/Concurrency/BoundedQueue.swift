@@ -1,6 +1,6 @@
 import Foundation
 
-/// Hands values from threads to threads in order, and makes the givers wait while too many are under way.
+/// Passes values between threads in order, and makes producers wait while too many are queued.
 package final class BoundedQueue<Element: Sendable>: @unchecked Sendable {
     // @unchecked: every access to the variables below holds `condition`.
     private let condition = NSCondition()
@@ -8,14 +8,14 @@ package final class BoundedQueue<Element: Sendable>: @unchecked Sendable {
     private var elements: [Element] = []
     private var isFinished = false
     private var isCancelled = false
-    /// How many wait for an element, and how many for room.
+    /// How many threads wait for an element, and how many for room.
     private var takers = 0
     private var givers = 0
 
     /// An empty queue with room for `capacity` elements.
     package init(capacity: Int) { self.capacity = capacity }
 
-    /// Adds an element, once there is room. False when nobody will take it any more.
+    /// Adds an element once there is room; `false` when the queue is closed.
     package func push(_ element: Element) -> Bool {
         condition.lock()
         defer { condition.unlock() }
@@ -27,7 +27,7 @@ package final class BoundedQueue<Element: Sendable>: @unchecked Sendable {
         return add(element)
     }
 
-    /// Adds an element, once there is room. False when nobody will take it any more.
+    /// Adds an element once there is room; `false` when the queue is closed.
     ///
     /// - Throws: `CancellationError` when it waits for room and `cancellation` is, or becomes, cancelled.
     package func push(_ element: Element, cancellation: Cancellation) throws -> Bool {
@@ -51,7 +51,7 @@ package final class BoundedQueue<Element: Sendable>: @unchecked Sendable {
         return true
     }
 
-    /// Takes the oldest element, once there is one. Nil when there will be none.
+    /// Waits for the oldest element, removes and returns it; `nil` when there will be none.
     package func pop() -> Element? {
         condition.lock()
         defer { condition.unlock() }
@@ -61,13 +61,13 @@ package final class BoundedQueue<Element: Sendable>: @unchecked Sendable {
             takers -= 1
         }
         guard !elements.isEmpty else { return nil }
-        // Queues are short; moving the rest up costs nothing beside what an element stands for.
+        // Queues are short; moving the rest up is cheap compared with the work an element represents.
         let element = elements.removeFirst()
         if givers > 0 { wake() }
         return element
     }
 
-    /// Says that nothing more is pushed; what is there is still taken.
+    /// Declares the end of the input; queued elements are still delivered.
     package func finish() {
         condition.withLock {
             isFinished = true
@@ -75,7 +75,7 @@ package final class BoundedQueue<Element: Sendable>: @unchecked Sendable {
         }
     }
 
-    /// Drops everything: from now on nothing is taken and nothing can be pushed.
+    /// Drops everything: afterwards nothing is delivered and nothing can be pushed.
     package func cancel() {
         condition.withLock {
             isCancelled = true
@@ -84,7 +84,7 @@ package final class BoundedQueue<Element: Sendable>: @unchecked Sendable {
         }
     }
 
-    /// Givers and takers wait for the same condition; only where both do, one signal might wake the wrong one.
+    /// Producers and consumers wait for the same condition; only if both wait, one signal might wake the wrong one.
     private func wake() {
         if takers > 0, givers > 0 { condition.broadcast() } else { condition.signal() }
     }

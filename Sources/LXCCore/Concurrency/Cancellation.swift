@@ -1,10 +1,10 @@
 import Synchronization
 
-/// Tells synchronous code, on whatever thread, that the task it works for was cancelled.
+/// Tells synchronous code on any thread that the task it works for was cancelled.
 public final class Cancellation: Sendable {
     private let flag = Atomic<Bool>(false)
 
-    /// A token nobody has cancelled yet.
+    /// Creates a token that is not cancelled.
     public init() {}
 
     /// Whether ``cancel()`` was called.

@@ -1,13 +1,13 @@
-/// How far a long operation has come.
+/// The progress of a long operation.
 public struct TransferProgress: Hashable, Sendable {
     /// Entries of the tree done so far; 0 where the operation moves one file.
     public var entries: UInt64
     /// Bytes of contents done so far.
     public var bytes: UInt64
-    /// Bytes there are in all, where that is known beforehand.
+    /// The total number of bytes, where it is known in advance.
     public var totalBytes: UInt64?
 
-    /// Takes the counts.
+    /// Creates a progress value.
     public init(entries: UInt64 = 0, bytes: UInt64 = 0, totalBytes: UInt64? = nil) {
         self.entries = entries
         self.bytes = bytes
@@ -29,7 +29,7 @@ public struct ProgressReporter {
     private var sinceClock = 0
     private var bytesAtClock: UInt64 = 0
 
-    /// Takes the handler; without one nothing is done.
+    /// Creates a reporter that calls the handler; without one it does nothing.
     public init(_ handler: ProgressHandler?) {
         self.handler = handler
         last = clock.now

@@ -1,7 +1,7 @@
-/// Runs `body`, and cancels it when the time is over first.
+/// Runs `body`, and cancels it when the time runs out first.
 ///
-/// - Returns: what it returned; nil when the time was over.
-/// - Throws: what it throws.
+/// - Returns: what `body` returned; `nil` when the time ran out.
+/// - Throws: what `body` throws.
 package func within<Value: Sendable>(
     _ time: Duration, _ body: @escaping @Sendable () async throws -> Value
 ) async throws -> Value? {

@@ -1,16 +1,16 @@
 import Foundation
 
-/// Threads that work off what they are given, each with a state of its own.
+/// Threads that process queued pieces of work, each with a state of its own.
 ///
-/// The first failure ends the work: what waits is dropped, and whoever gives more or waits is told of it.
+/// The first failure ends the work: queued pieces are dropped, and producers and waiters get the error.
 package final class WorkCrew<Work: Sendable, State>: @unchecked Sendable {
     // @unchecked: every access to the variables below holds `condition`; a state is one thread's until it is handed out.
 
-    /// In what order work is taken, and how much may wait.
+    /// The order in which work is processed, and how much may be queued.
     package enum Order: Sendable {
-        /// The oldest first; givers wait while `limit` pieces do.
+        /// The oldest first; producers wait while `limit` pieces are queued.
         case oldestFirst(limit: Int)
-        /// The newest first, without a limit: the workers themselves may give work.
+        /// The newest first, without a limit: the workers themselves may add work.
         case newestFirst
     }
 
@@ -19,7 +19,7 @@ package final class WorkCrew<Work: Sendable, State>: @unchecked Sendable {
     private let perform: @Sendable (Work, State, WorkCrew) throws -> Void
     private var workers: [Worker] = []
     private var waiting: [Work] = []
-    /// How much was given and is not done.
+    /// The number of pieces added and not done.
     private var outstanding = 0
     /// How many threads wait for work.
     private var idle = 0
@@ -45,9 +45,9 @@ package final class WorkCrew<Work: Sendable, State>: @unchecked Sendable {
         workers = (0..<threads).map { _ in Worker(name) { [self] in serve(makeState()) } }
     }
 
-    /// Gives a piece of work.
+    /// Adds a piece of work.
     ///
-    /// - Throws: the first failure of any work given before.
+    /// - Throws: the first failure of any work added before.
     package func give(_ work: Work) throws {
         condition.lock()
         defer { condition.unlock() }
@@ -58,11 +58,11 @@ package final class WorkCrew<Work: Sendable, State>: @unchecked Sendable {
         guard !isEnding else { return }
         waiting.append(work)
         outstanding += 1
-        // Threads and givers wait for one condition: a signal to one might wake the wrong one.
+        // Threads and producers wait for one condition: a signal to one might wake the wrong one.
         if idle > 0 { condition.broadcast() }
     }
 
-    /// Waits until everything given is done.
+    /// Waits until everything added is done.
     ///
     /// - Throws: the first failure.
     package func settle() throws {

@@ -1,5 +1,5 @@
 extension DecodingError {
-    /// What is wrong with the document, in words for whoever wrote it: Foundation's own are for programmers.
+    /// What is wrong with the document, worded for its author: Foundation's descriptions are for programmers.
     public var words: String {
         switch self {
         case .keyNotFound(let key, let context): "the key \(Self.name(of: context.codingPath + [key])) is missing"

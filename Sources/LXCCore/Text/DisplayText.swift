@@ -3,7 +3,8 @@ extension String {
     /// outside may be shown in a log line or an error without forging a second one.
     public var escapedForDisplay: String { Self.escaping(unicodeScalars) }
 
-    /// The same, cut at another number of scalars: for what another program says of an error, whose end says most.
+    /// The same, truncated at another number of scalars: for error output of other programs, whose end is most
+    /// informative.
     package func escapedForDisplay(atMost limit: Int) -> String { Self.escaping(unicodeScalars, limit) }
 
     /// Bytes shown as text: control characters escaped as above, what is not valid UTF-8 as U+FFFD.

@@ -75,7 +75,7 @@ extension JavaProperties {
     fileprivate static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 || byte == 0x0C }
 }
 
-/// The lines of a properties file with comments and blank lines gone and continued lines joined.
+/// The lines of a properties file without comments and blank lines, with continued lines joined.
 private struct LogicalLines {
     private let bytes: [UInt8]
     private var position = 0

@@ -6,7 +6,7 @@ public struct ByteCount: Hashable, Sendable, Codable, Comparable, CustomStringCo
     /// The number of bytes.
     public var bytes: UInt64
 
-    /// Takes a number of bytes.
+    /// Creates a byte count from a number of bytes.
     public init(_ bytes: UInt64) { self.bytes = bytes }
 
     /// `count` × 1024 bytes, or the most a value holds where that is more: a document's number must neither wrap to a

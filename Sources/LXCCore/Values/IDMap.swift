@@ -12,7 +12,7 @@ public struct IDMap: Hashable, Sendable, Codable {
         /// How many ids.
         public var count: UInt32
 
-        /// Takes the three numbers of a line of `/proc/<pid>/uid_map`.
+        /// Creates a range from the three numbers of a line of `/proc/<pid>/uid_map`.
         public init(container: UInt32, host: UInt32, count: UInt32) {
             self.container = container
             self.host = host

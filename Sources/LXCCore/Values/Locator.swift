@@ -6,15 +6,15 @@ public struct Locator: Hashable, Sendable, ExpressibleByStringLiteral {
     /// The text as it was given, with every secret in it.
     public let revealed: String
 
-    /// Parameters whose values are no secrets, and say which of several things is meant.
+    /// Parameters whose values are not secret and identify one of several objects.
     private static let shownParameters: Set<String> = [
         "version", "nfsport", "mountport", "uid", "gid", "socket", "mode",
     ]
 
-    /// Takes a path or a URL; whether it is a usable one is not looked at.
+    /// Creates a locator from a path or a URL, without checking that it is usable.
     public init(_ text: String) { revealed = text }
 
-    /// Takes a path or a URL.
+    /// Creates a locator from a path or a URL.
     public init(stringLiteral text: String) { self.init(text) }
 
     /// The scheme in lower case and what follows its colon, where the text begins as a URL does: with a scheme, a colon and a

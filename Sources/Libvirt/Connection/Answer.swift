@@ -7,7 +7,7 @@ import Synchronization
 /// a thread that may be left behind, and its callers wait here, where their time can be over and their tasks cancelled.
 final class Answer<Value: Sendable>: Sendable {
     private enum Phase {
-        /// Nobody works on it yet; whether anybody shall is decided when it is its turn.
+        /// Queued; whether it is still wanted is decided when its turn comes.
         case waiting
         case begun
         case given(Result<Value, any Error>)
@@ -24,9 +24,9 @@ final class Answer<Value: Sendable>: Sendable {
 
     private let state = Mutex(State())
 
-    /// Says that the work begins.
+    /// Marks the work as begun.
     ///
-    /// - Returns: false when nobody waits for it any more: then it must not be done.
+    /// - Returns: `false` if nothing waits for it any more: then it must not be done.
     func begin() -> Bool {
         state.withLock { state in
             if state.isUnwanted { return false }
@@ -90,7 +90,7 @@ final class Answer<Value: Sendable>: Sendable {
         if let result { continuation.resume(with: result) }
     }
 
-    /// Has a caller leave; says false when it stays, because the work has begun.
+    /// Lets a caller leave; returns `false` if it has to stay because the work has begun.
     private func leave(_ caller: Int, throwing error: any Error, evenIfBegun: Bool) -> Bool {
         let (leaves, continuation) = state.withLock { state -> (Bool, CheckedContinuation<Value, any Error>?) in
             switch state.phase {

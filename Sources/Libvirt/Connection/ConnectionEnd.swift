@@ -1,9 +1,9 @@
 import LXCCore
 import Synchronization
 
-/// The news that a connection has ended, for whoever waits on something that ends with it.
+/// The end of a connection, for those that wait on something that ends with it.
 ///
-/// libvirt tells it on its event loop's thread, where nothing may block.
+/// libvirt reports it on its event loop's thread, where nothing may block.
 final class ConnectionEnd: Sendable {
     private struct State {
         var reason: LXCError?

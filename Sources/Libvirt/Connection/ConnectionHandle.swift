@@ -27,7 +27,7 @@ final class ConnectionHandle: @unchecked Sendable {
 
     /// Connects; blocks.
     ///
-    /// - Throws: `unavailable` when nobody answers there, `permissionDenied` when we may not.
+    /// - Throws: `unavailable` if nothing answers there, `permissionDenied` if access is refused.
     init(uri: String, keepAlive: LibvirtConnection.KeepAlive?) throws(LXCError) {
         LibvirtLibrary.start()
         try requireNoNUL(uri, "the libvirt URI")
@@ -43,7 +43,7 @@ final class ConnectionHandle: @unchecked Sendable {
     }
 
     deinit {
-        // Closing asks the daemon, which may hang, and nobody knows on which thread the last reference goes.
+        // Closing calls the daemon, which may hang, and the last reference may be dropped on any thread.
         let closing = Closing(raw: raw, lifecycle: lifecycle)
         Thread.detachNewThread {
             closing.detach()
@@ -61,7 +61,7 @@ final class ConnectionHandle: @unchecked Sendable {
         Thread.detachNewThread { [self] in Closing(raw: raw, lifecycle: lifecycle).detach() }
     }
 
-    /// Runs `body`, and says so when what failed is the connection and not the operation.
+    /// Runs `body`, and reports when the connection failed and not the operation.
     func run<Value>(_ body: (virConnectPtr) throws -> Value) throws -> Value {
         do {
             return try body(raw)

@@ -12,7 +12,7 @@ public struct LibvirtError: Error, Hashable, Sendable, CustomStringConvertible {
     /// libvirt's own words, as they came: escape them before showing them.
     public let message: String
 
-    /// Takes an error's parts.
+    /// Creates a libvirt error.
     public init(code: Int32, domain: Int32, level: Int32, message: String) {
         self.code = code
         self.domain = domain
@@ -46,7 +46,7 @@ extension LXCError {
 }
 
 extension LibvirtError {
-    /// The code of this package that says the same.
+    /// The equivalent code of this package.
     var lxcCode: LXCError.Code {
         switch virErrorNumber(rawValue: UInt32(bitPattern: code)) {
         case VIR_ERR_NO_DOMAIN, VIR_ERR_NO_NETWORK, VIR_ERR_NO_STORAGE_POOL, VIR_ERR_NO_STORAGE_VOL,

@@ -12,7 +12,7 @@ extension LibvirtConnection {
         /// was.
         public var afterCancellation: Duration
 
-        /// Takes the times; by default half a minute for answers and two minutes for changes.
+        /// Creates time limits; by default half a minute for answers and two minutes for changes.
         public init(
             opening: Duration = .seconds(30), reading: Duration = .seconds(30), changing: Duration = .seconds(120),
             afterCancellation: Duration = .seconds(10)

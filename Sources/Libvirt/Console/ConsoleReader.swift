@@ -2,9 +2,9 @@ import CLibvirt
 import LXCCore
 import Synchronization
 
-/// Takes a console's output from libvirt, on the event loop's thread, and hands it on.
+/// Reads a console's output from libvirt, on the event loop's thread, and passes it on.
 ///
-/// libvirt's client reads from the daemon whether or not anybody wants the data, and keeps it without limit. So it is
+/// libvirt's client reads from the daemon whether or not the data is wanted, and keeps it without limit. So it is
 /// always taken, and what a slow reader cannot hold is dropped here, oldest first, and counted.
 final class ConsoleReader: Sendable {
     /// At most this many bytes arrive at once.
@@ -24,7 +24,7 @@ final class ConsoleReader: Sendable {
         (output, continuation) = AsyncThrowingStream.makeStream(bufferingPolicy: .bufferingNewest(Self.backlog))
     }
 
-    /// Bytes dropped because nobody read them in time.
+    /// Bytes dropped because they were not read in time.
     var droppedByteCount: UInt64 { dropped.load(ordering: .relaxed) }
     /// Whether no more output will come.
     var hasEnded: Bool { ended.load(ordering: .acquiring) }

@@ -90,7 +90,7 @@ public struct ShutdownMethods: OptionSet, Hashable, Sendable {
     /// The bits of `virDomainShutdownFlagValues`.
     public let rawValue: UInt32
 
-    /// Takes libvirt's bits.
+    /// Creates shutdown methods from libvirt's bits.
     public init(rawValue: UInt32) { self.rawValue = rawValue }
 
     /// A virtual machine's power button.
@@ -109,7 +109,7 @@ public struct StartOptions: OptionSet, Hashable, Sendable {
     /// The bits of `virDomainCreateFlags`.
     public let rawValue: UInt32
 
-    /// Takes libvirt's bits.
+    /// Creates start options from libvirt's bits.
     public init(rawValue: UInt32) { self.rawValue = rawValue }
 
     /// Starts it suspended. LXC's driver does not offer this.
@@ -125,7 +125,7 @@ public struct XMLOptions: OptionSet, Hashable, Sendable {
     /// The bits of `virDomainXMLFlags`.
     public let rawValue: UInt32
 
-    /// Takes libvirt's bits.
+    /// Creates XML options from libvirt's bits.
     public init(rawValue: UInt32) { self.rawValue = rawValue }
 
     /// With secrets, such as a VNC password.
@@ -139,7 +139,7 @@ public struct ModificationImpact: OptionSet, Hashable, Sendable {
     /// The bits of `virDomainModificationImpact`; none means the running domain, or the stored one when it does not run.
     public let rawValue: UInt32
 
-    /// Takes libvirt's bits.
+    /// Creates a modification impact from libvirt's bits.
     public init(rawValue: UInt32) { self.rawValue = rawValue }
 
     /// The running domain.

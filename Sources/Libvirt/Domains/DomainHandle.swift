@@ -14,7 +14,7 @@ struct DomainHandle: ~Copyable {
         self.raw = raw
     }
 
-    /// Takes over a reference that libvirt gave us.
+    /// Creates a handle that owns a reference returned by libvirt.
     init(adopting raw: virDomainPtr) {
         self.raw = raw
         shown = "domain \"\(virDomainGetName(raw).map { String(cString: $0).escapedForDisplay } ?? "")\""

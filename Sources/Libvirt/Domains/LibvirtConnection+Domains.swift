@@ -2,7 +2,7 @@ import CLibvirt
 import Glibc
 import LXCCore
 
-/// The life of domains. Each method is one call of libvirt and its lookup by name; a name nobody has is `notFound`.
+/// The life of domains. Each method is one call of libvirt and its lookup by name; an unknown name is `notFound`.
 extension LibvirtConnection {
     /// Stores a domain's definition, or replaces the stored one of the same name and UUID.
     ///
@@ -20,7 +20,7 @@ extension LibvirtConnection {
         }
     }
 
-    /// Starts a domain that is gone when it stops.
+    /// Starts a transient domain, which libvirt forgets when it stops.
     ///
     /// - Throws: `LXCError` `invalidArgument` for a document libvirt refuses, `invalidState` when one of the
     ///   name runs already.
@@ -74,7 +74,7 @@ extension LibvirtConnection {
         try await withDomain(domain, .changing) { try $0.check(virDomainResume($0.raw), "resume") }
     }
 
-    /// Removes the stored definition; a running domain runs on and is gone when it stops.
+    /// Removes the stored definition; a running domain keeps running and becomes transient.
     public func undefine(_ domain: String) async throws {
         try await withDomain(domain, .changing) { try $0.check(virDomainUndefine($0.raw), "undefine") }
     }
@@ -164,7 +164,7 @@ extension LibvirtConnection {
         }
     }
 
-    /// Takes a device from a domain; of its element, libvirt needs for a NIC only the MAC address.
+    /// Detaches a device from a domain; for a NIC libvirt needs only the MAC address of the element.
     ///
     /// - Throws: `LXCError` `notFound` or `invalidArgument` when the domain has no such device.
     public func detachDevice(xml: String, from domain: String, affecting impact: ModificationImpact) async throws {
@@ -174,7 +174,7 @@ extension LibvirtConnection {
         }
     }
 
-    /// Changes a device of a domain in place, to what the element says.
+    /// Changes a device of a domain in place, as the element describes it.
     public func updateDevice(xml: String, of domain: String, affecting impact: ModificationImpact) async throws {
         try requireNoNUL(xml, "the device document")
         try await withDomain(domain, .changing) {

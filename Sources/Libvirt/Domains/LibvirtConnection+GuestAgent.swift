@@ -1,7 +1,7 @@
 import CLibvirt
 import LXCCore
 
-/// The QEMU guest agent, a program inside a virtual machine that does what it is told over a channel.
+/// The QEMU guest agent, a program inside a virtual machine that executes commands sent over a channel.
 extension LibvirtConnection {
     /// Gives a command to the guest's agent.
     ///
@@ -16,7 +16,7 @@ extension LibvirtConnection {
         try requireNoNUL(command, "the command to the guest agent")
         return try await withDomain(domain, .asking(seconds)) { domain in
             guard let answer = virDomainQemuAgentCommand(domain.raw, command, seconds, 0) else {
-                // Not the command: it may hold what nobody else shall see.
+                // Not the command: it may contain secrets.
                 throw LXCError.lastLibvirt("reach the guest agent of the \(domain.shown)")
             }
             return takeString(answer)

@@ -3,7 +3,7 @@ import LXCCore
 
 /// A program's own element in a domain's `<metadata>`, which libvirt keeps and does not read.
 extension LibvirtConnection {
-    /// The element of a namespace in a domain's metadata, as a document; nil where there is none.
+    /// The element of a namespace in a domain's metadata, as a document, or `nil`.
     public func metadata(
         of domain: String, namespace: String, affecting impact: ModificationImpact = []
     ) async throws -> String? {

@@ -1,7 +1,7 @@
 import CLibvirt
 public import LXCCore
 
-/// What a domain's memory holds; nil is what the driver does not tell.
+/// A domain's memory statistics; `nil` for what the driver does not report.
 public struct MemoryStatistics: Hashable, Sendable {
     /// What it may use now: a container's limit, a virtual machine's balloon.
     public var actual: ByteCount?
@@ -9,7 +9,7 @@ public struct MemoryStatistics: Hashable, Sendable {
     public var resident: ByteCount?
     /// What the guest sees as memory.
     public var available: ByteCount?
-    /// What the guest leaves unused altogether.
+    /// What the guest does not use at all.
     public var unused: ByteCount?
     /// What the guest could use without swapping.
     public var usable: ByteCount?
@@ -27,9 +27,9 @@ public struct MemoryStatistics: Hashable, Sendable {
 public struct CPUStatistics: Hashable, Sendable {
     /// All of it.
     public var total: UInt64
-    /// In user mode, where the driver tells; in ticks of 10 ms.
+    /// In user mode, if the driver reports it; in ticks of 10 ms.
     public var user: UInt64?
-    /// In the kernel, where the driver tells; in ticks of 10 ms.
+    /// In the kernel, if the driver reports it; in ticks of 10 ms.
     public var system: UInt64?
 }
 

@@ -1,7 +1,7 @@
 import LXCCore
 
 extension LibvirtConnection {
-    /// The turns in the lives of the connection's domains, in order, from now on.
+    /// The lifecycle events of the connection's domains, in order, from now on.
     ///
     /// Every call makes a stream of its own, which already receives when this returns. The stream ends with
     /// `LXCError` `unavailable` when the connection is lost or closed, and `limitExceeded` when its reader is

@@ -3,7 +3,7 @@ import Foundation
 import LXCCore
 import Synchronization
 
-/// Hands one connection's lifecycle events to every stream that wants them.
+/// Distributes one connection's lifecycle events to its streams.
 ///
 /// libvirt takes a C callback only once per connection, so there is one registration, made for the first stream and
 /// kept until the connection ends.
@@ -42,7 +42,7 @@ final class LifecycleEventHub: Sendable {
         return stream
     }
 
-    /// Takes the registration back, because it holds the connection open; blocks while the daemon answers.
+    /// Cancels the registration, which holds the connection open; blocks until the daemon answers.
     func unregister(from connection: virConnectPtr) {
         registration.withLock { registration in
             guard let number = registration.take() else { return }

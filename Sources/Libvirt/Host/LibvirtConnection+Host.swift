@@ -26,7 +26,7 @@ public struct LibvirtVersion: Hashable, Sendable, Comparable, CustomStringConver
     /// The number as libvirt gives it: 9000000 is 9.0.0.
     public let rawValue: UInt
 
-    /// Takes libvirt's number.
+    /// Creates a libvirt version from libvirt's number.
     public init(rawValue: UInt) { self.rawValue = rawValue }
 
     /// The version with dots.

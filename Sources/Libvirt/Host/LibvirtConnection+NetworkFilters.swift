@@ -19,7 +19,7 @@ extension LibvirtConnection {
         }
     }
 
-    /// Removes a filter. One that is not there is no error.
+    /// Removes a filter. Does nothing if there is no such filter.
     ///
     /// - Throws: `LXCError` `invalidState` or `hypervisor` while an interface of a running guest uses it.
     public func undefineNetworkFilter(_ name: String) async throws {

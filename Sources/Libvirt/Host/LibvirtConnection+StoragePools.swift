@@ -4,7 +4,7 @@ import LXCCore
 
 /// Storage pools, as far as a host needs them: started, looked at, stopped.
 extension LibvirtConnection {
-    /// Starts a pool that is gone when it stops (`virStoragePoolCreateXML`); what it is made of, such as the mount of a
+    /// Starts a transient pool (`virStoragePoolCreateXML`); what it is made of, such as the mount of a
     /// `netfs` pool, is made now.
     ///
     /// - Parameters:
@@ -33,7 +33,7 @@ extension LibvirtConnection {
         } ?? false
     }
 
-    /// Stops a pool, which unmounts what it mounted. What is not there is no error.
+    /// Stops a pool, which unmounts what it mounted. Does nothing if there is no such pool.
     ///
     /// - Throws: `LXCError` `hypervisor` when libvirt cannot stop it, as when files in it are in use.
     public func stopStoragePool(_ uuid: UUID) async throws {
@@ -47,7 +47,7 @@ extension LibvirtConnection {
     /// Makes a volume in an active pool.
     ///
     /// - Throws: `LXCError` `notFound` without the pool, `alreadyExists` when it has a volume of the name,
-    ///   `invalidArgument`, `hypervisor` with what the program that makes it says.
+    ///   `invalidArgument`, `hypervisor` with the output of the program that makes it.
     public func createStorageVolume(xml: String, in pool: UUID) async throws {
         try requireNoNUL(xml, "the storage volume document")
         let isDone: Void? = try await withStoragePool(pool, .changing) { pool in
@@ -61,7 +61,7 @@ extension LibvirtConnection {
         }
     }
 
-    /// Runs blocking C calls on a pool; nil when there is none of that UUID.
+    /// Runs blocking C calls on a pool; `nil` if there is no pool of that UUID.
     private func withStoragePool<Value: Sendable>(
         _ uuid: UUID, _ call: Call = .reading,
         _ body: @escaping @Sendable (borrowing StoragePoolHandle) throws -> Value

@@ -34,7 +34,8 @@ extension Filesystem {
 }
 
 extension Filesystem.Source {
-    /// Takes type and source; a file system whose source this model cannot read is one of another type.
+    /// Removes the type and the source from the element; a file system whose source this model cannot read is one of
+    /// another type.
     fileprivate init(taking rest: inout XMLFragment) throws {
         let type = rest.take("type") ?? "mount"
         let known: Self? =

@@ -18,7 +18,7 @@ public struct Filesystem: Hashable, Sendable {
         case other(type: String)
     }
 
-    /// Whose permissions count when the guest opens a file.
+    /// Which user's permissions are checked when the guest opens a file.
     public enum AccessMode: String, Hashable, Sendable, Codable, CaseIterable {
         /// The user's in the guest.
         case passthrough
@@ -34,7 +34,7 @@ public struct Filesystem: Hashable, Sendable {
     public var target: String
     /// Whether the guest can only read.
     public var isReadOnly: Bool
-    /// Whose permissions count; nil leaves it to libvirt.
+    /// Which user's permissions are checked; `nil` leaves it to libvirt.
     public var accessMode: AccessMode?
     /// The parts of the element no property models; the element's name is of no account.
     public var other = XMLFragment("filesystem")

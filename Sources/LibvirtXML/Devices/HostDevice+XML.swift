@@ -35,7 +35,8 @@ extension HostDevice {
 }
 
 extension HostDevice.Source {
-    /// Takes mode, type and source when they are known together; else nil, and nothing is taken.
+    /// Removes mode, type and source from the element if their combination is known; otherwise returns `nil` and
+    /// removes nothing.
     fileprivate init?(taking rest: inout XMLFragment) throws {
         guard rest[attribute: "mode"] == HostDevice.mode, let type = rest[attribute: "type"] else { return nil }
         let known: Self? =

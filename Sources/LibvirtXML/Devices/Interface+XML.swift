@@ -68,7 +68,8 @@ extension Interface {
 }
 
 extension Interface.Kind {
-    /// Takes type and source; an interface whose source this model cannot read is one of another type.
+    /// Removes the type and the source from the element; an interface whose source this model cannot read is one of
+    /// another type.
     fileprivate init(taking rest: inout XMLFragment) throws {
         let type = try rest.required(rest.take("type"), "type")
         let known: Self? =

@@ -10,13 +10,13 @@ public struct Interface: Hashable, Sendable {
         case direct(device: String, mode: DirectMode?)
         /// A network libvirt manages, by name.
         case network(String)
-        /// A device nothing is connected to; whoever made it does the rest.
+        /// A device that libvirt connects to nothing; its creator does.
         case ethernet
         /// A type this model does not know; its `<source>` stays in ``Interface/other``.
         case other(type: String)
     }
 
-    /// Whom the guests on one device of the host can talk to.
+    /// Which peers the guests on one device of the host can reach.
     public enum DirectMode: String, Hashable, Sendable, Codable, CaseIterable {
         /// The world outside; never each other.
         case `private`
@@ -43,7 +43,7 @@ public struct Interface: Hashable, Sendable {
         /// From the guest.
         public var outbound: Rate?
 
-        /// Takes the limits; nil is no limit.
+        /// Creates bandwidth limits; `nil` is no limit.
         public init(inbound: Rate? = nil, outbound: Rate? = nil) {
             self.inbound = inbound
             self.outbound = outbound
@@ -59,7 +59,7 @@ public struct Interface: Hashable, Sendable {
         /// The KiB that can be sent at peak speed, at least 1.
         public var burst: UInt32?
 
-        /// Takes the three numbers.
+        /// Creates a rate.
         public init(average: UInt32, peak: UInt32? = nil, burst: UInt32? = nil) {
             self.average = average
             self.peak = peak
@@ -76,7 +76,7 @@ public struct Interface: Hashable, Sendable {
             /// The value: letters, digits, dots, colons and underscores.
             public var value: String
 
-            /// Takes name and value.
+            /// Creates a parameter.
             public init(_ name: String, _ value: String) {
                 self.name = name
                 self.value = value
@@ -88,7 +88,7 @@ public struct Interface: Hashable, Sendable {
         /// The values of its variables.
         public var parameters: [Parameter]
 
-        /// Takes name and values.
+        /// Creates a filter reference.
         public init(_ filter: String, parameters: [Parameter] = []) {
             self.filter = filter
             self.parameters = parameters
@@ -102,7 +102,7 @@ public struct Interface: Hashable, Sendable {
         /// The interface's identity at the switch.
         public var interfaceID: UUID?
 
-        /// Takes kind and identity.
+        /// Creates a virtual port from kind and identity.
         public init(type: String, interfaceID: UUID? = nil) {
             self.type = type
             self.interfaceID = interfaceID
@@ -111,11 +111,11 @@ public struct Interface: Hashable, Sendable {
 
     /// What the interface is connected to.
     public var kind: Kind
-    /// The hardware address the guest sees; libvirt makes one where there is none.
+    /// The hardware address the guest sees; `nil` lets libvirt make one.
     public var mac: MACAddress?
     /// The hardware a virtual machine sees, such as `virtio`; of no account in a container.
     public var model: String?
-    /// The name of the host's end, at most 15 bytes; libvirt makes one where there is none.
+    /// The name of the host's end, at most 15 bytes; `nil` lets libvirt make one.
     public var targetDevice: String?
     /// The name in the container, at most 15 bytes; libvirt numbers eth0, eth1, … where there is none.
     public var guestDevice: String?

@@ -87,7 +87,7 @@ extension ContainerMetadata.Network {
 }
 
 extension ContainerMetadata.Network.Security {
-    /// Without rules everything is allowed, and with none of them nothing is: an attribute says which it is.
+    /// No list of rules allows everything, an empty list nothing: an attribute tells them apart.
     private enum Rules: String { case any, listed }
 
     fileprivate init(taking rest: inout XMLFragment) throws {
@@ -113,7 +113,7 @@ extension ContainerMetadata.Network.Security {
 }
 
 extension Domain {
-    /// What this package keeps with the domain; nil when the domain is none of this package's.
+    /// What this package keeps with the domain; `nil` for a domain of another program.
     ///
     /// - Throws: `LXCError` with code `corrupt` when the element is there and cannot be read.
     public func containerMetadata() throws -> ContainerMetadata? {

@@ -27,14 +27,14 @@ public struct ContainerMetadata: Hashable, Sendable {
             /// What is allowed, in CloudStack's notation; nil allows everything.
             public var rules: [String]?
 
-            /// Takes the two lists.
+            /// Creates security settings.
             public init(addresses: [String] = [], rules: [String]? = nil) {
                 self.addresses = addresses
                 self.rules = rules
             }
         }
 
-        /// Takes the five values.
+        /// Creates a network.
         public init(
             device: Int, traffic: String, broadcast: String? = nil, label: String? = nil, security: Security? = nil
         ) {
@@ -52,7 +52,7 @@ public struct ContainerMetadata: Hashable, Sendable {
     public var volume: VolumeID
     /// The template the root was made from.
     public var template: TemplateID?
-    /// Whom the embedding program made the container for.
+    /// The owner the embedding program made the container for.
     public var owner: String?
     /// The networks of its NICs.
     public var networks: [Network]
@@ -63,7 +63,7 @@ public struct ContainerMetadata: Hashable, Sendable {
     public var initSignal: String?
     /// What happens when the container ends without having been stopped.
     public var restart = RestartPolicy.never
-    /// Whether the container was stopped by somebody who asked for it, and is to stay so.
+    /// Whether the container was stopped on purpose and is to stay stopped.
     public var isHeld = false
 
     /// How much is kept of what the container writes on its console.
@@ -81,7 +81,7 @@ public struct ContainerMetadata: Hashable, Sendable {
         case always
     }
 
-    /// Takes the values.
+    /// Creates the metadata of a container.
     public init(
         pool: PoolID, volume: VolumeID, template: TemplateID? = nil, owner: String? = nil, networks: [Network] = []
     ) {

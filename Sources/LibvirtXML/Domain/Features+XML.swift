@@ -1,7 +1,7 @@
 import LXCCore
 
 extension Features {
-    /// Takes from `<features>` what the model knows.
+    /// Removes from `<features>` what the model knows.
     init(taking rest: inout XMLFragment) throws {
         try self.init(
             acpi: rest.readFlag("acpi"), apic: rest.readFlag("apic"), pae: rest.readFlag("pae"),

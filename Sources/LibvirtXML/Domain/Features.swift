@@ -17,7 +17,7 @@ public struct Features: Hashable, Sendable {
         /// What is switched on (true) and off (false) against the policy.
         public var changes: [Capability: Bool]
 
-        /// Takes policy and changes.
+        /// Creates a policy with changes to it.
         public init(policy: Policy, changes: [Capability: Bool] = [:]) {
             self.policy = policy
             self.changes = changes

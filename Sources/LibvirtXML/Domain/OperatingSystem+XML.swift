@@ -1,7 +1,7 @@
 import LXCCore
 
 extension OperatingSystem {
-    /// Takes from `<os>` what the model knows.
+    /// Removes from `<os>` what the model knows.
     init(taking rest: inout XMLFragment) throws {
         self.init(kind: nil)
         try rest.read("type") { type in

@@ -28,7 +28,7 @@ public struct OperatingSystem: Hashable, Sendable {
         /// writes its own documents.
         public var value: String
 
-        /// Takes name and value.
+        /// Creates an environment variable.
         public init(_ name: String, _ value: String) {
             self.name = name
             self.value = value

@@ -1,7 +1,7 @@
 import LXCCore
 
 extension MemoryTuning {
-    /// Takes from `<memtune>` what the model knows.
+    /// Removes from `<memtune>` what the model knows.
     init(taking rest: inout XMLFragment) throws {
         try self.init(
             hardLimit: rest.read("hard_limit") { try $0.takeSize() },
@@ -19,7 +19,7 @@ extension MemoryTuning {
 }
 
 extension CPUTuning {
-    /// Takes from `<cputune>` what the model knows.
+    /// Removes from `<cputune>` what the model knows.
     init(taking rest: inout XMLFragment) throws {
         try self.init(
             shares: rest.read("shares") { try $0.takeNumber() },
@@ -37,7 +37,7 @@ extension CPUTuning {
 }
 
 extension BlockIOTuning {
-    /// Takes from `<blkiotune>` what the model knows.
+    /// Removes from `<blkiotune>` what the model knows.
     init(taking rest: inout XMLFragment) throws {
         try self.init(
             weight: rest.read("weight") { try $0.takeNumber() },
@@ -78,7 +78,7 @@ extension BlockIOTuning.Device {
 }
 
 extension IDMap {
-    /// Takes all of `<idmap>`; nil when it maps nothing.
+    /// Removes all of `<idmap>` from the element; `nil` when it maps nothing.
     ///
     /// An id map decides what a container's root may do to its host, so nothing of it is passed over: a part this
     /// model does not know is an error.

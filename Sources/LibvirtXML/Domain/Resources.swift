@@ -24,7 +24,7 @@ public struct VirtualCPUs: Hashable, Sendable {
     /// The host's processors the guest may run on, as `0-3,^2,8`; nil for all.
     public var cpuSet: String?
 
-    /// Takes number and processors.
+    /// Creates a number of virtual processors, and the host's processors they run on.
     public init(count: Int, cpuSet: String? = nil) {
         self.count = count
         self.cpuSet = cpuSet

@@ -13,7 +13,7 @@ public struct NetworkFilter: Hashable, Sendable {
         case accept
         /// It is lost without a word.
         case drop
-        /// It is lost, and its sender is told.
+        /// It is dropped, and its sender is notified.
         case reject
         /// The rules before and after those of this filter decide.
         case `return`
@@ -131,7 +131,7 @@ public struct NetworkFilter: Hashable, Sendable {
         /// Whether it is about all packets of the kind but these.
         public var isNegated: Bool
 
-        /// Takes everything; without attributes every packet of the kind.
+        /// Creates a match; without attributes it matches every packet of the kind.
         public init(_ element: Element, _ attributes: [Attribute: String] = [:], isNegated: Bool = false) {
             self.element = element
             self.attributes = attributes
@@ -150,7 +150,7 @@ public struct NetworkFilter: Hashable, Sendable {
         /// Whether accepting a packet of a connection accepts the rest of it, answers too.
         public var followsConnections: Bool
 
-        /// Takes everything.
+        /// Creates a rule.
         public init(_ action: Action, _ direction: Direction, _ match: Match, followsConnections: Bool = true) {
             self.action = action
             self.direction = direction
@@ -166,7 +166,7 @@ public struct NetworkFilter: Hashable, Sendable {
     /// The rules. The first that matches decides; without one the packet passes.
     public var rules: [Rule]
 
-    /// Takes the three parts.
+    /// Creates a network filter.
     public init(name: String, uuid: UUID = UUID(), rules: [Rule] = []) {
         self.name = name
         self.uuid = uuid

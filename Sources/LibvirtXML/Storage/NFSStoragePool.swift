@@ -18,8 +18,8 @@ public struct NFSStoragePool: Hashable, Sendable {
     /// that contradict each other holds.
     public var mountOptions: [String]
 
-    /// A pool mounted at `/mnt/<uuid>` unless `target` says another place. Containers run from it, setuid programs too,
-    /// unless `mountOptions` says otherwise.
+    /// A pool mounted at `/mnt/<uuid>` unless `target` names another place. Containers run from it, setuid programs
+    /// too, unless `mountOptions` forbid it.
     public init(
         uuid: UUID, server: String, export: String, target: String? = nil, version: String? = nil,
         mountOptions: [String] = ["exec", "suid"]

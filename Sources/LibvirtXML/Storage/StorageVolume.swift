@@ -8,7 +8,7 @@ public struct DirectoryStoragePool: Hashable, Sendable {
     /// The directory; it must exist.
     public var directory: String
 
-    /// Takes both.
+    /// Creates a directory storage pool.
     public init(uuid: UUID, directory: String) {
         self.uuid = uuid
         self.directory = directory
@@ -39,7 +39,7 @@ public struct StorageVolume: Hashable, Sendable {
     /// where it is not, it is guessed from contents that a guest may have written.
     public var backing: String?
 
-    /// Takes everything.
+    /// Creates a storage volume.
     public init(name: String, capacity: ByteCount, backing: String? = nil) {
         self.name = name
         self.capacity = capacity

@@ -4,53 +4,53 @@ import LXCCore
 /// Reading takes out of an element what the model understands. What is left afterwards is what the model does not
 /// know, and is kept as it is.
 extension XMLFragment {
-    /// Takes an attribute.
+    /// Removes and returns an attribute.
     mutating func take(_ attribute: XMLName) -> String? {
         guard let index = attributes.firstIndex(where: { $0.name == attribute }) else { return nil }
         return attributes.remove(at: index).value
     }
 
-    /// Takes an attribute whose value is one of a list; a value the list does not have stays.
+    /// Removes and returns an attribute whose value is one of a list; another value stays.
     mutating func takeCase<Value: RawRepresentable<String>>(_ attribute: XMLName) -> Value? {
         guard let value = self[attribute: attribute].flatMap(Value.init(rawValue:)) else { return nil }
         _ = take(attribute)
         return value
     }
 
-    /// Takes an attribute that is a whole number.
+    /// Removes and returns an attribute that is a whole number.
     mutating func takeNumber<Value: FixedWidthInteger>(_ attribute: XMLName) throws -> Value? {
         guard let text = take(attribute) else { return nil }
         return try Self.number(text, "the attribute \(attribute) of <\(name)>")
     }
 
-    /// Takes an attribute that is a UUID.
+    /// Removes and returns an attribute that is a UUID.
     mutating func takeUUID(_ attribute: XMLName) throws -> UUID? {
         guard let text = take(attribute) else { return nil }
         return try Self.uuid(text, "the attribute \(attribute) of <\(name)>")
     }
 
-    /// Takes the element's text.
+    /// Removes and returns the element's text.
     mutating func takeText() -> String {
         defer { children.removeAll { if case .text = $0 { true } else { false } } }
         return text
     }
 
-    /// Takes the element's text, one of a list; a text the list does not have stays.
+    /// Removes and returns the element's text if it is one of a list; another text stays.
     mutating func takeCase<Value: RawRepresentable<String>>() -> Value? {
         guard let value = Value(rawValue: text.trimmed) else { return nil }
         _ = takeText()
         return value
     }
 
-    /// Takes the element's text, a whole number.
+    /// Removes and returns the element's text, a whole number.
     mutating func takeNumber<Value: FixedWidthInteger>() throws -> Value {
         try Self.number(takeText(), "<\(name)>")
     }
 
-    /// Takes the element's text, a UUID.
+    /// Removes and returns the element's text, a UUID.
     mutating func takeUUID() throws -> UUID { try Self.uuid(takeText(), "<\(name)>") }
 
-    /// Takes the element's text and unit, a size; without a unit it is in KiB.
+    /// Removes and returns the element's text and unit as a size; without a unit it is in KiB.
     mutating func takeSize() throws -> ByteCount {
         let unit = take("unit")
         return try Self.size(takeText(), unit: unit, "<\(name)>")
@@ -70,13 +70,13 @@ extension XMLFragment {
         return value
     }
 
-    /// Takes the text of the one child element of a name.
+    /// Removes the one child element of a name and returns its text.
     mutating func readText(_ name: XMLName) throws -> String? { try read(name) { $0.takeText() } }
 
     /// Whether there is a child element of a name. It is taken when there is nothing in it.
     mutating func readFlag(_ name: XMLName) throws -> Bool { try read(name) { _ in true } ?? false }
 
-    /// Takes the child elements of a name from which `body` makes a value; the others stay as they were.
+    /// Removes the child elements of a name for which `body` returns a value; the others stay as they were.
     mutating func readEach<Value>(
         _ name: XMLName, _ body: (inout XMLFragment) throws -> Value?
     ) throws -> [Value] {

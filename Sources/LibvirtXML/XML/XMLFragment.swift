@@ -46,7 +46,7 @@ public struct XMLFragment: Hashable, Sendable {
         /// The attribute's value, unescaped.
         public var value: String
 
-        /// Takes name and value.
+        /// Creates an attribute.
         public init(_ name: XMLName, _ value: String) {
             self.name = name
             self.value = value
@@ -60,7 +60,7 @@ public struct XMLFragment: Hashable, Sendable {
         /// The namespace; empty takes the default namespace back.
         public var namespace: String
 
-        /// Takes prefix and namespace.
+        /// Creates a declaration from prefix and namespace.
         public init(prefix: String?, namespace: String) {
             self.prefix = prefix
             self.namespace = namespace
@@ -109,7 +109,7 @@ public struct XMLFragment: Hashable, Sendable {
         children.reduce(into: "") { if case .text(let part) = $1 { $0 += part } }
     }
 
-    /// The value of an attribute; nil where there is none.
+    /// The value of an attribute, or `nil`.
     public subscript(attribute name: XMLName) -> String? {
         attributes.first { $0.name == name }?.value
     }

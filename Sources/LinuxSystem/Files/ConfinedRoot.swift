@@ -2,7 +2,7 @@ import CLinux
 import Glibc
 import LXCCore
 
-/// A root directory whose files are reached by the paths a guest uses, and nothing else is.
+/// A root directory whose files are reached by the paths a guest uses; nothing outside of it is reachable.
 ///
 /// Every path is resolved by the kernel with openat2(2) and `RESOLVE_IN_ROOT`: absolute paths, `..` and symbolic links,
 /// also ones a guest changes meanwhile, stay inside (the class of CVE-2018-15664), and magic links of /proc are not
@@ -33,7 +33,7 @@ public final class ConfinedRoot: Sendable {
         /// Bytes.
         public var size: UInt64
 
-        /// Takes everything.
+        /// Creates a status.
         public init(kind: Kind, mode: UInt16, user: UInt32, group: UInt32, size: UInt64) {
             self.kind = kind
             self.mode = mode
@@ -50,10 +50,10 @@ public final class ConfinedRoot: Sendable {
     /// Who makes files where this process's own user cannot: on what a container has mounted itself, where only the
     /// container's ids exist.
     private let creator: (user: UInt32, group: UInt32)?
-    /// Whose root it is, as errors say it.
+    /// The owner of the root, as named in errors.
     private let shown: String
 
-    /// Takes an open directory.
+    /// Creates a root over an open directory.
     package init(_ root: consuming Descriptor, creator: (user: UInt32, group: UInt32)? = nil, shown: String) {
         self.root = root
         self.creator = creator
@@ -102,7 +102,7 @@ public final class ConfinedRoot: Sendable {
         }
     }
 
-    /// Reads a small file; nil when there is none.
+    /// Reads a small file, or returns `nil` if there is no such file.
     ///
     /// - Throws: `LXCError` `limitExceeded` beyond `limit` bytes, `invalidArgument` when it is no regular file.
     public func read(_ path: String, limit: Int) throws -> [UInt8]? {
@@ -209,7 +209,7 @@ public final class ConfinedRoot: Sendable {
         }
     }
 
-    /// Makes a directory; one that is there is left as it is.
+    /// Makes a directory. An existing one is left as it is.
     public func makeDirectory(_ path: String, mode: UInt16 = 0o755, owner: (user: UInt32, group: UInt32)) throws {
         let (parent, name) = try split(path)
         let directory = try openDirectory(parent)
@@ -227,7 +227,7 @@ public final class ConfinedRoot: Sendable {
         }
     }
 
-    /// Removes a file or a link; one that is gone is no error.
+    /// Removes a file or a link. Does nothing if it is gone.
     public func remove(_ path: String) throws {
         let (parent, name) = try split(path)
         guard let directory = try find(parent, O_RDONLY | clinux_o_directory, "open") else { return }

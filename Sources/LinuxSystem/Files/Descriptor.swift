@@ -7,7 +7,7 @@ package struct Descriptor: ~Copyable, Sendable {
     /// The kernel's number, valid as long as this value lives.
     package let raw: CInt
 
-    /// Takes ownership of a descriptor that is open.
+    /// Takes ownership of an open descriptor.
     package init(adopting raw: CInt) { self.raw = raw }
 
     deinit { close(raw) }
@@ -33,7 +33,7 @@ package struct Descriptor: ~Copyable, Sendable {
         self.raw = raw
     }
 
-    /// Gives the number away; the taker closes it.
+    /// Hands over the number; the receiver closes it.
     package consuming func release() -> CInt {
         let raw = raw
         discard self
@@ -77,10 +77,10 @@ package struct FileStatus {
     package var group: UInt32 { raw.group }
     package var links: UInt32 { raw.links }
     package var size: UInt64 { raw.size }
-    /// Whether fewer bytes are allocated than the size says.
+    /// Whether fewer bytes are allocated than the file's size.
     package var mayHaveHoles: Bool { raw.blocks &* 512 < raw.size }
     package var deviceNumbers: (major: UInt32, minor: UInt32) { (raw.device_major, raw.device_minor) }
-    /// The number of the mount it is reached through; nil where the kernel does not tell.
+    /// The number of the mount it is reached through; `nil` if the kernel does not report it.
     package var mount: UInt64? { raw.mount == 0 ? nil : raw.mount }
     /// When anything of it last changed.
     package var changed: Timestamp {
@@ -91,7 +91,7 @@ package struct FileStatus {
     }
 
     /// Whether both are reached through the same mount. A btrfs subvolume has a device number of its own and is no
-    /// mount, so the number decides only where the kernel does not tell the mount.
+    /// mount, so the number decides only if the kernel does not report the mount.
     package func isOnSameMount(as other: FileStatus) -> Bool {
         raw.mount != 0 && other.raw.mount != 0 ? raw.mount == other.raw.mount : raw.device == other.raw.device
     }

@@ -3,22 +3,22 @@ import Glibc
 
 /// The names in one directory, read into one buffer: all at once, or so many at a time.
 package struct DirectoryNames {
-    /// In what order names come.
+    /// The order of the names.
     package enum Order {
-        /// In that of their inodes: many file systems keep inodes in that order on disk, but names in that of their
+        /// The order of inode numbers: many file systems keep inodes in that order on disk, but names in that of their
         /// hashes.
         case inode
         /// Bytewise: the same tree always comes in the same order.
         case name
     }
 
-    /// A name and what the directory says of it.
+    /// A name with its type from the directory.
     package struct Name {
         /// The name with its NUL.
         package let pointer: UnsafePointer<CChar>
         /// The name's bytes.
         package let bytes: ArraySlice<UInt8>
-        /// What it stands for, as `DT_DIR` and its like; `DT_UNKNOWN` where the file system does not tell.
+        /// Its type, such as `DT_DIR`; `DT_UNKNOWN` if the file system does not report it.
         package let type: CInt
     }
 

@@ -36,7 +36,7 @@ package enum DurableFile {
         guard fsync(descriptor) == 0 else { throw LXCError.lastSystemCall("fsync", "sync \(path)") }
     }
 
-    /// The contents of a regular file, or nil where there is none.
+    /// The contents of a regular file, or `nil` if there is no such file.
     ///
     /// - Throws: ``LXCError`` `limitExceeded` beyond `limit` bytes, `corrupt` when it is no regular file, `io`.
     package static func read(_ path: String, limit: Int = 1 << 20) throws -> [UInt8]? {
@@ -159,7 +159,7 @@ package enum DurableFile {
         return names.sorted()
     }
 
-    /// Whether there is a directory of that path; a symbolic link to one is none.
+    /// Whether there is a directory at that path; a symbolic link to a directory does not count.
     package static func isDirectory(_ path: String) -> Bool {
         var status = stat()
         return !path.utf8.contains(0) && lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR

@@ -18,8 +18,8 @@ extension FileLock {
         return try await run(body, thenOn: pool, release)
     }
 
-    /// Runs `body` holding the lock of a name in a file that is there already, or returns nil at once while another keeps
-    /// us out.
+    /// Runs `body` holding the lock of a name in a file that is there already, or returns nil at once while another
+    /// holder keeps us out.
     ///
     /// The lock is one byte of the file, chosen by the name's hash, so that nothing has to be made: it can be taken on a
     /// full file system. Two names of one hash, of 2⁶², exclude each other needlessly. The file must never be replaced.

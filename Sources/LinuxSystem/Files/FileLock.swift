@@ -5,13 +5,13 @@ package import LXCCore
 /// A lock named by a file, held by one task of one process on one host at a time, or shared by several.
 ///
 /// It is an open-file-description lock, so it ends with its holder however that ends, and two tasks of one process
-/// exclude each other as two processes do. The lock file is removed when the last holder lets go.
+/// exclude each other as two processes do. The lock file is removed when the last holder releases the lock.
 package enum FileLock {
-    /// Whom a holder keeps out.
+    /// Which others a holder excludes.
     package enum Mode: Sendable {
         /// Everyone.
         case exclusive
-        /// Those who want it for themselves.
+        /// Those that want the lock exclusively.
         case shared
     }
 
@@ -44,10 +44,10 @@ package enum FileLock {
         return try await run(body, thenOn: pool, release)
     }
 
-    /// Lets go of a lock that is held. Blocks.
+    /// Releases a lock that is held. Blocks.
     typealias Release = @Sendable () -> Void
 
-    /// Waits until `take` takes a lock, which says nil while another keeps us out.
+    /// Waits until `take` acquires a lock; it returns `nil` while another holder excludes us.
     ///
     /// Those who share the lock one after the other would keep an exclusive waiter out for ever: while it waits it holds a
     /// second lock that no new sharer passes.
@@ -70,7 +70,7 @@ package enum FileLock {
         }
     }
 
-    /// Runs `body`, then lets go of the lock, whatever `body` does.
+    /// Runs `body`, then releases the lock, also when `body` throws.
     static func run<Value>(
         _ body: () async throws -> Value, thenOn pool: BlockingPool, _ release: @escaping Release
     ) async throws -> Value {
@@ -83,7 +83,7 @@ package enum FileLock {
     /// The lock an exclusive waiter holds while it waits.
     static func gate(of path: String) -> String { path + ".w" }
 
-    /// What the lock's holder wrote into its file; nil where nobody holds it, or nothing was written.
+    /// What the lock's holder wrote into its file; `nil` if the lock is free, or nothing was written.
     package static func note(of path: String) -> String? {
         guard let bytes = try? DurableFile.read(path, limit: 4_096), !bytes.isEmpty else { return nil }
         return String(decoding: bytes, as: UTF8.self)
@@ -93,8 +93,8 @@ package enum FileLock {
     ///
     /// - Parameters:
     ///   - path: the lock's file.
-    ///   - mode: whom the holder keeps out.
-    ///   - note: tells those who are kept out who holds it; see ``note(of:)``.
+    ///   - mode: which others the holder excludes.
+    ///   - note: shown to those that are excluded, to name the holder; see ``note(of:)``.
     ///   - pool: threads for the calls.
     ///   - body: runs with the lock held.
     /// - Returns: what `body` returns; nil when another keeps us out.
@@ -139,7 +139,7 @@ private struct HeldLock: Sendable {
         if let note, ftruncate(descriptor, 0) == 0 { _ = pwrite(descriptor, note, note.utf8.count, 0) }
     }
 
-    /// Whether somebody holds the lock exclusively. Where its file is not there, nobody does.
+    /// Whether the lock is held exclusively. Without its file it is not.
     private static func isHeld(_ path: String) -> Bool {
         let descriptor = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC)
         guard descriptor >= 0 else { return false }
@@ -155,7 +155,7 @@ private struct HeldLock: Sendable {
     }
 
     func release() {
-        // While others share the lock, the file is theirs as well. (Who holds it alone has it exclusively already.)
+        // While others share the lock, they need the file as well. (A single holder has the lock exclusively already.)
         if clinux_try_lock(descriptor) == 0 { unlink(path) }
         close(descriptor)
     }

@@ -55,7 +55,7 @@ package struct NetworkLinks: ~Copyable {
 
     deinit { close(socket) }
 
-    /// The device of a name; nil when there is none.
+    /// The device of a name, or `nil`.
     package borrowing func link(_ name: String) throws(LXCError) -> NetworkLink? {
         try requireNoNUL(name, "the network device's name")
         var link = clinux_link()
@@ -121,7 +121,7 @@ package struct NetworkLinks: ~Copyable {
         try check(result, "make the device \(name) of VXLAN \(id) on \(lower.name)")
     }
 
-    /// Removes a device. One that is gone is no error.
+    /// Removes a device. Does nothing if the device is gone.
     package borrowing func delete(_ link: NetworkLink) throws(LXCError) {
         guard clinux_link_delete(socket, link.index) < 0, errno != ENODEV else { return }
         throw failure("remove the network device \(link.name)")
@@ -160,13 +160,13 @@ package struct NetworkLinks: ~Copyable {
             clinux_link_set_name(socket, link.index, name), "rename the network device \(link.name) to \(name)")
     }
 
-    /// Has the kernel give a device no IPv6 address of its own accord. On a host without IPv6 that is so already.
+    /// Keeps the kernel from giving a device an IPv6 address by itself. Does nothing on a host without IPv6.
     package borrowing func setNoIPv6Address(_ link: NetworkLink) throws(LXCError) {
         guard clinux_link_set_no_ipv6_address(socket, link.index) < 0, errno != EAFNOSUPPORT else { return }
         throw failure("keep IPv6 addresses from the network device \(link.name)")
     }
 
-    /// Gives a device an IPv4 address. One it has is no error.
+    /// Gives a device an IPv4 address. Does nothing if the device has it.
     package borrowing func addAddress(
         _ link: NetworkLink, _ address: UInt32, prefixLength: UInt8
     ) throws(LXCError) {

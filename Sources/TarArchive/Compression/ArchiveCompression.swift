@@ -38,7 +38,7 @@ final class ArchiveCompression: ArchiveEncoder {
         }
     }
 
-    /// Takes a file.
+    /// Creates a compressor that writes to a file.
     ///
     /// - Throws: `LXCError` `unsupported` where the host's libarchive lacks the format.
     init(_ format: CompressionFormat, _ file: ArchiveFileOutput, shown: String) throws {
@@ -65,7 +65,7 @@ final class ArchiveCompression: ArchiveEncoder {
     }
 
     private func start() throws {
-        // A warning says that libarchive was built without the encoder and would start an external program.
+        // A warning means that libarchive was built without the encoder and would start an external program.
         guard addFilter() == ARCHIVE_OK else {
             throw LXCError(
                 .unsupported, "the host's libarchive cannot compress \(format.rawValue) by itself (\(shown))")
@@ -111,7 +111,7 @@ final class ArchiveCompression: ArchiveEncoder {
 }
 
 extension CompressionFormat {
-    /// How archives are compressed whose names end so.
+    /// The compression of archives with these name endings.
     private static let endings: KeyValuePairs<String, CompressionFormat> = [
         ".tar": .none, ".tar.gz": .gzip, ".tgz": .gzip, ".tar.xz": .xz, ".txz": .xz, ".tar.zst": .zstd, ".tzst": .zstd,
         ".tar.bz2": .bzip2, ".tbz2": .bzip2, ".tar.lz4": .lz4,

@@ -1,9 +1,9 @@
 import FileTree
 import LXCCore
 
-/// Takes the bytes of a tar archive and brings them to a file. Made by one thread and then used by another.
+/// Compresses the bytes of a tar archive into a file. Created by one thread and then used by another.
 protocol ArchiveEncoder: AnyObject {
-    /// Takes bytes.
+    /// Compresses bytes.
     func write(_ bytes: SharedBytes) throws
     /// Writes what is still held back.
     func finish() throws
@@ -17,7 +17,7 @@ final class PlainEncoder: ArchiveEncoder {
     /// Headers and small files, collected: a call for each would cost more than the copy.
     private var small: [UInt8] = []
 
-    /// Takes the file.
+    /// Creates an encoder that writes to a file.
     init(_ output: ArchiveFileOutput) {
         self.output = output
         small.reserveCapacity(Self.blockSize)

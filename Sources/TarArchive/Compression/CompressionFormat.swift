@@ -19,19 +19,20 @@ enum CompressionFormat: String, CaseIterable {
     /// A zip file, which is to hold one file.
     case zip
 
-    /// How many bytes are enough to tell.
+    /// How many bytes are enough to recognize a format.
     static let sniffedBytes = 13
-    /// How many frames without data are passed over before a file's first with data.
+    /// How many frames without data are skipped before a file's first frame with data.
     private static let maximumSkippedFrames = 1_024
 
-    /// Tells the format from an archive's first bytes; what begins like no compressed file is taken as plain.
+    /// Recognizes the format by an archive's first bytes; a file that begins like no compressed file is treated as
+    /// plain.
     init(sniffing bytes: some Collection<UInt8>) {
         let start = Array(bytes.prefix(Self.sniffedBytes))
         self = Self.allCases.first { $0.isMagic(start) } ?? .none
     }
 
-    /// Tells the format of a file that `read` reads from an offset on, and where its first frame with data begins. zstd and LZ4
-    /// both may begin with frames that hold no data and look the same; the first other frame tells.
+    /// Recognizes the format of a file that `read` reads from an offset on, and where its first frame with data begins.
+    /// zstd and LZ4 both may begin with frames that hold no data and look the same; the first other frame tells.
     static func find(reading read: (UInt64) throws -> [UInt8]) rethrows -> (format: Self, start: UInt64) {
         var (offset, bytes) = (UInt64(0), try read(0))
         let format = Self(sniffing: bytes)

@@ -17,7 +17,7 @@ final class XzEncoder: ArchiveEncoder {
     private let shown: String
     private let room = UnsafeMutableRawBufferPointer.allocate(byteCount: blockSize, alignment: 16)
 
-    /// Takes a file and how messages call it.
+    /// Creates an encoder that writes to a file; `shown` is the file's name in messages.
     init(_ output: ArchiveFileOutput, shown: String) throws {
         self.output = output
         self.shown = shown

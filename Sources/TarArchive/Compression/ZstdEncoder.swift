@@ -13,7 +13,7 @@ final class ZstdEncoder: ArchiveEncoder {
     private let room = UnsafeMutableRawBufferPointer.allocate(byteCount: blockSize, alignment: 16)
     private var filled = 0
 
-    /// Takes a file and how messages call it.
+    /// Creates an encoder that writes to a file; `shown` is the file's name in messages.
     init(_ output: ArchiveFileOutput, shown: String) throws {
         guard let context = ZSTD_createCCtx() else { throw LXCError(.io, "libzstd cannot be set up (\(shown))") }
         self.context = context
@@ -44,7 +44,7 @@ final class ZstdEncoder: ArchiveEncoder {
         try flush()
     }
 
-    /// Takes some of the input; returns how much libzstd holds back, as far as it knows.
+    /// Compresses some of the input; returns how much libzstd holds back, as far as it knows.
     private func compress(_ input: inout ZSTD_inBuffer, _ directive: ZSTD_EndDirective) throws -> Int {
         var target = ZSTD_outBuffer(dst: room.baseAddress, size: room.count, pos: filled)
         let rest = try check(ZSTD_compressStream2(context, &target, &input, directive))

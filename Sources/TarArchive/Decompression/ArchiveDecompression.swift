@@ -2,14 +2,14 @@ package import FileTree
 public import LXCCore
 package import StoreFiles
 
-/// Undoes an archive's compression: gzip, bzip2, xz, lzma, lzip, zstd, lz4, compress (`.Z`), or a zip file around one file, told by
-/// content.
+/// Decompresses an archive: gzip, bzip2, xz, lzma, lzip, zstd, lz4, compress (`.Z`), or a zip file around one file,
+/// recognized by content.
 public enum ArchiveDecompression {
-    /// From where on the expansion ratio counts, in bytes.
+    /// Where the expansion ratio begins to apply, in bytes.
     private static let expansionFloor: UInt64 = 64 << 20
 
     /// Stores the contents of the archive `source` in the new file `destination`, and syncs it; a plain archive is
-    /// copied. Of the contents the beginning is looked at: what is neither a tar archive nor a qcow2 image is refused.
+    /// copied. The beginning of the contents is inspected: what is neither a tar archive nor a qcow2 image is refused.
     ///
     /// Blocks its thread. Progress is in bytes read from `source`.
     ///
@@ -18,9 +18,9 @@ public enum ArchiveDecompression {
     ///   - destination: a path where nothing is yet; nothing is there when this throws.
     ///   - maximumBytes: how large the result may be, in bytes.
     ///   - expansionRatio: how many bytes of the result are accepted for each byte read, once there are 64 MiB.
-    ///   - cancellation: looked at before each block.
-    ///   - progress: told how far it is.
-    ///   - observe: is lent each block in turn, before it is written.
+    ///   - cancellation: checked before each block.
+    ///   - progress: called with the progress.
+    ///   - observe: borrows each block before it is written.
     /// - Returns: the size of the result in bytes.
     /// - Throws: `LXCError` `corrupt` when the compressed data is damaged, cut short, followed by anything but zeros, or no
     ///   archive; `unsupported` when it is of another format, or compressed again; `notFound`, `permissionDenied`, `invalidArgument` when the source is no regular file,
@@ -34,7 +34,7 @@ public enum ArchiveDecompression {
             expansionRatio: expansionRatio, cancellation: cancellation, progress: progress, observe: observe)
     }
 
-    /// The same wherever the files are.
+    /// The same for files in any place.
     package static func run(
         from source: any StoredFile, to output: any NewStoredFile, maximumBytes: UInt64, expansionRatio: UInt64 = .max,
         cancellation: Cancellation, progress: ProgressHandler?, observe: (UnsafeRawBufferPointer) -> Void
@@ -55,7 +55,7 @@ public enum ArchiveDecompression {
         }
     }
 
-    /// Gives the contents of the archive `source` to `take`, block by block.
+    /// Passes the contents of the archive `source` to `take`, block by block.
     ///
     /// - Returns: the size of the contents in bytes.
     /// - Throws: what the other does, and what `take` throws.

@@ -4,7 +4,7 @@ import StoreFiles
 
 /// The bytes of a tar archive, decompressed, in sequence. Used by one thread, which it may block.
 protocol ByteStream: AnyObject {
-    /// The next bytes; empty after the last. Everything the format offers to tell damage by was checked when this
+    /// The next bytes; empty after the last. Everything the format offers to detect damage was checked when this
     /// returns empty.
     ///
     /// - Throws: `LXCError` `corrupt`, `io`, `limitExceeded`.
@@ -74,7 +74,7 @@ final class FileStream: ByteStream {
     private let maker = SharedBytes.Maker()
     private(set) var bytesRead: UInt64 = 0
 
-    /// Takes an open file and how much to read at a time.
+    /// Creates a stream of an open file, with the number of bytes to read at a time.
     init(_ file: any OpenStoredFile, chunkBytes: Int) {
         self.file = file
         self.chunkBytes = chunkBytes

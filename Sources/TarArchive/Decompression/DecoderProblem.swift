@@ -1,6 +1,6 @@
 import LXCCore
 
-/// How errors call a compressed file.
+/// How a compressed file is named in errors.
 struct DecoderProblem {
     let format: CompressionFormat
     /// The file's path in quotes, fit for a message.

@@ -12,7 +12,7 @@ final class GzipDecoder: MemberDecoder {
     private var length: UInt32 = 0
     private var trailer: [UInt8] = []
 
-    /// Takes what is to undo deflate, and how errors call the file.
+    /// Creates a decoder over an inflate engine; `problem` names the file in errors.
     init(_ engine: GzipEngine, _ problem: DecoderProblem) throws {
         guard let inflater = engine.inflater else { throw problem.trouble("its decoder cannot be set up") }
         self.inflater = inflater

@@ -12,7 +12,7 @@ struct GzipHeader {
     private var stored: UInt16 = 0
     private var crc: UInt32 = .max
 
-    /// Takes the next byte. True when the header is complete.
+    /// Reads the next byte; `true` when the header is complete.
     mutating func take(_ byte: UInt8) throws(InflaterDamage) -> Bool {
         if field != .checksum { updateChecksum(byte) }
         count += 1

@@ -1,4 +1,4 @@
-/// Undoes deflate (RFC 1951), the compression inside of gzip.
+/// Decompresses deflate (RFC 1951), the compression inside gzip.
 protocol Inflater: AnyObject {
     /// Prepares for new data. False when it cannot.
     func reset() -> Bool
@@ -24,7 +24,7 @@ struct InflaterStep {
     var readAhead: [UInt8] = []
 }
 
-/// Compressed data that makes no sense.
+/// Malformed compressed data.
 struct InflaterDamage: Error {
     /// What is wrong, to follow a colon.
     let why: String

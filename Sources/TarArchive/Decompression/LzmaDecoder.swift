@@ -15,7 +15,7 @@ final class LzmaDecoder: MemberDecoder {
     private let stream = UnsafeMutablePointer<lzma_stream>.allocate(capacity: 1)
     private let problem: DecoderProblem
 
-    /// Takes how errors call the file.
+    /// Creates a decoder; `problem` names the file in errors.
     init(_ problem: DecoderProblem) {
         stream.initialize(to: lzma_stream())
         self.problem = problem
@@ -60,7 +60,7 @@ final class LzmaDecoder: MemberDecoder {
         stream.pointee.next_out = room.baseAddress?.assumingMemoryBound(to: UInt8.self)
         stream.pointee.avail_out = room.count
         let result = lzma_code(stream, isLast ? LZMA_FINISH : LZMA_RUN)
-        // LZMA_BUF_ERROR says that there was nothing to do.
+        // LZMA_BUF_ERROR means that there was nothing to do.
         guard result == LZMA_OK || result == LZMA_STREAM_END || result == LZMA_BUF_ERROR else { throw error(result) }
         return DecoderStep(
             consumed: input.count - stream.pointee.avail_in, produced: room.count - stream.pointee.avail_out,

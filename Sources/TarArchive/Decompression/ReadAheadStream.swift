@@ -1,11 +1,11 @@
 import FileTree
 import LXCCore
 
-/// Another stream, run by a thread of its own a few chunks ahead of its reader: reading and decompressing an archive take
-/// their time beside, not before, what is done with the contents.
+/// Another stream, run by a thread of its own a few chunks ahead of its reader: reading and decompressing an archive
+/// run in parallel with what is done with the contents.
 ///
 /// The thread starts at the first chunk asked for, and ends with the stream, after an error, or with its reader: one that
-/// goes away early waits for the chunk under way.
+/// ends early waits for the chunk under way.
 final class ReadAheadStream: ByteStream {
     /// Chunks are 1 MiB at most. This many keep both sides busy while files of any size come up.
     private static let chunksAhead = 6
@@ -30,7 +30,7 @@ final class ReadAheadStream: ByteStream {
     /// expansion ratio is that of the contents its reader has seen.
     private(set) var bytesRead: UInt64 = 0
 
-    /// Takes a stream nobody else uses.
+    /// Creates a stream that reads ahead of another, which nothing else may use.
     init(_ stream: any ByteStream) { source = Handover(stream: stream) }
 
     deinit {

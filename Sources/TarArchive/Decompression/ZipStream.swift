@@ -7,7 +7,7 @@ import StoreFiles
 /// The one file in a zip file, read by libarchive from the directory at the file's end.
 ///
 /// The member's name is used for nothing; one that leaves its directory is refused all the same, as a file made to do
-/// harm. Everything the format offers to tell damage by is checked: sizes and CRC.
+/// harm. Everything the format offers to detect damage is checked: sizes and CRC.
 final class ZipStream: ByteStream {
     private let input: LibArchiveInput
     private let problem: DecoderProblem
@@ -15,7 +15,7 @@ final class ZipStream: ByteStream {
     private let maker = SharedBytes.Maker()
     private var isAtEnd = false
 
-    /// Takes an open file and how errors call it.
+    /// Creates a stream of an open zip file; `problem` names the file in errors.
     init(_ file: any OpenStoredFile, _ problem: DecoderProblem) throws {
         guard let archive = archive_read_new() else { throw problem.trouble("libarchive cannot be set up") }
         self.archive = archive
@@ -32,7 +32,7 @@ final class ZipStream: ByteStream {
         guard !isAtEnd else { return .empty }
         let bytes = try maker.make(upTo: SharedBytes.Maker.blockSize) { room in
             let count = archive_read_data(archive, room.baseAddress, room.count)
-            // Also warnings are negative: libarchive only warns of a wrong size.
+            // Warnings are negative too: libarchive only warns of a wrong size.
             guard count >= 0 else { throw failure }
             return count
         }
@@ -52,10 +52,10 @@ final class ZipStream: ByteStream {
         try checkMethod()
     }
 
-    /// Methods whose decoders take little memory whatever the file says; of zstd libarchive accepts 128 MiB at most.
+    /// Methods whose decoders need little memory for any file; libarchive limits zstd to 128 MiB.
     private static let frugalMethods = ["uncompressed", "deflation", "bzip", "zstd"]
 
-    /// Refuses what would make libarchive, which knows no limit, allocate whatever the file asks for.
+    /// Refuses what would make libarchive, which has no limit, allocate whatever the file asks for.
     private func checkMethod() throws {
         // "ZIP 6.3 (lzma)"
         let format = archive_format_name(archive).map { String(cString: $0) } ?? ""

@@ -31,7 +31,7 @@ final class ZlibInflater: Inflater {
         state.pointee.next_out = room.baseAddress?.assumingMemoryBound(to: UInt8.self)
         state.pointee.avail_out = UInt32(room.count)
         let result = CZlib.inflate(state, Z_NO_FLUSH)
-        // Z_BUF_ERROR says that there was nothing to do.
+        // Z_BUF_ERROR means that there was nothing to do.
         guard result == Z_OK || result == Z_STREAM_END || result == Z_BUF_ERROR else {
             throw InflaterDamage(why: state.pointee.msg.map { String(cString: $0) } ?? "zlib error \(result)")
         }

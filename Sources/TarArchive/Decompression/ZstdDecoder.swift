@@ -6,7 +6,7 @@ final class ZstdDecoder: MemberDecoder {
     private let context: OpaquePointer
     private let problem: DecoderProblem
 
-    /// Takes how errors call the file.
+    /// Creates a decoder; `problem` names the file in errors.
     init(_ problem: DecoderProblem) throws {
         guard let context = ZSTD_createDCtx() else { throw problem.trouble("libzstd cannot be set up") }
         self.context = context

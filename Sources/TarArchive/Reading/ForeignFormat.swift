@@ -2,16 +2,17 @@ import LXCCore
 
 /// A file that is no tar archive and known by its first bytes: what it is, and what to do with it.
 struct ForeignFormat {
-    /// How many bytes are enough to tell.
+    /// How many bytes are enough to recognize a format.
     static let sniffedBytes = 68 << 10
 
     /// With an article.
     let name: String
     let remedy: String
-    /// `corrupt` where something else has come than the archive, `unsupported` where it is of a format that is not read.
+    /// `corrupt` if something else than an archive was received, `unsupported` for an archive of a format that is not
+    /// read.
     let code: LXCError.Code
 
-    /// Tells what a file's contents are; nil for what is not known.
+    /// Recognizes a file's contents; `nil` if they are unknown.
     init?(_ bytes: UnsafeRawBufferPointer) {
         if let known = Self.known.first(where: { $0.matches(bytes) }) {
             self.init(known.name, known.remedy)
@@ -123,7 +124,7 @@ struct ForeignFormat {
         let start = bytes.prefix(512)
         let isText = start.allSatisfy { $0 >= 0x20 && $0 != 0x7F || [0x09, 0x0A, 0x0C, 0x0D].contains($0) }
         guard isText, !start.isEmpty else { return nil }
-        // The mark of a byte order before it is none of the text.
+        // A byte order mark before it is not part of the text.
         let body = start.starts(with: [0xEF, 0xBB, 0xBF]) ? start.dropFirst(3) : start
         let text = String(decoding: body.drop { $0 <= 0x20 }, as: UTF8.self).lowercased()
         if ["<!doctype html", "<html", "<head", "<body"].contains(where: { text.hasPrefix($0) }) {

@@ -2,7 +2,7 @@ import FileTree
 import LXCCore
 import StoreFiles
 
-/// Another stream whose first bytes are looked at: contents that are none of an archive are refused as what they are.
+/// A stream that inspects the first bytes of another: contents that are no archive are refused, naming what they are.
 ///
 /// A tar archive passes, and a disk image in qcow2 format, which are stored as they are.
 final class IdentifiedStream: ByteStream {
@@ -11,7 +11,7 @@ final class IdentifiedStream: ByteStream {
     private let shown: String
     private var isIdentified = false
 
-    /// Takes a stream nobody else uses, how its file is compressed, and what messages call it.
+    /// Creates a stream over another, which nothing else may use, with its file's compression and its name in messages.
     init(_ stream: any ByteStream, _ problem: DecoderProblem) {
         self.stream = stream
         format = problem.format
@@ -43,7 +43,8 @@ final class IdentifiedStream: ByteStream {
         guard !start.isEmpty else { throw LXCError(.corrupt, "\(shown) is empty and no archive; get it again") }
         let block = UnsafeRawBufferPointer(rebasing: start.prefix(TarInput.blockSize))
         guard !isTar(block), !start.starts(with: QcowHeader.magic) else { return }
-        // What is called plain must be: readers that tell compression by content would undo a second one.
+        // A plain archive must not be compressed again: readers that recognize compression by content would decompress
+        // it.
         guard CompressionFormat(sniffing: start) == .none else {
             throw LXCError(
                 .unsupported,
@@ -53,7 +54,7 @@ final class IdentifiedStream: ByteStream {
         if let foreign = ForeignFormat(start) {
             throw LXCError(foreign.code, "\(subject) \(foreign.name) and no tar archive; \(foreign.remedy)")
         }
-        // A header that is damaged is the reader's to tell.
+        // The reader reports a damaged header.
         guard !Self.resemblesTar(block) else { return }
         throw LXCError(
             .corrupt, "\(subject) no tar archive: it does not begin as one does, and is of no other format known here")

@@ -4,7 +4,7 @@ import Glibc
 import LXCCore
 import StoreFiles
 
-/// What libarchive reads from: a file wherever it is, how far it came, and why it could go no further.
+/// What libarchive reads from: a file in any place, its position, and the error that stopped it.
 final class LibArchiveInput {
     private static let blockSize = 256 << 10
 
@@ -13,10 +13,10 @@ final class LibArchiveInput {
     /// Where the archive begins in the file.
     let start: UInt64
     private var offset: UInt64
-    /// Why the file could not be read: that is not the archive's fault.
+    /// Why the file could not be read, which does not mean that the archive is damaged.
     private var failure: (any Error)?
 
-    /// Takes an open file, and how much of its beginning is passed over.
+    /// Creates an input of an open file, with the number of bytes to skip at its beginning.
     init(_ file: any OpenStoredFile, from start: UInt64 = 0) {
         self.file = file
         self.start = start

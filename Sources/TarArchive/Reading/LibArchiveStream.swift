@@ -14,7 +14,7 @@ final class LibArchiveStream: ByteStream {
     private var isAtEnd = false
     private var padding: UInt64 = 0
 
-    /// Takes an open file, where in it the first data is, and how errors call it.
+    /// Creates a stream of an open file, with the offset of the first data and the file's name in errors.
     init(_ file: any OpenStoredFile, from start: UInt64, _ problem: DecoderProblem) throws {
         guard let archive = archive_read_new() else { throw problem.trouble("libarchive cannot be set up") }
         self.archive = archive
@@ -50,7 +50,7 @@ final class LibArchiveStream: ByteStream {
             case .compress: archive_read_support_filter_compress(archive)
             case .none, .gzip, .xz, .lzma, .lzip, .zstd, .zip: ARCHIVE_FAILED
             }
-        // A warning says that libarchive was built without the decoder and would start an external program.
+        // A warning means that libarchive was built without the decoder and would start an external program.
         guard support == ARCHIVE_OK else {
             throw LXCError(
                 .unsupported,
@@ -66,7 +66,7 @@ final class LibArchiveStream: ByteStream {
         }
     }
 
-    /// libarchive takes what follows the compressed data and is none for the end of the file; only zeros may follow.
+    /// libarchive treats other data after the compressed data as the end of the file; only zeros may follow.
     private func checkEnd() throws {
         try withUnsafeTemporaryAllocation(byteCount: 65_536, alignment: 8) { buffer in
             while true {

@@ -64,7 +64,7 @@ extension PaxRecords {
     ) -> TreeEntry.Attribute? {
         if let checked = AttributeName(name) {
             let attribute = TreeEntry.Attribute(name: checked, value: value)
-            // To the kernel a list without entries is none.
+            // The kernel treats a list without entries as no list.
             if attribute.isEmptyList { return nil }
             if attribute.isValid(on: kind) { return attribute }
         }

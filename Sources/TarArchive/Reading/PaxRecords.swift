@@ -4,8 +4,8 @@ import LXCCore
 
 /// The records of pax extended headers that hold for an entry.
 ///
-/// Entries have a handful: they stay in the bytes they came in, and are looked for one by one. Those that say nothing
-/// this package knows, such as comments, are passed over.
+/// Entries have a handful: they stay in the bytes they came in, and are looked for one by one. Records unknown to
+/// this package, such as comments, are skipped.
 struct PaxRecords {
     private struct Record {
         var keyword: Range<Int>
@@ -16,7 +16,7 @@ struct PaxRecords {
     private var records: [Record] = []
     /// The map of GNU's sparse format 0.0, which repeats its keywords.
     private(set) var sparseNumbers: [UInt64] = []
-    /// What is said of all entries. It is shared by all of them.
+    /// The records for all entries, shared by them.
     private var general: General?
 
     private final class General {
@@ -52,7 +52,7 @@ struct PaxRecords {
         return records
     }
 
-    /// Lets go of what was replaced and of what was passed over, and makes these the records that hold for all.
+    /// Releases replaced and skipped records, and makes these the records that apply to all entries.
     mutating func compact() {
         var seen: Set<ArraySlice<UInt8>> = []
         let kept = records.reversed().filter { seen.insert(bytes[$0.keyword]).inserted }
@@ -69,7 +69,7 @@ struct PaxRecords {
         for record in records { body(bytes[record.keyword], bytes[record.value]) }
     }
 
-    /// The value of a keyword; an empty one takes back what an earlier header said.
+    /// The value of a keyword; an empty one cancels an earlier header's.
     subscript(_ keyword: StaticString) -> ArraySlice<UInt8>? {
         (find(keyword) ?? general?.records.find(keyword)).flatMap { $0.isEmpty ? nil : $0 }
     }
@@ -82,16 +82,16 @@ struct PaxRecords {
     /// The value of a keyword as text.
     func text(_ keyword: StaticString) -> String? { self[keyword].map { String(decoding: $0, as: UTF8.self) } }
 
-    /// The value of a keyword as a decimal number, nil when it is none; without the keyword what the header says.
+    /// The value of a keyword as a decimal number, or `nil`; without the keyword the header's value.
     func number(_ keyword: StaticString, orElse header: Int64?) -> Int64? {
         guard let value = self[keyword] else { return header }
         return Self.number(value)
     }
 
-    /// The value of a keyword as a number of bytes; nil when it is none, or is not there.
+    /// The value of a keyword as a number of bytes; `nil` if it is not a number, or missing.
     func size(_ keyword: StaticString) -> UInt64? { number(keyword, orElse: nil).flatMap { UInt64(exactly: $0) } }
 
-    /// Takes the record that begins at `start`. Returns its length, nil when it is malformed.
+    /// Reads the record that begins at `start`. Returns its length, or `nil` if it is malformed.
     private mutating func add(at start: Int) -> Int? {
         var length = 0
         var space = start

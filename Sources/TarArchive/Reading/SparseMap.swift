@@ -1,20 +1,20 @@
 import FileTree
 import LXCCore
 
-/// Where the bytes of a sparse file belong.
+/// The places of a sparse file's data ranges.
 struct SparseMap {
-    /// A stretch of the file that is no hole.
+    /// A data range of the file.
     struct Extent: Equatable {
         var offset: UInt64
         var count: UInt64
     }
 
-    /// A map beyond this is no file of a root filesystem but an attempt on the memory.
+    /// A longer map is an attempt to exhaust memory and not a file of a root file system.
     static let maximumExtents = 1 << 20
 
     let extents: [Extent]
 
-    /// Checks and takes a map: ascending, without overlaps, inside the file, and as long as the stored data.
+    /// Creates a map after checking it: ascending, without overlaps, inside the file, and as long as the stored data.
     init?(_ extents: [Extent], size: UInt64, stored: UInt64) {
         var end: UInt64 = 0
         var sum: UInt64 = 0

@@ -13,7 +13,8 @@ package struct StoredContents {
     /// Where in the file the next byte belongs.
     private var position: UInt64 = 0
 
-    /// Takes a file's size, of one with holes the stretches that are none, and how many of those the map may have.
+    /// Creates the contents of a file from its size, the data ranges of a sparse file, and how many ranges the map may
+    /// have.
     package init(size: UInt64, extents: [Range<UInt64>]?, maximumExtents: Int = SparseMap.maximumExtents - 1) {
         self.size = size
         guard var joined = extents.map({ Self.join($0, over: 0) }), joined != [0..<size] else {
@@ -40,7 +41,7 @@ package struct StoredContents {
         return extents.isEmpty || (index == extents.count - 1 && position == extents[index].upperBound)
     }
 
-    /// Takes a piece of the contents.
+    /// Adds a piece of the contents.
     ///
     /// - Returns: how many zeros go before it; nil when the piece is not what comes next.
     package mutating func take(offset: UInt64, count: UInt64) -> UInt64? {
@@ -55,7 +56,7 @@ package struct StoredContents {
     }
 
     /// Adds the map as GNU's sparse format 1.0 has it: decimal numbers, one a line, the number of stretches and then
-    /// offset and length of each; padded to whole blocks. An empty stretch says where a file ends that ends in a hole.
+    /// offset and length of each; padded to whole blocks. An empty range marks the end of a file that ends in a hole.
     func appendMap(to output: inout [UInt8]) {
         guard let extents else { return }
         let start = output.count

@@ -1,4 +1,4 @@
-/// What extended headers say of the entry after them.
+/// What extended headers specify for the entry after them.
 struct TarExtensions {
     /// The records of pax headers for all entries.
     var global: PaxRecords
@@ -9,12 +9,12 @@ struct TarExtensions {
     var longLinkName: [UInt8]?
     /// Kinds of losses to count for the entry.
     var losses: [String] = []
-    /// Whether a header says something of this entry alone.
+    /// Whether a header applies to this entry alone.
     var isEmpty = true
     /// How many bytes the headers have in all.
     var bytes = 0
 
-    /// Starts with what global headers said.
+    /// Starts with the records of global headers.
     init(_ global: PaxRecords) { self.global = global }
 
     /// All records; what the entry's own headers say goes first.

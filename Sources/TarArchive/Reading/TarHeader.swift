@@ -11,7 +11,7 @@ struct TarHeader {
     /// The letter for the kind of entry; old archives have a NUL for files.
     let type: UInt8
 
-    /// Takes a block; nil when its checksum does not match.
+    /// Creates a tar header from a block; nil when its checksum does not match.
     init?(_ block: SharedBytes) {
         self.block = block
         let fields = block.withUnsafeBytes { bytes -> (Dialect, UInt8)? in
@@ -101,7 +101,7 @@ struct TarHeader {
         stored == sum(bytes) { Int32($0) } || stored == sum(bytes) { Int32(Int8(bitPattern: $0)) }
     }
 
-    /// Cannot overflow; that nobody checks lets the compiler add up many bytes at once.
+    /// Cannot overflow; without a check the compiler adds up many bytes at once.
     @inline(__always)
     private static func sum(_ bytes: UnsafeRawBufferPointer, _ value: (UInt8) -> Int32) -> Int32 {
         var sum = 8 * value(UInt8(ascii: " "))

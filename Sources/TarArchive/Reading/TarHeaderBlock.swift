@@ -1,9 +1,9 @@
 import LXCCore
 
-/// What a ustar header block of tar(5) says, in the form it is written.
+/// The fields of a ustar header block of tar(5), as they are written.
 ///
-/// What does not fit its field, an extended header says; the field then has the most it can hold, or the name's
-/// beginning.
+/// A value that does not fit its field goes to an extended header; the field then has the most it can hold, or the
+/// name's beginning.
 struct TarHeaderBlock {
     /// The largest numbers that fit: seven octal digits, and eleven.
     static let maximumShort: UInt64 = 0o7777777

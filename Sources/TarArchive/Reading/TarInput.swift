@@ -9,7 +9,7 @@ final class TarInput {
     private static let recordSize: UInt64 = 10_240
     /// What may follow the end-of-archive marker: tape records are padded with zeros, and no record is this long.
     private static let maximumPadding = 64 << 20
-    /// From where on the expansion ratio counts.
+    /// Where the expansion ratio begins to apply.
     private static let expansionFloor: UInt64 = 64 << 20
 
     private let stream: any ByteStream
@@ -17,13 +17,13 @@ final class TarInput {
     private let limits: TreeLimits
     private let deadline: ContinuousClock.Instant
     private var chunk = SharedBytes.empty
-    /// A block that was looked at and not yet taken.
+    /// A block that was peeked at and not yet consumed.
     private var peeked = SharedBytes.empty
     private var produced: UInt64 = 0
-    /// How many bytes were passed over.
+    /// How many bytes were skipped.
     private var skipped: UInt64 = 0
 
-    /// Takes a stream, how messages call the archive, and how much of it is accepted.
+    /// Creates an input of a stream, with the archive's name in messages and a limit of what is accepted.
     init(_ stream: any ByteStream, shown: String, limits: TreeLimits) {
         self.stream = stream
         self.shown = shown
@@ -54,7 +54,7 @@ final class TarInput {
         return block
     }
 
-    /// The next block without taking it.
+    /// The next block without consuming it.
     func peekBlock() throws -> SharedBytes? {
         guard let block = try block() else { return nil }
         peeked = block
@@ -67,7 +67,7 @@ final class TarInput {
         return take(Int(min(limit, UInt64(Int.max))))
     }
 
-    /// Passes over `count` bytes, which have to be there.
+    /// Skips `count` bytes, which have to be there.
     func skip(_ count: UInt64) throws {
         var left = count
         while left > 0 {
@@ -80,7 +80,7 @@ final class TarInput {
         }
     }
 
-    /// Takes `count` bytes and the padding up to the next block.
+    /// Reads `count` bytes and the padding up to the next block.
     func bytes(_ count: Int) throws -> [UInt8] {
         var result: [UInt8] = []
         result.reserveCapacity(count)
@@ -133,7 +133,7 @@ final class TarInput {
         LXCError(.limitExceeded, "the archive \(shown) is refused: \(what)")
     }
 
-    /// The next block without taking it, or what is left where less is; nil at the end of the stream.
+    /// The next block without consuming it, or less at the end of the stream; `nil` if nothing is left.
     private func peekBlockOrRest() throws -> SharedBytes? {
         guard try fill() else { return nil }
         if peeked.isEmpty, chunk.count >= Self.blockSize { return chunk.prefix(Self.blockSize) }

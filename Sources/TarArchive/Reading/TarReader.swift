@@ -23,7 +23,7 @@ final class TarReader: TreeSource {
     private var isSparse = false
     private(set) var losses = TreeLosses()
 
-    /// Takes an open archive.
+    /// Creates a reader of an open archive.
     init(_ archive: ArchiveFile, shown: String, limits: TreeLimits) {
         input = TarInput(archive.stream, shown: shown, limits: limits)
         size = archive.size
@@ -72,7 +72,7 @@ final class TarReader: TreeSource {
         isSparse = false
     }
 
-    /// Takes a header that says something of the entry after it; false when this is the entry.
+    /// Reads a header that describes the entry after it; `false` if this is the entry itself.
     private func extend(_ extensions: inout TarExtensions, by header: TarHeader) throws -> Bool {
         switch header.type {
         case UInt8(ascii: "x"), UInt8(ascii: "X"):
@@ -102,7 +102,7 @@ final class TarReader: TreeSource {
         return true
     }
 
-    /// Takes records that hold for all entries to come.
+    /// Reads records that apply to all following entries.
     private func extendAll(by header: [UInt8]) throws {
         guard global.merge(header) else { throw malformed() }
         global.compact()
@@ -249,8 +249,8 @@ extension TarReader {
     }
 
     /// Writers and readers differ on whether a size in the header of what has no contents means that data follows. Where
-    /// GNU tar and libarchive would see the next entry at different places, an archive shows one tree to whoever checked
-    /// it and another to whoever unpacks it: that is refused.
+    /// GNU tar and libarchive would see the next entry at different places, an archive shows one tree to a program that
+    /// checks it and another to one that unpacks it: that is refused.
     private func settleData(of header: TarHeader, _ records: PaxRecords, _ count: UInt64, _ path: TreePath) throws {
         guard count > 0 else { return }
         let isLink = header.type == UInt8(ascii: "1")
@@ -260,7 +260,7 @@ extension TarReader {
             guard !isDirectory, header.dialect == .posix || header.dialect == .star else { throw disagreement(path) }
             return expect(count)
         }
-        // Both pass over a directory's size.
+        // Both ignore a directory's size.
         if isDirectory { return }
         guard isLink else { throw disagreement(path) }
         // Hard links of old tar repeat the file's size without data, and both know that.

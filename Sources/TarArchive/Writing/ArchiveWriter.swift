@@ -41,7 +41,7 @@ final class ArchiveWriter {
 
     /// Belongs to the thread once that is started.
     private struct Encoding: @unchecked Sendable {
-        // @unchecked: nobody else uses the encoder any more.
+        // @unchecked: nothing else uses the encoder any more.
         let encoder: any ArchiveEncoder
     }
 
@@ -117,7 +117,7 @@ final class ArchiveWriter {
     func abandon() {
         queue.cancel()
         batch = []
-        // Nobody could be told of a failure here: the failure that led here is what is reported.
+        // A failure here cannot be reported: the failure that led here is.
         unlinkat(location.parent.raw, isPublished ? location.name : hiddenName, 0)
     }
 

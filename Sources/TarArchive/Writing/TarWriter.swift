@@ -15,7 +15,7 @@ final class TarWriter: WaitingSink {
     /// The path and the contents of the file last begun.
     private var file: (path: TreePath, contents: StoredContents)?
 
-    /// Takes an archive that was just started, and whether it is to be on disk when it becomes visible.
+    /// Creates a writer of an archive that was just started; a durable one is on disk when it becomes visible.
     init(_ archive: ArchiveWriter, durable: Bool) {
         self.archive = archive
         isDurable = durable

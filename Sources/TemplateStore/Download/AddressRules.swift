@@ -43,7 +43,7 @@ enum AddressRules {
         (Range([0, 0x64, 0xFF, 0x9B], 96, ""), 12), (Range([0x20, 0x02], 16, ""), 2),
     ]
 
-    /// Why an address of 4 or 16 bytes is refused, as in `a … address`; nil when anybody may be reached there.
+    /// Why an address of 4 or 16 bytes is refused, as in `a … address`; `nil` if it is allowed.
     static func refusal(of address: [UInt8]) -> String? {
         switch address.count {
         case 4: return version4.first { $0.contains(address) }?.name

@@ -1,9 +1,9 @@
 import CCurl
 import LXCCore
 
-/// A transfer of libcurl's and what belongs to it, freed together.
+/// A libcurl transfer and its resources, freed together.
 final class CurlHandle {
-    /// How long a cancellation can go unnoticed, in milliseconds.
+    /// The longest time until a cancellation is noticed, in milliseconds.
     private static let pollInterval: CInt = 50
     /// Has to come before everything else, once.
     private static let isReady = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
@@ -66,7 +66,7 @@ final class CurlHandle {
         }
     }
 
-    /// Runs the transfer to its end. The multi interface is what lets it be given up at any time.
+    /// Runs the transfer to its end. The multi interface allows it to be cancelled at any time.
     ///
     /// - Returns: how it ended; nil when it had not at the deadline.
     /// - Throws: `CancellationError`; `LXCError` `io` when libcurl itself fails.

@@ -4,7 +4,8 @@ import Glibc
 import LXCCore
 import Logging
 
-/// Gets an archive from a web server into a directory, through interruptions of the network, the server and this program.
+/// Downloads an archive from a web server into a directory, across interruptions of the network, the server and this
+/// program.
 ///
 /// The directory is the whole state: each try goes on with what the one before left there, in this program or another.
 struct Download: Sendable {
@@ -39,7 +40,7 @@ struct Download: Sendable {
     /// - Throws: `LXCError` `notFound`, `permissionDenied`, `unavailable`, `unsafe`, `limitExceeded`, `corrupt`, `io`;
     ///   `CancellationError`. What can be resumed is kept after a cancellation, and when the server stays away.
     func run() async throws -> Result {
-        // A thread of its own: a download takes longer than whatever else the shared ones do.
+        // A thread of its own: a download takes longer than anything else on the shared ones.
         let pool = BlockingPool(threads: 1)
         let deadline = ContinuousClock.now + options.timeLimit
         var (failures, furthest, isResumed) = (0, UInt64(0), false)

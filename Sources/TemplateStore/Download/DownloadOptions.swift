@@ -4,10 +4,10 @@ public struct DownloadOptions: Hashable, Sendable {
     /// whatever else is not reachable for everybody. Without it such addresses are refused where the connection is made,
     /// whatever name or redirect led there.
     public var allowsPrivateAddresses = false
-    /// How often a download is taken up again after it failed without having come any further.
+    /// How often a download is retried after it failed without progress.
     public var retries = 5
-    /// How long the first wait before a retry is; each further one is twice as long, up to a minute, and all are
-    /// shortened by chance by up to a half. A server that asks for a longer wait gets it, up to two minutes.
+    /// The first wait before a retry; each further wait is twice as long, up to a minute, and all are
+    /// shortened at random by up to a half. A server that asks for a longer wait gets it, up to two minutes.
     public var retryDelay: Duration = .seconds(1)
     /// How long a download may take, all tries and the waits between them together: as long as CloudStack gives a
     /// template of 50 GiB, its largest. What has come until then is kept for the next registration.

@@ -6,7 +6,7 @@ import StoreFiles
 /// The directories of this host in which archives stand while they are downloaded. They stay when a program ends, because
 /// a download is continued where the one before ended.
 struct DownloadPlace: Sendable {
-    /// How long a download of nobody's stays, in seconds: far longer than any goes on.
+    /// How long an abandoned download stays, in seconds: far longer than any download takes.
     private static let patience = 7 * 86_400
 
     private let files: LocalStoreFiles
@@ -29,7 +29,7 @@ struct DownloadPlace: Sendable {
         self.prefix = prefix
     }
 
-    /// How the directory is called beside the template; nil where it is elsewhere.
+    /// The directory's name beside the template; `nil` where it is elsewhere.
     func name(_ key: TemplateKey) -> String? { prefix == nil ? ".\(key.id).download" : nil }
 
     /// The absolute path of what there is of the template's archive; the directory above is there. What nobody went on with for
@@ -61,7 +61,7 @@ struct DownloadPlace: Sendable {
             && UInt64(parts[2]) != nil
     }
 
-    /// Removes what there is of the template's archive.
+    /// Removes the partial download of the template's archive.
     func remove(_ key: TemplateKey) async throws { try await files.tree(path(key)).remove(pool: pool) }
 
     private func path(_ key: TemplateKey) -> String {

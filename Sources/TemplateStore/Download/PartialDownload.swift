@@ -4,7 +4,7 @@ import Glibc
 import LXCCore
 import LinuxSystem
 
-/// What there is of a download, in a directory that survives the program: the bytes, and of which copy they are.
+/// A partial download in a directory that survives the program: the bytes, and a record of the copy they belong to.
 ///
 /// The record is written before the first byte of a copy, and the bytes of another copy are gone before that; so bytes
 /// never stand beside the record of another copy. Used by one thread, and by one registration at a time.
@@ -17,23 +17,23 @@ final class PartialDownload {
         var fingerprint: String
         /// The copy's strong entity tag.
         var entityTag: String?
-        /// When the copy was last changed, as the server wrote it; only where that tells copies apart.
+        /// When the copy was last changed, as the server wrote it; only if that identifies the copy.
         var lastModified: String?
-        /// Everything the server said to tell this copy from others, strong or not, by the fields' names. Copies with
+        /// Everything the server sent to identify this copy, strong or not, by the fields' names. Copies with
         /// different ones are different; with the same they still may be.
         var told: [String: String]?
         /// How long the copy is in bytes, where the server said so, or where its end has come.
         var length: UInt64?
-        /// Whether the copy could have ended early without anybody's notice: the server said neither its length nor
+        /// Whether the copy could have ended early without notice: the server gave neither its length nor
         /// where it ends.
         var isEndUnknown: Bool?
 
-        /// What tells this copy from another (RFC 9110, 8.8).
+        /// What distinguishes this copy from another (RFC 9110, 8.8).
         var validator: String? { entityTag ?? lastModified }
 
         private static let fields = ["etag", "last-modified"]
 
-        /// Whether a response says nothing else of its copy than this.
+        /// Whether a response describes the same copy.
         func describes(_ head: ResponseHead) -> Bool {
             Self.fields.allSatisfy { name in head[name].map { $0 == told?[name] } ?? true }
         }
@@ -75,7 +75,7 @@ final class PartialDownload {
         guard fstat(file.raw, &status) == 0 else {
             throw LXCError.lastSystemCall("fstat", "look at the partial download \(path.escapedForDisplay)")
         }
-        // Who opens it goes on with it; what was not opened for long is removed as abandoned.
+        // Opening it means continuing it; one that was not opened for long is removed as abandoned.
         guard futimens(file.raw, nil) == 0 else {
             throw LXCError.lastSystemCall("futimens", "mark the partial download \(path.escapedForDisplay) as used")
         }
@@ -89,8 +89,8 @@ final class PartialDownload {
     /// Whether a server can be asked for the rest.
     var isResumable: Bool { size > 0 && record?.validator != nil }
 
-    /// Where to go on. Of a complete copy the last byte is asked for again: so the server says whether it is still the
-    /// same, in the same way as for any other.
+    /// Where to go on. The last byte of a complete copy is requested again, so that the server tells whether it is
+    /// still the same, in the same way as for any other.
     var offset: UInt64 {
         guard let length = record?.length, length > 0 else { return size }
         return min(size, length - 1)
@@ -119,7 +119,7 @@ final class PartialDownload {
 
     /// Goes on where the response does; false when the response is not of the same copy or begins elsewhere.
     func resume(_ head: ResponseHead) throws -> Bool {
-        // Without a total nobody knows where the copy ends: the part may be in its middle.
+        // Without a total the end of the copy is unknown: the part may be in its middle.
         guard let record, let range = head.contentRange, range.first == offset, let total = range.total,
             record.length == nil || record.length == total, record.describes(head)
         else { return false }
@@ -144,7 +144,7 @@ final class PartialDownload {
         }
     }
 
-    /// Says that a response ended. False when it was not the whole copy.
+    /// Records the end of a response; `false` if it was not the whole copy.
     func finish() throws -> Bool {
         guard let record else { return false }
         if let length = record.length { return size == length }

@@ -16,7 +16,7 @@ struct ResponseHead: Sendable {
     private var fields: [String: String] = [:]
     private var bytes = 0
 
-    /// Takes a line with its end. False when there are too many.
+    /// Adds a line with its end; `false` when there are too many.
     mutating func take(_ line: some Collection<UInt8>) -> Bool {
         bytes += line.count
         let text = String(decoding: line.filter { $0 != 0x0D && $0 != 0x0A }, as: UTF8.self)
@@ -38,7 +38,7 @@ struct ResponseHead: Sendable {
     /// The length of this response's body.
     var contentLength: UInt64? { self["content-length"].flatMap { UInt64($0) } }
 
-    /// Whether an early end of the body shows: by its length or, where that is not told, by what marks its end.
+    /// Whether an early end of the body is detected: by its length or, without one, by the marker of its end.
     var tellsItsEnd: Bool {
         contentLength != nil || isFramed || self["transfer-encoding"]?.lowercased().contains("chunked") == true
     }

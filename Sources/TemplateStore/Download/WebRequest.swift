@@ -2,11 +2,11 @@ import CCurl
 import Glibc
 import LXCCore
 
-/// Takes a response as it arrives. Called on the thread that performs the request.
+/// Receives a response while it arrives, on the thread that performs the request.
 protocol ResponseReceiver: AnyObject {
-    /// Takes the status and the fields. False when the body is not wanted.
+    /// Receives the status and the fields; `false` when the body is not wanted.
     func begin(_ head: ResponseHead) throws -> Bool
-    /// Takes the next bytes of the body.
+    /// Receives the next bytes of the body.
     func take(_ bytes: UnsafeRawBufferPointer) throws
 }
 
@@ -34,7 +34,7 @@ final class WebRequest {
     /// Addresses that were refused, with the reason.
     private var refused: String?
 
-    /// Takes what to get, fields to send, and who takes the response.
+    /// Creates a request for an address, with the fields to send and the receiver of the response.
     init(
         _ address: WebAddress, fields: [String], options: DownloadOptions, receiver: any ResponseReceiver
     ) throws {

@@ -24,7 +24,7 @@ final class DirectoryStack {
     private(set) var levels: [Level] = []
     private let order: DirectoryNames.Order
 
-    /// Takes the root, open for reading, and the order in which names come.
+    /// Creates a stack with the root, open for reading; `order` is the order in which names are returned.
     init(root: consuming Descriptor, status: FileStatus, order: DirectoryNames.Order = .inode) throws {
         self.order = order
         try push(root, name: [], status: status)
@@ -46,7 +46,7 @@ final class DirectoryStack {
         levels.dropFirst().reduce(TreePath.root) { $0.appending($1.name) }.appending(name)
     }
 
-    /// Goes down into a directory of the deepest one and reads its names. One that was removed meanwhile has none.
+    /// Descends into a directory of the deepest one and reads its names. A directory removed meanwhile has none.
     func push(_ directory: consuming Descriptor, name: [UInt8], status: FileStatus) throws {
         var names = DirectoryNames()
         if let found = DirectoryNames(reading: directory.raw, order: order) {
@@ -80,7 +80,7 @@ final class DirectoryStack {
         return try names.withNext(body)
     }
 
-    /// Reads the deepest directory's names anew, because others may have been added; says whether there are any.
+    /// Reads the deepest directory's names again, because names may have been added; returns whether there are any.
     func readNamesAgain() throws -> Bool {
         guard let names = DirectoryNames(reading: top, order: order) else {
             if errno == ENOENT { return false }

@@ -33,7 +33,7 @@ final class LargeFile: Sendable {
         written.withLock { $0 = max($0, end) }
     }
 
-    /// Says that an announced piece is written, or that there will be no more.
+    /// Reports that an announced piece is written, or that no more follow.
     func didWrite(_ writer: EntryWriter) throws {
         guard unfinished.subtract(1, ordering: .acquiringAndReleasing).newValue == 0 else { return }
         if written.withLock({ $0 }) < size { try Descriptor.extend(descriptor.raw, to: size, of: entry.path) }

@@ -5,7 +5,7 @@ import LinuxSystem
 
 /// Reads entries of a tree that is open. Each thread has its own.
 ///
-/// Every name is looked up in a directory that is open, and none is followed. What goes away between being listed and
+/// Every name is looked up in an open directory, and no link is followed. What disappears between being listed and
 /// being read is counted as a loss and yields nothing.
 final class LocalEntryReader {
     /// How long files are waited for that another program keeps closed by a lease, all of them together. The kernel takes
@@ -19,13 +19,13 @@ final class LocalEntryReader {
     private let attributes = ExtendedAttributes()
     private(set) var losses = TreeLosses()
 
-    /// Takes the status of the tree's root: nothing on another mount is read.
+    /// Creates a reader that stays on the mount of the tree's root.
     init(root: FileStatus, cancellation: Cancellation? = nil) {
         self.root = root
         self.cancellation = cancellation
     }
 
-    /// What a name stands for.
+    /// The object a name refers to.
     func status(_ name: UnsafePointer<CChar>, in directory: CInt, _ path: TreePath) throws -> FileStatus? {
         guard let status = FileStatus(of: name, in: directory) else {
             try lose(path, ifVanished: "statx")

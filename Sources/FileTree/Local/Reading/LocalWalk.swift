@@ -4,7 +4,7 @@ import LXCCore
 import LinuxSystem
 import Synchronization
 
-/// One reading of a local directory by several threads, a directory at a time, and the making of a clone of it where
+/// Reads a local directory by several threads, a directory at a time, and makes a clone of it where
 /// there is a destination. Where that is a snapshot already, owners are changed in place.
 ///
 /// The digest does not depend on the order of entries, so every thread collects the records of what it read. A
@@ -17,7 +17,8 @@ final class LocalWalk {
     private let cancellation: Cancellation
     private let writer: EntryWriter?
 
-    /// Takes the source's root, and where its clone is built; both are the same where owners are changed in place.
+    /// Creates a walk of a source, with the place its clone is built in; both are the same where owners are changed in
+    /// place.
     init(
         _ source: consuming Descriptor, to staged: StagedDirectory?, isInPlace: Bool, resolution: PathResolution,
         _ options: TreeCopyOptions, _ cancellation: Cancellation, _ progress: ProgressHandler?

@@ -17,7 +17,7 @@ final class LocalWalkWorker {
     /// Whether the directory in work has names that are made at the end, which change its time.
     private var hasLinks = false
 
-    /// Takes what the threads share.
+    /// Creates a worker with what the threads share.
     init(_ tree: LocalWalkTree) {
         self.tree = tree
         reader = LocalEntryReader(root: tree.status, cancellation: tree.cancellation)
@@ -106,7 +106,7 @@ final class LocalWalkWorker {
         try writer.apply(entry, to: made, made: nil)
     }
 
-    /// Makes what a name stands for; a directory's contents are returned as further work.
+    /// Makes the object of a name; a directory's contents are returned as further work.
     private func visit(
         _ name: DirectoryNames.Name, _ path: TreePath, in directory: CInt, made: CInt?
     ) throws -> LocalWalkWork? {
@@ -155,7 +155,7 @@ final class LocalWalkWorker {
 
     // MARK: Records
 
-    /// Notes a name of an inode that has several; says whether it is the one that stands for the inode.
+    /// Records a name of an inode that has several; returns whether it is the one that represents the inode.
     private func isFirst(_ status: FileStatus, _ path: TreePath) throws -> Bool {
         guard status.links > 1 else { return true }
         let hash = Hash(of: path.bytes)

@@ -5,7 +5,7 @@ import LinuxSystem
 
 /// A regular file that is being read, hole by hole.
 final class OpenFile {
-    /// More stretches are not kept; what follows the last of them is then taken for no hole.
+    /// More data ranges are not kept; what follows the last of them is then treated as data.
     private static let maximumExtents = 1 << 20
 
     let descriptor: Descriptor
@@ -20,7 +20,7 @@ final class OpenFile {
     private var known: [Range<UInt64>]?
     private var nextKnown = 0
 
-    /// Takes a file, of which as many bytes are read as it has now, whatever is added to it meanwhile.
+    /// Creates an open file, which reads as many bytes as the file has now, whatever is appended meanwhile.
     init(_ descriptor: consuming Descriptor, path: TreePath, status: FileStatus) {
         source = descriptor.raw
         self.descriptor = descriptor
@@ -42,7 +42,7 @@ final class OpenFile {
     /// Whether the file's status is what it was when it was opened.
     var isUnchanged: Bool { FileStatus(of: descriptor.raw)?.changed == status.changed }
 
-    /// Has what follows read from a clone of the file, from its beginning.
+    /// Switches to reading a clone of the file, from its beginning.
     func readClone(_ clone: CInt) {
         source = clone
         mayHaveHoles = true
@@ -50,7 +50,7 @@ final class OpenFile {
         rewind()
     }
 
-    /// All stretches that are no hole, where there may be one: nil for a file without. From then on the file is read by
+    /// All data ranges, if there may be a hole: nil for a file without. From then on the file is read by
     /// these, whatever changes meanwhile.
     func findExtents() throws -> [Range<UInt64>]? {
         guard mayHaveHoles else { return nil }
@@ -67,7 +67,7 @@ final class OpenFile {
         return extents == [0..<size] ? nil : extents
     }
 
-    /// The next stretch that is no hole; nil after the last.
+    /// The next data range; `nil` after the last.
     func nextExtent() throws -> Range<UInt64>? {
         if let known {
             guard nextKnown < known.count else { return nil }
@@ -114,7 +114,7 @@ final class OpenFile {
         return true
     }
 
-    /// Reads what comes next of `extent`, and takes it off.
+    /// Reads the next part of `extent`, and removes it from there.
     private func read(into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
         let offset = off_t(extent.lowerBound)
         let count = Descriptor.retrying { pread(source, buffer.baseAddress, buffer.count, offset) }
@@ -127,7 +127,7 @@ final class OpenFile {
     private func findData(from: UInt64) throws -> Range<UInt64> {
         let start = clinux_seek_data(source, off_t(from))
         if start < 0 {
-            // ENXIO: there is nothing but a hole up to the end.
+            // ENXIO: only a hole is left up to the end.
             guard errno != ENXIO else { return size..<size }
             guard errno == EINVAL else { throw LXCError.lastSystemCall("lseek", "find the data of \"\(path)\"") }
             return from..<size

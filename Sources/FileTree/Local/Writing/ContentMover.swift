@@ -4,11 +4,11 @@ import LXCCore
 import LinuxSystem
 import Synchronization
 
-/// Brings the contents of one local file after the other to another, the best way there is, and hashes them where a
+/// Copies the contents of local files, one after the other, in the best way available, and hashes them where a
 /// digest is wanted.
 struct ContentMover {
     private static let bufferSize = 256 << 10
-    /// How much the kernel is asked to copy between two looks at the cancellation.
+    /// How much the kernel copies between two checks of the cancellation.
     private static let copySize: UInt64 = 16 << 20
 
     private let tree: LocalWalkTree
@@ -28,7 +28,7 @@ struct ContentMover {
         deinit { memory.deallocate() }
     }
 
-    /// Takes what the threads share.
+    /// Creates a mover with what the threads share.
     init(_ tree: LocalWalkTree) {
         self.tree = tree
         strategy = tree.options.strategy
@@ -55,7 +55,7 @@ struct ContentMover {
     }
 
     /// Hashes what a clone holds. That is what its source holds as long as nobody writes to it, and the source may be in
-    /// the page cache, where the clone never is; if somebody did, the clone is read.
+    /// the page cache, where the clone never is; if the source was written to, the clone is read.
     private func hash(_ file: OpenFile, _ size: UInt64, sharedWith clone: CInt, _ path: TreePath) throws -> Hash {
         if file.showsChanges {
             hasher.begin(size: size)
@@ -105,7 +105,7 @@ struct ContentMover {
             throw LXCError(
                 .unsupported, "\"\(path)\" cannot share its extents with its clone; use the strategy auto or copy")
         }
-        // What is said of one file holds for no other.
+        // The state of one file does not apply to another.
         if ofFileSystem { mayShare = false }
         return false
     }

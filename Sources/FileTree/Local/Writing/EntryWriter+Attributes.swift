@@ -15,7 +15,7 @@ extension EntryWriter {
     /// - Throws: `LXCError` `permissionDenied`, `io`, `lossRefused`.
     func apply(_ entry: TreeEntry, to descriptor: CInt, made: UInt16?) throws {
         if !isCreator(entry), fchown(descriptor, entry.user, entry.group) != 0 {
-            // Nobody has asked for the owner of a directory that only its contents imply.
+            // A directory implied by its contents has no owner to restore.
             guard errno == EPERM, geteuid() != 0, entry == .impliedDirectory(entry.path) else {
                 throw ownerFailure(entry)
             }
@@ -67,7 +67,7 @@ extension EntryWriter {
             }
             errno = failure
             guard failure == 0 else { throw ownerFailure(new) }
-            // A change of owner takes the setuid and setgid bits, and capabilities, away.
+            // A change of owner clears the setuid and setgid bits and capabilities.
             if new.mode & 0o6000 != 0, EntryKind(new) != .symbolicLink { try setMode(new.mode, of: subject, new.path) }
         } else if old.attributes == new.attributes {
             return
@@ -75,7 +75,7 @@ extension EntryWriter {
         try setAttributes(new, of: subject) { _ in true }
     }
 
-    /// Sets a directory's attributes once everything is in it. One that is no directory any more is passed over.
+    /// Sets a directory's attributes once everything is in it. Skips a name that is no longer a directory.
     func finishDirectory(_ entry: TreeEntry) throws {
         if entry.path.isRoot { return try apply(entry, to: tree.root, made: nil) }
         guard let directory = open(entry.path, flags: O_RDONLY | clinux_o_directory) else {
@@ -107,7 +107,7 @@ extension EntryWriter {
     private func setAttributes(
         _ entry: TreeEntry, of subject: ExtendedAttributes.Subject, where isMeant: (TreeEntry.Attribute) -> Bool
     ) throws {
-        // Capabilities come last: they are the one attribute that gives power.
+        // Capabilities come last: they are the one attribute that grants privileges.
         for isCapability in [false, true] {
             for attribute in entry.attributes where attribute.isCapability == isCapability && isMeant(attribute) {
                 let failure = Self.unprotecting(subject) { ExtendedAttributes.set(attribute, of: subject) }

@@ -13,13 +13,13 @@ final class EntryWriter {
         let root: CInt
         let resolution: PathResolution
         let isLossless: Bool
-        /// Who owns what this process makes here; nil where that is not certain (a server may decide otherwise).
+        /// The owner of what this process creates here; `nil` if that is not certain (a server may decide otherwise).
         let creator: (user: UInt32, group: UInt32)?
         /// Whether the file system keeps every time from 1970 to 2038 to the nanosecond, so that only others need a look.
         let keepsTimes: Bool
         /// Devices that could not be made.
         let lost = Mutex<Set<TreePath>>([])
-        /// Counts how often names went away again: directories opened before may be among them.
+        /// Counts removals of names: directories opened before may be among them.
         let removals = Atomic(0)
 
         init(_ staged: StagedDirectory, resolution: PathResolution, isLossless: Bool, setsTimes: Bool = true) {
@@ -50,7 +50,7 @@ final class EntryWriter {
     private var removals = 0
     private(set) var losses = TreeLosses()
 
-    /// Takes what is common to all writers of the tree.
+    /// Creates a writer with what all writers of the tree share.
     ///
     /// - Parameters:
     ///   - tree: where to write.
@@ -61,13 +61,13 @@ final class EntryWriter {
         ownsUmask = ownsThread && clinux_clear_own_umask() == 0
     }
 
-    /// Opens what a path in the tree stands for; nil with `errno` set.
+    /// Opens the object at a path in the tree; `nil` with `errno` set.
     func open(_ path: TreePath, flags: CInt) -> Descriptor? {
         forgetRemoved()
         return descent.open(path, flags: flags)
     }
 
-    /// What was opened before may be gone, and another directory have its name.
+    /// The directory opened before may be gone, and another have its name.
     private func forgetRemoved() {
         let removals = tree.removals.load(ordering: .acquiring)
         guard removals != self.removals else { return }
@@ -116,7 +116,7 @@ final class EntryWriter {
         return (raw, ownsUmask ? mode : nil)
     }
 
-    /// Makes a symbolic link, device or FIFO with all its attributes. Says false when it is a device and was lost.
+    /// Makes a symbolic link, device or FIFO with all its attributes. Returns `false` for a device that was lost.
     func makeSpecial(_ entry: TreeEntry, _ name: UnsafePointer<CChar>, in directory: CInt) throws -> Bool {
         let result: CInt
         switch entry.kind {
@@ -141,7 +141,7 @@ final class EntryWriter {
         return true
     }
 
-    /// Makes another name of something that is there.
+    /// Makes another name of an existing inode.
     func makeLink(_ path: TreePath, to target: TreePath) throws {
         let directory = try enterParent(of: path)
         guard !target.isRoot else { throw badLink(path, target, .unsafe, "to a directory") }
@@ -162,7 +162,7 @@ final class EntryWriter {
         LXCError(code, "\"\(path)\" is a hard link \(why) (\"\(target)\"); refused")
     }
 
-    /// Removes a name with everything below it. Says false when it is a directory and `keepsDirectory`.
+    /// Removes a name with everything below it. Returns `false` for a directory if `keepsDirectory`.
     ///
     /// No other writer may be at work.
     func remove(_ path: TreePath, keepsDirectory: Bool) throws -> Bool {

@@ -7,11 +7,11 @@ import LinuxSystem
 ///
 /// Entries are made where nothing was before, so their order matters little: the calling thread makes the directories,
 /// a crew the files and links of a batch at a time, hard links come when their targets are complete, and directories
-/// get their attributes at the end, since names made in one change its time and its mode may forbid making them. Only
-/// where a name is met again is everything brought to a rest first.
+/// get their attributes at the end, since names made in one change its time and its mode may forbid making them. When a
+/// name is met again, everything pending is completed first.
 final class LocalTreeSink: WaitingSink {
     private static let batchEntries = 64
-    /// A file of more contents goes piece by piece.
+    /// A larger file is written piece by piece.
     private static let smallFileBytes: UInt64 = 1 << 20
     /// How much memory the entries of a batch may keep: more than one block of contents, or a block would be a batch.
     private static let batchBytes = 2 * SharedBytes.Maker.blockSize
@@ -23,7 +23,7 @@ final class LocalTreeSink: WaitingSink {
     private let writer: EntryWriter
     private let crew: WorkCrew<LocalTreeWork, EntryWriter>
     private var root = TreeEntry.impliedDirectory(.root)
-    /// An entry for what is no directory any more at the end is passed over.
+    /// Entries of names that are no longer directories at the end are skipped.
     private var directories = UnfinishedDirectories()
     /// The paths of hard links and of their targets in turn.
     private var links = SpillLog()
@@ -41,7 +41,7 @@ final class LocalTreeSink: WaitingSink {
         case large(LargeFile)
     }
 
-    /// Takes the hidden directory and starts the threads.
+    /// Creates a sink that writes to the hidden directory, and starts its threads.
     init(_ staged: StagedDirectory, options: TreeCopyOptions, resolution: PathResolution) {
         self.staged = staged
         self.options = options
@@ -138,7 +138,7 @@ final class LocalTreeSink: WaitingSink {
         weight = BatchWeight()
     }
 
-    /// Waits until everything begun so far is there, and makes the hard links to it.
+    /// Waits until everything begun so far is complete, and makes the hard links to it.
     private func settle() throws {
         try flush()
         try crew.settle()

@@ -53,11 +53,11 @@ final class StagedDirectory {
         }
     }
 
-    /// The answers where a snapshot is not to be had: the place is on another file system, or this process lacks the
+    /// The errors if no snapshot can be made: the place is on another file system, or this process lacks the
     /// right.
     private static let noSnapshot: Set<CInt> = [EXDEV, ENOTTY, EPERM, EACCES, EOPNOTSUPP]
 
-    /// Who owns what this process makes in the directory; nil where the file system decides otherwise.
+    /// The owner of what this process creates in the directory; `nil` if the file system may decide otherwise.
     var creator: (user: UInt32, group: UInt32)? {
         guard let status = FileStatus(of: root.raw), status.user == geteuid(), status.group == getegid() else {
             return nil
@@ -83,7 +83,7 @@ final class StagedDirectory {
         temporaryName = name
     }
 
-    /// Makes everything durable where asked, and visible.
+    /// Makes everything durable if asked, and visible.
     func publish(durable: Bool) throws {
         if durable, clinux_syncfs(root.raw) != 0 {
             throw LXCError.lastSystemCall("syncfs", "make \"\(location.name.escapedForDisplay)\" durable")
@@ -117,7 +117,7 @@ final class StagedDirectory {
 
     /// Removes everything.
     func abandon() {
-        // Nobody could be told of a failure here: the failure that led here is what is reported.
+        // A failure here cannot be reported: the failure that led here is.
         (isPublished ? location.name : temporaryName).withCString {
             try? TreeRemover(cancellation: nil).remove($0, in: location.parent.raw)
         }

@@ -4,7 +4,8 @@ import LXCCore
 import LinuxSystem
 
 /// Removes a name and everything below it, from descriptor to name: never through a symbolic link, never into another
-/// mount. What goes away by itself meanwhile is no error, and what cannot be removed keeps nothing else from being so.
+/// mount. What other programs remove meanwhile is ignored, and what cannot be removed does not keep anything else from
+/// being removed.
 struct TreeRemover {
     /// How often a removal goes back to a directory because names were added while it was emptied.
     private static let returns = 1_000
@@ -151,7 +152,7 @@ struct TreeRemover {
         return try DirectoryStack(root: Descriptor(adopting: descriptor), status: opened)
     }
 
-    /// The status of a name of the deepest directory; nil when it is gone.
+    /// The status of a name in the deepest directory; `nil` if it is gone.
     private func status(
         of name: UnsafePointer<CChar>, _ bytes: ArraySlice<UInt8>, in stack: DirectoryStack
     ) throws -> FileStatus? {
@@ -177,7 +178,7 @@ struct TreeRemover {
         let flags = O_RDONLY | clinux_o_directory | clinux_o_nofollow
         var opened = Descriptor(name, in: directory, flags: flags)
         if opened == nil, errno == EACCES {
-            // The owner may shut himself out; before anything is removed nothing is changed either, and the second
+            // The owner may lack access; before anything is removed nothing is changed either, and the second
             // pass looks for mounts again.
             guard mayChange, makeAccessible(name, in: directory) else {
                 if !mayChange { return .done }
@@ -186,7 +187,7 @@ struct TreeRemover {
             opened = Descriptor(name, in: directory, flags: flags)
         }
         guard let opened, let status = FileStatus(of: opened.raw) else {
-            // Gone, or no directory any more: what is there now is met again when the directory above is emptied.
+            // Gone, or no longer a directory: what is there now is found again when the directory above is emptied.
             if errno == ENOENT || errno == ENOTDIR || errno == ELOOP { return .done }
             throw LXCError.lastSystemCall("openat", "open the directory \"\(shown())\"")
         }
@@ -239,7 +240,7 @@ struct TreeRemover {
 
 /// What a removal could not remove.
 struct RemovalFailures {
-    /// More end a removal: whatever is wrong then, it is not the names.
+    /// More of them end a removal: then the names are not the problem.
     private static let maximum = 1_000
     private static let examples = 4
 
@@ -247,9 +248,9 @@ struct RemovalFailures {
     private var first: LXCError?
     private var others: [String] = []
 
-    /// Takes a failure.
+    /// Records a failure.
     ///
-    /// - Throws: what is no failure of one name, and all of them once there are too many.
+    /// - Throws: failures that are not about one name, and all failures once there are too many.
     mutating func add(_ failure: any Error) throws {
         guard let failure = failure as? LXCError else { throw failure }
         count += 1
@@ -261,7 +262,7 @@ struct RemovalFailures {
         if count >= Self.maximum, let error { throw error }
     }
 
-    /// The first failure, which names some of the others; nil where there is none.
+    /// The first failure, naming some of the others, or `nil`.
     var error: LXCError? {
         guard let first, count > 1 else { return first }
         let more = count - 1 - others.count
