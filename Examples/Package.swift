@@ -21,6 +21,11 @@ let package = Package(
     targets: [
         .executableTarget(name: "Embedding", dependencies: [hypervisor], swiftSettings: settings),
         .executableTarget(name: "Quickstart", dependencies: [hypervisor], swiftSettings: settings),
+        .target(name: "CustomVifDriver", dependencies: [hypervisor], swiftSettings: settings),
+        .testTarget(
+            name: "CustomVifDriverTests",
+            dependencies: ["CustomVifDriver", hypervisor, .product(name: "LXCTesting", package: "LXCHypervisor")],
+            swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]
 )
