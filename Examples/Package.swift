@@ -50,6 +50,11 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ], swiftSettings: settings),
+        .target(name: "CustomVifDriver", dependencies: [hypervisor], swiftSettings: settings),
+        .testTarget(
+            name: "CustomVifDriverTests",
+            dependencies: ["CustomVifDriver", hypervisor, .product(name: "LXCTesting", package: "LXCHypervisor")],
+            swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -2,7 +2,8 @@ public import FileTree
 public import LXCCore
 public import StoreFiles
 
-/// Where templates are kept, as tar archives and disk images: CloudStack's secondary storage.
+/// Where templates are kept, as tar archives and disk images: CloudStack's secondary storage. A store that keeps disk
+/// images conforms to ``DiskImageStore``.
 ///
 /// Check a conforming type of your own with `TemplateStoreConformance` of the LXCTesting product.
 public protocol TemplateStore: Sendable {
@@ -38,12 +39,6 @@ public protocol TemplateStore: Sendable {
     /// - Throws: as ``template(_:)``; `LXCError` `invalidArgument` when it is a disk image.
     func contents(of key: TemplateKey) async throws -> any TreeOrigin
 
-    /// The disk image, to be copied by a primary store.
-    ///
-    /// - Throws: as ``template(_:)``; `LXCError` `invalidArgument` when it is no disk image, `unsupported` for a store that
-    ///   keeps none.
-    func image(of key: TemplateKey) async throws -> DiskImage
-
     /// Reads a template to its end and compares it with what was registered.
     ///
     /// - Throws: `LXCError` `corrupt` naming the difference, `notFound`; `CancellationError`.
@@ -55,9 +50,10 @@ public protocol TemplateStore: Sendable {
     func delete(_ key: TemplateKey) async throws
 }
 
-extension TemplateStore {
-    /// Refuses: a store need not keep disk images.
-    public func image(of key: TemplateKey) async throws -> DiskImage {
-        throw LXCError(.unsupported, "the store of template \(key) keeps no disk images")
-    }
+/// A template store that keeps disk images of virtual machines as well.
+public protocol DiskImageStore: TemplateStore {
+    /// The disk image, to be copied by a primary store.
+    ///
+    /// - Throws: as ``TemplateStore/template(_:)``; `LXCError` `invalidArgument` when it is no disk image.
+    func image(of key: TemplateKey) async throws -> DiskImage
 }

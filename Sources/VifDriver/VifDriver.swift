@@ -5,7 +5,10 @@ public import LibvirtXML
 ///
 /// A driver checks what the host has, makes what is missing, and says how libvirt is to connect the guest. It does not
 /// talk to libvirt: the `Interface` it returns goes into the guest's domain document, or is attached to the
-/// running guest.
+/// running guest. One that holds guests to rules on the host conforms to ``NICSecuring``.
+///
+/// A driver refuses what it cannot give, with ``NIC/require(only:of:by:)``, and leaves nothing out. Check a conforming type
+/// of your own with `VifDriverConformance` of the LXCTesting product.
 public protocol VifDriver: Sendable {
     /// A short stable name for log metadata and metric dimensions.
     var name: String { get }
@@ -26,23 +29,20 @@ public protocol VifDriver: Sendable {
     /// - Throws: as ``plug(_:of:)``.
     func connection(of nic: NIC) async throws -> Interface.Kind
 
-    /// Enforces a NIC's ``NIC/security`` in the place of what was enforced before, where the NIC is plugged. Whoever plugs
-    /// enforces it as well. What libvirt enforces, the NIC's ``NIC/networkFilter(of:)``, is the caller's.
-    ///
-    /// - Throws: `LXCError` with code `unsupported` when this driver or this host cannot enforce it; what was enforced
-    ///   before is still, then.
-    func secure(_ nic: NIC, of guest: ContainerName) async throws
-
-    /// Releases what ``plug(_:of:)`` made for an interface. An interface of another driver, and one that was released
-    /// before, is none of its business and no error.
+    /// Releases what ``plug(_:of:)`` made for an interface. Ignores interfaces made by other drivers and interfaces already
+    /// released.
     ///
     /// - Throws: `LXCError` when something cannot be released; `CancellationError`.
     func unplug(_ interface: Interface) async throws
 }
 
-extension VifDriver {
-    /// Refuses.
-    public func secure(_ nic: NIC, of guest: ContainerName) async throws {
-        throw LXCError(.unsupported, "the network driver \(name) cannot hold guests to rules")
-    }
+/// A VIF driver that enforces a NIC's security beyond what libvirt's network filters do.
+public protocol NICSecuring: VifDriver {
+    /// Enforces a NIC's ``NIC/security`` in the place of what was enforced before, where the NIC is plugged.
+    /// ``VifDriver/plug(_:of:)`` enforces it as well. What libvirt enforces, the NIC's ``NIC/networkFilter(of:)``, is the
+    /// caller's.
+    ///
+    /// - Throws: `LXCError` with code `unsupported` when this host cannot enforce it; what was enforced before is still,
+    ///   then.
+    func secure(_ nic: NIC, of guest: ContainerName) async throws
 }

@@ -14,6 +14,39 @@ import VifDriver
         #expect(try JSONDecoder().decode(NIC.self, from: JSONEncoder().encode(NIC())) == NIC())
     }
 
+    @Test func whatADriverCannotGiveIsRefusedByName() throws {
+        let driver = DirectVifDriver(device: "eth0", mode: .bridge)
+        let guest = try ContainerName("web1")
+        let nic = NIC(broadcast: .vlan(5), bridge: "br0", mtu: 1400, megabitsPerSecond: 10, isIsolated: true)
+        #expect(nic.features == [.vlan, .bridge, .mtu, .rate, .isolation])
+        #expect(NIC().features.isEmpty)
+        try nic.require(only: nic.features, of: guest, by: driver)
+        let error = #expect(throws: LXCError.self) {
+            try nic.require(only: [.vlan, .bridge, .mtu], of: guest, by: driver)
+        }
+        #expect(error?.code == .unsupported)
+        #expect(error?.message.contains("NIC 0 of web1 asks for a rate, isolation, which") == true)
+        let traffic = #expect(throws: LXCError.self) {
+            try nic.require(traffic: [.management, .storage], of: guest, by: driver)
+        }
+        #expect(traffic?.code == .unsupported)
+        #expect(traffic?.message.contains("Management and Storage") == true)
+    }
+
+    @Test func valuesThatFitNowhereAreInvalid() throws {
+        let wrong = [
+            NIC(deviceID: -1), NIC(deviceID: 65_536), NIC(broadcast: .vlan(0)), NIC(broadcast: .vxlan(1 << 24)),
+            NIC(megabitsPerSecond: 0), NIC(filterParameters: ["IP": ["10.0.0.1"]]), NIC(security: NICSecurity()),
+            NIC(mac: .random(), filter: "clean-traffic", security: NICSecurity()),
+        ]
+        for nic in wrong { #expect(throws: LXCError.self) { try nic.check() } }
+        try NIC(deviceID: 65_535, mac: .random(), security: NICSecurity()).check()
+        for name in ["", "..", "a/b", "sixteen-letters-"] {
+            #expect(throws: LXCError.self) { try NIC.checkDeviceName(name) }
+        }
+        try NIC.checkDeviceName("fifteen-letters")
+    }
+
     @Test func missingKeysHaveTheirDefaults() throws {
         let nic = try JSONDecoder().decode(NIC.self, from: Data(#"{"bridge": "br0", "trafficType": "Vpn"}"#.utf8))
         #expect(nic == NIC(trafficType: .vpn, bridge: "br0"))

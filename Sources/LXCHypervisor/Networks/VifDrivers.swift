@@ -41,7 +41,11 @@ public struct VifDrivers: Sendable {
     ///
     /// - Throws: `LXCError` as the drivers do: `unsupported` where it cannot be enforced.
     public func secure(_ nic: NIC, of guest: ContainerName) async throws {
-        try await driver(of: nic).secure(nic, of: guest)
+        let driver = driver(of: nic)
+        guard let securing = driver as? any NICSecuring else {
+            throw LXCError(.unsupported, "the network driver \(driver.name) cannot hold guests to rules")
+        }
+        try await securing.secure(nic, of: guest)
     }
 
     private func driver(of nic: NIC) -> any VifDriver { byTraffic[nic.trafficType] ?? standard }

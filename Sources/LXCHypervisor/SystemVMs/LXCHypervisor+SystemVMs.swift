@@ -23,9 +23,12 @@ extension LXCHypervisor {
         _ key: TemplateKey, as id: TemplateID? = nil, progress: ProgressHandler? = nil
     ) async throws -> StoredImage {
         try await Operation.run("template.install", "\(key)", logger) {
-            let template = try await templates.template(key)
+            guard let images = templates as? any DiskImageStore else {
+                throw LXCError(.unsupported, "the store of template \(key) keeps no disk images")
+            }
+            let template = try await images.template(key)
             return try await disks.installImage(
-                id ?? Self.identifier(of: template), from: templates.image(of: key), progress: progress)
+                id ?? Self.identifier(of: template), from: images.image(of: key), progress: progress)
         }
     }
 

@@ -3,7 +3,7 @@ public import LibvirtXML
 public import VifDriver
 
 /// A VIF driver that touches no network, for unit tests of programs that use one.
-public actor InMemoryVifDriver: VifDriver {
+public actor InMemoryVifDriver: NICSecuring {
     /// A NIC that is plugged in.
     public struct Plugged: Hashable, Sendable {
         /// Whose it is.
@@ -35,9 +35,7 @@ public actor InMemoryVifDriver: VifDriver {
     /// Notes the NIC. One that is plugged in already has its interface again.
     public func plug(_ nic: NIC, of guest: ContainerName) throws -> Interface {
         try faults.check()
-        guard (0...65535).contains(nic.deviceID) else {
-            throw LXCError(.invalidArgument, "a NIC's device id cannot be \(nic.deviceID); use 0 to 65535")
-        }
+        try nic.check()
         let bridge = try bridge(of: nic)
         let place = plugged.firstIndex { $0.guest == guest && $0.nic.deviceID == nic.deviceID }
         let end = "\(guest):\(nic.deviceID)"

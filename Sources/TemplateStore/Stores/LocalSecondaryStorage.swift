@@ -9,7 +9,7 @@ public import StoreFiles
 /// A registration is built under a hidden name and published by rename, under a lock that other programs and hosts
 /// respect. An interrupted download stands under a hidden name as well, until the next registration of the same URL as
 /// the same template resumes it, or the template is deleted.
-public struct LocalSecondaryStorage: TemplateStore {
+public struct LocalSecondaryStorage: DiskImageStore {
     /// The directory that holds `template/`.
     public let path: String
 

@@ -15,7 +15,7 @@ public import StoreFiles
 /// every host, or through ``LocalSecondaryStorage`` on a mount on every host; reading takes no locks.
 ///
 /// An archive from a web server is downloaded to this host first, where an interrupted download waits to be resumed.
-public struct NFSSecondaryStorage: TemplateStore {
+public struct NFSSecondaryStorage: DiskImageStore {
     /// The directory that holds `template/`.
     public let url: NFSURL
     /// Where downloads stand on this host: made where it is missing, and this user's alone.

@@ -11,7 +11,7 @@ public import LibvirtXML
 ///
 /// Bridges have CloudStack's names, `br<device>-<vlan>` and `brvx-<identifier>`; a name longer than the kernel's 15
 /// bytes has a hash for the device. One of such a name that somebody else has made is used as it is and never removed.
-public struct BridgeVifDriver: VifDriver {
+public struct BridgeVifDriver: NICSecuring {
     /// The driver's name, `bridge`.
     public let name = "bridge"
     /// The bridge or physical device for each type of traffic.
@@ -56,6 +56,7 @@ public struct BridgeVifDriver: VifDriver {
     ///   `CancellationError`.
     public func plug(_ nic: NIC, of guest: ContainerName) async throws -> Interface {
         // Before anything is made, so that a wrong value costs nothing.
+        try nic.check()
         let end = nic.hostDevice(of: guest)
         _ = try nic.interface(.bridge("bridge"), of: guest, target: end)
         let place = try await place(of: nic, shown: "NIC \(nic.deviceID) of \(guest)")
@@ -129,7 +130,7 @@ public struct BridgeVifDriver: VifDriver {
                 .invalidArgument,
                 "\(shown) names no bridge, and none is set for \(nic.trafficType.rawValue) traffic; name one")
         }
-        try HostNetwork.checkName(label)
+        try NIC.checkDeviceName(label)
         return try await BlockingPool.shared.run { [host, devices] _ in
             switch nic.broadcast {
             case .vlan(let id): return .managed(.vlan(id, on: try host.uplink(of: label)))

@@ -155,17 +155,8 @@ struct HostNetwork: Sendable {
 
     /// A device's path, which no name can lead out of the directory.
     private func path(of name: String) throws -> String {
-        try Self.checkName(name)
+        try NIC.checkDeviceName(name)
         return root + "/" + name
-    }
-
-    static func checkName(_ name: String) throws {
-        guard Interface.isDeviceName(name) else {
-            throw LXCError(
-                .invalidArgument,
-                "\"\(name.escapedForDisplay)\" cannot name a network device; use 1 to 15 of A-Z a-z "
-                    + "0-9 . _ -")
-        }
     }
 
     static func missing(_ name: String) -> LXCError {

@@ -30,9 +30,12 @@ public struct DirectVifDriver: VifDriver {
     ///
     /// - Throws: `LXCError` with code `notFound` when the device is not there, `invalidArgument` when it is a
     ///   bridge's port or a value of the NIC breaks a rule, `unsupported` for traffic other than guest and public, for
-    ///   a rate and for a filter; `CancellationError`.
+    ///   a VLAN or VXLAN, a rate, isolation, a filter and security; `CancellationError`.
     public func plug(_ nic: NIC, of guest: ContainerName) async throws -> Interface {
-        try checkAbilities(nic, guest)
+        try nic.check()
+        try nic.require(traffic: [.guest, .public], of: guest, by: self)
+        // libvirt refuses the rest on a direct interface, or leaves it out without a word.
+        try nic.require(only: [.bridge, .mtu, .model], of: guest, by: self)
         try await BlockingPool.shared.run { [host, device] _ in try host.requireFreeDevice(device) }
         // The device moves into the container, so there is no host's end to name.
         return try nic.interface(.direct(device: device, mode: mode), of: guest, target: nil)
@@ -43,32 +46,4 @@ public struct DirectVifDriver: VifDriver {
 
     /// Does nothing: the device was there before the guest, and libvirt removes what it put on it.
     public func unplug(_ interface: Interface) async throws {}
-
-    /// Refuses what libvirt refuses, or would leave out without a word, on a direct interface.
-    private func checkAbilities(_ nic: NIC, _ guest: ContainerName) throws {
-        guard nic.trafficType == .guest || nic.trafficType == .public else {
-            throw LXCError(
-                .unsupported,
-                "NIC \(nic.deviceID) of \(guest) is for \(nic.trafficType.rawValue) traffic; a direct "
-                    + "device serves Guest and Public alone, so use a bridge")
-        }
-        guard nic.megabitsPerSecond == nil else {
-            throw LXCError(
-                .unsupported,
-                "NIC \(nic.deviceID) of \(guest) has a rate, which libvirt cannot keep on a direct "
-                    + "device; remove the rate, or use a bridge")
-        }
-        guard nic.filter == nil, nic.security == nil else {
-            throw LXCError(
-                .unsupported,
-                "NIC \(nic.deviceID) of \(guest) has a network filter, which libvirt cannot apply on a "
-                    + "direct device; remove the filter, or use a bridge")
-        }
-        guard nic.broadcast == .untagged, !nic.isIsolated else {
-            throw LXCError(
-                .unsupported,
-                "NIC \(nic.deviceID) of \(guest) is in a VLAN or VXLAN, or isolated, which takes a bridge; a direct device "
-                    + "has the network it is in: name the VLAN's device, or use a bridge")
-        }
-    }
 }
