@@ -23,28 +23,29 @@ enum CIRunner {
 
     static func run(_ arguments: [String]) async throws {
         guard arguments.count == 5 else { return print("usage: ci-runner DIRECTORY TEMPLATE SCRIPT RESULT") }
-        let host = try await LXCHypervisor.open(
-            Configuration(primary: "\(arguments[1])/primary", secondary: "\(arguments[1])/secondary"))
-
-        // A clone of the template: a snapshot or shared extents where the file system has them, so this is quick.
-        var specification = ContainerSpecification(
-            name: try ContainerName("job-\(UInt32.random(in: 0 ... .max))"),
-            template: try TemplateID(parsing: arguments[2]))
-        specification.initializer = .init(path: "/bin/sleep", arguments: ["1d"])
-        specification.memory = .mebibytes(1024)
-        specification.processes = 512
-        specification.cpu.count = 2
-        let container = try await host.startTransientContainer(specification)
-        let outcome: Result<Int32, any Error>
-        do {
-            outcome = .success(try await run(arguments[3], in: container, result: arguments[4]))
-        } catch {
-            outcome = .failure(error)
+        let configuration = Configuration(
+            primary: "\(arguments[1])/primary", secondary: "\(arguments[1])/secondary")
+        let status = try await LXCHypervisor.withHost(configuration) { host in
+            // A clone of the template: a snapshot or shared extents where the file system has them, so this is quick.
+            var specification = ContainerSpecification(
+                name: try ContainerName("job-\(UInt32.random(in: 0 ... .max))"),
+                template: try TemplateID(parsing: arguments[2]))
+            specification.initializer = .init(path: "/bin/sleep", arguments: ["1d"])
+            specification.memory = .mebibytes(1024)
+            specification.processes = 512
+            specification.cpu.count = 2
+            let container = try await host.startTransientContainer(specification)
+            let outcome: Result<Int32, any Error>
+            do {
+                outcome = .success(try await run(arguments[3], in: container, result: arguments[4]))
+            } catch {
+                outcome = .failure(error)
+            }
+            // Whatever the job has started ends here, and its root is deleted.
+            try await container.delete()
+            return try outcome.get()
         }
-        // Whatever the job has started ends here, and its root is deleted.
-        try await container.destroy()
-        await host.close()
-        exit(try outcome.get())
+        exit(status)
     }
 
     static func run(_ script: String, in container: Container, result: String) async throws -> Int32 {

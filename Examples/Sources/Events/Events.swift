@@ -27,14 +27,15 @@ enum Events {
         // A real program bootstraps a backend, such as swift-prometheus, and a tracer the same way.
         MetricsSystem.bootstrap(PrintingMetrics())
 
-        let host = try await LXCHypervisor.open(
-            Configuration(primary: "\(arguments[1])/primary", secondary: "\(arguments[1])/secondary"))
-        // The host is a service itself: it restarts containers, renews leases, keeps console logs.
-        let group = ServiceGroup(
-            services: [host, Watch(host: host)], gracefulShutdownSignals: [.sigterm, .sigint],
-            logger: Logger(label: "events"))
-        try await group.run()
-        await host.close()
+        let configuration = Configuration(
+            primary: "\(arguments[1])/primary", secondary: "\(arguments[1])/secondary")
+        try await LXCHypervisor.withHost(configuration) { host in
+            // The host is a service itself: it restarts containers, renews leases, keeps console logs.
+            let group = ServiceGroup(
+                services: [host, Watch(host: host)], gracefulShutdownSignals: [.sigterm, .sigint],
+                logger: Logger(label: "events"))
+            try await group.run()
+        }
     }
 }
 

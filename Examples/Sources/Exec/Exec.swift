@@ -20,26 +20,25 @@ enum Exec {
 
     static func run(_ arguments: [String]) async throws {
         guard arguments.count > 3 else { return print("usage: exec DIRECTORY TEMPLATE PROGRAM [ARGUMENT...]") }
-        let host = try await LXCHypervisor.open(
-            Configuration(primary: "\(arguments[1])/primary", secondary: "\(arguments[1])/secondary"))
-
-        var specification = ContainerSpecification(
-            name: try ContainerName("exec-example"), template: try TemplateID(parsing: arguments[2]))
-        // Process 1 only has to be there; a full init would do as well.
-        specification.initializer = .init(path: "/bin/sleep", arguments: ["1d"])
-        // Transient: libvirt forgets the container when it ends.
-        let container = try await host.startTransientContainer(specification)
-        do {
-            try await runBriefly(in: container)
-            try await stream(Array(arguments.dropFirst(3)), in: container)
-        } catch {
-            try? await container.destroy()
-            await host.close()
-            throw error
+        let configuration = Configuration(
+            primary: "\(arguments[1])/primary", secondary: "\(arguments[1])/secondary")
+        try await LXCHypervisor.withHost(configuration) { host in
+            var specification = ContainerSpecification(
+                name: try ContainerName("exec-example"), template: try TemplateID(parsing: arguments[2]))
+            // Process 1 only has to be there; a full init would do as well.
+            specification.initializer = .init(path: "/bin/sleep", arguments: ["1d"])
+            // Transient: libvirt forgets the container when it ends.
+            let container = try await host.startTransientContainer(specification)
+            do {
+                try await runBriefly(in: container)
+                try await stream(Array(arguments.dropFirst(3)), in: container)
+            } catch {
+                try? await container.delete()
+                throw error
+            }
+            // Kills the container with everything in it, and deletes its root.
+            try await container.delete()
         }
-        // Kills the container with everything in it, and deletes its root.
-        try await container.destroy()
-        await host.close()
     }
 
     /// A command whose output fits into memory: `run` waits for its end, for a limited time.
@@ -60,7 +59,7 @@ enum Exec {
         async let errors: Void = copy(process.errorOutput, to: .standardError)
         try await copy(process.output, to: .standardOutput)
         try await errors
-        print("status \(try await process.exit().shellStatus)")
+        print("status \(try await process.wait().shellStatus)")
     }
 
     static func copy(

@@ -20,22 +20,21 @@ enum Files {
 
     static func run(_ arguments: [String]) async throws {
         guard arguments.count == 3 else { return print("usage: files DIRECTORY TEMPLATE") }
-        let host = try await LXCHypervisor.open(
-            Configuration(primary: "\(arguments[1])/primary", secondary: "\(arguments[1])/secondary"))
-
-        var specification = ContainerSpecification(
-            name: try ContainerName("files-example"), template: try TemplateID(parsing: arguments[2]))
-        specification.initializer = .init(path: "/bin/sleep", arguments: ["1d"])
-        let container = try await host.createContainer(specification)
-        do {
-            try await work(with: container, in: arguments[1])
-        } catch {
-            try? await container.destroy()
-            await host.close()
-            throw error
+        let configuration = Configuration(
+            primary: "\(arguments[1])/primary", secondary: "\(arguments[1])/secondary")
+        try await LXCHypervisor.withHost(configuration) { host in
+            var specification = ContainerSpecification(
+                name: try ContainerName("files-example"), template: try TemplateID(parsing: arguments[2]))
+            specification.initializer = .init(path: "/bin/sleep", arguments: ["1d"])
+            let container = try await host.createContainer(specification)
+            do {
+                try await work(with: container, in: arguments[1])
+            } catch {
+                try? await container.delete()
+                throw error
+            }
+            try await container.delete()
         }
-        try await container.destroy()
-        await host.close()
     }
 
     static func work(with container: Container, in directory: String) async throws {

@@ -23,37 +23,36 @@ enum Networks {
         guard arguments.count == 5, let vlan = UInt16(arguments[4]) else {
             return print("usage: networks DIRECTORY TEMPLATE BRIDGE VLAN")
         }
-        let host = try await LXCHypervisor.open(
-            Configuration(primary: "\(arguments[1])/primary", secondary: "\(arguments[1])/secondary"))
+        let configuration = Configuration(
+            primary: "\(arguments[1])/primary", secondary: "\(arguments[1])/secondary")
+        try await LXCHypervisor.withHost(configuration) { host in
+            var specification = ContainerSpecification(
+                name: try ContainerName("networks-example"), template: try TemplateID(parsing: arguments[2]))
+            // The bridge of the VLAN is made with its first container and removed with its last.
+            var nic = NIC(broadcast: .vlan(vlan), bridge: arguments[3])
+            // The container sends from this address alone; what comes in is SSH from one network, and answers.
+            nic.security = NICSecurity(
+                addresses: [try IPNetwork(parsing: "10.1.2.3")],
+                rules: [SecurityRule(.ingress, .tcp(ports: 22...22), try IPNetwork(parsing: "10.0.0.0/8"))])
+            nic.megabitsPerSecond = 100
+            specification.nics = [nic]
 
-        var specification = ContainerSpecification(
-            name: try ContainerName("networks-example"), template: try TemplateID(parsing: arguments[2]))
-        // The bridge of the VLAN is made with its first container and removed with its last.
-        var nic = NIC(broadcast: .vlan(vlan), bridge: arguments[3])
-        // The container sends from this address alone; what comes in is SSH from one network, and answers.
-        nic.security = NICSecurity(
-            addresses: [try IPNetwork(parsing: "10.1.2.3")],
-            rules: [SecurityRule(.ingress, .tcp(ports: 22...22), try IPNetwork(parsing: "10.0.0.0/8"))])
-        nic.megabitsPerSecond = 100
-        specification.nics = [nic]
-
-        let container = try await host.createContainer(specification)
-        do {
-            try await container.start()
-            try await change(container, on: arguments[3])
-            try await container.stop(within: .seconds(10))
-        } catch {
-            try? await container.destroy()
-            await host.close()
-            throw error
+            let container = try await host.createContainer(specification)
+            do {
+                try await container.start()
+                try await change(container, on: arguments[3])
+                try await container.stop(within: .seconds(10))
+            } catch {
+                try? await container.delete()
+                throw error
+            }
+            try await container.delete()
         }
-        try await container.destroy()
-        await host.close()
     }
 
     static func change(_ container: Container, on bridge: String) async throws {
         // The new rules hold when this returns. CloudStack's text is another way to write them.
-        let rules = try SecurityRule.list("I:tcp;22;22;10.0.0.0/8 I:tcp;443;443;0.0.0.0/0")
+        let rules = try SecurityRule.rules(parsing: "I:tcp;22;22;10.0.0.0/8 I:tcp;443;443;0.0.0.0/0")
         try await container.setSecurity(
             NICSecurity(addresses: [try IPNetwork(parsing: "10.1.2.3")], rules: rules), ofNIC: 0)
 
