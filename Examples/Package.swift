@@ -10,6 +10,7 @@ let settings: [SwiftSetting] = [
 ]
 
 let hypervisor = Target.Dependency.product(name: "LXCHypervisor", package: "LXCHypervisor")
+let primaryStore = Target.Dependency.product(name: "PrimaryStore", package: "LXCHypervisor")
 
 let package = Package(
     name: "Examples",
@@ -21,6 +22,12 @@ let package = Package(
     targets: [
         .executableTarget(name: "Embedding", dependencies: [hypervisor], swiftSettings: settings),
         .executableTarget(name: "Quickstart", dependencies: [hypervisor], swiftSettings: settings),
+        // A primary store of one's own, checked by the package's conformance suite.
+        .target(name: "AuditedStore", dependencies: [primaryStore], swiftSettings: settings),
+        .testTarget(
+            name: "AuditedStoreTests",
+            dependencies: ["AuditedStore", primaryStore, .product(name: "LXCTesting", package: "LXCHypervisor")],
+            swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]
 )
