@@ -10,6 +10,7 @@ let settings: [SwiftSetting] = [
 ]
 
 let hypervisor = Target.Dependency.product(name: "LXCHypervisor", package: "LXCHypervisor")
+let primaryStore = Target.Dependency.product(name: "PrimaryStore", package: "LXCHypervisor")
 
 /// A program that needs the library alone.
 func example(_ name: String) -> Target {
@@ -54,6 +55,12 @@ let package = Package(
         .testTarget(
             name: "CustomVifDriverTests",
             dependencies: ["CustomVifDriver", hypervisor, .product(name: "LXCTesting", package: "LXCHypervisor")],
+            swiftSettings: settings),
+        // A primary store of one's own, checked by the package's conformance suite.
+        .target(name: "AuditedStore", dependencies: [primaryStore], swiftSettings: settings),
+        .testTarget(
+            name: "AuditedStoreTests",
+            dependencies: ["AuditedStore", primaryStore, .product(name: "LXCTesting", package: "LXCHypervisor")],
             swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]

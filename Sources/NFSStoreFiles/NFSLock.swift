@@ -41,7 +41,7 @@ struct NFSLock {
 
     /// Runs `body` holding the lock, waiting for it as long as it takes. While it waits for those who share the lock, no
     /// others can join them.
-    func hold<Value>(_ mode: FileLock.Mode, _ body: (StoreLock) async throws -> Value) async throws -> Value {
+    func hold<Value>(_ mode: StoreLock.Mode, _ body: (StoreLock) async throws -> Value) async throws -> Value {
         while true {
             if let value = try await tryHold(mode, waitsForSharers: true, body) { return value }
             try await Task.sleep(for: Self.pause)
@@ -50,7 +50,7 @@ struct NFSLock {
 
     /// Runs `body` holding the lock, or returns nil at once while another keeps us out.
     func tryHold<Value>(
-        _ mode: FileLock.Mode, waitsForSharers: Bool = false, _ body: (StoreLock) async throws -> Value
+        _ mode: StoreLock.Mode, waitsForSharers: Bool = false, _ body: (StoreLock) async throws -> Value
     ) async throws -> Value? {
         guard let file = try await makeFileOrLeaveNone(mode) else { return nil }
         let renewing = Task { try await file.renew() }
@@ -80,7 +80,7 @@ struct NFSLock {
 
     /// Makes the file of a mode. A cancelled caller waits no longer, and a file that is made for him all the same is
     /// removed: unsigned, it would keep others out for ``lifetime``.
-    private func makeFileOrLeaveNone(_ mode: FileLock.Mode) async throws -> NFSLockFile? {
+    private func makeFileOrLeaveNone(_ mode: StoreLock.Mode) async throws -> NFSLockFile? {
         try Task.checkCancellation()
         let results = AsyncThrowingStream<Void, any Error>.makeStream()
         let made = Mutex<(file: NFSLockFile?, isAbandoned: Bool)>((nil, false))
@@ -107,7 +107,7 @@ struct NFSLock {
         throw CancellationError()
     }
 
-    private func makeFile(_ mode: FileLock.Mode) async throws -> NFSLockFile? {
+    private func makeFile(_ mode: StoreLock.Mode) async throws -> NFSLockFile? {
         switch mode {
         case .exclusive: try await make(exclusiveName, replacingStale: true)
         case .shared: try await make(sharedPrefix + Array(RandomName.make().utf8), replacingStale: false)
@@ -115,7 +115,7 @@ struct NFSLock {
     }
 
     /// Whether nobody is in the way of who has made the file of a mode.
-    private func isEnough(_ mode: FileLock.Mode, _ file: NFSLockFile, _ waitsForSharers: Bool) async throws -> Bool {
+    private func isEnough(_ mode: StoreLock.Mode, _ file: NFSLockFile, _ waitsForSharers: Bool) async throws -> Bool {
         guard mode == .exclusive else { return try await !isTaken(exclusiveName) }
         var hasWaited = false
         while try await hasSharers() {

@@ -1,9 +1,9 @@
 import FileTree
 package import Foundation
-package import LXCCore
-package import LinuxSystem
-package import NFSClient
-package import StoreFiles
+public import LXCCore
+import LinuxSystem
+public import NFSClient
+public import StoreFiles
 
 /// A store's place in a directory of an NFS server, used without any mount.
 ///
@@ -243,7 +243,7 @@ package struct NFSStoreFiles: StoreFiles {
     // MARK: Locks
 
     package func hold<Value>(
-        _ lock: String, _ mode: FileLock.Mode, _ body: (StoreLock) async throws -> Value
+        _ lock: String, _ mode: StoreLock.Mode, _ body: (StoreLock) async throws -> Value
     ) async throws -> Value {
         try Self.requireLocks(client.url)
         let (parent, name) = try await place(lock)
@@ -251,7 +251,7 @@ package struct NFSStoreFiles: StoreFiles {
     }
 
     package func tryHold<Value>(
-        _ lock: String, _ mode: FileLock.Mode, _ body: (StoreLock) async throws -> Value
+        _ lock: String, _ mode: StoreLock.Mode, _ body: (StoreLock) async throws -> Value
     ) async throws -> Value? {
         try Self.requireLocks(client.url)
         let (parent, name) = try await place(lock)
@@ -306,7 +306,8 @@ package struct NFSStoreFiles: StoreFiles {
 extension NFSTree: StoredTree {
     /// The server's mounts inside are met, and refused, while it is removed: looking for them first would be a second
     /// walk over the network. Mounts of this host stand in another place than the tree.
-    package func requireRemovable(pool: BlockingPool) async throws {}
+    public func requireRemovable(pool: BlockingPool) async throws {}
 
-    package func remove(pool: BlockingPool) async throws { try await remove(onlyDirectory: false, pool: pool) }
+    /// Removes the directory and everything below, or the file.
+    public func remove(pool: BlockingPool) async throws { try await remove(onlyDirectory: false, pool: pool) }
 }

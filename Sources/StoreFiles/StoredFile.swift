@@ -1,47 +1,52 @@
 import CLinux
-package import FileTree
+public import FileTree
 import Glibc
 import LXCCore
 import LinuxSystem
 
-/// A file that can be read from: on this host, or on a server. A value; nothing is opened yet.
-package protocol StoredFile: Sendable, CustomStringConvertible {
-    /// Opens it, on a thread that may block.
+/// A file that can be read: on this host, or on a server. A value; nothing is opened yet. Its description is what messages call
+/// it.
+public protocol StoredFile: Sendable, CustomStringConvertible {
+    /// Opens the file. Blocks; called on a thread that may.
     ///
     /// - Throws: `LXCError` `notFound`, `permissionDenied`, `invalidArgument` when it is no regular file.
     func open() throws -> any OpenStoredFile
 }
 
-/// A file being read. Used by one thread, which it may block.
-package protocol OpenStoredFile: AnyObject {
-    /// How many bytes it had when it was opened.
+/// A file being read. Used by one thread at a time, which it may block.
+public protocol OpenStoredFile: AnyObject {
+    /// The size of the file when it was opened, in bytes.
     var size: UInt64 { get }
-    /// Tells this file, in the state in which it was opened, from others of the place it is in.
+    /// Tells the file, in the state in which it was opened, from other files and other states, on every host that reads it.
     var identity: String { get }
-    /// Reads bytes from `offset` on; fewer than the buffer holds, none at the end.
+    /// Reads bytes from `offset` on into the buffer.
+    ///
+    /// - Returns: the number of bytes read, which may be fewer than the buffer holds; 0 at the end of the file.
     ///
     /// - Throws: `LXCError` `io`, `unavailable`.
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws -> Int
 }
 
-/// A file being made, from its beginning to its end. Used by one thread, which it may block.
-package protocol NewStoredFile: AnyObject {
+/// A file being made, from its beginning to its end. Used by one thread at a time, which it may block.
+public protocol NewStoredFile: AnyObject {
     /// Adds bytes at the end.
     ///
-    /// - Throws: `LXCError` `io`, `unavailable`, of these bytes or of some before.
+    /// - Throws: `LXCError` `io`, `unavailable`: the failure of these bytes, or of earlier ones still under way.
     func write(_ bytes: SharedBytes) throws
-    /// Makes all of it durable.
+    /// Waits until everything is written, and makes it durable.
+    ///
+    /// - Throws: `LXCError` `io`, `unavailable`.
     func finish() throws
-    /// Removes it. Called instead of ``finish()``, or after it failed.
+    /// Removes the file. Called instead of ``finish()``, or after it failed.
     func abandon()
 }
 
-/// A file under another name in messages: a copy of what a user named is called as the user called it.
+/// A file under another name in messages: the copy of a file is named as the user named the original.
 package struct NamedFile: StoredFile {
     private let file: any StoredFile
     package let description: String
 
-    /// Takes the file and its name.
+    /// Creates a file that messages call `name`.
     package init(_ file: any StoredFile, called name: String) {
         self.file = file
         description = name
@@ -54,7 +59,7 @@ package struct NamedFile: StoredFile {
 package struct LocalFile: StoredFile {
     private let path: String
 
-    /// Takes a path.
+    /// Creates a file from its path; nothing is opened yet.
     package init(_ path: String) { self.path = path }
 
     package var description: String { path }

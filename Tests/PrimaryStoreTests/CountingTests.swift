@@ -30,7 +30,7 @@ struct CountingTests {
             let local = LocalStoreFiles(directory, pool: .shared, lockFile: StoreLayout.pool)
             files = CountingFiles(local)
             let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-            pool = try await Pool.create(files, id: nil, threads: .shared, logger: logger)
+            pool = try await Pool.create(in: files, logger: logger)
             template = .random()
             _ = try await pool.installTemplate(
                 template, from: Fixture.tree, expecting: nil, limits: TreeLimits(), progress: nil)
@@ -61,7 +61,7 @@ struct CountingTests {
             }
             costs["delete"] = try await count { try await pool.deleteVolume(id) }
             costs["open"] = try await count {
-                _ = try await Pool.open(files, id: nil, threads: .shared, logger: pool.logger)
+                _ = try await Pool(opening: files, logger: pool.logger)
             }
             costs["list"] = try await count { _ = try await pool.contents() }
             costs["gc"] = try await count { _ = try await pool.collectGarbage() }
@@ -127,8 +127,8 @@ struct CountingTests {
     }
 }
 
-/// Passes everything on, and counts.
-private final class CountingFiles: StoreFiles {
+/// Counts the calls that are made.
+private final class CountingFiles: DecoratedStoreFiles {
     private let files: LocalStoreFiles
     private let counter = Mutex(0)
 
@@ -138,50 +138,9 @@ private final class CountingFiles: StoreFiles {
     var description: String { files.description }
     var locksTakeSpace: Bool { files.locksTakeSpace }
 
-    private var counted: LocalStoreFiles {
+    /// Asked for by each call that is passed on.
+    var base: any StoreFiles {
         counter.withLock { $0 += 1 }
         return files
     }
-
-    func capacity() async throws -> (total: UInt64, available: UInt64) { try await counted.capacity() }
-    func now() async throws -> Date { try await counted.now() }
-    func kind(of path: String) async throws -> StoredKind? { try await counted.kind(of: path) }
-    func list(_ path: String) async throws -> [String] { try await counted.list(path) }
-    func scan(_ path: String) async throws -> [StoredName] { try await counted.scan(path) }
-    func makeDirectory(_ path: String) async throws { try await counted.makeDirectory(path) }
-    func makePrivateDirectory(_ path: String) async throws { try await counted.makePrivateDirectory(path) }
-    func missing(ofPrivateDirectories paths: [String]) async throws -> [String] {
-        try await counted.missing(ofPrivateDirectories: paths)
-    }
-    func removeEmptyDirectory(_ path: String) async throws { try await counted.removeEmptyDirectory(path) }
-    func passage() async throws -> StorePassage { try await counted.passage() }
-    func setPassage(_ passage: StorePassage) async throws { try await counted.setPassage(passage) }
-    func requireOwnership(in directory: String) async throws { counted.requireOwnership(in: directory) }
-    func read(_ path: String, limit: Int) async throws -> [UInt8]? { try await counted.read(path, limit: limit) }
-    func readAll(
-        in path: String, limit: Int, where isWanted: @escaping @Sendable (String) -> Bool
-    ) async throws -> [String: Result<[UInt8], LXCError>] {
-        try await counted.readAll(in: path, limit: limit, where: isWanted)
-    }
-    func write(_ bytes: [UInt8], to path: String, mode: UInt16) async throws {
-        try await counted.write(bytes, to: path, mode: mode)
-    }
-    func replace(_ path: String, with staged: String) async throws { try await counted.replace(path, with: staged) }
-    func create(_ bytes: [UInt8], at path: String) async throws -> Bool { try await counted.create(bytes, at: path) }
-    func remove(_ path: String) async throws -> Bool { try await counted.remove(path) }
-    func file(_ path: String) -> any StoredFile { counted.file(path) }
-    func newFile(_ path: String, _ cancellation: Cancellation) throws -> any NewStoredFile {
-        try counted.newFile(path, cancellation)
-    }
-    func sync(_ path: String) async throws { try await counted.sync(path) }
-    func identity(of path: String) async throws -> String? { try await counted.identity(of: path) }
-    func publish(_ staged: String, as path: String) async throws { try await counted.publish(staged, as: path) }
-    func tree(_ path: String) throws -> any StoredTree { counted.tree(path) }
-    func hold<Value>(
-        _ lock: String, _ mode: FileLock.Mode, _ body: (StoreLock) async throws -> Value
-    ) async throws -> Value { try await counted.hold(lock, mode, body) }
-    func tryHold<Value>(
-        _ lock: String, _ mode: FileLock.Mode, _ body: (StoreLock) async throws -> Value
-    ) async throws -> Value? { try await counted.tryHold(lock, mode, body) }
-    func removeLock(_ lock: String) async throws { try await counted.removeLock(lock) }
 }

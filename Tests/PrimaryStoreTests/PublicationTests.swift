@@ -28,7 +28,7 @@ struct PublicationTests {
         directory = try TemporaryDirectory()
         let threads = BlockingPool(threads: 2)
         files = FailingFiles(base: LocalStoreFiles(directory.path, pool: threads))
-        pool = try await Pool.create(files, id: nil, threads: threads, logger: Logger(label: "test"))
+        pool = try await Pool.create(in: files, threads: threads, logger: Logger(label: "test"))
         template = try await pool.installTemplate(
             .random(), from: Fixture.tree, expecting: nil, limits: TreeLimits(), progress: nil
         ).id
@@ -76,7 +76,7 @@ struct PublicationTests {
         let id = VolumeID.random()
         let threads = BlockingPool(threads: 2)
         let others = FailingFiles(base: files.base, takesLocksOver: true)
-        let other = try await Pool.open(others, id: nil, threads: threads, logger: Logger(label: "test"))
+        let other = try await Pool(opening: others, threads: threads, logger: Logger(label: "test"))
         // Takes the lock over and finds nothing published, but does not publish either; the late call is next.
         files.beforePublishing {
             _ = try await other.hold(id) { lock in
@@ -92,15 +92,15 @@ struct PublicationTests {
 }
 
 /// Files of this host whose publications fail as a test says.
-private final class FailingFiles: StoreFiles {
-    let base: LocalStoreFiles
+private final class FailingFiles: DecoratedStoreFiles {
+    let base: any StoreFiles
     private let failure = Mutex<PublicationTests.Failure?>(nil)
     private let isBlind = Mutex(false)
     private let preparation = Mutex<(@Sendable () async throws -> Void)?>(nil)
 
     private let takesLocksOver: Bool
 
-    init(base: LocalStoreFiles, takesLocksOver: Bool = false) {
+    init(base: any StoreFiles, takesLocksOver: Bool = false) {
         self.base = base
         self.takesLocksOver = takesLocksOver
     }
@@ -111,8 +111,6 @@ private final class FailingFiles: StoreFiles {
     }
 
     func beforePublishing(_ body: @escaping @Sendable () async throws -> Void) { preparation.withLock { $0 = body } }
-
-    var description: String { base.description }
 
     func publish(_ staged: String, as path: String) async throws {
         let prepare = preparation.withLock { preparation in
@@ -135,47 +133,10 @@ private final class FailingFiles: StoreFiles {
         return try await base.identity(of: path)
     }
 
-    func capacity() async throws -> (total: UInt64, available: UInt64) { try await base.capacity() }
-    func now() async throws -> Date { try await base.now() }
-    func kind(of path: String) async throws -> StoredKind? { try await base.kind(of: path) }
-    var locksTakeSpace: Bool { base.locksTakeSpace }
-    func list(_ path: String) async throws -> [String] { try await base.list(path) }
-    func scan(_ path: String) async throws -> [StoredName] { try await base.scan(path) }
-    func missing(ofPrivateDirectories paths: [String]) async throws -> [String] {
-        try await base.missing(ofPrivateDirectories: paths)
-    }
-    func removeEmptyDirectory(_ path: String) async throws { try await base.removeEmptyDirectory(path) }
-    func passage() async throws -> StorePassage { try await base.passage() }
-    func setPassage(_ passage: StorePassage) async throws { try await base.setPassage(passage) }
-    func requireOwnership(in directory: String) async throws { base.requireOwnership(in: directory) }
-    func readAll(
-        in path: String, limit: Int, where isWanted: @escaping @Sendable (String) -> Bool
-    ) async throws -> [String: Result<[UInt8], LXCError>] {
-        try await base.readAll(in: path, limit: limit, where: isWanted)
-    }
-    func makeDirectory(_ path: String) async throws { try await base.makeDirectory(path) }
-    func makePrivateDirectory(_ path: String) async throws { try await base.makePrivateDirectory(path) }
-    func read(_ path: String, limit: Int) async throws -> [UInt8]? { try await base.read(path, limit: limit) }
-    func write(_ bytes: [UInt8], to path: String, mode: UInt16) async throws {
-        try await base.write(bytes, to: path, mode: mode)
-    }
-    func replace(_ path: String, with staged: String) async throws { try await base.replace(path, with: staged) }
-    func create(_ bytes: [UInt8], at path: String) async throws -> Bool { try await base.create(bytes, at: path) }
-    func remove(_ path: String) async throws -> Bool { try await base.remove(path) }
-    func file(_ path: String) -> any StoredFile { base.file(path) }
-    func newFile(_ path: String, _ cancellation: Cancellation) throws -> any NewStoredFile {
-        try base.newFile(path, cancellation)
-    }
-    func sync(_ path: String) async throws { try await base.sync(path) }
-    func tree(_ path: String) throws -> any StoredTree { base.tree(path) }
     func hold<Value>(
-        _ lock: String, _ mode: FileLock.Mode, _ body: (StoreLock) async throws -> Value
+        _ lock: String, _ mode: StoreLock.Mode, _ body: (StoreLock) async throws -> Value
     ) async throws -> Value {
         guard takesLocksOver else { return try await base.hold(lock, mode, body) }
         return try await body(StoreLock(isTakenOver: true) {})
     }
-    func tryHold<Value>(
-        _ lock: String, _ mode: FileLock.Mode, _ body: (StoreLock) async throws -> Value
-    ) async throws -> Value? { try await base.tryHold(lock, mode, body) }
-    func removeLock(_ lock: String) async throws { try await base.removeLock(lock) }
 }

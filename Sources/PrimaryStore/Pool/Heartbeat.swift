@@ -47,22 +47,16 @@ extension Pool {
     }
 }
 
-extension SharedMountPointStore: HeartbeatStore {
-    /// Replaces the host's file below the store's directory.
+extension HeartbeatStore where Self: PooledStore {
+    /// Replaces the host's file in the pool.
     public func writeHeartbeat(of address: String, at time: Date) async throws {
         try await pool.writeHeartbeat(of: address, at: time)
     }
 
-    /// Reads the host's file below the store's directory.
+    /// Reads the host's file in the pool.
     public func heartbeat(of address: String) async throws -> Date? { try await pool.heartbeat(of: address) }
 }
 
-extension NFSStore: HeartbeatStore {
-    /// Replaces the host's file on the server, without any mount.
-    public func writeHeartbeat(of address: String, at time: Date) async throws {
-        try await pool.writeHeartbeat(of: address, at: time)
-    }
+extension SharedMountPointStore: HeartbeatStore {}
 
-    /// Reads the host's file on the server.
-    public func heartbeat(of address: String) async throws -> Date? { try await pool.heartbeat(of: address) }
-}
+extension NFSStore: HeartbeatStore {}

@@ -1,35 +1,49 @@
 import FileTree
-import LXCCore
-import Logging
-import StoreFiles
+public import LXCCore
+public import Logging
+public import StoreFiles
 
 extension Pool {
-    /// Opens the pool in a place. Nothing is begun there: a place that holds no pool may be the mount point of one.
+    /// Opens the pool in a place. Changes nothing in a place that holds no pool: it may be the mount point of one.
     ///
-    /// - Throws: `LXCError` `notFound` when there is no such directory, or no pool in it; `invalidArgument` when it belongs to
-    ///   a pool of another id, `unsupported` when it is used by URL or directory on other hosts and not here, or the reverse;
-    ///   `unsafe` when others come to its control directory, `permissionDenied`, `io`.
-    static func open(
-        _ files: any StoreFiles, id: PoolID?, url: String? = nil, threads: BlockingPool, logger: Logger
-    ) async throws -> Pool {
-        try await requireDirectory(files)
+    /// - Parameters:
+    ///   - files: the place.
+    ///   - id: the pool's identity; nil accepts any.
+    ///   - url: the URL by which all hosts use the pool, where the locks of its place are not those of a mounted directory; nil
+    ///     for a directory.
+    ///   - threads: for what blocks.
+    ///   - logger: receives what is done, at `debug` and `info`.
+    /// - Throws: `LXCError` `notFound` when there is no such directory, or no pool in it; `invalidArgument` when it holds
+    ///   a pool of another id, `unsupported` when other hosts use it by URL and this one as a directory, or the reverse;
+    ///   `unsafe` when others can enter its control directory, `permissionDenied`, `io`.
+    public init(
+        opening files: any StoreFiles, id: PoolID? = nil, url: String? = nil, threads: BlockingPool = .shared,
+        logger: Logger = Logger(label: "lxc-hypervisor.store")
+    ) async throws {
+        try await Self.requireDirectory(files)
         let missing = try await files.missing(ofPrivateDirectories: StoreLayout.directories)
-        guard !missing.contains(StoreLayout.control), let record = try await identity(files) else {
-            throw LXCError(.notFound, notThere(files))
+        guard !missing.contains(StoreLayout.control), let record = try await Self.identity(files) else {
+            throw LXCError(.notFound, Self.notThere(files))
         }
         try record.check(id, url, files)
-        let pool = Pool(files, id: record.id, threads: threads, logger: logger)
-        for directory in missing { try await pool.repair { try await files.makePrivateDirectory(directory) } }
-        try await pool.keepOthersOut()
-        return pool
+        self.init(files, id: record.id, threads: threads, logger: logger)
+        for directory in missing { try await repair { try await files.makePrivateDirectory(directory) } }
+        try await keepOthersOut()
     }
 
-    /// Makes a pool in a directory that is there, and opens it.
+    /// Makes a pool in a directory that exists, and opens it.
     ///
-    /// - Throws: `LXCError` `alreadyExists` when the directory is a pool already, but for the very one that is asked for; and
-    ///   as ``open(_:id:url:threads:logger:)``.
-    static func create(
-        _ files: any StoreFiles, id: PoolID?, url: String? = nil, threads: BlockingPool, logger: Logger
+    /// - Parameters:
+    ///   - files: the place; what is in it stays.
+    ///   - id: the pool's identity; nil makes a new one.
+    ///   - url: as for ``init(opening:id:url:threads:logger:)``.
+    ///   - threads: for what blocks.
+    ///   - logger: receives what is done, at `debug` and `info`.
+    /// - Returns: the pool.
+    /// - Throws: `LXCError` `alreadyExists` when there is another pool; and as ``init(opening:id:url:threads:logger:)``.
+    public static func create(
+        in files: any StoreFiles, id: PoolID? = nil, url: String? = nil, threads: BlockingPool = .shared,
+        logger: Logger = Logger(label: "lxc-hypervisor.store")
     ) async throws -> Pool {
         try await requireDirectory(files)
         // Half-made roots hold setuid programs, and records and leases are believed: nobody else may come to them.
@@ -46,14 +60,16 @@ extension Pool {
         if !isNew, let present = try await identity(files), present.id != id {
             throw LXCError(.alreadyExists, "\(files) is the pool \(present.id) already; open it")
         }
-        let pool = try await open(files, id: id, url: url, threads: threads, logger: logger)
+        let pool = try await Pool(opening: files, id: id, url: url, threads: threads, logger: logger)
         try await pool.keepReserve()
         if isNew { logger.info("made a pool", metadata: ["pool": "\(pool.id)", "place": "\(files)"]) }
         return pool
     }
 
     /// Whether a place is a directory in which nobody keeps anything, as one just made.
-    static func isEmpty(_ files: any StoreFiles) async throws -> Bool {
+    ///
+    /// - Throws: `LXCError` `permissionDenied`, `unavailable`, `io`.
+    public static func isEmpty(_ files: any StoreFiles) async throws -> Bool {
         if try await files.read(StoreLayout.pool) != nil { return false }
         let names = try await files.list("").filter { !["lost+found", heartbeats].contains($0) }
         guard names == [StoreLayout.control] else { return names.isEmpty }

@@ -19,7 +19,7 @@ extension Pool {
 
     /// Runs `body` holding a lock, also on a full file system.
     func holdToFree<Value>(
-        _ lock: String, _ mode: FileLock.Mode = .exclusive, _ body: (StoreLock) async throws -> Value
+        _ lock: String, _ mode: StoreLock.Mode = .exclusive, _ body: (StoreLock) async throws -> Value
     ) async throws -> Value {
         try await withRoom { begin in
             try await files.hold(lock, mode) {

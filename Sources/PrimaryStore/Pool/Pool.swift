@@ -1,14 +1,19 @@
 import FileTree
 import Foundation
-import LXCCore
+public import LXCCore
 import LinuxSystem
 import Logging
-import StoreFiles
+public import StoreFiles
 
-/// What every store with the specification's layout does, wherever its files are.
-struct Pool: Sendable {
-    let id: PoolID
-    let files: any StoreFiles
+/// Templates, volumes, disks and leases with the layout this package's stores share, in any place that offers `StoreFiles`.
+///
+/// A pool has all of a primary store's logic: the order in which objects are built, published and removed so that a crash
+/// leaves old or new, the locks, the leases, the garbage collection. A store is a pool with a place: see ``PooledStore``.
+public struct Pool: Sendable {
+    /// The identity kept in the pool.
+    public let id: PoolID
+    /// The place the pool is in.
+    public let files: any StoreFiles
     /// Threads for the copies.
     let threads: BlockingPool
     let logger: Logger

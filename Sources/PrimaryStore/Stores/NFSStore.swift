@@ -1,11 +1,10 @@
-public import FileTree
 import Foundation
 public import LXCCore
 public import LinuxSystem
 public import Logging
 public import NFSClient
 import NFSStoreFiles
-public import StoreFiles
+import StoreFiles
 
 /// A primary store on an NFS server (CloudStack's NetworkFilesystem pools), worked on without any mount: the data goes
 /// between this process and the server, with many calls under way.
@@ -15,11 +14,12 @@ public import StoreFiles
 ///
 /// Hosts exclude each other by files on the server that their holders renew. Use a pool through this type on every host,
 /// or through `SharedMountPointStore` on a mount of it on every host; each refuses what the other has made.
-public struct NFSStore: DiskStore {
+public struct NFSStore: PooledStore {
     /// Where the store is.
     public let url: NFSURL
 
-    let pool: Pool
+    /// The pool in the directory.
+    public let pool: Pool
     private let mounter: any HostMounter
     /// How long the host's mount may take to answer.
     private static let patience = Duration.seconds(10)
@@ -44,7 +44,7 @@ public struct NFSStore: DiskStore {
         let files = try await Self.files(url, options, threads)
         self.init(
             url, mounter,
-            try await Pool.open(files, id: id, url: url.description, threads: threads, logger: logger))
+            try await Pool(opening: files, id: id, url: url.description, threads: threads, logger: logger))
     }
 
     private init(_ url: NFSURL, _ mounter: any HostMounter, _ pool: Pool) {
@@ -74,7 +74,7 @@ public struct NFSStore: DiskStore {
         let files = try await files(url, options, threads)
         return NFSStore(
             url, mounter,
-            try await Pool.create(files, id: id, url: url.description, threads: threads, logger: logger))
+            try await Pool.create(in: files, id: id, url: url.description, threads: threads, logger: logger))
     }
 
     /// Whether nobody keeps anything in the URL's directory.
@@ -101,46 +101,6 @@ public struct NFSStore: DiskStore {
         guard let bytes, let record = try? JSONDecoder().decode(PoolRecord.self, from: Data(bytes)) else { return nil }
         return try record.url.map { try NFSURL(parsing: $0) }
     }
-
-    /// The identity kept in the directory.
-    public var id: PoolID { pool.id }
-
-    /// The server's file system's size and what of it is free.
-    public func capacity() async throws -> StoreCapacity { try await pool.capacity() }
-
-    /// The directories named by a UUID, and what is known of them.
-    public func contents() async throws -> StoreContents { try await pool.contents() }
-
-    /// Reads the volume's record.
-    public func volume(_ id: VolumeID) async throws -> StoredVolume? { try await pool.volume(id) }
-
-    /// Unpacks a template in staging and publishes it by rename; the second caller waits and gets the first's. What NFSv3
-    /// cannot hold is a loss, which the digest then shows.
-    public func installTemplate(
-        _ id: TemplateID, from origin: any TreeOrigin, expecting expected: TreeDigest?, limits: TreeLimits,
-        progress: ProgressHandler?
-    ) async throws -> StoredTemplate {
-        try await pool.installTemplate(id, from: origin, expecting: expected, limits: limits, progress: progress)
-    }
-
-    /// Digests the template's directory and compares it with the digest in its record, and where they differ entry by
-    /// entry with its manifest.
-    public func verifyTemplate(
-        _ id: TemplateID, progress: ProgressHandler?
-    ) async throws -> [TreeManifest.Difference] { try await pool.verifyTemplate(id, progress: progress) }
-
-    /// Takes a template away by rename, then removes it.
-    public func deleteTemplate(_ id: TemplateID) async throws { try await pool.deleteTemplate(id) }
-
-    /// Clones a template in staging and publishes the volume by rename.
-    public func createVolume(
-        _ id: VolumeID, from template: TemplateID, idMap: IDMap?, progress: ProgressHandler?
-    ) async throws -> StoredVolume {
-        try await pool.createVolume(id, from: template, idMap: idMap, progress: progress)
-    }
-
-    /// Takes a volume away by rename, then removes it.
-    public func deleteVolume(_ id: VolumeID) async throws { try await pool.deleteVolume(id) }
 
     /// The volume's directory, or the disk's file, in the host's mount of the export, which is made where it is missing.
     ///
@@ -171,18 +131,14 @@ public struct NFSStore: DiskStore {
         return mount
     }
 
-    /// Copies an image in staging and publishes it by rename; the second caller waits and gets the first's.
-    public func installImage(
-        _ id: TemplateID, from image: DiskImage, progress: ProgressHandler?
-    ) async throws -> StoredImage { try await pool.installImage(id, from: image, progress: progress) }
-
-    /// Has the disk made in the host's mount of the export, checks it, and publishes it by rename.
-    public func createDisk(
-        _ id: VolumeID, over image: TemplateID, size: ByteCount?, make: (DiskOverlay) async throws -> Void
-    ) async throws -> DiskOverlay {
-        let mount = try await mounter.mount(export, for: self.id)
+    /// The host's mount of the export, made where it is missing and checked to be this pool.
+    ///
+    /// - Throws: `LXCError` `unavailable` when what is at the mount's place is not this pool, or does not answer within 10
+    ///   seconds.
+    public func hostDirectory() async throws -> String {
+        let mount = try await mounter.mount(export, for: id)
         try await require(mount)
-        return try await pool.createDisk(id, over: image, size: size, seenAt: mount.directory, make: make)
+        return mount.directory
     }
 
     /// Undoes the mount ``hostPath(of:)`` made.
@@ -220,34 +176,4 @@ public struct NFSStore: DiskStore {
                     + "libvirt mounts it, run: virsh pool-destroy \(id)")
         }
     }
-
-    /// Reads the lease.
-    public func lease(on volume: VolumeID) async throws -> VolumeLease? { try await pool.lease(on: volume) }
-
-    /// Reads all leases. One that cannot be read is left out, and logged.
-    public func leases() async throws -> [VolumeLease] { try await pool.leases() }
-
-    /// Writes the lease, which appears whole and for one holder only. Its end is by the server's clock.
-    public func acquireLease(
-        on volume: VolumeID, for holder: String, use: String?, lasting duration: Duration?
-    ) async throws -> VolumeLease {
-        try await pool.acquireLease(on: volume, for: holder, use: use, lasting: duration)
-    }
-
-    /// Writes the lease anew if it is the holder's.
-    public func renewLease(
-        on volume: VolumeID, for holder: String, lasting duration: Duration?
-    ) async throws -> VolumeLease { try await pool.renewLease(on: volume, for: holder, lasting: duration) }
-
-    /// Removes the lease file if it is the same lease still.
-    public func releaseLease(_ lease: VolumeLease) async throws { try await pool.releaseLease(lease) }
-
-    /// Removes the lease file, whosever it is.
-    public func breakLease(on volume: VolumeID) async throws -> Bool { try await pool.breakLease(on: volume) }
-
-    /// Removes what is in staging and trash and no longer locked, and records without a directory. What cannot be
-    /// removed keeps nothing else from being so.
-    ///
-    /// - Throws: the first failure, when everything else is done.
-    public func collectGarbage() async throws -> Int { try await pool.collectGarbage() }
 }

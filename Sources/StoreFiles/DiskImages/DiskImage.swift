@@ -9,11 +9,11 @@ public struct DiskImage: Sendable, CustomStringConvertible {
     /// The SHA-256 its bytes must have, in lower-case hexadecimal digits; nil accepts any.
     public let sha256: String?
 
-    /// Takes a file of this host.
+    /// Creates an image from a file of this host.
     public init(path: String, sha256: String? = nil) { self.init(LocalFile(path), sha256: sha256) }
 
-    /// Takes a file, wherever it is.
-    package init(_ file: any StoredFile, sha256: String? = nil) {
+    /// Creates an image from a file, wherever it is.
+    public init(_ file: any StoredFile, sha256: String? = nil) {
         self.file = file
         self.sha256 = sha256
     }

@@ -8,7 +8,8 @@ import LinuxSystem
 extension LocalStoreFiles {
     private static let attribute = "system.posix_acl_access"
 
-    package func passage() async throws -> StorePassage {
+    /// The owner's mode and the users the directory's access list names; the mode alone on a file system without lists.
+    public func passage() async throws -> StorePassage {
         try await pool.run { [root] _ in
             let directory = try Self.open(root)
             let mode = try Self.mode(of: directory, root)
@@ -29,7 +30,8 @@ extension LocalStoreFiles {
         }
     }
 
-    package func setPassage(_ passage: StorePassage) async throws {
+    /// Sets the directory's access list, or its mode on a file system without lists. The file system bounds the number of users.
+    public func setPassage(_ passage: StorePassage) async throws {
         try await pool.run { [root] _ in
             let directory = try Self.open(root)
             let mode = try Self.mode(of: directory, root)
@@ -52,7 +54,7 @@ extension LocalStoreFiles {
     }
 
     /// A file system of this host does what root asks.
-    package func requireOwnership(in directory: String) {}
+    public func requireOwnership(in directory: String) {}
 
     private static func open(_ root: String) throws -> Descriptor {
         guard let directory = Descriptor(root, flags: O_RDONLY | clinux_o_directory) else {

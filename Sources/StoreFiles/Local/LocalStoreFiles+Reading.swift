@@ -1,11 +1,12 @@
 import CLinux
 import Glibc
-package import LXCCore
+public import LXCCore
 import LinuxSystem
 
 /// Whole directories at once: one turn on a thread, however many names there are.
 extension LocalStoreFiles {
-    package func scan(_ path: String) async throws -> [StoredName] {
+    /// Reads the directory once; looks only at what it does not call a directory.
+    public func scan(_ path: String) async throws -> [StoredName] {
         let path = absolute(path)
         return try await pool.run { cancellation in
             guard let directory = Descriptor(path, flags: O_RDONLY | clinux_o_directory),
@@ -39,7 +40,8 @@ extension LocalStoreFiles {
         }
     }
 
-    package func readAll(
+    /// Reads the files one after the other on one thread.
+    public func readAll(
         in path: String, limit: Int, where isWanted: @escaping @Sendable (String) -> Bool
     ) async throws -> [String: Result<[UInt8], LXCError>] {
         let path = absolute(path)

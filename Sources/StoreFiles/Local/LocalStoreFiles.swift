@@ -1,37 +1,41 @@
 import CLinux
 import FileTree
-package import Foundation
+public import Foundation
 import Glibc
-package import LXCCore
-package import LinuxSystem
+public import LXCCore
+import LinuxSystem
 
-/// A store's place in a directory of this host, which may be on a file system other hosts have mounted too: their locks
-/// (fcntl) are carried between them by cluster file systems and NFS.
-package struct LocalStoreFiles: StoreFiles {
+/// A directory of this host as the place of a store.
+///
+/// The directory may be on a file system that other hosts have mounted too: locks are those of the file system (fcntl), which
+/// cluster file systems and NFS carry between hosts.
+public struct LocalStoreFiles: StoreFiles {
     /// The directory's absolute path.
-    package let root: String
+    public let root: String
     let pool: BlockingPool
     private let lockFile: String?
 
-    /// Takes a directory; nothing is opened yet.
+    /// Creates a place from a directory; nothing is opened yet.
     ///
     /// - Parameters:
     ///   - root: the directory's absolute path.
     ///   - pool: threads for file operations.
-    ///   - lockFile: a file that is always there and never replaced, in which all locks are; without it each lock has a file of
-    ///     its own.
-    package init(_ root: String, pool: BlockingPool, lockFile: String? = nil) {
+    ///   - lockFile: the path, relative to the directory, of a file that always exists and is never replaced; all locks are in
+    ///     it. Without it each lock has a file of its own. Everyone who uses the directory must say the same.
+    public init(_ root: String, pool: BlockingPool = .shared, lockFile: String? = nil) {
         self.root = root
         self.pool = pool
         self.lockFile = lockFile
     }
 
-    package var description: String { root }
+    /// The path.
+    public var description: String { root }
 
     /// Where something is on this host.
     package func absolute(_ path: String) -> String { path.isEmpty ? root : "\(root)/\(path)" }
 
-    package func capacity() async throws -> (total: UInt64, available: UInt64) {
+    /// The size of the file system, and what of it is free for this user.
+    public func capacity() async throws -> (total: UInt64, available: UInt64) {
         try await pool.run { [root] _ in
             try requireNoNUL(root, "the store's path")
             var status = statvfs()
@@ -43,7 +47,7 @@ package struct LocalStoreFiles: StoreFiles {
 
     /// The file system's: where hosts share one it is mostly its server's, the same for all of them. It is read by
     /// touching the place; where that cannot be touched it is the host's own.
-    package func now() async throws -> Date {
+    public func now() async throws -> Date {
         try await pool.run { [root] _ in
             // UTIME_NOW and UTIME_OMIT, whose macros Swift does not see.
             let times = [timespec(tv_sec: 0, tv_nsec: (1 << 30) - 1), timespec(tv_sec: 0, tv_nsec: (1 << 30) - 2)]
@@ -54,7 +58,8 @@ package struct LocalStoreFiles: StoreFiles {
         }
     }
 
-    package func kind(of path: String) async throws -> StoredKind? {
+    /// Looks at the path without following a symbolic link below the directory.
+    public func kind(of path: String) async throws -> StoredKind? {
         // The place itself is the operator's to name; below it no link is followed.
         let flags = path.isEmpty ? 0 : AT_SYMLINK_NOFOLLOW
         let path = absolute(path)
@@ -73,12 +78,14 @@ package struct LocalStoreFiles: StoreFiles {
         }
     }
 
-    package func list(_ path: String) async throws -> [String] {
+    /// Reads the names in the directory.
+    public func list(_ path: String) async throws -> [String] {
         let path = absolute(path)
         return try await pool.run { _ in try DurableFile.list(path) }
     }
 
-    package func makeDirectory(_ path: String) async throws {
+    /// Makes a directory of mode 0755.
+    public func makeDirectory(_ path: String) async throws {
         let path = absolute(path)
         try await pool.run { _ in
             try DurableFile.makeDirectory(path, mode: 0o755)
@@ -86,7 +93,8 @@ package struct LocalStoreFiles: StoreFiles {
         }
     }
 
-    package func makePrivateDirectory(_ path: String) async throws {
+    /// Makes a directory of mode 0700.
+    public func makePrivateDirectory(_ path: String) async throws {
         let path = absolute(path)
         try await pool.run { _ in
             try DurableFile.makePrivateDirectory(path)
@@ -94,11 +102,13 @@ package struct LocalStoreFiles: StoreFiles {
         }
     }
 
-    package func missing(ofPrivateDirectories paths: [String]) async throws -> [String] {
+    /// Looks at the owner and the mode of each directory.
+    public func missing(ofPrivateDirectories paths: [String]) async throws -> [String] {
         try await pool.run { [self] _ in try paths.filter { try !DurableFile.isPrivateDirectory(absolute($0)) } }
     }
 
-    package func removeEmptyDirectory(_ path: String) async throws {
+    /// Removes the directory unless something is in it.
+    public func removeEmptyDirectory(_ path: String) async throws {
         let path = absolute(path)
         try await pool.run { _ in
             guard rmdir(path) != 0, errno != ENOENT, errno != ENOTEMPTY, errno != EEXIST else { return }
@@ -106,17 +116,20 @@ package struct LocalStoreFiles: StoreFiles {
         }
     }
 
-    package func read(_ path: String, limit: Int) async throws -> [UInt8]? {
+    /// Reads the file, following no symbolic link.
+    public func read(_ path: String, limit: Int) async throws -> [UInt8]? {
         let path = absolute(path)
         return try await pool.run { _ in try DurableFile.read(path, limit: limit) }
     }
 
-    package func write(_ bytes: [UInt8], to path: String, mode: UInt16) async throws {
+    /// Writes a new file, syncs it, and renames it.
+    public func write(_ bytes: [UInt8], to path: String, mode: UInt16) async throws {
         let path = absolute(path)
         try await pool.run { _ in try DurableFile.write(bytes, to: path, mode: UInt32(mode)) }
     }
 
-    package func replace(_ path: String, with staged: String) async throws {
+    /// Renames the file and syncs its directory.
+    public func replace(_ path: String, with staged: String) async throws {
         let (staged, path) = (absolute(staged), absolute(path))
         try await pool.run { _ in
             guard rename(staged, path) == 0 else { throw LXCError.lastSystemCall("rename", "write \(path)") }
@@ -124,7 +137,8 @@ package struct LocalStoreFiles: StoreFiles {
         }
     }
 
-    package func create(_ bytes: [UInt8], at path: String) async throws -> Bool {
+    /// Writes a new file, syncs it, and links it to the name.
+    public func create(_ bytes: [UInt8], at path: String) async throws -> Bool {
         let path = absolute(path)
         return try await pool.run { _ in
             let staged = path + "." + RandomName.make()
@@ -143,12 +157,14 @@ package struct LocalStoreFiles: StoreFiles {
         }
     }
 
-    package func remove(_ path: String) async throws -> Bool {
+    /// Removes the file and syncs its directory.
+    public func remove(_ path: String) async throws -> Bool {
         let path = absolute(path)
         return try await pool.run { _ in try DurableFile.remove(path) }
     }
 
-    package func identity(of path: String) async throws -> String? {
+    /// The device and the inode.
+    public func identity(of path: String) async throws -> String? {
         let path = absolute(path)
         return try await pool.run { _ in
             try requireNoNUL(path, "the path")
@@ -161,7 +177,8 @@ package struct LocalStoreFiles: StoreFiles {
         }
     }
 
-    package func sync(_ path: String) async throws {
+    /// Syncs the file.
+    public func sync(_ path: String) async throws {
         let path = absolute(path)
         try await pool.run { _ in
             guard let file = Descriptor(path, flags: O_RDONLY | O_NOFOLLOW), fsync(file.raw) == 0 else {
@@ -170,46 +187,63 @@ package struct LocalStoreFiles: StoreFiles {
         }
     }
 
-    package func publish(_ staged: String, as path: String) async throws {
+    /// Renames without replacing, and syncs the directory of the new name.
+    public func publish(_ staged: String, as path: String) async throws {
         let (staged, path) = (absolute(staged), absolute(path))
         try await pool.run { _ in try DurableFile.publish(staged, as: path) }
     }
 
-    package func file(_ path: String) -> any StoredFile { LocalFile(absolute(path)) }
+    /// The file of that path.
+    public func file(_ path: String) -> any StoredFile { LocalFile(absolute(path)) }
 
-    package func newFile(_ path: String, _ cancellation: Cancellation) throws -> any NewStoredFile {
+    /// Makes a file of mode 0644 where nothing is.
+    public func newFile(_ path: String, _ cancellation: Cancellation) throws -> any NewStoredFile {
         try NewLocalFile(absolute(path))
     }
 
-    package func tree(_ path: String) -> any StoredTree { LocalTree(absolute(path)) }
+    /// The directory of that path.
+    public func tree(_ path: String) -> any StoredTree { LocalTree(absolute(path)) }
 
-    package func hold<Value>(
-        _ lock: String, _ mode: FileLock.Mode, _ body: (StoreLock) async throws -> Value
+    /// Takes an open-file-description lock, which the kernel takes from no process that runs.
+    public func hold<Value>(
+        _ lock: String, _ mode: StoreLock.Mode, _ body: (StoreLock) async throws -> Value
     ) async throws -> Value {
         // The kernel takes it from nobody who lives.
         if let lockFile {
-            return try await FileLock.hold(lock, in: absolute(lockFile), mode, pool: pool) {
+            return try await FileLock.hold(lock, in: absolute(lockFile), mode.ofFile, pool: pool) {
                 try await body(StoreLock {})
             }
         }
-        return try await FileLock.hold(absolute(lock), mode, pool: pool) { try await body(StoreLock {}) }
+        return try await FileLock.hold(absolute(lock), mode.ofFile, pool: pool) { try await body(StoreLock {}) }
     }
 
-    package func tryHold<Value>(
-        _ lock: String, _ mode: FileLock.Mode, _ body: (StoreLock) async throws -> Value
+    /// Takes the lock if nobody is in the way.
+    public func tryHold<Value>(
+        _ lock: String, _ mode: StoreLock.Mode, _ body: (StoreLock) async throws -> Value
     ) async throws -> Value? {
         if let lockFile {
-            return try await FileLock.tryHold(lock, in: absolute(lockFile), mode, pool: pool) {
+            return try await FileLock.tryHold(lock, in: absolute(lockFile), mode.ofFile, pool: pool) {
                 try await body(StoreLock {})
             }
         }
-        return try await FileLock.tryHold(absolute(lock), mode, pool: pool) { try await body(StoreLock {}) }
+        return try await FileLock.tryHold(absolute(lock), mode.ofFile, pool: pool) { try await body(StoreLock {}) }
     }
 
-    package var locksTakeSpace: Bool { lockFile == nil }
+    /// Whether each lock has a file of its own.
+    public var locksTakeSpace: Bool { lockFile == nil }
 
-    package func removeLock(_ lock: String) async throws {
+    /// Takes the lock if it is free and lets it go, which removes its file.
+    public func removeLock(_ lock: String) async throws {
         // Taking a lock and letting it go is what removes its file.
         _ = try await FileLock.tryHold(absolute(lock), pool: pool) {}
+    }
+}
+
+extension StoreLock.Mode {
+    fileprivate var ofFile: FileLock.Mode {
+        switch self {
+        case .exclusive: .exclusive
+        case .shared: .shared
+        }
     }
 }

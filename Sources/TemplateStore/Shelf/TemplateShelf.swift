@@ -1,17 +1,21 @@
 import FileTree
 import Foundation
-import LXCCore
+public import LXCCore
 import LinuxSystem
-import Logging
-import StoreFiles
+public import Logging
+import OpenSSL
+public import StoreFiles
 import TarArchive
 
-/// CloudStack's layout of templates on secondary storage, `template/tmpl/<account>/<id>/`, whatever the storage is kept in.
+/// Templates on secondary storage in CloudStack's layout, `template/tmpl/<account>/<id>/`, in any place that offers
+/// `StoreFiles`.
+///
+/// A shelf has all of a template store's logic; a store is a shelf with a place: see ``ShelvedTemplateStore``.
 ///
 /// Work in progress on a template stands beside its directory, under the lock `.<id>.lock`: `.<id>.<random>` while it is
 /// built or removed, and in a directory of this host `.<id>.download`, what is there of its archive. A killed program leaves those to the next
 /// registration or deletion of the same template.
-struct TemplateShelf: Sendable {
+public struct TemplateShelf: Sendable {
     private static let root = "template/tmpl"
 
     let files: any StoreFiles
@@ -19,6 +23,42 @@ struct TemplateShelf: Sendable {
     /// Reads and examines on these threads.
     let pool: BlockingPool
     let logger: Logger
+
+    /// Creates a shelf in a directory of this host; nothing is opened yet. Downloads stand beside the templates.
+    ///
+    /// - Parameters:
+    ///   - directory: holds, or will hold, `template/`.
+    ///   - threads: for file operations. Downloads have threads of their own.
+    ///   - logger: receives what is done, at `info`.
+    public init(
+        in directory: LocalStoreFiles, threads: BlockingPool = .shared,
+        logger: Logger = Logger(label: "lxc-hypervisor.templates")
+    ) {
+        files = directory
+        downloads = DownloadPlace(in: directory, pool: threads)
+        pool = threads
+        self.logger = logger
+    }
+
+    /// Creates a shelf in any place; nothing is opened yet. Archives from web servers are downloaded to a directory of this
+    /// host first, where an interrupted download waits to be resumed.
+    ///
+    /// - Parameters:
+    ///   - files: the place that holds, or will hold, `template/`.
+    ///   - name: tells the place from others whose downloads stand in the same directory.
+    ///   - downloads: the absolute path of that directory: made where it is missing, and this user's alone.
+    ///   - threads: for what blocks. Downloads have threads of their own.
+    ///   - logger: receives what is done, at `info`.
+    public init(
+        in files: any StoreFiles, named name: String, downloads: String, threads: BlockingPool = .shared,
+        logger: Logger = Logger(label: "lxc-hypervisor.templates")
+    ) {
+        let digest = Checksum(.sha256, digest: MessageDigest.hash(data: Array(name.utf8), with: .sha256))
+        self.files = files
+        self.downloads = DownloadPlace(downloads, prefix: String(digest.digits.prefix(16)), pool: threads)
+        pool = threads
+        self.logger = logger
+    }
 
     /// How messages call the storage.
     var shown: String { files.description.escapedForDisplay }

@@ -1,0 +1,31 @@
+/// A lock of a place that is held.
+public struct StoreLock: Sendable {
+    /// Whom a holder keeps out.
+    public enum Mode: Hashable, Sendable {
+        /// Everyone.
+        case exclusive
+        /// Those who want the lock exclusively.
+        case shared
+    }
+
+    private let check: @Sendable () async throws -> Void
+    /// Whether the lock was taken from a holder that may still be running, and that continues when it can: what that one has
+    /// under way must find nothing.
+    public let isTakenOver: Bool
+
+    /// Creates a lock.
+    ///
+    /// - Parameters:
+    ///   - isTakenOver: whether it was taken from a holder that may still be running.
+    ///   - check: what ``confirm()`` does; nothing for a lock that cannot be lost while its holder runs.
+    public init(isTakenOver: Bool = false, _ check: @escaping @Sendable () async throws -> Void = {}) {
+        self.isTakenOver = isTakenOver
+        self.check = check
+    }
+
+    /// Makes sure that the lock is still held, and will be for long enough for one more call. Stores ask right before each
+    /// change that others see.
+    ///
+    /// - Throws: `LXCError` `inUse` when it became another's.
+    public func confirm() async throws { try await check() }
+}
