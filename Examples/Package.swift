@@ -21,6 +21,7 @@ let package = Package(
     name: "Examples",
     products: [
         .executable(name: "embedding", targets: ["Embedding"]),
+        .executable(name: "own-names", targets: ["OwnNames"]),
         .executable(name: "quickstart", targets: ["Quickstart"]),
         .executable(name: "exec", targets: ["Exec"]),
         .executable(name: "files", targets: ["Files"]),
@@ -37,6 +38,8 @@ let package = Package(
     targets: [
         example("Embedding"),
         example("Quickstart"),
+        // An embedder with types named like the library's, in the language mode's defaults.
+        .executableTarget(name: "OwnNames", dependencies: [hypervisor]),
         example("Exec"),
         example("Files"),
         example("Networks"),

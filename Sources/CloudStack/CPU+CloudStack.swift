@@ -1,7 +1,7 @@
 import LXCCore
 public import LXCHypervisor
 
-extension ContainerSpecification.CPU {
+extension LXCHypervisor.ContainerSpecification.CPU {
     /// The processors of a CloudStack service offering.
     ///
     /// Shares are processors × MHz. On control groups of version 2 they are scaled to the range 1 to 10000 by what all of

@@ -4,7 +4,7 @@ public import LXCCore
 public import LXCHypervisor
 import Logging
 
-extension Configuration {
+extension LXCHypervisor.Configuration {
     /// Creates the configuration of a host as CloudStack's `agent.properties` describes it: containers are privileged by
     /// default, and libvirt forgets them when they end, because the management server knows them.
     ///
@@ -29,7 +29,7 @@ extension Configuration {
         self.init(primary: properties.localStoragePath, secondary: secondary)
         pool = properties.localStorageID
         if let uri = properties.hypervisorURI { connection = .uri(uri) }
-        vifs = try VifDrivers(agentProperties: properties)
+        vifs = try LXCHypervisor.VifDrivers(agentProperties: properties)
         policy.defaultPrivilege = .privileged
         policy.keepsDefinitions = false
         policy.stopTimeout = properties.stopTimeout

@@ -2,7 +2,7 @@ import LXCCore
 public import LXCHypervisor
 import VifDriver
 
-extension VifDrivers {
+extension LXCHypervisor.VifDrivers {
     /// Creates the drivers for the devices that CloudStack's `agent.properties` names.
     ///
     /// - Throws: `LXCError` `invalidArgument` for a direct driver without device or mode.

@@ -4,108 +4,112 @@ public import LXCCore
 public import Logging
 import PrimaryStore
 
-/// What ``LXCHypervisor/open(_:)`` puts together.
-public struct Configuration: Sendable {
-    /// How libvirt is reached.
-    public enum Connection: Sendable {
-        /// The system daemon where it answers, else a private one.
-        case automatic(PrivateLibvirtd.Configuration = .init())
-        /// The daemon at a libvirt URI.
-        case uri(Locator)
-        /// A private daemon, also beside a system daemon.
-        case privateDaemon(PrivateLibvirtd.Configuration = .init())
-    }
+extension LXCHypervisor {
+    /// What ``LXCHypervisor/open(_:)`` puts together.
+    public struct Configuration: Sendable {
+        /// How libvirt is reached.
+        public enum Connection: Sendable {
+            /// The system daemon where it answers, else a private one.
+            case automatic(PrivateLibvirtd.Configuration = .init())
+            /// The daemon at a libvirt URI.
+            case uri(Locator)
+            /// A private daemon, also beside a system daemon.
+            case privateDaemon(PrivateLibvirtd.Configuration = .init())
+        }
 
-    /// The directory of the primary store, or `nfs://server/export[/path]`; it must exist.
-    public var primary: String
-    /// The directory of secondary storage, or `nfs://server/export[/path]`; it must exist when it is used.
-    public var secondary: String
-    /// The pool's UUID, which the primary store must have; nil takes the one it has.
-    public var pool: PoolID?
-    /// Whether a primary store is made where nobody keeps anything. Without it a place that holds none is an error: it
-    /// may be a mount point on which nothing is mounted.
-    public var makesMissingPool = false
-    /// How libvirt is reached.
-    public var connection = Connection.automatic()
-    /// Which network driver serves which traffic.
-    public var vifs = VifDrivers()
-    /// How the containers are kept.
-    public var policy = HostPolicy()
-    /// The name this host uses in leases; nil takes ``HostFacts/leaseHolder()``.
-    public var hostName: String?
-    /// How this host's leases last.
-    public var leases = LeasePolicy()
-    /// Hears of every operation.
-    public var logger = Logger(label: "lxc-hypervisor")
+        /// The directory of the primary store, or `nfs://server/export[/path]`; it must exist.
+        public var primary: String
+        /// The directory of secondary storage, or `nfs://server/export[/path]`; it must exist when it is used.
+        public var secondary: String
+        /// The pool's UUID, which the primary store must have; nil takes the one it has.
+        public var pool: PoolID?
+        /// Whether a primary store is made where nobody keeps anything. Without it a place that holds none is an error: it
+        /// may be a mount point on which nothing is mounted.
+        public var makesMissingPool = false
+        /// How libvirt is reached.
+        public var connection = Connection.automatic()
+        /// Which network driver serves which traffic.
+        public var vifs = VifDrivers()
+        /// How the containers are kept.
+        public var policy = Policy()
+        /// The name this host uses in leases; nil takes ``HostFacts/leaseHolder()``.
+        public var hostName: String?
+        /// How this host's leases last.
+        public var leases = LeasePolicy()
+        /// Hears of every operation.
+        public var logger = Logger(label: "lxc-hypervisor")
 
-    /// Takes the two places.
-    public init(primary: String, secondary: String) {
-        self.primary = primary
-        self.secondary = secondary
+        /// Takes the two places.
+        public init(primary: String, secondary: String) {
+            self.primary = primary
+            self.secondary = secondary
+        }
     }
 }
 
-/// A driver that was connected, and what was started to connect it.
-public struct HostConnection: Sendable {
-    /// Runs containers.
-    public let driver: LibvirtContainers
-    /// Runs virtual machines by the same daemon; it connects when it is first asked.
-    public let systemVMs: LibvirtMachines
-    /// Where libvirt answered.
-    public let uri: Locator
-    /// The daemon started for this program; nil when the system's answers.
-    public let privateDaemon: PrivateLibvirtd?
+extension LXCHypervisor {
+    /// A driver that was connected, and what was started to connect it.
+    public struct Connection: Sendable {
+        /// Runs containers.
+        public let driver: LibvirtContainers
+        /// Runs virtual machines by the same daemon; it connects when it is first asked.
+        public let systemVMs: LibvirtMachines
+        /// Where libvirt answered.
+        public let uri: Locator
+        /// The daemon started for this program; nil when the system's answers.
+        public let privateDaemon: PrivateLibvirtd?
 
-    /// Reaches libvirt.
-    ///
-    /// - Throws: `LXCError` `unavailable` saying who did not answer, or what to install.
-    public static func open(_ connection: Configuration.Connection, logger: Logger) async throws -> HostConnection {
-        switch connection {
-        case .uri(let uri): return try await connect(uri, nil, logger)
-        case .privateDaemon(let configuration):
-            let daemon = try await PrivateLibvirtd.start(configuration, logger: logger)
-            return try await connect(Locator(daemon.uri(for: .lxc)), daemon, logger)
-        case .automatic(let configuration):
-            let endpoint = try await LibvirtEndpoint.resolve(for: .lxc, otherwise: configuration, logger: logger)
-            return try await connect(Locator(endpoint.uri), endpoint.privateDaemon, logger)
+        /// Reaches libvirt.
+        ///
+        /// - Throws: `LXCError` `unavailable` saying who did not answer, or what to install.
+        public static func open(_ connection: Configuration.Connection, logger: Logger) async throws -> Connection {
+            switch connection {
+            case .uri(let uri): return try await connect(uri, nil, logger)
+            case .privateDaemon(let configuration):
+                let daemon = try await PrivateLibvirtd.start(configuration, logger: logger)
+                return try await connect(Locator(daemon.uri(for: .lxc)), daemon, logger)
+            case .automatic(let configuration):
+                let endpoint = try await LibvirtEndpoint.resolve(for: .lxc, otherwise: configuration, logger: logger)
+                return try await connect(Locator(endpoint.uri), endpoint.privateDaemon, logger)
+            }
         }
-    }
 
-    private static func connect(
-        _ uri: Locator, _ daemon: PrivateLibvirtd?, _ logger: Logger
-    ) async throws -> HostConnection {
-        let driver =
-            daemon.map { LibvirtContainers(daemon: $0, logger: logger) }
-            ?? LibvirtContainers(uri: uri.revealed, logger: logger)
-        do {
-            try await driver.open()
-        } catch {
-            await daemon?.stop()
-            throw error
+        private static func connect(
+            _ uri: Locator, _ daemon: PrivateLibvirtd?, _ logger: Logger
+        ) async throws -> Connection {
+            let driver =
+                daemon.map { LibvirtContainers(daemon: $0, logger: logger) }
+                ?? LibvirtContainers(uri: uri.revealed, logger: logger)
+            do {
+                try await driver.open()
+            } catch {
+                await daemon?.stop()
+                throw error
+            }
+            let systemVMs =
+                daemon.map { LibvirtMachines(daemon: $0, logger: logger) }
+                ?? LibvirtMachines(uri: Self.machines(besides: uri.revealed), logger: logger)
+            return Connection(driver: driver, systemVMs: systemVMs, uri: uri, privateDaemon: daemon)
         }
-        let systemVMs =
-            daemon.map { LibvirtMachines(daemon: $0, logger: logger) }
-            ?? LibvirtMachines(uri: Self.machines(besides: uri.revealed), logger: logger)
-        return HostConnection(driver: driver, systemVMs: systemVMs, uri: uri, privateDaemon: daemon)
-    }
 
-    /// Where the daemon that answers for containers at a URI answers for virtual machines.
-    static func machines(besides uri: String) -> String {
-        guard let scheme = uri.range(of: "^lxc(?=[+:])", options: [.regularExpression, .caseInsensitive]) else {
-            return LibvirtKind.kvm.systemURI
+        /// Where the daemon that answers for containers at a URI answers for virtual machines.
+        static func machines(besides uri: String) -> String {
+            guard let scheme = uri.range(of: "^lxc(?=[+:])", options: [.regularExpression, .caseInsensitive]) else {
+                return LibvirtKind.kvm.systemURI
+            }
+            let uri = uri.replacingCharacters(in: scheme, with: "qemu")
+            guard var parts = URLComponents(string: uri) else { return LibvirtKind.kvm.systemURI }
+            // lxc:/// and lxc:///system are the same; the driver for machines knows a path for each user as well.
+            if parts.path.count <= 1 { parts.path = "/system" }
+            return parts.string ?? LibvirtKind.kvm.systemURI
         }
-        let uri = uri.replacingCharacters(in: scheme, with: "qemu")
-        guard var parts = URLComponents(string: uri) else { return LibvirtKind.kvm.systemURI }
-        // lxc:/// and lxc:///system are the same; the driver for machines knows a path for each user as well.
-        if parts.path.count <= 1 { parts.path = "/system" }
-        return parts.string ?? LibvirtKind.kvm.systemURI
-    }
 
-    /// Lets go of libvirt, and ends a private daemon that was started for this process alone.
-    public func close() async {
-        await driver.close()
-        await systemVMs.close()
-        await privateDaemon?.stop()
+        /// Lets go of libvirt, and ends a private daemon that was started for this process alone.
+        public func close() async {
+            await driver.close()
+            await systemVMs.close()
+            await privateDaemon?.stop()
+        }
     }
 }
 
@@ -118,7 +122,7 @@ extension LXCHypervisor {
         let logger = configuration.logger
         let location = try StoreLocation(configuration.primary)
         let templates = try StoreLocation(configuration.secondary).secondaryStorage(logger: logger)
-        let connection = try await HostConnection.open(configuration.connection, logger: logger)
+        let connection = try await Connection.open(configuration.connection, logger: logger)
         let primary: any PrimaryStore
         do {
             if configuration.makesMissingPool, try await location.isEmpty() {

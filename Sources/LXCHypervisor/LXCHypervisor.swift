@@ -12,7 +12,7 @@ import VifDriver
 /// network drivers working together.
 ///
 /// ```swift
-/// let host = try await LXCHypervisor.open(Configuration(primary: "/srv/primary", secondary: "/srv/secondary"))
+/// let host = try await LXCHypervisor.open(.init(primary: "/srv/primary", secondary: "/srv/secondary"))
 /// let template = try await host.installTemplate(TemplateKey(account: 1, id: 10))
 /// let container = try await host.createContainer(.init(name: ContainerName("web1"), template: template.id))
 /// try await container.start()
@@ -39,7 +39,7 @@ public final class LXCHypervisor: Sendable {
     /// The name this host uses when it takes leases.
     public let hostName: String
     /// How the containers are kept.
-    public let policy: HostPolicy
+    public let policy: Policy
     /// How leases last.
     public let leases: LeasePolicy
 
@@ -68,7 +68,7 @@ public final class LXCHypervisor: Sendable {
     ///   - onClose: is run by ``close()``.
     public convenience init(
         driver: any HypervisorDriver, primary: any PrimaryStore, templates: any TemplateStore,
-        vifs: VifDrivers = VifDrivers(), hostName: String, policy: HostPolicy = HostPolicy(),
+        vifs: VifDrivers = VifDrivers(), hostName: String, policy: Policy = Policy(),
         leases: LeasePolicy = LeasePolicy(), systemVMs: (any HypervisorDriver)? = nil,
         logger: Logger = Logger(label: "lxc-hypervisor"), onClose: @escaping @Sendable () async -> Void = {}
     ) {
@@ -78,7 +78,7 @@ public final class LXCHypervisor: Sendable {
 
     private init(
         of kind: GuestKind, _ driver: any HypervisorDriver, _ primary: any PrimaryStore,
-        _ templates: any TemplateStore, _ vifs: VifDrivers, _ hostName: String, _ policy: HostPolicy,
+        _ templates: any TemplateStore, _ vifs: VifDrivers, _ hostName: String, _ policy: Policy,
         _ leases: LeasePolicy, _ systemVMs: (any HypervisorDriver)?, _ logger: Logger,
         _ onClose: @escaping @Sendable () async -> Void
     ) {

@@ -16,7 +16,7 @@ import Testing
         #expect(properties.stopTimeout == .seconds(120))
         #expect(properties.localStoragePath == "/var/lib/libvirt/images")
         #expect(properties.controlBridge == "cloud0")
-        let configuration = try Configuration(agentProperties: properties, secondary: "/secondary")
+        let configuration = try LXCHypervisor.Configuration(agentProperties: properties, secondary: "/secondary")
         #expect(configuration.policy.defaultPrivilege == .privileged && !configuration.policy.keepsDefinitions)
         #expect(configuration.policy.stopTimeout == .seconds(120))
         #expect(configuration.vifs.standard.name == "bridge")
@@ -34,12 +34,12 @@ import Testing
         #expect(properties.vifDriver == .direct)
         #expect(properties.directMode == .private)
         #expect(properties.directDevice == "eth0")
-        let configuration = try Configuration(agentProperties: properties, secondary: "/secondary")
+        let configuration = try LXCHypervisor.Configuration(agentProperties: properties, secondary: "/secondary")
         #expect(configuration.vifs.standard is DirectVifDriver)
     }
 
     private func devices(_ text: String) throws -> [TrafficType: String]? {
-        (try VifDrivers(agentProperties: read(text)).standard as? BridgeVifDriver)?.devices
+        (try LXCHypervisor.VifDrivers(agentProperties: read(text)).standard as? BridgeVifDriver)?.devices
     }
 
     @Test func bridgesHaveCloudStacksDefaults() throws {
@@ -61,8 +61,9 @@ import Testing
     }
 
     @Test func driversAreChosenByCloudStacksNames() throws {
-        #expect(try VifDrivers(agentProperties: read("libvirt.vif.driver=\n")).standard is BridgeVifDriver)
-        let drivers = try VifDrivers(
+        #expect(
+            try LXCHypervisor.VifDrivers(agentProperties: read("libvirt.vif.driver=\n")).standard is BridgeVifDriver)
+        let drivers = try LXCHypervisor.VifDrivers(
             agentProperties: read(
                 """
                 libvirt.vif.driver=com.cloud.hypervisor.kvm.resource.BridgeVifDriver
@@ -80,7 +81,7 @@ import Testing
         var properties = AgentProperties()
         properties.vifDriver = .direct
         properties.directMode = .bridge
-        let error = #expect(throws: LXCError.self) { try VifDrivers(agentProperties: properties) }
+        let error = #expect(throws: LXCError.self) { try LXCHypervisor.VifDrivers(agentProperties: properties) }
         #expect(error?.code == .invalidArgument && error?.message.contains("network.direct.device") == true)
     }
 
@@ -114,7 +115,7 @@ import Testing
         #expect(properties.reservedMemory == .mebibytes(2048) && properties.overcommittedMemory == .mebibytes(512))
         #expect(properties.unused == ["guid": "42", "agent.hooks.basedir": "/etc/x"])
         #expect(properties.unknown == ["host.reserved.mem.mg": "1"], "a misspelt key is reported")
-        let configuration = try Configuration(agentProperties: properties, secondary: "/secondary")
+        let configuration = try LXCHypervisor.Configuration(agentProperties: properties, secondary: "/secondary")
         #expect(configuration.policy.heartbeat?.address == "127.0.0.1", "the private device's address")
         #expect(configuration.policy.heartbeat?.interval == .seconds(60))
         #expect(configuration.vifs.byTraffic[.guest]?.name == "direct")
@@ -161,7 +162,7 @@ import Testing
     func anOfferingsProcessorsAreCloudStacks(
         count: Int, megahertz: Int, limit: Double?, capacity: Int?, shares: UInt32, period: UInt64?, quota: Int64?
     ) throws {
-        let cpu = try ContainerSpecification.CPU.cloudStack(
+        let cpu = try LXCHypervisor.ContainerSpecification.CPU.cloudStack(
             count: count, megahertz: megahertz, limit: limit, hostCapacity: capacity)
         #expect(cpu == .init(count: count, shares: shares, period: period, quota: quota))
     }
@@ -170,7 +171,8 @@ import Testing
         let offerings: [(Int, Int, Double)] = [(0, 1, 1), (1, 0, 1), (1, 1, 0), (1, 1, .nan), (.max, .max, 1)]
         for (count, megahertz, limit) in offerings {
             let error = #expect(throws: LXCError.self) {
-                try ContainerSpecification.CPU.cloudStack(count: count, megahertz: megahertz, limit: limit)
+                try LXCHypervisor.ContainerSpecification.CPU.cloudStack(
+                    count: count, megahertz: megahertz, limit: limit)
             }
             #expect(error?.code == .invalidArgument)
         }

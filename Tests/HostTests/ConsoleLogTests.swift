@@ -19,7 +19,7 @@ import Testing
 
     /// A program of its own over the same stores and daemon.
     private func program(_ host: TestHost) -> LXCHypervisor {
-        var policy = HostPolicy()
+        var policy = LXCHypervisor.Policy()
         policy.consoleLogs.directory = "\(host.directory)/console"
         policy.consoleLogs.lockDirectory = "\(host.directory)/turns"
         return LXCHypervisor(

@@ -263,7 +263,7 @@ struct LifecycleTests {
         try await TestHost.run { first in
             try await TestHost.run { second in
                 let running = try await first.startedContainer("first")
-                var policy = HostPolicy()
+                var policy = LXCHypervisor.Policy()
                 policy.idMaps.directory = "\(second.directory)/ids"
                 let lxc = LXCHypervisor(
                     driver: second.lxc.drivers.containers, primary: second.lxc.primary, templates: second.lxc.templates,

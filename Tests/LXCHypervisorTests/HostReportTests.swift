@@ -23,7 +23,7 @@ import Testing
 
     @Test func theServiceWritesTheHeartbeat() async throws {
         let directory = try TemporaryDirectory()
-        var policy = HostPolicy()
+        var policy = LXCHypervisor.Policy()
         policy.heartbeat = .init(address: "10.1.2.3", interval: .milliseconds(20))
         let store = try await SharedMountPointStore.create(at: directory.path)
         let host = LXCHypervisor(
@@ -70,7 +70,7 @@ import Testing
         ("lxc+ssh://root@host/", "qemu+ssh://root@host/system"), ("test:///default", "qemu:///system"),
     ])
     func machinesAreWhereTheContainersAre(containers: String, machines: String) {
-        #expect(HostConnection.machines(besides: containers) == machines)
+        #expect(LXCHypervisor.Connection.machines(besides: containers) == machines)
     }
 }
 

@@ -45,9 +45,9 @@ import Testing
 
     private func host(
         _ scratch: TemporaryDirectory, driver: InMemoryHypervisorDriver? = nil, primary: (any PrimaryStore)? = nil,
-        _ change: (inout HostPolicy) -> Void = { _ in }
+        _ change: (inout LXCHypervisor.Policy) -> Void = { _ in }
     ) -> LXCHypervisor {
-        var policy = HostPolicy()
+        var policy = LXCHypervisor.Policy()
         policy.idMaps.directory = scratch["ids"]
         policy.idMaps.respectsProcesses = false
         policy.idMaps.ranges = [100_000..<500_000]

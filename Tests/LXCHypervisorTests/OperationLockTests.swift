@@ -23,7 +23,7 @@ struct OperationLockTests {
         leases: LeasePolicy = LeasePolicy(), waiting limit: Duration = .seconds(60),
         _ interruption: @escaping @Sendable (InMemoryHypervisorDriver) async throws -> Void = { _ in }
     ) -> LXCHypervisor {
-        var policy = HostPolicy()
+        var policy = LXCHypervisor.Policy()
         policy.lockDirectory = directory["locks/guests"]
         policy.operationTimeout = limit
         policy.idMaps.directory = directory["ids"]

@@ -9,8 +9,8 @@ struct TestPolicy {
     init() throws { scratch = try TemporaryDirectory() }
 
     /// The policy of every host of one test.
-    var host: HostPolicy {
-        var policy = HostPolicy()
+    var host: LXCHypervisor.Policy {
+        var policy = LXCHypervisor.Policy()
         policy.idMaps.directory = scratch["ids"]
         policy.idMaps.respectsProcesses = false
         return policy

@@ -170,7 +170,8 @@ struct ContainerBench {
         try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: true)
         _ = try Program("tar", "--numeric-owner", "-xf", archive, "-C", root).run(log: "\(directory)/log")
         let name = try ContainerName("distribution")
-        var specification = ContainerSpecification(name: name, template: .random(), privilege: .privileged)
+        var specification = LXCHypervisor.ContainerSpecification(
+            name: name, template: .random(), privilege: .privileged)
         specification.memory = .mebibytes(512)
         let document = try specification.domain(root: root)
         var times: [Double] = []
@@ -207,7 +208,7 @@ struct ContainerBench {
     }
 
     private func domain(_ name: String, _ initializer: Initializer) throws -> Domain {
-        var specification = ContainerSpecification(
+        var specification = LXCHypervisor.ContainerSpecification(
             name: try ContainerName(name), template: .random(), privilege: .privileged)
         specification.memory = .mebibytes(64)
         specification.initProcess = .init(path: "/bin/busybox", arguments: initializer.arguments)

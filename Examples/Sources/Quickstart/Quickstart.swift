@@ -28,7 +28,8 @@ enum Quickstart {
         for store in ["primary", "secondary"] {
             try FileManager.default.createDirectory(atPath: "\(directory)/\(store)", withIntermediateDirectories: true)
         }
-        var configuration = Configuration(primary: "\(directory)/primary", secondary: "\(directory)/secondary")
+        var configuration = LXCHypervisor.Configuration(
+            primary: "\(directory)/primary", secondary: "\(directory)/secondary")
         configuration.makesMissingPool = true
         try await LXCHypervisor.withHost(configuration) { host in
             try await run(on: host, archive: archive, bridge: arguments.dropFirst(3).first)
@@ -44,7 +45,8 @@ enum Quickstart {
         }
         // Primary storage: unpacked once, then cloned for the container.
         let template = try await host.installTemplate(key)
-        var specification = ContainerSpecification(name: try ContainerName("quickstart"), template: template.id)
+        var specification = LXCHypervisor.ContainerSpecification(
+            name: try ContainerName("quickstart"), template: template.id)
         specification.memory = .mebibytes(256)
         if let bridge { specification.nics = [NIC(bridge: bridge)] }
         let container = try await host.createContainer(specification)
@@ -57,7 +59,7 @@ enum Quickstart {
         try await container.delete()
     }
 
-    static func show(_ container: Container) async throws {
+    static func show(_ container: LXCHypervisor.Container) async throws {
         try await container.start()
         try await container.withConsole { console in
             let timer = Task {

@@ -45,7 +45,9 @@ struct BoundedLog: Sendable {
     }
 
     /// What was written after a position, or all there is, and of that the last bytes; nil where there is no log.
-    func read(after position: ConsoleLogPosition?, last limit: Int) throws -> ConsoleLogPart? {
+    func read(after position: LXCHypervisor.ConsoleLogPosition?, last limit: Int) throws -> LXCHypervisor
+        .ConsoleLogPart?
+    {
         // The newer first: what is rotated in between is then met twice, and told by its inode.
         let newer = try OpenPart(path)
         let older = try OpenPart(older)
@@ -64,7 +66,7 @@ struct BoundedLog: Sendable {
             excess -= skipped
             bytes += try part.read(range.dropFirst(skipped))
         }
-        return ConsoleLogPart(bytes: bytes, position: .init(inode: newest.inode, offset: newest.size))
+        return LXCHypervisor.ConsoleLogPart(bytes: bytes, position: .init(inode: newest.inode, offset: newest.size))
     }
 
     /// Removes it.

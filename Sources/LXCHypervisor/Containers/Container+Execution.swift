@@ -1,7 +1,7 @@
 public import HypervisorDriver
 public import LXCCore
 
-extension Container {
+extension LXCHypervisor.Container {
     /// Starts a command inside the container and returns when it has begun.
     ///
     /// It has what process 1 of the container has: ids, capabilities, limits, priorities, security label and root

@@ -2,7 +2,7 @@ public import HypervisorDriver
 import LXCCore
 public import LibvirtXML
 
-extension Container {
+extension LXCHypervisor.Container {
     /// Asks it to end as ``stop(within:)`` does, kills it when it has not after `grace`, and starts it again. Its volume
     /// stays leased in between. When this returns it runs; when this throws, it may have been stopped.
     ///

@@ -3,160 +3,163 @@ public import LXCCore
 public import LibvirtXML
 public import VifDriver
 
-/// A container the hypervisor knows. A value to hold: it keeps no state, every answer is asked for anew.
-///
-/// Operations on one container run one after the other, among all programs of the host; on different containers side by
-/// side. Each throws `LXCError` `timedOut` when another has not ended within ``HostPolicy/operationTimeout``, `notFound`
-/// once the container is deleted (but ``delete()``), `unavailable` while libvirt cannot be reached, `invalidState` from
-/// starting, stopping and deleting one whose volume is in another pool, and what it names.
-public struct Container: Sendable {
-    /// How a container came to its end.
-    public enum StopOutcome: String, Hashable, Sendable, Codable {
-        /// It ended when asked.
-        case graceful
-        /// It did not end in time and was killed.
-        case forced
-        /// It was not running.
-        case notRunning
-    }
-
-    /// Its name.
-    public let name: ContainerName
-    let host: LXCHypervisor
-
-    /// What it is and how it is doing.
-    public func info() async throws -> Guest {
-        try await host.driver.guest(name)
-    }
-
-    /// Its libvirt domain document.
-    public func domain() async throws -> Domain {
-        try await host.driver.definition(of: name)
-    }
-
-    /// Leases its volume for this host and starts it.
+extension LXCHypervisor {
+    /// A container the hypervisor knows. A value to hold: it keeps no state, every answer is asked for anew.
     ///
-    /// - Throws: `LXCError` `invalidState` when it runs already, `inUse` when another host has its volume,
-    ///   `unsafe` when its root was made dangerous to start from, `hypervisor`.
-    public func start() async throws {
-        try await host.start(name)
-    }
-
-    /// Asks it to end by the signal its process 1 ends by, and kills it when it has not after `grace`; nil is the host's
-    /// ``HostPolicy/stopTimeout``. Returns when it has ended. It is not started again by its restart policy.
-    @discardableResult
-    public func stop(within grace: Duration? = nil) async throws -> StopOutcome {
-        try await host.stop(name, within: grace)
-    }
-
-    /// Kills it, deletes its volume and undefines it. Idempotent: succeeds if the container is gone, and completes an
-    /// interrupted deletion.
-    ///
-    /// - Throws: `LXCError` `inUse` when another host has its volume; the container stays then.
-    public func delete() async throws {
-        try await host.delete(name)
-    }
-
-    /// Stops its processes where they are.
-    ///
-    /// - Throws: `LXCError` `invalidState` when it is not running.
-    public func suspend() async throws {
-        try await host.operation("container.suspend", on: name) { try await host.driver.suspension.suspend(name) }
-    }
-
-    /// Lets it go on.
-    ///
-    /// - Throws: `LXCError` `invalidState` when it is not suspended.
-    public func resume() async throws {
-        try await host.operation("container.resume", on: name) { try await host.driver.suspension.resume(name) }
-    }
-
-    /// Connects a NIC, at once where it runs and for its next starts (PlugNic): when this returns the interface is in the
-    /// container, has its name and is up. A NIC that is there already, by its number and address, is no error.
-    ///
-    /// - Parameter nic: the NIC; without an address it gets one of its own.
-    /// - Returns: the interface.
-    /// - Throws: `LXCError` `alreadyExists` when the container has another NIC or device of that number, `notFound` without
-    ///   the bridge or device, `invalidArgument`, `unsupported`, `invalidState` when libvirt cannot reach the running
-    ///   container; nothing is plugged then.
-    @discardableResult
-    public func plugNIC(_ nic: NIC) async throws -> Interface {
-        try await host.plugNIC(nic, of: name)
-    }
-
-    /// Takes a NIC away, at once where it runs and for its next starts (UnPlugNic). One that is not there is no error.
-    ///
-    /// - Parameter deviceID: the NIC's number.
-    /// - Throws: `LXCError` `unsupported` for a direct one while the container runs.
-    public func unplugNIC(_ deviceID: Int) async throws {
-        try await host.unplugNIC(deviceID, of: name)
-    }
-
-    /// Changes what it may send and receive on a NIC (SecurityGroupRules); the new rules hold when this returns, also
-    /// while it runs.
-    ///
-    /// - Parameters:
-    ///   - security: what holds from now on, in the place of what held before.
-    ///   - deviceID: the NIC's number.
-    /// - Throws: `LXCError` `notFound` without the NIC, `invalidState` when it was plugged without security.
-    public func setSecurity(_ security: NICSecurity, ofNIC deviceID: Int) async throws {
-        try await host.setSecurity(security, ofNIC: deviceID, of: name)
-    }
-
-    /// What it uses.
-    ///
-    /// - Throws: `LXCError` `invalidState` when it is not running.
-    public func statistics() async throws -> GuestStatistics {
-        try await host.driver.statistics(of: name)
-    }
-
-    /// Opens its console. Where that is logged, nothing is logged until it is closed; ``withConsole(_:)`` closes it by
-    /// itself.
-    ///
-    /// - Throws: `LXCError` `invalidState` when it is not running.
-    public func openConsole() async throws -> any GuestConsole {
-        try await host.openConsole(of: name)
-    }
-
-    /// Opens its console for the time of `body`. It is closed when `body` returns, throws or is cancelled.
-    ///
-    /// - Parameter body: what reads and writes the console.
-    /// - Returns: what `body` returns.
-    /// - Throws: as ``openConsole()``, and what `body` throws.
-    public func withConsole<Value>(_ body: (any GuestConsole) async throws -> Value) async throws -> Value {
-        let console = try await openConsole()
-        return try await scoped({ try await body(console) }, finally: { await console.close() })
-    }
-
-    /// What it has written on its console, as far as it was kept (`ContainerSpecification.consoleLog`). It stays when the
-    /// container ends, until it is destroyed.
-    ///
-    /// - Parameters:
-    ///   - position: where an earlier answer ended; nil takes the last of all there is. What has been dropped since is
-    ///     left out.
-    ///   - limit: how much of it is returned at the most: the last.
-    /// - Returns: the bytes, and where they end.
-    /// - Throws: `LXCError` `notFound` where nothing was kept.
-    public func consoleLog(
-        after position: ConsoleLogPosition? = nil, last limit: ByteCount = .kibibytes(64)
-    ) async throws -> ConsoleLogPart {
-        let log = host.consoleLog(of: name)
-        let part = try await BlockingPool.shared.run { _ in
-            try log.read(after: position, last: Int(clamping: limit.bytes))
+    /// Operations on one container run one after the other, among all programs of the host; on different containers side by
+    /// side. Each throws `LXCError` `timedOut` when another has not ended within ``Policy/operationTimeout``, `notFound`
+    /// once the container is deleted (but ``delete()``), `unavailable` while libvirt cannot be reached, `invalidState` from
+    /// starting, stopping and deleting one whose volume is in another pool, and what it names.
+    public struct Container: Sendable {
+        /// How a container came to its end.
+        public enum StopOutcome: String, Hashable, Sendable, Codable {
+            /// It ended when asked.
+            case graceful
+            /// It did not end in time and was killed.
+            case forced
+            /// It was not running.
+            case notRunning
         }
-        guard let part else {
-            throw LXCError(
-                .notFound,
-                "nothing is kept of the console of \(name); ask for it by consoleLog in its specification, and have a "
-                    + "program run the service that keeps it")
-        }
-        return part
-    }
 
-    /// Tells its console the size of the terminal it is shown on.
-    ///
-    /// - Throws: `LXCError` `invalidState` when it is not running.
-    public func resizeConsole(to size: TerminalSize) async throws {
-        try await host.driver.consoleResizing.resizeConsole(of: name, to: size)
+        /// Its name.
+        public let name: ContainerName
+        let host: LXCHypervisor
+
+        /// What it is and how it is doing.
+        public func info() async throws -> Guest {
+            try await host.driver.guest(name)
+        }
+
+        /// Its libvirt domain document.
+        public func domain() async throws -> Domain {
+            try await host.driver.definition(of: name)
+        }
+
+        /// Leases its volume for this host and starts it.
+        ///
+        /// - Throws: `LXCError` `invalidState` when it runs already, `inUse` when another host has its volume,
+        ///   `unsafe` when its root was made dangerous to start from, `hypervisor`.
+        public func start() async throws {
+            try await host.start(name)
+        }
+
+        /// Asks it to end by the signal its process 1 ends by, and kills it when it has not after `grace`; nil is the
+        /// host's ``Policy/stopTimeout``. Returns when it has ended. It is not started again by its restart policy.
+        @discardableResult
+        public func stop(within grace: Duration? = nil) async throws -> StopOutcome {
+            try await host.stop(name, within: grace)
+        }
+
+        /// Kills it, deletes its volume and undefines it. Idempotent: succeeds if the container is gone, and completes an
+        /// interrupted deletion.
+        ///
+        /// - Throws: `LXCError` `inUse` when another host has its volume; the container stays then.
+        public func delete() async throws {
+            try await host.delete(name)
+        }
+
+        /// Stops its processes where they are.
+        ///
+        /// - Throws: `LXCError` `invalidState` when it is not running.
+        public func suspend() async throws {
+            try await host.operation("container.suspend", on: name) { try await host.driver.suspension.suspend(name) }
+        }
+
+        /// Lets it go on.
+        ///
+        /// - Throws: `LXCError` `invalidState` when it is not suspended.
+        public func resume() async throws {
+            try await host.operation("container.resume", on: name) { try await host.driver.suspension.resume(name) }
+        }
+
+        /// Connects a NIC, at once where it runs and for its next starts (PlugNic): when this returns the interface is
+        /// in the container, has its name and is up. A NIC that is there already, by its number and address, is no
+        /// error.
+        ///
+        /// - Parameter nic: the NIC; without an address it gets one of its own.
+        /// - Returns: the interface.
+        /// - Throws: `LXCError` `alreadyExists` when the container has another NIC or device of that number, `notFound`
+        ///   without the bridge or device, `invalidArgument`, `unsupported`, `invalidState` when libvirt cannot reach
+        ///   the running container; nothing is plugged then.
+        @discardableResult
+        public func plugNIC(_ nic: NIC) async throws -> Interface {
+            try await host.plugNIC(nic, of: name)
+        }
+
+        /// Takes a NIC away, at once where it runs and for its next starts (UnPlugNic). One that is not there is no error.
+        ///
+        /// - Parameter deviceID: the NIC's number.
+        /// - Throws: `LXCError` `unsupported` for a direct one while the container runs.
+        public func unplugNIC(_ deviceID: Int) async throws {
+            try await host.unplugNIC(deviceID, of: name)
+        }
+
+        /// Changes what it may send and receive on a NIC (SecurityGroupRules); the new rules hold when this returns, also
+        /// while it runs.
+        ///
+        /// - Parameters:
+        ///   - security: what holds from now on, in the place of what held before.
+        ///   - deviceID: the NIC's number.
+        /// - Throws: `LXCError` `notFound` without the NIC, `invalidState` when it was plugged without security.
+        public func setSecurity(_ security: NICSecurity, ofNIC deviceID: Int) async throws {
+            try await host.setSecurity(security, ofNIC: deviceID, of: name)
+        }
+
+        /// What it uses.
+        ///
+        /// - Throws: `LXCError` `invalidState` when it is not running.
+        public func statistics() async throws -> GuestStatistics {
+            try await host.driver.statistics(of: name)
+        }
+
+        /// Opens its console. Where that is logged, nothing is logged until it is closed; ``withConsole(_:)`` closes it by
+        /// itself.
+        ///
+        /// - Throws: `LXCError` `invalidState` when it is not running.
+        public func openConsole() async throws -> any GuestConsole {
+            try await host.openConsole(of: name)
+        }
+
+        /// Opens its console for the time of `body`. It is closed when `body` returns, throws or is cancelled.
+        ///
+        /// - Parameter body: what reads and writes the console.
+        /// - Returns: what `body` returns.
+        /// - Throws: as ``openConsole()``, and what `body` throws.
+        public func withConsole<Value>(_ body: (any GuestConsole) async throws -> Value) async throws -> Value {
+            let console = try await openConsole()
+            return try await scoped({ try await body(console) }, finally: { await console.close() })
+        }
+
+        /// What it has written on its console, as far as it was kept (`ContainerSpecification.consoleLog`). It stays
+        /// when the container ends, until it is destroyed.
+        ///
+        /// - Parameters:
+        ///   - position: where an earlier answer ended; nil takes the last of all there is. What has been dropped since is
+        ///     left out.
+        ///   - limit: how much of it is returned at the most: the last.
+        /// - Returns: the bytes, and where they end.
+        /// - Throws: `LXCError` `notFound` where nothing was kept.
+        public func consoleLog(
+            after position: ConsoleLogPosition? = nil, last limit: ByteCount = .kibibytes(64)
+        ) async throws -> ConsoleLogPart {
+            let log = host.consoleLog(of: name)
+            let part = try await BlockingPool.shared.run { _ in
+                try log.read(after: position, last: Int(clamping: limit.bytes))
+            }
+            guard let part else {
+                throw LXCError(
+                    .notFound,
+                    "nothing is kept of the console of \(name); ask for it by consoleLog in its specification, and have a "
+                        + "program run the service that keeps it")
+            }
+            return part
+        }
+
+        /// Tells its console the size of the terminal it is shown on.
+        ///
+        /// - Throws: `LXCError` `invalidState` when it is not running.
+        public func resizeConsole(to size: TerminalSize) async throws {
+            try await host.driver.consoleResizing.resizeConsole(of: name, to: size)
+        }
     }
 }

@@ -3,152 +3,154 @@ import Glibc
 public import LXCCore
 public import LinuxSystem
 
-/// The files of a container, running or not, by the paths it uses itself.
-///
-/// A path is resolved by the kernel below the container's root, whatever the container changes meanwhile: links and `..`
-/// lead nowhere else (the class of CVE-2018-15664). Owners are ids as the container counts them.
-public struct ContainerFiles: Sendable {
-    /// User and group, as the container counts them.
-    public struct Owner: Hashable, Sendable {
-        /// The user's id.
-        public var user: UInt32
-        /// The group's id.
-        public var group: UInt32
-
-        /// Takes both; by default root's.
-        public init(user: UInt32 = 0, group: UInt32 = 0) {
-            self.user = user
-            self.group = group
-        }
-    }
-
-    let container: Container
-
-    /// What a path leads to, its last component not followed; nil when there is nothing.
+extension LXCHypervisor {
+    /// The files of a container, running or not, by the paths it uses itself.
     ///
-    /// - Throws: `LXCError` `inUse` when another host has the volume of a container that is not running.
-    public func status(of path: String) async throws -> ConfinedRoot.Status? {
-        try await work { root, map in
-            guard var status = try root.status(path) else { return nil }
-            // An owner the container has no number for is nobody's, as it sees it.
-            let overflow: UInt32 = 65_534
-            if let map {
-                status.user = map.containerUser(status.user) ?? overflow
-                status.group = map.containerGroup(status.group) ?? overflow
-            }
-            return status
-        }
-    }
+    /// A path is resolved by the kernel below the container's root, whatever the container changes meanwhile: links and
+    /// `..` lead nowhere else (the class of CVE-2018-15664). Owners are ids as the container counts them.
+    public struct ContainerFiles: Sendable {
+        /// User and group, as the container counts them.
+        public struct Owner: Hashable, Sendable {
+            /// The user's id.
+            public var user: UInt32
+            /// The group's id.
+            public var group: UInt32
 
-    /// The names in a directory, ordered.
-    ///
-    /// - Throws: `LXCError` `notFound`, `inUse`.
-    public func list(_ path: String) async throws -> [String] { try await work { root, _ in try root.list(path) } }
-
-    /// Reads a regular file.
-    ///
-    /// - Parameters:
-    ///   - path: where.
-    ///   - limit: the most that is read.
-    /// - Returns: its contents.
-    /// - Throws: `LXCError` `notFound`, `limitExceeded`, `invalidArgument` when it is no regular file, `inUse`.
-    public func read(_ path: String, limit: ByteCount = .mebibytes(16)) async throws -> [UInt8] {
-        try await work { root, _ in
-            guard let bytes = try root.read(path, limit: Int(clamping: limit.bytes)) else {
-                throw LXCError(.notFound, "\(container.name) has no file \(path.escapedForDisplay)")
-            }
-            return bytes
-        }
-    }
-
-    /// Writes a file whole: who reads it meanwhile has the old one or the new. A link in its place is replaced.
-    ///
-    /// - Throws: `LXCError` `notFound` without the directory, `invalidArgument` for an owner outside of the id map,
-    ///   `inUse`.
-    public func write(
-        _ bytes: [UInt8], to path: String, mode: UInt16 = 0o644, owner: Owner = Owner()
-    ) async throws {
-        try await work { root, map in
-            try root.write(bytes, to: path, mode: mode, owner: Self.hostOwner(owner, map))
-        }
-    }
-
-    /// Makes a directory; one that is there is left as it is.
-    ///
-    /// - Throws: as ``write(_:to:mode:owner:)``.
-    public func makeDirectory(_ path: String, mode: UInt16 = 0o755, owner: Owner = Owner()) async throws {
-        try await work { root, map in
-            try root.makeDirectory(path, mode: mode, owner: Self.hostOwner(owner, map))
-        }
-    }
-
-    /// Removes a file or a link; one that is gone is no error.
-    ///
-    /// - Throws: `LXCError` `io` for a directory, `inUse`.
-    public func remove(_ path: String) async throws { try await work { root, _ in try root.remove(path) } }
-
-    /// Copies a file of the host into the container.
-    ///
-    /// - Parameters:
-    ///   - source: a regular file of the host.
-    ///   - path: where it comes to be inside.
-    ///   - mode: its permissions; nil takes those of the source.
-    ///   - owner: whose it is inside.
-    /// - Throws: as ``write(_:to:mode:owner:)``; `CancellationError`. The old file is there then.
-    public func push(
-        _ source: String, to path: String, mode: UInt16? = nil, owner: Owner = Owner()
-    ) async throws {
-        try await workCancellably { root, map, cancellation in
-            let file = try HostFile(reading: source)
-            try root.replace(path, mode: mode ?? file.mode, owner: Self.hostOwner(owner, map)) { destination in
-                try file.copy(to: destination, cancellation)
+            /// Takes both; by default root's.
+            public init(user: UInt32 = 0, group: UInt32 = 0) {
+                self.user = user
+                self.group = group
             }
         }
-    }
 
-    /// Copies a file of the container to the host, under a name that must be free.
-    ///
-    /// - Parameters:
-    ///   - path: a regular file inside; a link is followed, inside.
-    ///   - destination: where it comes to be on the host, for its owner alone.
-    /// - Throws: `LXCError` `notFound`, `alreadyExists`, `invalidArgument` when it is no regular file, `inUse`;
-    ///   `CancellationError`. Nothing is left at the destination then.
-    public func pull(_ path: String, to destination: String) async throws {
-        try await workCancellably { root, _, cancellation in
-            let file = HostFile(try root.openFile(path), shown: path)
-            try HostFile.create(destination) { try file.copy(to: $0, cancellation) }
+        let container: Container
+
+        /// What a path leads to, its last component not followed; nil when there is nothing.
+        ///
+        /// - Throws: `LXCError` `inUse` when another host has the volume of a container that is not running.
+        public func status(of path: String) async throws -> ConfinedRoot.Status? {
+            try await work { root, map in
+                guard var status = try root.status(path) else { return nil }
+                // An owner the container has no number for is nobody's, as it sees it.
+                let overflow: UInt32 = 65_534
+                if let map {
+                    status.user = map.containerUser(status.user) ?? overflow
+                    status.group = map.containerGroup(status.group) ?? overflow
+                }
+                return status
+            }
         }
-    }
 
-    // MARK: The root
+        /// The names in a directory, ordered.
+        ///
+        /// - Throws: `LXCError` `notFound`, `inUse`.
+        public func list(_ path: String) async throws -> [String] { try await work { root, _ in try root.list(path) } }
 
-    private func work<Value: Sendable>(
-        _ body: @escaping @Sendable (ConfinedRoot, IDMap?) throws -> Value
-    ) async throws -> Value {
-        try await workCancellably { root, map, _ in try body(root, map) }
-    }
-
-    private func workCancellably<Value: Sendable>(
-        _ body: @escaping @Sendable (ConfinedRoot, IDMap?, Cancellation) throws -> Value
-    ) async throws -> Value {
-        try await container.host.withRoot(of: container.name) { root, map in
-            try await BlockingPool.shared.run { try body(root, map, $0) }
+        /// Reads a regular file.
+        ///
+        /// - Parameters:
+        ///   - path: where.
+        ///   - limit: the most that is read.
+        /// - Returns: its contents.
+        /// - Throws: `LXCError` `notFound`, `limitExceeded`, `invalidArgument` when it is no regular file, `inUse`.
+        public func read(_ path: String, limit: ByteCount = .mebibytes(16)) async throws -> [UInt8] {
+            try await work { root, _ in
+                guard let bytes = try root.read(path, limit: Int(clamping: limit.bytes)) else {
+                    throw LXCError(.notFound, "\(container.name) has no file \(path.escapedForDisplay)")
+                }
+                return bytes
+            }
         }
-    }
 
-    private static func hostOwner(_ owner: Owner, _ map: IDMap?) throws -> (user: UInt32, group: UInt32) {
-        guard let map else { return (owner.user, owner.group) }
-        guard let user = map.hostUser(owner.user), let group = map.hostGroup(owner.group) else {
-            throw LXCError(
-                .invalidArgument, "the owner \(owner.user):\(owner.group) is outside of the container's id map")
+        /// Writes a file whole: who reads it meanwhile has the old one or the new. A link in its place is replaced.
+        ///
+        /// - Throws: `LXCError` `notFound` without the directory, `invalidArgument` for an owner outside of the id map,
+        ///   `inUse`.
+        public func write(
+            _ bytes: [UInt8], to path: String, mode: UInt16 = 0o644, owner: Owner = Owner()
+        ) async throws {
+            try await work { root, map in
+                try root.write(bytes, to: path, mode: mode, owner: Self.hostOwner(owner, map))
+            }
         }
-        return (user, group)
+
+        /// Makes a directory; one that is there is left as it is.
+        ///
+        /// - Throws: as ``write(_:to:mode:owner:)``.
+        public func makeDirectory(_ path: String, mode: UInt16 = 0o755, owner: Owner = Owner()) async throws {
+            try await work { root, map in
+                try root.makeDirectory(path, mode: mode, owner: Self.hostOwner(owner, map))
+            }
+        }
+
+        /// Removes a file or a link; one that is gone is no error.
+        ///
+        /// - Throws: `LXCError` `io` for a directory, `inUse`.
+        public func remove(_ path: String) async throws { try await work { root, _ in try root.remove(path) } }
+
+        /// Copies a file of the host into the container.
+        ///
+        /// - Parameters:
+        ///   - source: a regular file of the host.
+        ///   - path: where it comes to be inside.
+        ///   - mode: its permissions; nil takes those of the source.
+        ///   - owner: whose it is inside.
+        /// - Throws: as ``write(_:to:mode:owner:)``; `CancellationError`. The old file is there then.
+        public func push(
+            _ source: String, to path: String, mode: UInt16? = nil, owner: Owner = Owner()
+        ) async throws {
+            try await workCancellably { root, map, cancellation in
+                let file = try HostFile(reading: source)
+                try root.replace(path, mode: mode ?? file.mode, owner: Self.hostOwner(owner, map)) { destination in
+                    try file.copy(to: destination, cancellation)
+                }
+            }
+        }
+
+        /// Copies a file of the container to the host, under a name that must be free.
+        ///
+        /// - Parameters:
+        ///   - path: a regular file inside; a link is followed, inside.
+        ///   - destination: where it comes to be on the host, for its owner alone.
+        /// - Throws: `LXCError` `notFound`, `alreadyExists`, `invalidArgument` when it is no regular file, `inUse`;
+        ///   `CancellationError`. Nothing is left at the destination then.
+        public func pull(_ path: String, to destination: String) async throws {
+            try await workCancellably { root, _, cancellation in
+                let file = HostFile(try root.openFile(path), shown: path)
+                try HostFile.create(destination) { try file.copy(to: $0, cancellation) }
+            }
+        }
+
+        // MARK: The root
+
+        private func work<Value: Sendable>(
+            _ body: @escaping @Sendable (ConfinedRoot, IDMap?) throws -> Value
+        ) async throws -> Value {
+            try await workCancellably { root, map, _ in try body(root, map) }
+        }
+
+        private func workCancellably<Value: Sendable>(
+            _ body: @escaping @Sendable (ConfinedRoot, IDMap?, Cancellation) throws -> Value
+        ) async throws -> Value {
+            try await container.host.withRoot(of: container.name) { root, map in
+                try await BlockingPool.shared.run { try body(root, map, $0) }
+            }
+        }
+
+        private static func hostOwner(_ owner: Owner, _ map: IDMap?) throws -> (user: UInt32, group: UInt32) {
+            guard let map else { return (owner.user, owner.group) }
+            guard let user = map.hostUser(owner.user), let group = map.hostGroup(owner.group) else {
+                throw LXCError(
+                    .invalidArgument, "the owner \(owner.user):\(owner.group) is outside of the container's id map")
+            }
+            return (user, group)
+        }
     }
 }
 
-extension Container {
+extension LXCHypervisor.Container {
     /// Its files.
-    public var files: ContainerFiles { ContainerFiles(container: self) }
+    public var files: LXCHypervisor.ContainerFiles { LXCHypervisor.ContainerFiles(container: self) }
 }
 
 extension LXCHypervisor {

@@ -5,34 +5,36 @@ import LibvirtXML
 import Logging
 public import PrimaryStore
 
-/// What a program that died, or a libvirtd that died with it, left of a host in its primary store.
-public struct Leftover: Hashable, Sendable, Codable {
-    /// The volume, or the disk.
-    public var volume: VolumeID
-    /// Whether it is the disk of a system VM.
-    public var isDisk: Bool
-    /// What it was made from; nil where that is not known.
-    public var template: TemplateID?
-    /// When it was made; nil where that is not known.
-    public var created: Date?
-    /// The lease this host has on it although nobody on this host uses it; nil where there is none. A volume without one
-    /// may be another host's, for a guest that does not run.
-    public var lease: VolumeLease?
-    /// The guest of this host that has the volume and does not run: then the lease alone is left. nil where no guest this
-    /// program knows has it.
-    public var guest: ContainerName?
+extension LXCHypervisor {
+    /// What a program that died, or a libvirtd that died with it, left of a host in its primary store.
+    public struct Leftover: Hashable, Sendable, Codable {
+        /// The volume, or the disk.
+        public var volume: VolumeID
+        /// Whether it is the disk of a system VM.
+        public var isDisk: Bool
+        /// What it was made from; nil where that is not known.
+        public var template: TemplateID?
+        /// When it was made; nil where that is not known.
+        public var created: Date?
+        /// The lease this host has on it although nobody on this host uses it; nil where there is none. A volume
+        /// without one may be another host's, for a guest that does not run.
+        public var lease: VolumeLease?
+        /// The guest of this host that has the volume and does not run: then the lease alone is left. nil where no
+        /// guest this program knows has it.
+        public var guest: ContainerName?
 
-    /// Creates a leftover.
-    public init(
-        volume: VolumeID, isDisk: Bool = false, template: TemplateID? = nil, created: Date? = nil,
-        lease: VolumeLease? = nil, guest: ContainerName? = nil
-    ) {
-        self.volume = volume
-        self.isDisk = isDisk
-        self.template = template
-        self.created = created
-        self.lease = lease
-        self.guest = guest
+        /// Creates a leftover.
+        public init(
+            volume: VolumeID, isDisk: Bool = false, template: TemplateID? = nil, created: Date? = nil,
+            lease: VolumeLease? = nil, guest: ContainerName? = nil
+        ) {
+            self.volume = volume
+            self.isDisk = isDisk
+            self.template = template
+            self.created = created
+            self.lease = lease
+            self.guest = guest
+        }
     }
 }
 

@@ -133,11 +133,11 @@ extension LXCHypervisor {
 
 /// How long each container waits for its next start.
 actor RestartWaits {
-    private let policy: HostPolicy.BackOff
+    private let policy: LXCHypervisor.Policy.BackOff
     private var waits: [ContainerName: Duration] = [:]
     private var starts: [ContainerName: ContinuousClock.Instant] = [:]
 
-    init(_ policy: HostPolicy.BackOff) { self.policy = policy }
+    init(_ policy: LXCHypervisor.Policy.BackOff) { self.policy = policy }
 
     func started(_ name: ContainerName, at now: ContinuousClock.Instant = .now) { starts[name] = now }
 

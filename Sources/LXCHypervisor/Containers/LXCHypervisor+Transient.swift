@@ -6,7 +6,7 @@ import PrimaryStore
 
 extension LXCHypervisor {
     /// Starts a container from nothing (CloudStack's StartCommand): creates it where there is none of the name, and starts
-    /// it. Without ``HostPolicy/keepsDefinitions`` libvirt forgets it when it ends.
+    /// it. Without ``Policy/keepsDefinitions`` libvirt forgets it when it ends.
     ///
     /// - Parameters:
     ///   - specification: what the container is to be.

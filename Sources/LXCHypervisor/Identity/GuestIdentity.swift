@@ -1,117 +1,119 @@
 import Glibc
 import LXCCore
 
-/// What makes a container's root its own, and not another copy of the template: written into the volume before the
-/// container is defined.
-///
-/// A root that has no place for what every container gets, such as host keys in `/etc/ssh`, does without. What was asked
-/// for and has no place, such as a configuration of networks, is an error. An `/etc/hosts` of more than 16 MiB stays as it
-/// is.
-public struct GuestIdentity: Hashable, Sendable {
-    /// How one interface is configured inside, for systemd-networkd and for ifupdown, whichever is there.
-    public struct Network: Hashable, Sendable {
-        /// The interface, such as `eth0`.
-        public var device: String
-        /// Addresses with the lengths of their prefixes, such as `192.0.2.7/24`; none is DHCP.
-        public var addresses: [String]
-        /// Routers for everything else, at most one of each address family.
-        public var gateways: [String]
-
-        /// Takes everything.
-        public init(device: String, addresses: [String] = [], gateways: [String] = []) {
-            self.device = device
-            self.addresses = addresses
-            self.gateways = gateways
-        }
-    }
-
-    /// A seed of cloud-init's NoCloud source, below `/var/lib/cloud/seed/nocloud`. Its `meta-data` holds the
-    /// container's UUID and host name.
-    public struct CloudInit: Hashable, Sendable {
-        /// The text of `user-data`.
-        public var userData: String
-        /// The text of `network-config`; nil writes none.
-        public var networkConfig: String?
-
-        /// Takes the texts; a user-data that does nothing is `#cloud-config`.
-        public init(userData: String = "#cloud-config\n", networkConfig: String? = nil) {
-            self.userData = userData
-            self.networkConfig = networkConfig
-        }
-    }
-
-    /// Its host name (RFC 1123); nil takes the container's name.
-    public var hostName: String?
-    /// Whether `/etc/machine-id` is emptied, so that systemd makes a new one (machine-id(5)).
-    public var resetsMachineID = true
-    /// Whether SSH host keys of the template give way to a new ed25519 key. A root without host keys gets none.
-    public var renewsHostKeys = true
-    /// Addresses of name servers; none leaves `/etc/resolv.conf` as it is.
-    public var nameServers: [String] = []
-    /// Domains that are searched for names without a dot.
-    public var searchDomains: [String] = []
-    /// SSH keys that may log in as root, as `authorized_keys` lists them.
-    public var authorizedKeys: [String] = []
-    /// How interfaces are configured; none leaves the template's configuration as it is.
-    public var networks: [Network] = []
-    /// A seed for cloud-init; nil writes none.
-    public var cloudInit: CloudInit?
-
-    /// The container's name as its host name, and a machine id and host keys of its own.
-    public init() {}
-
-    /// Checks every text that is written into a file.
+extension LXCHypervisor {
+    /// What makes a container's root its own, and not another copy of the template: written into the volume before the
+    /// container is defined.
     ///
-    /// - Throws: `LXCError` `invalidArgument` naming the value.
-    package func check() throws {
-        if let hostName { try Self.require(Self.isHostName(hostName), hostName, "no host name (RFC 1123)") }
-        for domain in searchDomains { try Self.require(Self.isHostName(domain), domain, "no domain (RFC 1123)") }
-        for server in nameServers { try Self.require(Self.isAddress(server), server, "no IP address") }
-        for key in authorizedKeys {
-            let isLine = !key.isEmpty && !key.unicodeScalars.contains { $0.properties.generalCategory == .control }
-            try Self.require(isLine, key, "no line of authorized_keys")
-        }
-        for network in networks {
-            let name = network.device
-            let isName =
-                (1...15).contains(name.utf8.count) && name.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber) }
-            try Self.require(isName, name, "no name of an interface")
-            for address in network.addresses {
-                try Self.require(Self.isPrefix(address), address, "no IP address with the length of its prefix")
+    /// A root that has no place for what every container gets, such as host keys in `/etc/ssh`, does without. What was
+    /// asked for and has no place, such as a configuration of networks, is an error. An `/etc/hosts` of more than 16
+    /// MiB stays as it is.
+    public struct GuestIdentity: Hashable, Sendable {
+        /// How one interface is configured inside, for systemd-networkd and for ifupdown, whichever is there.
+        public struct Network: Hashable, Sendable {
+            /// The interface, such as `eth0`.
+            public var device: String
+            /// Addresses with the lengths of their prefixes, such as `192.0.2.7/24`; none is DHCP.
+            public var addresses: [String]
+            /// Routers for everything else, at most one of each address family.
+            public var gateways: [String]
+
+            /// Takes everything.
+            public init(device: String, addresses: [String] = [], gateways: [String] = []) {
+                self.device = device
+                self.addresses = addresses
+                self.gateways = gateways
             }
-            for gateway in network.gateways { try Self.require(Self.isAddress(gateway), gateway, "no IP address") }
-            let isUnique = Set(network.gateways.map { $0.contains(":") }).count == network.gateways.count
-            try Self.require(isUnique, network.gateways.joined(separator: " "), "more than one router of a family")
         }
-    }
 
-    private static func require(_ isGood: Bool, _ value: String, _ fault: String) throws {
-        guard isGood else {
-            throw LXCError(.invalidArgument, "the identity's \"\(value.escapedForDisplay)\" is \(fault)")
+        /// A seed of cloud-init's NoCloud source, below `/var/lib/cloud/seed/nocloud`. Its `meta-data` holds the
+        /// container's UUID and host name.
+        public struct CloudInit: Hashable, Sendable {
+            /// The text of `user-data`.
+            public var userData: String
+            /// The text of `network-config`; nil writes none.
+            public var networkConfig: String?
+
+            /// Takes the texts; a user-data that does nothing is `#cloud-config`.
+            public init(userData: String = "#cloud-config\n", networkConfig: String? = nil) {
+                self.userData = userData
+                self.networkConfig = networkConfig
+            }
         }
-    }
 
-    private static func isHostName(_ name: String) -> Bool {
-        guard (1...253).contains(name.utf8.count) else { return false }
-        return name.split(separator: ".", omittingEmptySubsequences: false).allSatisfy { label in
-            (1...63).contains(label.utf8.count) && label.first != "-" && label.last != "-"
-                && label.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-") }
+        /// Its host name (RFC 1123); nil takes the container's name.
+        public var hostName: String?
+        /// Whether `/etc/machine-id` is emptied, so that systemd makes a new one (machine-id(5)).
+        public var resetsMachineID = true
+        /// Whether SSH host keys of the template give way to a new ed25519 key. A root without host keys gets none.
+        public var renewsHostKeys = true
+        /// Addresses of name servers; none leaves `/etc/resolv.conf` as it is.
+        public var nameServers: [String] = []
+        /// Domains that are searched for names without a dot.
+        public var searchDomains: [String] = []
+        /// SSH keys that may log in as root, as `authorized_keys` lists them.
+        public var authorizedKeys: [String] = []
+        /// How interfaces are configured; none leaves the template's configuration as it is.
+        public var networks: [Network] = []
+        /// A seed for cloud-init; nil writes none.
+        public var cloudInit: CloudInit?
+
+        /// The container's name as its host name, and a machine id and host keys of its own.
+        public init() {}
+
+        /// Checks every text that is written into a file.
+        ///
+        /// - Throws: `LXCError` `invalidArgument` naming the value.
+        package func check() throws {
+            if let hostName { try Self.require(Self.isHostName(hostName), hostName, "no host name (RFC 1123)") }
+            for domain in searchDomains { try Self.require(Self.isHostName(domain), domain, "no domain (RFC 1123)") }
+            for server in nameServers { try Self.require(Self.isAddress(server), server, "no IP address") }
+            for key in authorizedKeys {
+                let isLine = !key.isEmpty && !key.unicodeScalars.contains { $0.properties.generalCategory == .control }
+                try Self.require(isLine, key, "no line of authorized_keys")
+            }
+            for network in networks {
+                let name = network.device
+                let isName =
+                    (1...15).contains(name.utf8.count) && name.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber) }
+                try Self.require(isName, name, "no name of an interface")
+                for address in network.addresses {
+                    try Self.require(Self.isPrefix(address), address, "no IP address with the length of its prefix")
+                }
+                for gateway in network.gateways { try Self.require(Self.isAddress(gateway), gateway, "no IP address") }
+                let isUnique = Set(network.gateways.map { $0.contains(":") }).count == network.gateways.count
+                try Self.require(isUnique, network.gateways.joined(separator: " "), "more than one router of a family")
+            }
         }
-    }
 
-    private static func isAddress(_ text: String) -> Bool {
-        var buffer = in6_addr()
-        return !text.utf8.contains(0) && [AF_INET, AF_INET6].contains { inet_pton($0, text, &buffer) == 1 }
-    }
+        private static func require(_ isGood: Bool, _ value: String, _ fault: String) throws {
+            guard isGood else {
+                throw LXCError(.invalidArgument, "the identity's \"\(value.escapedForDisplay)\" is \(fault)")
+            }
+        }
 
-    private static func isPrefix(_ text: String) -> Bool {
-        let parts = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
-        guard parts.count == 2, isAddress(parts[0]), let length = Int(parts[1]) else { return false }
-        return (0...(parts[0].contains(":") ? 128 : 32)).contains(length)
+        private static func isHostName(_ name: String) -> Bool {
+            guard (1...253).contains(name.utf8.count) else { return false }
+            return name.split(separator: ".", omittingEmptySubsequences: false).allSatisfy { label in
+                (1...63).contains(label.utf8.count) && label.first != "-" && label.last != "-"
+                    && label.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-") }
+            }
+        }
+
+        private static func isAddress(_ text: String) -> Bool {
+            var buffer = in6_addr()
+            return !text.utf8.contains(0) && [AF_INET, AF_INET6].contains { inet_pton($0, text, &buffer) == 1 }
+        }
+
+        private static func isPrefix(_ text: String) -> Bool {
+            let parts = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+            guard parts.count == 2, isAddress(parts[0]), let length = Int(parts[1]) else { return false }
+            return (0...(parts[0].contains(":") ? 128 : 32)).contains(length)
+        }
     }
 }
 
-extension GuestIdentity: Codable {
+extension LXCHypervisor.GuestIdentity: Codable {
     private enum CodingKeys: String, CodingKey, CaseIterable {
         case hostName, resetsMachineID, renewsHostKeys, nameServers, searchDomains, authorizedKeys, networks, cloudInit
     }
@@ -138,7 +140,7 @@ extension GuestIdentity: Codable {
     }
 }
 
-extension GuestIdentity.Network: Codable {
+extension LXCHypervisor.GuestIdentity.Network: Codable {
     private enum CodingKeys: String, CodingKey, CaseIterable { case device, addresses, gateways }
 
     /// Reads a network; only `device` is needed.
@@ -158,7 +160,7 @@ extension GuestIdentity.Network: Codable {
     }
 }
 
-extension GuestIdentity.CloudInit: Codable {
+extension LXCHypervisor.GuestIdentity.CloudInit: Codable {
     private enum CodingKeys: String, CodingKey, CaseIterable { case userData, networkConfig }
 
     /// Reads a seed.

@@ -3,83 +3,87 @@ import Glibc
 import LXCCore
 import LinuxSystem
 
-/// Where unprivileged containers get their host ids from, so that no two have one in common.
-public struct IDMapPolicy: Hashable, Sendable {
-    /// How many ids each container gets.
-    public var count: UInt32 = 65_536
-    /// The host's ids to give away, users and groups alike; nil takes root's in `/etc/subuid` and `/etc/subgid`
-    /// (subuid(5)), and where root has none there, ``standardRange`` without those of others.
-    public var ranges: [Range<UInt32>]?
-    /// The book of who has which ids: a directory of root's alone, the same for all programs on the host. It has to
-    /// outlast the host's restart, as volumes do.
-    public var directory =
-        geteuid() == 0 ? "/var/lib/lxc-hypervisor/ids" : "/tmp/lxc-hypervisor-\(geteuid())/ids"
-    /// Whether ids that running processes have in user namespaces, whoever started them, are given to no container.
-    public var respectsProcesses = true
+extension LXCHypervisor {
+    /// Where unprivileged containers get their host ids from, so that no two have one in common.
+    public struct IDMapPolicy: Hashable, Sendable {
+        /// How many ids each container gets.
+        public var count: UInt32 = 65_536
+        /// The host's ids to give away, users and groups alike; nil takes root's in `/etc/subuid` and `/etc/subgid`
+        /// (subuid(5)), and where root has none there, ``standardRange`` without those of others.
+        public var ranges: [Range<UInt32>]?
+        /// The book of who has which ids: a directory of root's alone, the same for all programs on the host. It has to
+        /// outlast the host's restart, as volumes do.
+        public var directory =
+            geteuid() == 0 ? "/var/lib/lxc-hypervisor/ids" : "/tmp/lxc-hypervisor-\(geteuid())/ids"
+        /// Whether ids that running processes have in user namespaces, whoever started them, are given to no container.
+        public var respectsProcesses = true
 
-    /// 10000 ranges of 65536 from 100000 on.
-    public static let standardRange: Range<UInt32> = 100_000..<655_460_000
+        /// 10000 ranges of 65536 from 100000 on.
+        public static let standardRange: Range<UInt32> = 100_000..<655_460_000
 
-    /// The host's own tables.
-    public init() {}
+        /// The host's own tables.
+        public init() {}
 
-    /// The ids of which ranges are given.
-    ///
-    /// - Throws: `LXCError` `invalidArgument` when root's two tables have nothing in common.
-    func available() throws -> [Range<UInt32>] {
-        if let ranges { return ranges }
-        let tables = ["/etc/subuid", "/etc/subgid"].map { path in
-            Self.entries((try? DurableFile.read(path)).flatMap { $0 }.map { String(decoding: $0, as: UTF8.self) } ?? "")
+        /// The ids of which ranges are given.
+        ///
+        /// - Throws: `LXCError` `invalidArgument` when root's two tables have nothing in common.
+        func available() throws -> [Range<UInt32>] {
+            if let ranges { return ranges }
+            let tables = ["/etc/subuid", "/etc/subgid"].map { path in
+                Self.entries(
+                    (try? DurableFile.read(path)).flatMap { $0 }.map { String(decoding: $0, as: UTF8.self) } ?? "")
+            }
+            return try Self.available(users: tables[0], groups: tables[1])
         }
-        return try Self.available(users: tables[0], groups: tables[1])
-    }
 
-    typealias Entry = (owner: Substring, ids: Range<UInt32>)
+        typealias Entry = (owner: Substring, ids: Range<UInt32>)
 
-    /// The lines of a table; those that cannot be read are nobody's.
-    static func entries(_ table: String) -> [Entry] {
-        table.split(separator: "\n").compactMap { line in
-            let fields = line.split(separator: ":", omittingEmptySubsequences: false)
-            guard fields.count == 3, let first = UInt32(fields[1]), let count = UInt32(fields[2]),
-                case let (end, overflow) = first.addingReportingOverflow(count), !overflow, count > 0
-            else { return nil }
-            return (fields[0], first..<end)
+        /// The lines of a table; those that cannot be read are nobody's.
+        static func entries(_ table: String) -> [Entry] {
+            table.split(separator: "\n").compactMap { line in
+                let fields = line.split(separator: ":", omittingEmptySubsequences: false)
+                guard fields.count == 3, let first = UInt32(fields[1]), let count = UInt32(fields[2]),
+                    case let (end, overflow) = first.addingReportingOverflow(count), !overflow, count > 0
+                else { return nil }
+                return (fields[0], first..<end)
+            }
         }
-    }
 
-    static func available(users: [Entry], groups: [Entry]) throws -> [Range<UInt32>] {
-        let isRoot = { (entry: Entry) in entry.owner == "root" || entry.owner == "0" }
-        let (own, ownGroups) = (users.filter(isRoot).map(\.ids), groups.filter(isRoot).map(\.ids))
-        guard !own.isEmpty || !ownGroups.isEmpty else {
-            return (users + groups).reduce([standardRange]) { ranges, entry in
-                ranges.flatMap {
-                    [$0.clamped(to: 0..<entry.ids.lowerBound), $0.clamped(to: entry.ids.upperBound ..< .max)]
+        static func available(users: [Entry], groups: [Entry]) throws -> [Range<UInt32>] {
+            let isRoot = { (entry: Entry) in entry.owner == "root" || entry.owner == "0" }
+            let (own, ownGroups) = (users.filter(isRoot).map(\.ids), groups.filter(isRoot).map(\.ids))
+            guard !own.isEmpty || !ownGroups.isEmpty else {
+                return (users + groups).reduce([standardRange]) { ranges, entry in
+                    ranges.flatMap {
+                        [$0.clamped(to: 0..<entry.ids.lowerBound), $0.clamped(to: entry.ids.upperBound ..< .max)]
+                    }
+                    .filter { !$0.isEmpty }
                 }
-                .filter { !$0.isEmpty }
             }
+            // A container's users and groups get the same numbers, so only what root has of both will do.
+            let common = own.flatMap { users in ownGroups.map { users.clamped(to: $0) } }.filter { !$0.isEmpty }
+            guard !common.isEmpty else {
+                throw LXCError(
+                    .invalidArgument,
+                    "root's ranges in /etc/subuid and /etc/subgid have no id in common; give root the same range in both"
+                )
+            }
+            return common
         }
-        // A container's users and groups get the same numbers, so only what root has of both will do.
-        let common = own.flatMap { users in ownGroups.map { users.clamped(to: $0) } }.filter { !$0.isEmpty }
-        guard !common.isEmpty else {
-            throw LXCError(
-                .invalidArgument,
-                "root's ranges in /etc/subuid and /etc/subgid have no id in common; give root the same range in both")
-        }
-        return common
-    }
 
-    /// The first range that touches none of those taken.
-    func first(in available: [Range<UInt32>], avoiding taken: [Range<UInt32>]) -> Range<UInt32>? {
-        let taken = taken.sorted { $0.lowerBound < $1.lowerBound }
-        for range in available.sorted(by: { $0.lowerBound < $1.lowerBound }) {
-            var start = range.lowerBound
-            for other in taken where other.overlaps(start..<max(start, range.upperBound)) {
-                if other.lowerBound >= start, other.lowerBound - start >= count { break }
-                start = max(start, other.upperBound)
+        /// The first range that touches none of those taken.
+        func first(in available: [Range<UInt32>], avoiding taken: [Range<UInt32>]) -> Range<UInt32>? {
+            let taken = taken.sorted { $0.lowerBound < $1.lowerBound }
+            for range in available.sorted(by: { $0.lowerBound < $1.lowerBound }) {
+                var start = range.lowerBound
+                for other in taken where other.overlaps(start..<max(start, range.upperBound)) {
+                    if other.lowerBound >= start, other.lowerBound - start >= count { break }
+                    start = max(start, other.upperBound)
+                }
+                if start < range.upperBound, range.upperBound - start >= count { return start..<(start + count) }
             }
-            if start < range.upperBound, range.upperBound - start >= count { return start..<(start + count) }
+            return nil
         }
-        return nil
     }
 }
 

@@ -5,14 +5,16 @@ package import LinuxSystem
 
 /// Writes an identity into a root nobody runs from.
 package struct IdentityWriter {
-    private let identity: GuestIdentity
-    private let specification: ContainerSpecification
+    private let identity: LXCHypervisor.GuestIdentity
+    private let specification: LXCHypervisor.ContainerSpecification
     private let root: ConfinedRoot
 
     /// The most of `/etc/hosts` that is changed; lists of blocked hosts have some mebibytes.
     private static let hostsLimit = 16 << 20
 
-    package init(identity: GuestIdentity, specification: ContainerSpecification, root: ConfinedRoot) {
+    package init(
+        identity: LXCHypervisor.GuestIdentity, specification: LXCHypervisor.ContainerSpecification, root: ConfinedRoot
+    ) {
         self.identity = identity
         self.specification = specification
         self.root = root
@@ -133,7 +135,7 @@ package struct IdentityWriter {
     }
 
     /// systemd.network(5).
-    private static func networkd(_ network: GuestIdentity.Network) -> String {
+    private static func networkd(_ network: LXCHypervisor.GuestIdentity.Network) -> String {
         var lines = ["[Match]", "Name=\(network.device)", "", "[Network]"]
         lines += network.addresses.isEmpty ? ["DHCP=yes"] : network.addresses.map { "Address=\($0)" }
         lines += network.gateways.map { "Gateway=\($0)" }
@@ -141,7 +143,7 @@ package struct IdentityWriter {
     }
 
     /// interfaces(5).
-    private static func ifupdown(_ network: GuestIdentity.Network) -> String {
+    private static func ifupdown(_ network: LXCHypervisor.GuestIdentity.Network) -> String {
         var lines = ["auto \(network.device)"]
         if network.addresses.isEmpty { lines.append("iface \(network.device) inet dhcp") }
         var routed: Set<Bool> = []

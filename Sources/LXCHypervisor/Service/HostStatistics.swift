@@ -5,104 +5,111 @@ public import LXCCore
 import LinuxSystem
 public import PrimaryStore
 
-/// What a host uses and has left, from its kernel.
-public struct HostStatistics: Hashable, Sendable, Codable {
-    /// Processors online.
-    public var cpus: Int
-    /// Time all processors together have worked since the host's start, in seconds.
-    public var cpuBusySeconds: Double
-    /// Time all processors together have been there for since the host's start, in seconds.
-    public var cpuTotalSeconds: Double
-    /// Processes that want to run, on average over 1, 5 and 15 minutes.
-    public var loadAverages: [Double]
-    /// Memory in all.
-    public var memory: ByteCount
-    /// Memory that could be given out without swapping: free memory and caches.
-    public var memoryAvailable: ByteCount
-    /// Memory offered to guests: all but what is kept for the host, and what is promised beyond it. CloudStack's rule,
-    /// `host.reserved.mem.mb` and `host.overcommit.mem.mb`.
-    public var memoryForGuests: ByteCount
-    /// Seconds since the host's start.
-    public var uptimeSeconds: Double
-    /// The room of the host's root file system.
-    public var root: StoreCapacity
-    /// The room of the primary store; nil where none was asked for.
-    public var pool: StoreCapacity?
+extension LXCHypervisor {
+    /// What a host uses and has left, from its kernel.
+    public struct HostStatistics: Hashable, Sendable, Codable {
+        /// Processors online.
+        public var cpus: Int
+        /// Time all processors together have worked since the host's start, in seconds.
+        public var cpuBusySeconds: Double
+        /// Time all processors together have been there for since the host's start, in seconds.
+        public var cpuTotalSeconds: Double
+        /// Processes that want to run, on average over 1, 5 and 15 minutes.
+        public var loadAverages: [Double]
+        /// Memory in all.
+        public var memory: ByteCount
+        /// Memory that could be given out without swapping: free memory and caches.
+        public var memoryAvailable: ByteCount
+        /// Memory offered to guests: all but what is kept for the host, and what is promised beyond it. CloudStack's rule,
+        /// `host.reserved.mem.mb` and `host.overcommit.mem.mb`.
+        public var memoryForGuests: ByteCount
+        /// Seconds since the host's start.
+        public var uptimeSeconds: Double
+        /// The room of the host's root file system.
+        public var root: StoreCapacity
+        /// The room of the primary store; nil where none was asked for.
+        public var pool: StoreCapacity?
 
-    /// Reads them now.
-    ///
-    /// - Parameters:
-    ///   - reserved: memory kept for the host.
-    ///   - overcommitted: memory promised beyond what there is.
-    /// - Returns: the host's statistics, without a pool.
-    /// - Throws: `LXCError` `io`, `corrupt` where the kernel's tables are not as proc(5) says.
-    public static func current(
-        reserved: ByteCount = HostPolicy().reservedMemory, overcommitted: ByteCount = ByteCount(0)
-    ) async throws -> HostStatistics {
-        try await BlockingPool.shared.run { _ in
-            let (busy, total) = try processorTime()
-            let memory = try memoryTable()
-            guard let all = memory["MemTotal"], let available = memory["MemAvailable"] else { throw damaged("meminfo") }
-            let offered = all.bytes + overcommitted.bytes
-            return HostStatistics(
-                cpus: ProcessInfo.processInfo.activeProcessorCount, cpuBusySeconds: busy, cpuTotalSeconds: total,
-                loadAverages: try Array(numbers("loadavg").prefix(3)), memory: all, memoryAvailable: available,
-                memoryForGuests: ByteCount(offered - min(offered, reserved.bytes)),
-                uptimeSeconds: try numbers("uptime").first ?? 0, root: try capacity(of: "/"))
+        /// Reads them now.
+        ///
+        /// - Parameters:
+        ///   - reserved: memory kept for the host.
+        ///   - overcommitted: memory promised beyond what there is.
+        /// - Returns: the host's statistics, without a pool.
+        /// - Throws: `LXCError` `io`, `corrupt` where the kernel's tables are not as proc(5) says.
+        public static func current(
+            reserved: ByteCount = Policy().reservedMemory, overcommitted: ByteCount = ByteCount(0)
+        ) async throws -> HostStatistics {
+            try await BlockingPool.shared.run { _ in
+                let (busy, total) = try processorTime()
+                let memory = try memoryTable()
+                guard let all = memory["MemTotal"], let available = memory["MemAvailable"] else {
+                    throw damaged("meminfo")
+                }
+                let offered = all.bytes + overcommitted.bytes
+                return HostStatistics(
+                    cpus: ProcessInfo.processInfo.activeProcessorCount, cpuBusySeconds: busy, cpuTotalSeconds: total,
+                    loadAverages: try Array(numbers("loadavg").prefix(3)), memory: all, memoryAvailable: available,
+                    memoryForGuests: ByteCount(offered - min(offered, reserved.bytes)),
+                    uptimeSeconds: try numbers("uptime").first ?? 0, root: try capacity(of: "/"))
+            }
         }
-    }
 
-    /// The share of the processors that worked between two readings, in percent; of one reading alone, since the host's
-    /// start.
-    ///
-    /// - Parameter earlier: a reading before this one.
-    /// - Returns: 0 to 100.
-    public func cpuPercent(since earlier: HostStatistics? = nil) -> Double {
-        let total = cpuTotalSeconds - (earlier?.cpuTotalSeconds ?? 0)
-        let busy = cpuBusySeconds - (earlier?.cpuBusySeconds ?? 0)
-        return total > 0 ? min(100, max(0, busy / total * 100)) : 0
-    }
-
-    private static func read(_ name: String) throws -> String {
-        guard let bytes = try DurableFile.read("/proc/\(name)") else {
-            throw LXCError(.io, "cannot read /proc/\(name); is /proc mounted?")
+        /// The share of the processors that worked between two readings, in percent; of one reading alone, since the host's
+        /// start.
+        ///
+        /// - Parameter earlier: a reading before this one.
+        /// - Returns: 0 to 100.
+        public func cpuPercent(since earlier: HostStatistics? = nil) -> Double {
+            let total = cpuTotalSeconds - (earlier?.cpuTotalSeconds ?? 0)
+            let busy = cpuBusySeconds - (earlier?.cpuBusySeconds ?? 0)
+            return total > 0 ? min(100, max(0, busy / total * 100)) : 0
         }
-        return String(decoding: bytes, as: UTF8.self)
-    }
 
-    private static func damaged(_ name: String) -> LXCError {
-        LXCError(.corrupt, "/proc/\(name) is not as proc(5) describes it")
-    }
-
-    private static func numbers(_ name: String) throws -> [Double] {
-        try read(name).split(whereSeparator: \.isWhitespace).map { Double($0) ?? 0 }
-    }
-
-    /// The first line of proc_stat(5): user nice system idle iowait irq softirq steal, in ticks. What guests use is in
-    /// user already.
-    private static func processorTime() throws -> (busy: Double, total: Double) {
-        let line = try read("stat").prefix { $0 != "\n" }
-        let ticks = line.split(separator: " ").dropFirst().prefix(8).map { Double($0) ?? 0 }
-        guard ticks.count == 8 else { throw damaged("stat") }
-        let perSecond = Double(max(1, sysconf(Int32(_SC_CLK_TCK))))
-        let total = ticks.reduce(0, +)
-        return ((total - ticks[3] - ticks[4]) / perSecond, total / perSecond)
-    }
-
-    private static func memoryTable() throws -> [Substring: ByteCount] {
-        try read("meminfo").split(separator: "\n").reduce(into: [:]) { table, line in
-            let fields = line.split { $0 == ":" || $0 == " " }
-            if fields.count > 1, let number = UInt64(fields[1]) { table[fields[0]] = .kibibytes(number) }
+        private static func read(_ name: String) throws -> String {
+            guard let bytes = try DurableFile.read("/proc/\(name)") else {
+                throw LXCError(.io, "cannot read /proc/\(name); is /proc mounted?")
+            }
+            return String(decoding: bytes, as: UTF8.self)
         }
-    }
 
-    private static func capacity(of path: String) throws -> StoreCapacity {
-        try requireNoNUL(path, "the path")
-        var status = statvfs()
-        guard statvfs(path, &status) == 0 else { throw LXCError.lastSystemCall("statvfs", "see how full \(path) is") }
-        let block = UInt64(status.f_frsize)
-        return StoreCapacity(
-            total: ByteCount(UInt64(status.f_blocks) * block), available: ByteCount(UInt64(status.f_bavail) * block))
+        private static func damaged(_ name: String) -> LXCError {
+            LXCError(.corrupt, "/proc/\(name) is not as proc(5) describes it")
+        }
+
+        private static func numbers(_ name: String) throws -> [Double] {
+            try read(name).split(whereSeparator: \.isWhitespace).map { Double($0) ?? 0 }
+        }
+
+        /// The first line of proc_stat(5): user nice system idle iowait irq softirq steal, in ticks. What guests use is in
+        /// user already.
+        private static func processorTime() throws -> (busy: Double, total: Double) {
+            let line = try read("stat").prefix { $0 != "\n" }
+            let ticks = line.split(separator: " ").dropFirst().prefix(8).map { Double($0) ?? 0 }
+            guard ticks.count == 8 else { throw damaged("stat") }
+            let perSecond = Double(max(1, sysconf(Int32(_SC_CLK_TCK))))
+            let total = ticks.reduce(0, +)
+            return ((total - ticks[3] - ticks[4]) / perSecond, total / perSecond)
+        }
+
+        private static func memoryTable() throws -> [Substring: ByteCount] {
+            try read("meminfo").split(separator: "\n").reduce(into: [:]) { table, line in
+                let fields = line.split { $0 == ":" || $0 == " " }
+                if fields.count > 1, let number = UInt64(fields[1]) { table[fields[0]] = .kibibytes(number) }
+            }
+        }
+
+        private static func capacity(of path: String) throws -> StoreCapacity {
+            try requireNoNUL(path, "the path")
+            var status = statvfs()
+            guard statvfs(path, &status) == 0 else {
+                throw LXCError.lastSystemCall("statvfs", "see how full \(path) is")
+            }
+            let block = UInt64(status.f_frsize)
+            return StoreCapacity(
+                total: ByteCount(UInt64(status.f_blocks) * block), available: ByteCount(UInt64(status.f_bavail) * block)
+            )
+        }
     }
 }
 

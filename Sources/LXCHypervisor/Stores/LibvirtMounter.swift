@@ -3,33 +3,35 @@ public import LXCCore
 import LibvirtXML
 public import PrimaryStore
 
-/// Mounts pools as CloudStack does: a libvirt `netfs` storage pool named by the pool's UUID, at `/mnt/<uuid>`.
-public struct LibvirtMounter: HostMounter {
-    private let driver: any LibvirtDriver
-    private let daemon: PrivateLibvirtd?
+extension LXCHypervisor {
+    /// Mounts pools as CloudStack does: a libvirt `netfs` storage pool named by the pool's UUID, at `/mnt/<uuid>`.
+    public struct LibvirtMounter: HostMounter {
+        private let driver: any LibvirtDriver
+        private let daemon: PrivateLibvirtd?
 
-    /// Takes what mounts.
-    ///
-    /// - Parameters:
-    ///   - driver: the driver of the libvirt.
-    ///   - daemon: the daemon behind the driver where it is a private one: it alone sees what it mounts.
-    public init(_ driver: any LibvirtDriver, daemon: PrivateLibvirtd? = nil) {
-        self.driver = driver
-        self.daemon = daemon
-    }
+        /// Takes what mounts.
+        ///
+        /// - Parameters:
+        ///   - driver: the driver of the libvirt.
+        ///   - daemon: the daemon behind the driver where it is a private one: it alone sees what it mounts.
+        public init(_ driver: any LibvirtDriver, daemon: PrivateLibvirtd? = nil) {
+            self.driver = driver
+            self.daemon = daemon
+        }
 
-    /// Starts the storage pool.
-    public func mount(_ export: NFSExport, for pool: PoolID) async throws -> HostMount {
-        var document = NFSStoragePool(
-            uuid: pool.uuid, server: export.server, export: export.path, version: export.version)
-        document.mountOptions += export.port.map { ["port=\($0)"] } ?? []
-        document.mountOptions += export.mountPort.map { ["mountport=\($0)"] } ?? []
-        try await driver.activate(document)
-        return HostMount(directory: document.target, process: try daemon?.processID())
-    }
+        /// Starts the storage pool.
+        public func mount(_ export: NFSExport, for pool: PoolID) async throws -> HostMount {
+            var document = NFSStoragePool(
+                uuid: pool.uuid, server: export.server, export: export.path, version: export.version)
+            document.mountOptions += export.port.map { ["port=\($0)"] } ?? []
+            document.mountOptions += export.mountPort.map { ["mountport=\($0)"] } ?? []
+            try await driver.activate(document)
+            return HostMount(directory: document.target, process: try daemon?.processID())
+        }
 
-    /// Stops the storage pool.
-    public func unmount(_ export: NFSExport, for pool: PoolID) async throws {
-        try await driver.deactivateStoragePool(pool.uuid)
+        /// Stops the storage pool.
+        public func unmount(_ export: NFSExport, for pool: PoolID) async throws {
+            try await driver.deactivateStoragePool(pool.uuid)
+        }
     }
 }

@@ -4,81 +4,86 @@ public import NFSClient
 public import PrimaryStore
 public import TemplateStore
 
-/// Where a primary store or secondary storage is, as operators write it: a directory of this host, or `nfs://server/export[/path]`.
-public enum StoreLocation: Hashable, Sendable, CustomStringConvertible {
-    /// A directory of this host.
-    case directory(String)
-    /// A directory of an NFS server.
-    case nfs(NFSURL)
+extension LXCHypervisor {
+    /// Where a primary store or secondary storage is, as operators write it: a directory of this host, or
+    /// `nfs://server/export[/path]`.
+    public enum StoreLocation: Hashable, Sendable, CustomStringConvertible {
+        /// A directory of this host.
+        case directory(String)
+        /// A directory of an NFS server.
+        case nfs(NFSURL)
 
-    /// Reads a location; nothing is opened.
-    ///
-    /// - Throws: `LXCError` `invalidArgument` when it is neither.
-    public init(_ text: String) throws {
-        guard !text.isEmpty, !text.utf8.contains(0) else {
-            throw LXCError(.invalidArgument, "the location of a store must not be empty")
-        }
-        self = try NFSURL(recognizing: text).map(Self.nfs) ?? .directory(text)
-    }
-
-    /// As it was written.
-    public var description: String {
-        switch self {
-        case .directory(let path): path
-        case .nfs(let url): url.description
-        }
-    }
-
-    /// Opens a primary store. A directory that is the mount of a pool used by URL opens as that.
-    ///
-    /// - Parameters:
-    ///   - id: the pool's uuid; nil takes the one the place has.
-    ///   - mounter: makes the host's mount of a pool on NFS.
-    ///   - logger: takes what is done.
-    /// - Returns: the store.
-    /// - Throws: what `SharedMountPointStore` and `NFSStore` name: `LXCError` `notFound` for a place that holds no pool.
-    public func primaryStore(
-        id: PoolID? = nil, mounter: any HostMounter = ExistingMount(), logger: Logger
-    ) async throws -> any PrimaryStore {
-        switch self {
-        case .nfs(let url): return try await NFSStore(url, id: id, mounter: mounter, logger: logger)
-        case .directory(let path):
-            if let url = try await NFSStore.url(ofPoolMountedAt: path) {
-                return try await NFSStore(url, id: id, mounter: mounter, logger: logger)
+        /// Reads a location; nothing is opened.
+        ///
+        /// - Throws: `LXCError` `invalidArgument` when it is neither.
+        public init(_ text: String) throws {
+            guard !text.isEmpty, !text.utf8.contains(0) else {
+                throw LXCError(.invalidArgument, "the location of a store must not be empty")
             }
-            return try await SharedMountPointStore(path: path, id: id, logger: logger)
+            self = try NFSURL(recognizing: text).map(Self.nfs) ?? .directory(text)
         }
-    }
 
-    /// Makes a primary store at a place that is there.
-    ///
-    /// - Parameters:
-    ///   - id: the pool's uuid; nil takes a new one.
-    ///   - logger: takes what is done.
-    /// - Returns: the store.
-    /// - Throws: what `SharedMountPointStore` and `NFSStore` name: `LXCError` `alreadyExists` where there is another pool.
-    public func createPrimaryStore(id: PoolID? = nil, logger: Logger) async throws -> any PrimaryStore {
-        switch self {
-        case .nfs(let url): try await NFSStore.create(at: url, id: id, logger: logger)
-        case .directory(let path): try await SharedMountPointStore.create(at: path, id: id, logger: logger)
+        /// As it was written.
+        public var description: String {
+            switch self {
+            case .directory(let path): path
+            case .nfs(let url): url.description
+            }
         }
-    }
 
-    /// Whether nobody keeps anything at this place, so that a primary store can begin there.
-    ///
-    /// - Throws: what `SharedMountPointStore` and `NFSStore` name.
-    public func isEmpty() async throws -> Bool {
-        switch self {
-        case .nfs(let url): try await NFSStore.isEmpty(url)
-        case .directory(let path): try await SharedMountPointStore.isEmpty(path: path)
+        /// Opens a primary store. A directory that is the mount of a pool used by URL opens as that.
+        ///
+        /// - Parameters:
+        ///   - id: the pool's uuid; nil takes the one the place has.
+        ///   - mounter: makes the host's mount of a pool on NFS.
+        ///   - logger: takes what is done.
+        /// - Returns: the store.
+        /// - Throws: what `SharedMountPointStore` and `NFSStore` name: `LXCError` `notFound` for a place that holds no
+        ///   pool.
+        public func primaryStore(
+            id: PoolID? = nil, mounter: any HostMounter = ExistingMount(), logger: Logger
+        ) async throws -> any PrimaryStore {
+            switch self {
+            case .nfs(let url): return try await NFSStore(url, id: id, mounter: mounter, logger: logger)
+            case .directory(let path):
+                if let url = try await NFSStore.url(ofPoolMountedAt: path) {
+                    return try await NFSStore(url, id: id, mounter: mounter, logger: logger)
+                }
+                return try await SharedMountPointStore(path: path, id: id, logger: logger)
+            }
         }
-    }
 
-    /// Secondary storage at this place; nothing is opened yet.
-    public func secondaryStorage(logger: Logger) -> any TemplateStore {
-        switch self {
-        case .nfs(let url): NFSSecondaryStorage(url, logger: logger)
-        case .directory(let path): LocalSecondaryStorage(path: path, logger: logger)
+        /// Makes a primary store at a place that is there.
+        ///
+        /// - Parameters:
+        ///   - id: the pool's uuid; nil takes a new one.
+        ///   - logger: takes what is done.
+        /// - Returns: the store.
+        /// - Throws: what `SharedMountPointStore` and `NFSStore` name: `LXCError` `alreadyExists` where there is
+        ///   another pool.
+        public func createPrimaryStore(id: PoolID? = nil, logger: Logger) async throws -> any PrimaryStore {
+            switch self {
+            case .nfs(let url): try await NFSStore.create(at: url, id: id, logger: logger)
+            case .directory(let path): try await SharedMountPointStore.create(at: path, id: id, logger: logger)
+            }
+        }
+
+        /// Whether nobody keeps anything at this place, so that a primary store can begin there.
+        ///
+        /// - Throws: what `SharedMountPointStore` and `NFSStore` name.
+        public func isEmpty() async throws -> Bool {
+            switch self {
+            case .nfs(let url): try await NFSStore.isEmpty(url)
+            case .directory(let path): try await SharedMountPointStore.isEmpty(path: path)
+            }
+        }
+
+        /// Secondary storage at this place; nothing is opened yet.
+        public func secondaryStorage(logger: Logger) -> any TemplateStore {
+            switch self {
+            case .nfs(let url): NFSSecondaryStorage(url, logger: logger)
+            case .directory(let path): LocalSecondaryStorage(path: path, logger: logger)
+            }
         }
     }
 }

@@ -3,103 +3,105 @@ public import LXCCore
 public import LibvirtXML
 public import VifDriver
 
-/// A system VM the hypervisor knows. A value to hold, as ``Container`` is: it keeps no state, every answer is asked for
-/// anew, and each operation throws what it throws there.
-public struct SystemVM: Sendable {
-    /// Where CloudStack's system VMs look for their boot arguments.
-    private static let bootArgumentsFile = "/var/cache/cloud/cmdline"
+extension LXCHypervisor {
+    /// A system VM the hypervisor knows. A value to hold, as ``Container`` is: it keeps no state, every answer is asked for
+    /// anew, and each operation throws what it throws there.
+    public struct SystemVM: Sendable {
+        /// Where CloudStack's system VMs look for their boot arguments.
+        private static let bootArgumentsFile = "/var/cache/cloud/cmdline"
 
-    /// Its name.
-    public let name: ContainerName
-    /// The host with system VMs in the place of containers.
-    let host: LXCHypervisor
+        /// Its name.
+        public let name: ContainerName
+        /// The host with system VMs in the place of containers.
+        let host: LXCHypervisor
 
-    private var guest: Container { Container(name: name, host: host) }
+        private var guest: Container { Container(name: name, host: host) }
 
-    /// What it is and how it is doing.
-    public func info() async throws -> Guest { try await guest.info() }
+        /// What it is and how it is doing.
+        public func info() async throws -> Guest { try await guest.info() }
 
-    /// Its libvirt domain document.
-    public func domain() async throws -> Domain { try await guest.domain() }
+        /// Its libvirt domain document.
+        public func domain() async throws -> Domain { try await guest.domain() }
 
-    /// How its processors are made; nil for a document of another type.
-    public func acceleration() async throws -> SystemVMSpecification.Acceleration? {
-        SystemVMSpecification.Acceleration(rawValue: try await domain().type.rawValue)
-    }
-
-    /// Leases its disk for this host and starts it.
-    ///
-    /// - Parameter bootArguments: given to the guest by its agent once that answers, which is when this returns; nil starts
-    ///   it and no more. A guest keeps them on its disk, and needs them again when they have changed.
-    /// - Throws: `LXCError` `invalidState` when it runs already, `inUse` when another host has its disk, `unsafe` when the
-    ///   disk refers to another file, `hypervisor`; `timedOut` when no agent answers within ``HostPolicy/agentTimeout``: it
-    ///   runs then.
-    public func start(bootArguments: String? = nil) async throws {
-        if let bootArguments {
-            try SystemVMSpecification.check(bootArguments, "the boot arguments of \(name)")
+        /// How its processors are made; nil for a document of another type.
+        public func acceleration() async throws -> SystemVMSpecification.Acceleration? {
+            SystemVMSpecification.Acceleration(rawValue: try await domain().type.rawValue)
         }
-        try await host.start(name)
-        guard let bootArguments else { return }
-        try await writeFile(Array("\(bootArguments)\n".utf8), to: Self.bootArgumentsFile)
-    }
 
-    /// Writes a file inside it, by the guest agent that runs there (the package qemu-guest-agent).
-    ///
-    /// - Parameters:
-    ///   - contents: what the file is to hold, and what it held is gone.
-    ///   - path: where it is; its directory must be there.
-    /// - Throws: `LXCError` `invalidState` when it is not running, `timedOut` when no agent answers within
-    ///   ``HostPolicy/agentTimeout``, `unsupported` without a channel for one, `hypervisor` with what the agent says.
-    public func writeFile(_ contents: [UInt8], to path: String) async throws {
-        try await Operation.run("vm.write", name.description, host.logger) {
-            try await host.driver.agent.writeFile(contents, to: path, in: name, within: host.policy.agentTimeout)
+        /// Leases its disk for this host and starts it.
+        ///
+        /// - Parameter bootArguments: given to the guest by its agent once that answers, which is when this returns;
+        ///   nil starts it and no more. A guest keeps them on its disk, and needs them again when they have changed.
+        /// - Throws: `LXCError` `invalidState` when it runs already, `inUse` when another host has its disk, `unsafe`
+        ///   when the disk refers to another file, `hypervisor`; `timedOut` when no agent answers within
+        ///   ``Policy/agentTimeout``: it runs then.
+        public func start(bootArguments: String? = nil) async throws {
+            if let bootArguments {
+                try SystemVMSpecification.check(bootArguments, "the boot arguments of \(name)")
+            }
+            try await host.start(name)
+            guard let bootArguments else { return }
+            try await writeFile(Array("\(bootArguments)\n".utf8), to: Self.bootArgumentsFile)
         }
-    }
 
-    /// Presses its power button, and turns it off when it has not ended after `grace`; nil is the host's
-    /// ``HostPolicy/stopTimeout``. Returns when it has ended.
-    @discardableResult
-    public func stop(within grace: Duration? = nil) async throws -> Container.StopOutcome {
-        try await guest.stop(within: grace)
-    }
+        /// Writes a file inside it, by the guest agent that runs there (the package qemu-guest-agent).
+        ///
+        /// - Parameters:
+        ///   - contents: what the file is to hold, and what it held is gone.
+        ///   - path: where it is; its directory must be there.
+        /// - Throws: `LXCError` `invalidState` when it is not running, `timedOut` when no agent answers within
+        ///   ``Policy/agentTimeout``, `unsupported` without a channel for one, `hypervisor` with what the agent says.
+        public func writeFile(_ contents: [UInt8], to path: String) async throws {
+            try await Operation.run("vm.write", name.description, host.logger) {
+                try await host.driver.agent.writeFile(contents, to: path, in: name, within: host.policy.agentTimeout)
+            }
+        }
 
-    /// Ends it as ``stop(within:)`` does and starts it again, its disk leased in between.
-    @discardableResult
-    public func reboot(within grace: Duration? = nil) async throws -> Container.StopOutcome {
-        try await guest.reboot(within: grace)
-    }
+        /// Presses its power button, and turns it off when it has not ended after `grace`; nil is the host's
+        /// ``Policy/stopTimeout``. Returns when it has ended.
+        @discardableResult
+        public func stop(within grace: Duration? = nil) async throws -> Container.StopOutcome {
+            try await guest.stop(within: grace)
+        }
 
-    /// Turns it off, deletes its disk and undefines it; its image stays. Idempotent: succeeds if the machine is gone, and
-    /// completes an interrupted deletion.
-    public func delete() async throws { try await guest.delete() }
+        /// Ends it as ``stop(within:)`` does and starts it again, its disk leased in between.
+        @discardableResult
+        public func reboot(within grace: Duration? = nil) async throws -> Container.StopOutcome {
+            try await guest.reboot(within: grace)
+        }
 
-    /// Stops its processors.
-    public func suspend() async throws { try await guest.suspend() }
+        /// Turns it off, deletes its disk and undefines it; its image stays. Idempotent: succeeds if the machine is
+        /// gone, and completes an interrupted deletion.
+        public func delete() async throws { try await guest.delete() }
 
-    /// Lets it go on.
-    public func resume() async throws { try await guest.resume() }
+        /// Stops its processors.
+        public func suspend() async throws { try await guest.suspend() }
 
-    /// Connects a NIC, of virtio hardware unless it says otherwise, at once where it runs and for its next starts.
-    @discardableResult
-    public func plugNIC(_ nic: NIC) async throws -> Interface { try await guest.plugNIC(nic.ofMachine) }
+        /// Lets it go on.
+        public func resume() async throws { try await guest.resume() }
 
-    /// Takes a NIC away, at once where it runs and for its next starts.
-    public func unplugNIC(_ deviceID: Int) async throws { try await guest.unplugNIC(deviceID) }
+        /// Connects a NIC, of virtio hardware unless it says otherwise, at once where it runs and for its next starts.
+        @discardableResult
+        public func plugNIC(_ nic: NIC) async throws -> Interface { try await guest.plugNIC(nic.ofMachine) }
 
-    /// What it uses.
-    public func statistics() async throws -> GuestStatistics { try await guest.statistics() }
+        /// Takes a NIC away, at once where it runs and for its next starts.
+        public func unplugNIC(_ deviceID: Int) async throws { try await guest.unplugNIC(deviceID) }
 
-    /// Opens its serial console.
-    public func openConsole() async throws -> any GuestConsole { try await guest.openConsole() }
+        /// What it uses.
+        public func statistics() async throws -> GuestStatistics { try await guest.statistics() }
 
-    /// Opens its serial console for the time of `body`. It is closed when `body` returns, throws or is cancelled.
-    public func withConsole<Value>(_ body: (any GuestConsole) async throws -> Value) async throws -> Value {
-        try await guest.withConsole(body)
-    }
+        /// Opens its serial console.
+        public func openConsole() async throws -> any GuestConsole { try await guest.openConsole() }
 
-    /// Waits until it is in a state.
-    public func wait(for state: GuestState, within limit: Duration? = nil) async throws {
-        try await guest.wait(for: state, within: limit)
+        /// Opens its serial console for the time of `body`. It is closed when `body` returns, throws or is cancelled.
+        public func withConsole<Value>(_ body: (any GuestConsole) async throws -> Value) async throws -> Value {
+            try await guest.withConsole(body)
+        }
+
+        /// Waits until it is in a state.
+        public func wait(for state: GuestState, within limit: Duration? = nil) async throws {
+            try await guest.wait(for: state, within: limit)
+        }
     }
 }
 

@@ -2,7 +2,7 @@ public import LXCCore
 public import LibvirtXML
 public import PrimaryStore
 
-extension SystemVMSpecification {
+extension LXCHypervisor.SystemVMSpecification {
     /// The longest command line x86 kernels take, with the NUL at its end (COMMAND_LINE_SIZE).
     private static let longestCommandLine = 2048
 

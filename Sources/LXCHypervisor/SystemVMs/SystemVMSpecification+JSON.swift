@@ -2,7 +2,7 @@ import Foundation
 import LXCCore
 import VifDriver
 
-extension SystemVMSpecification: Codable {
+extension LXCHypervisor.SystemVMSpecification: Codable {
     private enum CodingKeys: String, CodingKey, CaseIterable {
         case name, uuid, template, volume, diskSize, memory, cpus, nics, bootArguments, kernel, acceleration, owner,
             title
@@ -53,7 +53,7 @@ extension SystemVMSpecification: Codable {
     }
 }
 
-extension SystemVMSpecification.Kernel: Codable {
+extension LXCHypervisor.SystemVMSpecification.Kernel: Codable {
     private enum CodingKeys: String, CodingKey, CaseIterable { case path, initialRAMDisk, arguments }
 
     /// Reads a kernel; only `path` is needed.

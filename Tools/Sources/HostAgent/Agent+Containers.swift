@@ -52,7 +52,7 @@ extension Agent {
     }
 
     /// Its restart policy, or an operator, can have been faster.
-    private func start(_ container: Container) async throws {
+    private func start(_ container: LXCHypervisor.Container) async throws {
         do {
             try await container.start()
         } catch let error as LXCError where error.code == .invalidState {

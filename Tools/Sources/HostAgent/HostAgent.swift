@@ -67,12 +67,12 @@ struct HostAgent: AsyncParsableCommand {
         }
     }
 
-    private func hostConfiguration() throws -> Configuration {
+    private func hostConfiguration() throws -> LXCHypervisor.Configuration {
         let settings = try Settings(file: config)
         var agent = try settings.agent()
         let unknown = agent.unknown.keys.sorted()
         agent.unknown = [:]
-        var configuration = try Configuration(
+        var configuration = try LXCHypervisor.Configuration(
             agentProperties: agent, secondary: settings[.secondary] ?? Settings.defaultSecondary)
         configuration.connection = settings.connection(connect)
         // No management server knows the containers, so libvirt keeps them; unless declared otherwise they are isolated.

@@ -5,11 +5,11 @@ package struct Declaration: Equatable, Sendable {
     /// One container.
     package struct Entry: Equatable, Sendable {
         /// What it is to be.
-        package var specification: ContainerSpecification
+        package var specification: LXCHypervisor.ContainerSpecification
         /// Whether it is to run; else it is there, stopped.
         package var isRunning: Bool
 
-        package init(_ specification: ContainerSpecification, isRunning: Bool = true) {
+        package init(_ specification: LXCHypervisor.ContainerSpecification, isRunning: Bool = true) {
             self.specification = specification
             self.isRunning = isRunning
         }
@@ -56,7 +56,8 @@ extension Declaration.Entry: Decodable {
         let values = try decoder.container(keyedBy: CodingKeys.self)
         let state = try values.decodeIfPresent(State.self, forKey: .state)
         try self.init(
-            values.decode(ContainerSpecification.self, forKey: .specification), isRunning: state != .stopped)
+            values.decode(LXCHypervisor.ContainerSpecification.self, forKey: .specification),
+            isRunning: state != .stopped)
         guard specification.owner?.isEmpty != true else {
             throw LXCError(.invalidArgument, "the owner of \(specification.name) must not be empty; leave it out")
         }

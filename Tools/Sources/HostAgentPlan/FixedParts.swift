@@ -12,7 +12,7 @@ struct FixedParts {
     }
 
     /// The keys of the specification that say something else than what there is.
-    func differences(from other: FixedParts, _ privilege: ContainerSpecification.Privilege?) -> [String] {
+    func differences(from other: FixedParts, _ privilege: LXCHypervisor.ContainerSpecification.Privilege?) -> [String] {
         let (os, otherOS) = (document.os, other.document.os)
         return [
             ("template", metadata?.template == other.metadata?.template),
@@ -30,7 +30,7 @@ struct FixedParts {
     private var networks: Set<ContainerMetadata.Network> { Set(metadata?.networks ?? []) }
 
     /// Whether the ids are those asked for. host-agent's hosts isolate by default, and choose the ids at creation.
-    private static func fits(_ privilege: ContainerSpecification.Privilege?, _ map: IDMap?) -> Bool {
+    private static func fits(_ privilege: LXCHypervisor.ContainerSpecification.Privilege?, _ map: IDMap?) -> Bool {
         switch privilege {
         case nil, .isolated: map != nil
         case .privileged: map == nil

@@ -2,10 +2,10 @@ import LXCHypervisor
 
 /// The limits of a container that are not as declared.
 struct LimitChange {
-    private let wanted: ContainerSpecification
+    private let wanted: LXCHypervisor.ContainerSpecification
     private let found: Plan.Found
 
-    init(_ wanted: ContainerSpecification, _ found: Plan.Found) {
+    init(_ wanted: LXCHypervisor.ContainerSpecification, _ found: Plan.Found) {
         self.wanted = wanted
         self.found = found
     }

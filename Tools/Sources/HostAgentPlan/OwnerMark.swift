@@ -18,7 +18,7 @@ package struct OwnerMark: Hashable, Sendable {
     }
 
     /// The specification with the mark.
-    func put(on specification: ContainerSpecification) -> ContainerSpecification {
+    func put(on specification: LXCHypervisor.ContainerSpecification) -> LXCHypervisor.ContainerSpecification {
         var specification = specification
         specification.owner = specification.owner.map { "\(agent)/\($0)" } ?? agent
         return specification

@@ -4,7 +4,7 @@ package import LXCHypervisor
 package struct Plan: Sendable {
     /// Something to be done with one container.
     package enum Step: Equatable, Sendable {
-        case create(ContainerSpecification)
+        case create(LXCHypervisor.ContainerSpecification)
         case limit(GuestLimits)
         case setRestart(ContainerMetadata.RestartPolicy)
         case setAutostart(Bool)

@@ -50,10 +50,10 @@ package struct Settings {
     }
 
     /// The network drivers the file names, and the bridges they use.
-    package func vifs() throws -> VifDrivers { try VifDrivers(agentProperties: agent()) }
+    package func vifs() throws -> LXCHypervisor.VifDrivers { try LXCHypervisor.VifDrivers(agentProperties: agent()) }
 
     /// Where libvirt is reached: at the URI given, at the file's, else by the system's daemon or a private one.
-    package func connection(_ uri: String?) -> Configuration.Connection {
+    package func connection(_ uri: String?) -> LXCHypervisor.Configuration.Connection {
         if let uri = uri ?? self[.connect] { return .uri(Locator(uri)) }
         // One daemon for all programs that find no system daemon: it ends by itself some time after the last container.
         return .automatic(
@@ -63,8 +63,8 @@ package struct Settings {
     }
 
     /// How containers are kept: this package's way.
-    package func policy() -> HostPolicy {
-        var policy = HostPolicy()
+    package func policy() -> LXCHypervisor.Policy {
+        var policy = LXCHypervisor.Policy()
         if let directory = self[.consoleLogs] { policy.consoleLogs.directory = directory }
         return policy
     }

@@ -38,7 +38,7 @@ struct CreateContainer: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let specification: ContainerSpecification =
+        let specification: LXCHypervisor.ContainerSpecification =
             try spec.map { try JSONFile.specification($0) } ?? description.specification(name ?? "")
         let container = try await host.withHost(common, primary: primary) { host in
             let container = try await withProgress("cloning") {
@@ -115,8 +115,8 @@ struct SpecificationOptions: ParsableArguments {
             && [map.idMap, bridge, arguments, environment].allSatisfy(\.isEmpty)
     }
 
-    func specification(_ name: String) throws -> ContainerSpecification {
-        var specification = ContainerSpecification(
+    func specification(_ name: String) throws -> LXCHypervisor.ContainerSpecification {
+        var specification = LXCHypervisor.ContainerSpecification(
             name: try ContainerName(name), template: try TemplateID(parsing: template ?? ""),
             privilege: privileged ? .privileged : try map.map().map { .unprivileged($0) })
         specification.volume = try volume.map { try VolumeID(parsing: $0) } ?? specification.volume
@@ -158,16 +158,16 @@ struct ContainerArgument: ParsableArguments {
     @OptionGroup var common: CommonOptions
 
     /// Runs `body` with the container. Where no primary store is named, it is the one the container's root is in.
-    func withContainer<Value>(_ body: (Container) async throws -> Value) async throws -> Value {
+    func withContainer<Value>(_ body: (LXCHypervisor.Container) async throws -> Value) async throws -> Value {
         guard let value = try await withContainerIfAny(body) else { throw unknown }
         return value
     }
 
     /// Runs `body` as ``withContainer(_:)`` does; nil where there is no container of the name.
-    func withContainerIfAny<Value>(_ body: (Container) async throws -> Value) async throws -> Value? {
+    func withContainerIfAny<Value>(_ body: (LXCHypervisor.Container) async throws -> Value) async throws -> Value? {
         let name = try ContainerName(name)
         let settings = try common.settings()
-        let connection = try await HostConnection.open(host.connection(settings), logger: common.logger())
+        let connection = try await LXCHypervisor.Connection.open(host.connection(settings), logger: common.logger())
         do {
             guard try await isKnown(name, connection.driver) else {
                 await connection.close()
@@ -176,10 +176,10 @@ struct ContainerArgument: ParsableArguments {
             let store = try await store(of: name, connection, settings)
             let hypervisor = LXCHypervisor(
                 driver: connection.driver, primary: store,
-                templates: try StoreLocation(settings[.secondary] ?? Settings.defaultSecondary)
+                templates: try LXCHypervisor.StoreLocation(settings[.secondary] ?? Settings.defaultSecondary)
                     .secondaryStorage(logger: common.logger()),
                 vifs: try settings.vifs(),
-                hostName: HostFacts.leaseHolder(), policy: settings.policy(), logger: common.logger())
+                hostName: LXCHypervisor.HostFacts.leaseHolder(), policy: settings.policy(), logger: common.logger())
             let value = try await body(hypervisor.container(name))
             await connection.close()
             return value
@@ -193,7 +193,7 @@ struct ContainerArgument: ParsableArguments {
     func withDriver<Value>(_ body: (LibvirtContainers, ContainerName) async throws -> Value) async throws -> Value {
         let name = try ContainerName(name)
         let settings = try common.settings()
-        let connection = try await HostConnection.open(host.connection(settings), logger: common.logger())
+        let connection = try await LXCHypervisor.Connection.open(host.connection(settings), logger: common.logger())
         do {
             guard try await isKnown(name, connection.driver) else { throw unknown }
             let value = try await body(connection.driver, name)
@@ -221,7 +221,7 @@ struct ContainerArgument: ParsableArguments {
     /// The store in which the container's root is. One that cannot be reached fails what needs it, and nothing else: a
     /// container can be stopped while its store is not mounted.
     private func store(
-        of name: ContainerName, _ connection: HostConnection, _ settings: Settings
+        of name: ContainerName, _ connection: LXCHypervisor.Connection, _ settings: Settings
     ) async throws -> any PrimaryStore {
         do {
             return try await openStore(of: name, connection, settings)
@@ -229,20 +229,20 @@ struct ContainerArgument: ParsableArguments {
             guard let pool = try await connection.driver.definition(of: name).containerMetadata()?.pool else {
                 throw error
             }
-            return UnreachableStore(pool, because: error)
+            return LXCHypervisor.UnreachableStore(pool, because: error)
         }
     }
 
     private func openStore(
-        of name: ContainerName, _ connection: HostConnection, _ settings: Settings
+        of name: ContainerName, _ connection: LXCHypervisor.Connection, _ settings: Settings
     ) async throws -> any PrimaryStore {
         let driver = connection.driver
         let location =
             if let given = primary.primary ?? settings[.primary] { given } else {
                 try await directory(of: name, driver.definition(of: name))
             }
-        return try await StoreLocation(location).primaryStore(
-            id: primary.poolID(common), mounter: LibvirtMounter(driver, daemon: connection.privateDaemon),
+        return try await LXCHypervisor.StoreLocation(location).primaryStore(
+            id: primary.poolID(common), mounter: LXCHypervisor.LibvirtMounter(driver, daemon: connection.privateDaemon),
             logger: common.logger())
     }
 
@@ -293,7 +293,7 @@ struct StopContainer: AsyncParsableCommand {
     private struct Report: Encodable {
         var container: String
         var state: String
-        var outcome: Container.StopOutcome
+        var outcome: LXCHypervisor.Container.StopOutcome
     }
 
     func run() async throws {
@@ -329,8 +329,9 @@ struct ListContainers: AsyncParsableCommand {
 
 extension HostOptions {
     /// Prints the guests of one of the host's drivers.
-    func listGuests(of driver: KeyPath<HostConnection, some LibvirtDriver>, _ common: CommonOptions) async throws {
-        let connection = try await HostConnection.open(self.connection(common.settings()), logger: common.logger())
+    func listGuests(of driver: KeyPath<LXCHypervisor.Connection, some LibvirtDriver>, _ common: CommonOptions) async throws {
+        let connection = try await LXCHypervisor.Connection.open(
+            self.connection(common.settings()), logger: common.logger())
         let guests: [Guest]
         do {
             guests = try await connection[keyPath: driver].guests()

@@ -28,7 +28,7 @@ struct ContainerPush: AsyncParsableCommand {
         return mode
     }
 
-    private static func owner(_ text: String) throws -> ContainerFiles.Owner {
+    private static func owner(_ text: String) throws -> LXCHypervisor.ContainerFiles.Owner {
         let ids = text.split(separator: ":", omittingEmptySubsequences: false).map { UInt32($0) }
         guard ids.count == 2, let user = ids[0], let group = ids[1] else {
             throw LXCError(.invalidArgument, "--owner takes UID:GID, not \"\(text.escapedForDisplay)\"")

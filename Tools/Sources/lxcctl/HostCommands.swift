@@ -20,13 +20,14 @@ struct HostInfo: AsyncParsableCommand {
             var isPrivate: Bool
         }
 
-        var host: HostFacts
+        var host: LXCHypervisor.HostFacts
         var libvirt: Libvirt
         var containers: Int
     }
 
     func run() async throws {
-        let connection = try await HostConnection.open(host.connection(common.settings()), logger: common.logger())
+        let connection = try await LXCHypervisor.Connection.open(
+            host.connection(common.settings()), logger: common.logger())
         let report: Report
         do {
             report = try await Report(

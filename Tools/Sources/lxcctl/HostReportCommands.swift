@@ -18,7 +18,7 @@ struct HostStats: AsyncParsableCommand {
 
     private struct Report: Encodable {
         var cpuPercent: Double
-        var host: HostStatistics
+        var host: LXCHypervisor.HostStatistics
     }
 
     func validate() throws { try checkSeconds(interval, of: "--interval") }
@@ -26,9 +26,9 @@ struct HostStats: AsyncParsableCommand {
     func run() async throws {
         let settings = try common.settings()
         let agent = try settings.agent()
-        let first = try await HostStatistics.current()
+        let first = try await LXCHypervisor.HostStatistics.current()
         try await Task.sleep(for: .seconds(interval))
-        var statistics = try await HostStatistics.current(
+        var statistics = try await LXCHypervisor.HostStatistics.current(
             reserved: agent.reservedMemory, overcommitted: agent.overcommittedMemory)
         if primary.primary != nil || settings[.primary] != nil {
             let store = try await primary.location(common).primaryStore(
@@ -61,9 +61,10 @@ struct HostReport: AsyncParsableCommand {
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
-        let connection = try await HostConnection.open(host.connection(common.settings()), logger: common.logger())
+        let connection = try await LXCHypervisor.Connection.open(
+            host.connection(common.settings()), logger: common.logger())
         let report = await PowerReport.collect(
-            from: [connection.driver, connection.systemVMs], hostName: HostFacts.current().hostName)
+            from: [connection.driver, connection.systemVMs], hostName: LXCHypervisor.HostFacts.current().hostName)
         await connection.close()
         if common.json {
             try Output.json(report)

@@ -51,7 +51,8 @@ struct PoolLeftovers: AsyncParsableCommand {
             }
             if let adoption, let name {
                 let template = try await host.leftovers().first { $0.volume == adoption }?.template
-                var specification = ContainerSpecification(name: name, template: template ?? TemplateID(adoption.uuid))
+                var specification = LXCHypervisor.ContainerSpecification(
+                    name: name, template: template ?? TemplateID(adoption.uuid))
                 specification.volume = adoption
                 report.adopted = try await host.adoptLeftover(specification).name
             }

@@ -83,7 +83,8 @@ struct ContainerEvents: AsyncParsableCommand {
     func validate() throws { try duration.map { try checkSeconds($0, of: "--for") } }
 
     func run() async throws {
-        let connection = try await HostConnection.open(host.connection(common.settings()), logger: common.logger())
+        let connection = try await LXCHypervisor.Connection.open(
+            host.connection(common.settings()), logger: common.logger())
         do {
             try await print(connection.driver.events())
             await connection.close()

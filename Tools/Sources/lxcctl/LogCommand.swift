@@ -28,7 +28,7 @@ struct ContainerLog: AsyncParsableCommand {
         }
     }
 
-    private func print(_ part: ConsoleLogPart) throws {
+    private func print(_ part: LXCHypervisor.ConsoleLogPart) throws {
         try Output.write(part.bytes)
     }
 }

@@ -82,7 +82,7 @@ struct PlugNIC: AsyncParsableCommand {
     }
 
     /// The lowest number that no interface has.
-    private func nextNumber(_ container: Container) async throws -> Int {
+    private func nextNumber(_ container: LXCHypervisor.Container) async throws -> Int {
         let taken = Set(try await container.domain().interfaces.compactMap(\.guestDevice))
         return (0...65_535).first { !taken.contains("eth\($0)") } ?? 0
     }

@@ -37,8 +37,8 @@ struct PrimaryOptions: ParsableArguments {
     )
     var primary: String?
 
-    func location(_ common: CommonOptions) throws -> StoreLocation {
-        try StoreLocation(common.settings().location(primary, option: "--primary", key: .primary))
+    func location(_ common: CommonOptions) throws -> LXCHypervisor.StoreLocation {
+        try LXCHypervisor.StoreLocation(common.settings().location(primary, option: "--primary", key: .primary))
     }
 
     /// The pool the store must be, where the settings name both.
@@ -71,7 +71,7 @@ struct SecondaryOptions: ParsableArguments {
     var secondary: String?
 
     func open(_ common: CommonOptions) throws -> any TemplateStore {
-        let location = try StoreLocation(
+        let location = try LXCHypervisor.StoreLocation(
             common.settings().location(secondary, option: "--secondary", key: .secondary))
         if case .directory(let path) = location, !isDirectory(path) {
             throw LXCError(
@@ -94,7 +94,7 @@ struct HostOptions: ParsableArguments {
         _ common: CommonOptions, primary: PrimaryOptions, _ body: (LXCHypervisor) async throws -> Value
     ) async throws -> Value {
         let settings = try common.settings()
-        var configuration = Configuration(
+        var configuration = LXCHypervisor.Configuration(
             primary: try primary.location(common).description,
             secondary: settings[.secondary] ?? Settings.defaultSecondary)
         configuration.pool = try primary.poolID(common)
@@ -105,7 +105,7 @@ struct HostOptions: ParsableArguments {
         return try await LXCHypervisor.withHost(configuration, body)
     }
 
-    func connection(_ settings: Settings) -> Configuration.Connection { settings.connection(connect) }
+    func connection(_ settings: Settings) -> LXCHypervisor.Configuration.Connection { settings.connection(connect) }
 }
 
 /// A path of this host, where an NFS URL cannot stand.

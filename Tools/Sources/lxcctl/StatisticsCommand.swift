@@ -29,7 +29,8 @@ struct ContainerStatistics: AsyncParsableCommand {
 
     func run() async throws {
         let name = try name.map { try ContainerName($0) }
-        let connection = try await HostConnection.open(host.connection(common.settings()), logger: common.logger())
+        let connection = try await LXCHypervisor.Connection.open(
+            host.connection(common.settings()), logger: common.logger())
         do {
             if let name { try await show(name, connection.driver) } else { try await showAll(connection.driver) }
             await connection.close()
@@ -67,7 +68,7 @@ struct ContainerStatistics: AsyncParsableCommand {
     private func showAll(_ driver: LibvirtContainers) async throws {
         let first = interval > 0 ? try await driver.statistics() : [:]
         if interval > 0 { try await Task.sleep(for: .seconds(interval)) }
-        let cpus = HostFacts.current().cpus
+        let cpus = LXCHypervisor.HostFacts.current().cpus
         let rows = try await driver.statistics().sorted { $0.key < $1.key }.map { name, statistics in
             Row(
                 container: name,

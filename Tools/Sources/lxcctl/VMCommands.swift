@@ -29,7 +29,7 @@ struct VMArgument: ParsableArguments {
     var name: String
     @OptionGroup var options: VMOptions
 
-    func withVM<Value>(_ body: (SystemVM) async throws -> Value) async throws -> Value {
+    func withVM<Value>(_ body: (LXCHypervisor.SystemVM) async throws -> Value) async throws -> Value {
         guard let value = try await withVMIfAny(body) else {
             throw LXCError(.notFound, "there is no system VM \(name); `lxcctl vm list` shows those there are")
         }
@@ -37,10 +37,10 @@ struct VMArgument: ParsableArguments {
     }
 
     /// Runs `body` with the machine; nil where there is none of the name.
-    func withVMIfAny<Value>(_ body: (SystemVM) async throws -> Value) async throws -> Value? {
+    func withVMIfAny<Value>(_ body: (LXCHypervisor.SystemVM) async throws -> Value) async throws -> Value? {
         let name = try ContainerName(name)
         return try await options.withHost { host in
-            let machine: SystemVM
+            let machine: LXCHypervisor.SystemVM
             do {
                 machine = try await host.systemVM(name)
             } catch let error as LXCError where error.code == .notFound {
@@ -65,7 +65,7 @@ struct CreateVM: AsyncParsableCommand {
     @OptionGroup var options: VMOptions
 
     func run() async throws {
-        let specification: SystemVMSpecification = try JSONFile.specification(specification)
+        let specification: LXCHypervisor.SystemVMSpecification = try JSONFile.specification(specification)
         let report = try await options.withHost { try await VMReport($0.createSystemVM(specification)) }
         if options.common.json { try Output.json(report) } else { print(report.guest.name) }
     }
@@ -113,7 +113,7 @@ struct StopVM: AsyncParsableCommand {
     private struct Report: Encodable {
         var vm: String
         var state: String
-        var outcome: Container.StopOutcome
+        var outcome: LXCHypervisor.Container.StopOutcome
     }
 
     func run() async throws {
@@ -157,16 +157,16 @@ struct DestroyVM: AsyncParsableCommand {
 /// What there is to say of a machine.
 struct VMReport: Encodable {
     var guest: Guest
-    var acceleration: SystemVMSpecification.Acceleration?
+    var acceleration: LXCHypervisor.SystemVMSpecification.Acceleration?
     var template: TemplateID?
     var disk: VolumeID?
     var memory: ByteCount?
 
-    init(_ machine: SystemVM) async throws {
+    init(_ machine: LXCHypervisor.SystemVM) async throws {
         guest = try await machine.info()
         let document = try await machine.domain()
         let metadata = try document.containerMetadata()
-        acceleration = SystemVMSpecification.Acceleration(rawValue: document.type.rawValue)
+        acceleration = LXCHypervisor.SystemVMSpecification.Acceleration(rawValue: document.type.rawValue)
         template = metadata?.template
         disk = metadata?.volume
         memory = document.memory

@@ -14,8 +14,8 @@ struct XMLCommand: AsyncParsableCommand {
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
-        let specification: ContainerSpecification = try JSONFile.specification(specification)
-        let interfaces = try await VifDrivers().plug(specification.nics, of: specification.name)
+        let specification: LXCHypervisor.ContainerSpecification = try JSONFile.specification(specification)
+        let interfaces = try await LXCHypervisor.VifDrivers().plug(specification.nics, of: specification.name)
         let document = try specification.domain(
             root: "\(localPath(primary))/\(specification.volume)", interfaces: interfaces)
         let xml = try document.xml()

@@ -14,13 +14,13 @@ import Testing
         plan = try Plan(pool: pool, mark: OwnerMark(agent: "agent"))
     }
 
-    private func specification(_ name: String = "web1") throws -> ContainerSpecification {
-        ContainerSpecification(name: try ContainerName(name), template: template)
+    private func specification(_ name: String = "web1") throws -> LXCHypervisor.ContainerSpecification {
+        LXCHypervisor.ContainerSpecification(name: try ContainerName(name), template: template)
     }
 
     /// The container as the agent made it.
     private func found(
-        _ specification: ContainerSpecification, _ state: GuestState = .running, owner: String? = "agent",
+        _ specification: LXCHypervisor.ContainerSpecification, _ state: GuestState = .running, owner: String? = "agent",
         limits: GuestLimits = GuestLimits(memory: .mebibytes(512), cpuShares: 1024)
     ) throws -> Plan.Found {
         var specification = specification
@@ -106,7 +106,7 @@ import Testing
     /// The limits that are changed when `change` is made to what was declared.
     private func change(
         from limits: GuestLimits = GuestLimits(memory: .mebibytes(512), cpuShares: 1024),
-        _ change: (inout ContainerSpecification) -> Void
+        _ change: (inout LXCHypervisor.ContainerSpecification) -> Void
     ) throws -> GuestLimits? {
         let original = try specification()
         var changed = original
@@ -168,7 +168,7 @@ import Testing
     }
 
     @Test func whatCannotBeChangedIsTold() throws {
-        let changes: [(String, @Sendable (inout ContainerSpecification) -> Void)] = [
+        let changes: [(String, @Sendable (inout LXCHypervisor.ContainerSpecification) -> Void)] = [
             ("init", { $0.initProcess.path = "/bin/sh" }), ("arguments", { $0.initProcess.arguments = ["-c"] }),
             ("environment", { $0.initProcess.environment = ["A": "b"] }), ("cpus", { $0.cpu.count = 2 }),
             ("privileged", { $0.privilege = .privileged }), ("title", { $0.title = "other" }),

@@ -2,7 +2,7 @@ import HypervisorDriver
 public import LXCCore
 public import LibvirtXML
 
-extension ContainerSpecification {
+extension LXCHypervisor.ContainerSpecification {
     /// The domain document of the container: the specification's elements, and what keeps it confined.
     ///
     /// - Parameters:

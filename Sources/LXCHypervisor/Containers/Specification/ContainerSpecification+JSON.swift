@@ -4,7 +4,7 @@ import LXCCore
 import LibvirtXML
 import VifDriver
 
-extension ContainerSpecification: Codable {
+extension LXCHypervisor.ContainerSpecification: Codable {
     private enum CodingKeys: String, CodingKey, CaseIterable {
         case name, uuid, template, volume, privileged, idMap, `init`, arguments, environment, memory, cpus, cpuShares,
             cpuPeriod, cpuQuota, cpuSet, softMemory, memoryAndSwap, processes, blockIOWeight, blockIODevices,
@@ -53,7 +53,9 @@ extension ContainerSpecification: Codable {
         consoleLog = try ByteCount(values, .consoleLog)
         nics = NIC.numbered(try values.decodeIfPresent([NIC].self, forKey: .nics) ?? [])
         // null is none; a key that is missing is the default.
-        if values.contains(.identity) { identity = try values.decode(GuestIdentity?.self, forKey: .identity) }
+        if values.contains(.identity) {
+            identity = try values.decode(LXCHypervisor.GuestIdentity?.self, forKey: .identity)
+        }
         owner = try values.decodeIfPresent(String.self, forKey: .owner)
         title = try values.decodeIfPresent(String.self, forKey: .title)
     }
@@ -105,7 +107,7 @@ extension ContainerSpecification: Codable {
         if isAutostarted { try values.encode(true, forKey: .autostart) }
         try values.encodeIfPresent(consoleLog, forKey: .consoleLog)
         if !nics.isEmpty { try values.encode(nics, forKey: .nics) }
-        if identity != GuestIdentity() { try values.encode(identity, forKey: .identity) }
+        if identity != LXCHypervisor.GuestIdentity() { try values.encode(identity, forKey: .identity) }
         try values.encodeIfPresent(owner, forKey: .owner)
         try values.encodeIfPresent(title, forKey: .title)
     }
