@@ -23,11 +23,11 @@ enum CIRunner {
 
     static func run(_ arguments: [String]) async throws {
         guard arguments.count == 5 else { return print("usage: ci-runner DIRECTORY TEMPLATE SCRIPT RESULT") }
-        let configuration = Configuration(
+        let configuration = LXCHypervisor.Configuration(
             primary: "\(arguments[1])/primary", secondary: "\(arguments[1])/secondary")
         let status = try await LXCHypervisor.withHost(configuration) { host in
             // A clone of the template: a snapshot or shared extents where the file system has them, so this is quick.
-            var specification = ContainerSpecification(
+            var specification = LXCHypervisor.ContainerSpecification(
                 name: try ContainerName("job-\(UInt32.random(in: 0 ... .max))"),
                 template: try TemplateID(parsing: arguments[2]))
             specification.initializer = .init(path: "/bin/sleep", arguments: ["1d"])
@@ -48,8 +48,8 @@ enum CIRunner {
         exit(status)
     }
 
-    static func run(_ script: String, in container: Container, result: String) async throws -> Int32 {
-        let owner = ContainerFiles.Owner(user: 1000, group: 1000)
+    static func run(_ script: String, in container: LXCHypervisor.Container, result: String) async throws -> Int32 {
+        let owner = LXCHypervisor.ContainerFiles.Owner(user: 1000, group: 1000)
         try await container.files.makeDirectory("/job", owner: owner)
         try await container.files.push(script, to: "/job/script", mode: 0o755, owner: owner)
 

@@ -27,7 +27,7 @@ enum Events {
         // A real program bootstraps a backend, such as swift-prometheus, and a tracer the same way.
         MetricsSystem.bootstrap(PrintingMetrics())
 
-        let configuration = Configuration(
+        let configuration = LXCHypervisor.Configuration(
             primary: "\(arguments[1])/primary", secondary: "\(arguments[1])/secondary")
         try await LXCHypervisor.withHost(configuration) { host in
             // The host is a service itself: it restarts containers, renews leases, keeps console logs.

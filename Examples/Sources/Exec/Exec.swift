@@ -20,10 +20,10 @@ enum Exec {
 
     static func run(_ arguments: [String]) async throws {
         guard arguments.count > 3 else { return print("usage: exec DIRECTORY TEMPLATE PROGRAM [ARGUMENT...]") }
-        let configuration = Configuration(
+        let configuration = LXCHypervisor.Configuration(
             primary: "\(arguments[1])/primary", secondary: "\(arguments[1])/secondary")
         try await LXCHypervisor.withHost(configuration) { host in
-            var specification = ContainerSpecification(
+            var specification = LXCHypervisor.ContainerSpecification(
                 name: try ContainerName("exec-example"), template: try TemplateID(parsing: arguments[2]))
             // Process 1 only has to be there; a full init would do as well.
             specification.initializer = .init(path: "/bin/sleep", arguments: ["1d"])
@@ -42,14 +42,14 @@ enum Exec {
     }
 
     /// A command whose output fits into memory: `run` waits for its end, for a limited time.
-    static func runBriefly(in container: Container) async throws {
+    static func runBriefly(in container: LXCHypervisor.Container) async throws {
         let result = try await container.run(
             GuestCommand(["/bin/cat"]), input: Array("hello\n".utf8), timeout: .seconds(10))
         print("cat ended with status \(result.exit.shellStatus): \(String(decoding: result.output, as: UTF8.self))")
     }
 
     /// A command whose output is handled while it comes. Cancelling the task kills the command and what it started.
-    static func stream(_ arguments: [String], in container: Container) async throws {
+    static func stream(_ arguments: [String], in container: LXCHypervisor.Container) async throws {
         var command = GuestCommand(arguments)
         command.user = .id(65534)
         command.environment["LANG"] = "C.UTF-8"

@@ -20,10 +20,10 @@ enum Files {
 
     static func run(_ arguments: [String]) async throws {
         guard arguments.count == 3 else { return print("usage: files DIRECTORY TEMPLATE") }
-        let configuration = Configuration(
+        let configuration = LXCHypervisor.Configuration(
             primary: "\(arguments[1])/primary", secondary: "\(arguments[1])/secondary")
         try await LXCHypervisor.withHost(configuration) { host in
-            var specification = ContainerSpecification(
+            var specification = LXCHypervisor.ContainerSpecification(
                 name: try ContainerName("files-example"), template: try TemplateID(parsing: arguments[2]))
             specification.initializer = .init(path: "/bin/sleep", arguments: ["1d"])
             let container = try await host.createContainer(specification)
@@ -37,7 +37,7 @@ enum Files {
         }
     }
 
-    static func work(with container: Container, in directory: String) async throws {
+    static func work(with container: LXCHypervisor.Container, in directory: String) async throws {
         let files = container.files
         // The container is stopped: its volume is leased for each of these calls. Owners are ids as the container counts
         // them; the library maps them to those of the host.

@@ -23,10 +23,10 @@ enum Networks {
         guard arguments.count == 5, let vlan = UInt16(arguments[4]) else {
             return print("usage: networks DIRECTORY TEMPLATE BRIDGE VLAN")
         }
-        let configuration = Configuration(
+        let configuration = LXCHypervisor.Configuration(
             primary: "\(arguments[1])/primary", secondary: "\(arguments[1])/secondary")
         try await LXCHypervisor.withHost(configuration) { host in
-            var specification = ContainerSpecification(
+            var specification = LXCHypervisor.ContainerSpecification(
                 name: try ContainerName("networks-example"), template: try TemplateID(parsing: arguments[2]))
             // The bridge of the VLAN is made with its first container and removed with its last.
             var nic = NIC(broadcast: .vlan(vlan), bridge: arguments[3])
@@ -50,7 +50,7 @@ enum Networks {
         }
     }
 
-    static func change(_ container: Container, on bridge: String) async throws {
+    static func change(_ container: LXCHypervisor.Container, on bridge: String) async throws {
         // The new rules hold when this returns. CloudStack's text is another way to write them.
         let rules = try SecurityRule.rules(parsing: "I:tcp;22;22;10.0.0.0/8 I:tcp;443;443;0.0.0.0/0")
         try await container.setSecurity(

@@ -1,5 +1,5 @@
 import LXCHypervisor
 
-var configuration = Configuration(primary: "/srv/lxc/primary", secondary: "/srv/lxc/secondary")
+var configuration = LXCHypervisor.Configuration(primary: "/srv/lxc/primary", secondary: "/srv/lxc/secondary")
 configuration.makesMissingPool = true
 let host = try await LXCHypervisor.open(configuration)

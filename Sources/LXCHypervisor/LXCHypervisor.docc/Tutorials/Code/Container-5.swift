@@ -1,15 +1,15 @@
 import LXCHypervisor
 
-var configuration = Configuration(primary: "/srv/lxc/primary", secondary: "/srv/lxc/secondary")
+var configuration = LXCHypervisor.Configuration(primary: "/srv/lxc/primary", secondary: "/srv/lxc/secondary")
 configuration.makesMissingPool = true
 let host = try await LXCHypervisor.open(configuration)
 
 let key = TemplateKey(account: 1, id: 10)
-_ = try await host.templates.register(
-    TemplateRegistration(key: key, name: "debian-12", source: "debian-12.tar.gz"), progress: nil)
+_ = try await host.registerTemplate(
+    TemplateRegistration(key: key, name: "debian-12", source: "debian-12.tar.gz"))
 let template = try await host.installTemplate(key)
 
-var specification = ContainerSpecification(name: try ContainerName("web1"), template: template.id)
+var specification = LXCHypervisor.ContainerSpecification(name: try ContainerName("web1"), template: template.id)
 specification.memory = .mebibytes(256)
 let container = try await host.createContainer(specification)
 try await container.start()
@@ -19,5 +19,5 @@ let result = try await container.run(command, timeout: .seconds(10))
 print(String(decoding: result.output, as: UTF8.self))
 
 try await container.stop(within: .seconds(10))
-try await container.destroy()
+try await container.delete()
 await host.close()
