@@ -33,35 +33,35 @@ public protocol HypervisorDriver: Sendable {
     func define(_ domain: Domain) async throws
 
     /// Forgets a guest that is not running. One that is running goes on and is forgotten when it ends.
-    func undefine(_ guest: ContainerName) async throws
+    func undefine(_ guest: GuestName) async throws
 
     /// Starts a guest that is defined.
     ///
     /// - Throws: `LXCError` `invalidState` when it is running already, `hypervisor`.
-    func start(_ guest: ContainerName) async throws
+    func start(_ guest: GuestName) async throws
 
     /// Ends the guest at once, and returns when it has ended.
     ///
     /// - Throws: `LXCError` `invalidState` when it is not running.
-    func kill(_ guest: ContainerName) async throws
+    func kill(_ guest: GuestName) async throws
 
-    /// All guests, ordered by name. Guests whose names break the rules of `ContainerName` belong to other programs and are
+    /// All guests, ordered by name. Guests whose names break the rules of `GuestName` belong to other programs and are
     /// left out.
     func guests() async throws -> [Guest]
 
     /// One guest.
-    func guest(_ name: ContainerName) async throws -> Guest
+    func guest(_ name: GuestName) async throws -> Guest
 
     /// The guest's document: the live one while it runs.
-    func definition(of guest: ContainerName) async throws -> Domain
+    func definition(of guest: GuestName) async throws -> Domain
 
     /// What a running guest uses.
     ///
     /// - Throws: `LXCError` `invalidState` when it is not running.
-    func statistics(of guest: ContainerName) async throws -> GuestStatistics
+    func statistics(of guest: GuestName) async throws -> GuestStatistics
 
     /// What all running guests use. One that ends meanwhile is left out.
-    func statistics() async throws -> [ContainerName: GuestStatistics]
+    func statistics() async throws -> [GuestName: GuestStatistics]
 
     /// What happens to guests from now on: every change once, also what happens while the hypervisor cannot be reached,
     /// which is reported when it can be again. The stream ends with an error when its reader is too far behind, or when the
@@ -76,7 +76,7 @@ public protocol HypervisorDriver: Sendable {
     ///   - namespace: the program's namespace. A guest has one element of each.
     ///   - guest: the guest.
     /// - Throws: `LXCError` `invalidArgument` for an element that cannot be written as XML.
-    func setMetadata(_ element: XMLFragment?, namespace: String, of guest: ContainerName) async throws
+    func setMetadata(_ element: XMLFragment?, namespace: String, of guest: GuestName) async throws
 }
 
 extension HypervisorDriver {
@@ -84,8 +84,8 @@ extension HypervisorDriver {
     public var sharesGuests: Bool { true }
 
     /// Asks for one guest after the other.
-    public func statistics() async throws -> [ContainerName: GuestStatistics] {
-        var all: [ContainerName: GuestStatistics] = [:]
+    public func statistics() async throws -> [GuestName: GuestStatistics] {
+        var all: [GuestName: GuestStatistics] = [:]
         for guest in try await guests() where guest.state.isActive {
             do {
                 all[guest.name] = try await statistics(of: guest.name)
@@ -99,7 +99,7 @@ extension HypervisorDriver {
 
 extension HypervisorDriver {
     /// Replaces what this package keeps with a guest, be it running or not.
-    public func setContainerMetadata(_ metadata: ContainerMetadata, of guest: ContainerName) async throws {
+    public func setContainerMetadata(_ metadata: ContainerMetadata, of guest: GuestName) async throws {
         let namespace = ContainerMetadata.namespace
         var domain = try await definition(of: guest)
         try domain.setContainerMetadata(metadata)

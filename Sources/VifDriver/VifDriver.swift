@@ -22,7 +22,7 @@ public protocol VifDriver: Sendable {
     /// - Throws: `LXCError` with code `notFound` when a device of the host is not there, `invalidArgument`
     ///   when it cannot serve or a value of the NIC breaks a rule, `unsupported` when this way of connecting guests
     ///   cannot give what the NIC asks for; `CancellationError`.
-    func plug(_ nic: NIC, of guest: ContainerName) async throws -> Interface
+    func plug(_ nic: NIC, of guest: GuestName) async throws -> Interface
 
     /// Where ``plug(_:of:)`` would connect the NIC, found out without making or changing anything.
     ///
@@ -44,5 +44,5 @@ public protocol NICSecuring: VifDriver {
     ///
     /// - Throws: `LXCError` with code `unsupported` when this host cannot enforce it; what was enforced before is still,
     ///   then.
-    func secure(_ nic: NIC, of guest: ContainerName) async throws
+    func secure(_ nic: NIC, of guest: GuestName) async throws
 }

@@ -6,7 +6,7 @@ import Testing
 
 @Suite(.timeLimit(.minutes(15)))
 struct ConformanceTests {
-    private static func domain(_ type: DomainType) -> @Sendable (ContainerName) async throws -> Domain {
+    private static func domain(_ type: DomainType) -> @Sendable (GuestName) async throws -> Domain {
         { name in
             var domain = Domain(type: type, name: name.description, os: .container(initPath: "/sbin/init"))
             domain.memory = .mebibytes(64)
@@ -82,19 +82,19 @@ private struct ForgetfulDriver: HypervisorDriver {
 
     func domainType() async throws -> DomainType { try await driver.domainType() }
     func define(_ domain: Domain) async throws { try await driver.define(domain) }
-    func undefine(_ guest: ContainerName) async throws { try await driver.undefine(guest) }
-    func start(_ guest: ContainerName) async throws { _ = try await driver.guest(guest) }
-    func kill(_ guest: ContainerName) async throws { try await driver.kill(guest) }
+    func undefine(_ guest: GuestName) async throws { try await driver.undefine(guest) }
+    func start(_ guest: GuestName) async throws { _ = try await driver.guest(guest) }
+    func kill(_ guest: GuestName) async throws { try await driver.kill(guest) }
     func guests() async throws -> [Guest] { try await driver.guests() }
-    func guest(_ name: ContainerName) async throws -> Guest { try await driver.guest(name) }
-    func definition(of guest: ContainerName) async throws -> Domain { try await driver.definition(of: guest) }
-    func statistics(of guest: ContainerName) async throws -> GuestStatistics {
+    func guest(_ name: GuestName) async throws -> Guest { try await driver.guest(name) }
+    func definition(of guest: GuestName) async throws -> Domain { try await driver.definition(of: guest) }
+    func statistics(of guest: GuestName) async throws -> GuestStatistics {
         try await driver.statistics(of: guest)
     }
     func events() async throws -> AsyncThrowingStream<GuestEvent, any Error> {
         AsyncThrowingStream { _ in }
     }
-    func setMetadata(_ element: XMLFragment?, namespace: String, of guest: ContainerName) async throws {
+    func setMetadata(_ element: XMLFragment?, namespace: String, of guest: GuestName) async throws {
         try await driver.setMetadata(element, namespace: namespace, of: guest)
     }
 }

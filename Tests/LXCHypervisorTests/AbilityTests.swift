@@ -19,7 +19,7 @@ import Testing
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         let template = try await primary.installTemplate(.random(), from: MemoryTree.smallRoot())
         return try await host.createContainer(
-            ContainerSpecification(name: try ContainerName("web1"), template: template.id))
+            ContainerSpecification(name: try GuestName("web1"), template: template.id))
     }
 
     @Test func aContainerOfSuchADriverStartsAndIsKilled() async throws {

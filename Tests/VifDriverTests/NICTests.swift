@@ -16,7 +16,7 @@ import VifDriver
 
     @Test func whatADriverCannotGiveIsRefusedByName() throws {
         let driver = DirectVifDriver(device: "eth0", mode: .bridge)
-        let guest = try ContainerName("web1")
+        let guest = try GuestName("web1")
         let nic = NIC(broadcast: .vlan(5), bridge: "br0", mtu: 1400, megabitsPerSecond: 10, isIsolated: true)
         #expect(nic.features == [.vlan, .bridge, .mtu, .rate, .isolation])
         #expect(NIC().features.isEmpty)

@@ -28,7 +28,7 @@ enum CIRunner {
         let status = try await LXCHypervisor.withHost(configuration) { host in
             // A clone of the template: a snapshot or shared extents where the file system has them, so this is quick.
             var specification = LXCHypervisor.ContainerSpecification(
-                name: try ContainerName("job-\(UInt32.random(in: 0 ... .max))"),
+                name: try GuestName("job-\(UInt32.random(in: 0 ... .max))"),
                 template: try TemplateID(parsing: arguments[2]))
             specification.initializer = .init(path: "/bin/sleep", arguments: ["1d"])
             specification.memory = .mebibytes(1024)

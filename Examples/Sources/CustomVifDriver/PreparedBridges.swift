@@ -21,7 +21,7 @@ public struct PreparedBridges: VifDriver {
     }
 
     /// The interface on the NIC's bridge, with all the NIC asks for.
-    public func plug(_ nic: NIC, of guest: ContainerName) async throws -> Interface {
+    public func plug(_ nic: NIC, of guest: GuestName) async throws -> Interface {
         try nic.check()
         // libvirt gives these on any bridge. Security needs rules on the host as well, which this driver does not have.
         try nic.require(only: [.vlan, .mtu, .rate, .isolation, .model, .filter], of: guest, by: self)

@@ -24,7 +24,7 @@ enum Exec {
             primary: "\(arguments[1])/primary", secondary: "\(arguments[1])/secondary")
         try await LXCHypervisor.withHost(configuration) { host in
             var specification = LXCHypervisor.ContainerSpecification(
-                name: try ContainerName("exec-example"), template: try TemplateID(parsing: arguments[2]))
+                name: try GuestName("exec-example"), template: try TemplateID(parsing: arguments[2]))
             // Process 1 only has to be there; a full init would do as well.
             specification.initializer = .init(path: "/bin/sleep", arguments: ["1d"])
             // Transient: libvirt forgets the container when it ends.

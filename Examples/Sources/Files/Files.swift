@@ -24,7 +24,7 @@ enum Files {
             primary: "\(arguments[1])/primary", secondary: "\(arguments[1])/secondary")
         try await LXCHypervisor.withHost(configuration) { host in
             var specification = LXCHypervisor.ContainerSpecification(
-                name: try ContainerName("files-example"), template: try TemplateID(parsing: arguments[2]))
+                name: try GuestName("files-example"), template: try TemplateID(parsing: arguments[2]))
             specification.initializer = .init(path: "/bin/sleep", arguments: ["1d"])
             let container = try await host.createContainer(specification)
             do {

@@ -27,7 +27,7 @@ enum Networks {
             primary: "\(arguments[1])/primary", secondary: "\(arguments[1])/secondary")
         try await LXCHypervisor.withHost(configuration) { host in
             var specification = LXCHypervisor.ContainerSpecification(
-                name: try ContainerName("networks-example"), template: try TemplateID(parsing: arguments[2]))
+                name: try GuestName("networks-example"), template: try TemplateID(parsing: arguments[2]))
             // The bridge of the VLAN is made with its first container and removed with its last.
             var nic = NIC(broadcast: .vlan(vlan), bridge: arguments[3])
             // The container sends from this address alone; what comes in is SSH from one network, and answers.

@@ -27,7 +27,7 @@ import Testing
 
     @Test func aNetworkWithoutItsBridgeIsNotFound() async throws {
         try await Self.withDriver { driver in
-            let guest = try ContainerName("web1")
+            let guest = try GuestName("web1")
             let interface = try await driver.plug(NIC(broadcast: .vlan(42)), of: guest)
             #expect(interface.kind == .bridge("tenant-42"))
             let error = await #expect(throws: LXCError.self) {

@@ -6,7 +6,7 @@ public protocol GuestConsoles: HypervisorDriver {
     /// Opens the guest's console.
     ///
     /// - Throws: `LXCError` `invalidState` when it is not running.
-    func openConsole(of guest: ContainerName) async throws -> any GuestConsole
+    func openConsole(of guest: GuestName) async throws -> any GuestConsole
 }
 
 /// A driver that passes the size of a terminal on to a guest's console.
@@ -14,7 +14,7 @@ public protocol ConsoleResizing: GuestConsoles {
     /// Tells a guest's console the size of the terminal it is shown on.
     ///
     /// - Throws: `LXCError` `invalidState` when the guest is not running.
-    func resizeConsole(of guest: ContainerName, to size: TerminalSize) async throws
+    func resizeConsole(of guest: GuestName, to size: TerminalSize) async throws
 }
 
 /// A guest's console: bytes in both directions.
@@ -38,7 +38,7 @@ public protocol GuestExecution: HypervisorDriver {
     ///
     /// - Throws: `LXCError` `invalidState` when the guest is not running, `notFound` for a program, directory or user it
     ///   does not have, `invalidArgument`.
-    func execute(_ command: GuestCommand, in guest: ContainerName) async throws -> any GuestProcess
+    func execute(_ command: GuestCommand, in guest: GuestName) async throws -> any GuestProcess
 }
 
 /// A driver that reaches the files of running guests.
@@ -46,7 +46,7 @@ public protocol GuestFiles: HypervisorDriver {
     /// The root directory as a running guest sees it, with all that is mounted there.
     ///
     /// - Throws: `LXCError` `invalidState` when the guest is not running.
-    func root(of guest: ContainerName) async throws -> ConfinedRoot
+    func root(of guest: GuestName) async throws -> ConfinedRoot
 }
 
 /// A driver whose guests run an agent that writes files for it.
@@ -61,6 +61,6 @@ public protocol GuestAgent: HypervisorDriver {
     /// - Throws: `LXCError` `timedOut` when no agent answers, `invalidState` when the guest is not running,
     ///   `unsupported` when it has no channel for an agent, `hypervisor` with what the agent says.
     func writeFile(
-        _ contents: [UInt8], to path: String, in guest: ContainerName, within limit: Duration
+        _ contents: [UInt8], to path: String, in guest: GuestName, within limit: Duration
     ) async throws
 }

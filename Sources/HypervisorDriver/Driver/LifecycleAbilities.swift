@@ -16,7 +16,7 @@ public protocol GuestShutdown: HypervisorDriver {
     /// Asks the guest to end, and returns when it has been asked.
     ///
     /// - Throws: `LXCError` `invalidState` when it is not running.
-    func shutdown(_ guest: ContainerName) async throws
+    func shutdown(_ guest: GuestName) async throws
 }
 
 /// A driver that sends signals to a guest's process 1.
@@ -24,7 +24,7 @@ public protocol GuestSignalling: HypervisorDriver {
     /// Sends a signal to the guest's process 1.
     ///
     /// - Throws: `LXCError` `invalidState` when it is not running.
-    func send(_ signal: GuestSignal, to guest: ContainerName) async throws
+    func send(_ signal: GuestSignal, to guest: GuestName) async throws
 }
 
 /// A driver that suspends and resumes guests.
@@ -32,23 +32,23 @@ public protocol GuestSuspension: HypervisorDriver {
     /// Stops the guest's processes where they are.
     ///
     /// - Throws: `LXCError` `invalidState` when it is not running.
-    func suspend(_ guest: ContainerName) async throws
+    func suspend(_ guest: GuestName) async throws
 
     /// Lets a suspended guest go on.
     ///
     /// - Throws: `LXCError` `invalidState` when it is not suspended.
-    func resume(_ guest: ContainerName) async throws
+    func resume(_ guest: GuestName) async throws
 }
 
 /// A driver whose hypervisor starts guests when it starts itself.
 public protocol GuestAutostart: HypervisorDriver {
     /// Whether the hypervisor starts the guest when it starts itself.
-    func isAutostarted(_ guest: ContainerName) async throws -> Bool
+    func isAutostarted(_ guest: GuestName) async throws -> Bool
 
     /// Has the hypervisor start the guest when it starts itself, or not.
     ///
     /// - Throws: `LXCError` `invalidState` for a guest that is forgotten when it ends.
-    func setAutostart(_ isOn: Bool, of guest: ContainerName) async throws
+    func setAutostart(_ isOn: Bool, of guest: GuestName) async throws
 }
 
 /// A driver that completes what its hypervisor leaves undone at a guest's start and end. A driver whose hypervisor leaves
@@ -59,7 +59,7 @@ public protocol GuestUpkeep: HypervisorDriver {
     /// the hypervisor has started by itself, or restarted.
     ///
     /// - Throws: `LXCError` `notFound`, `invalidState` when it has ended.
-    func confine(_ guest: ContainerName) async throws
+    func confine(_ guest: GuestName) async throws
 
     /// Removes what the hypervisor leaves on the host of a guest that has ended by itself, such as control groups;
     /// ``HypervisorDriver/kill(_:)`` does so itself.

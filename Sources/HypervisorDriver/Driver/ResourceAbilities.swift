@@ -10,13 +10,13 @@ public protocol GuestInterfaces: HypervisorDriver {
     /// - Throws: `LXCError` `invalidArgument` without a hardware address, `alreadyExists` when the guest has another
     ///   interface with the address, or the container another device of the name, `invalidState` when a running guest
     ///   cannot be reached; nothing is attached then.
-    func attach(_ interface: Interface, to guest: ContainerName) async throws
+    func attach(_ interface: Interface, to guest: GuestName) async throws
 
     /// Takes the interface with a hardware address from a guest: at once where it runs, and for its next starts. Succeeds
     /// if the guest has no such interface. A virtual machine may take a moment to let go of it.
     ///
     /// - Throws: `LXCError` `unsupported` for an interface that cannot be taken while the guest runs.
-    func detach(_ address: MACAddress, from guest: ContainerName) async throws
+    func detach(_ address: MACAddress, from guest: GuestName) async throws
 }
 
 /// A driver that holds interfaces to network filters.
@@ -36,14 +36,14 @@ public protocol NetworkFiltering: HypervisorDriver {
 /// A driver that reads limits of guests, and changes them while they run.
 public protocol GuestLimiting: HypervisorDriver {
     /// The limits of a guest: those in force while it runs, else those of its next start.
-    func limits(of guest: ContainerName) async throws -> GuestLimits
+    func limits(of guest: GuestName) async throws -> GuestLimits
 
     /// Changes limits, of a running guest at once and of a defined one for its later starts too. A limit that is nil
     /// stays as it is.
     ///
     /// - Throws: `LXCError` `invalidArgument` for a value the hypervisor refuses, `unsupported` for a limit the host
     ///   cannot keep.
-    func setLimits(_ limits: GuestLimits, of guest: ContainerName) async throws
+    func setLimits(_ limits: GuestLimits, of guest: GuestName) async throws
 }
 
 /// A driver that makes disks for guests.

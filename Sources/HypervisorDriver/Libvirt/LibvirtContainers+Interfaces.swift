@@ -5,14 +5,14 @@ public import LibvirtXML
 extension LibvirtContainers {
     /// Attaches the device to the running domain and to its definition. What libvirt leaves undone in a running
     /// container is done from outside of it: there the device has a name of the kernel's and is down.
-    public func attach(_ interface: Interface, to guest: ContainerName) async throws {
+    public func attach(_ interface: Interface, to guest: GuestName) async throws {
         try await connect(interface, to: guest) { _, isAttached in
             try await attachLive(interface, to: guest, isAttached: isAttached)
         }
     }
 
     /// Detaches the device from the running domain and from its definition.
-    public func detach(_ address: MACAddress, from guest: ContainerName) async throws {
+    public func detach(_ address: MACAddress, from guest: GuestName) async throws {
         try await disconnect(address, from: guest) { interface in
             guard case .direct = interface.kind else { return }
             throw LXCError(
@@ -20,7 +20,7 @@ extension LibvirtContainers {
         }
     }
 
-    private func attachLive(_ interface: Interface, to guest: ContainerName, isAttached: Bool) async throws {
+    private func attachLive(_ interface: Interface, to guest: GuestName, isAttached: Bool) async throws {
         if !isAttached {
             try await requireSight(of: guest)
             try await connection.attachDevice(xml: interface.xml(), to: guest.description, affecting: .live)
@@ -36,7 +36,7 @@ extension LibvirtContainers {
 
     /// Sets what libvirt leaves undone of the interfaces of a container that has just been started. After a reboot from
     /// inside it is undone until the next start.
-    func adjustInterfaces(of guest: ContainerName) async throws {
+    func adjustInterfaces(of guest: GuestName) async throws {
         do {
             let interfaces = try await definition(of: guest).interfaces.filter { $0.isBridged || $0.mtu != nil }
             // On another host only what was asked for is missed.
@@ -53,7 +53,7 @@ extension LibvirtContainers {
 
     /// Checks that libvirt and the kernel agree on where the container is. libvirt 9 can go on believing in the init of
     /// a container's run before this one, and would move the device to whatever process has its number now.
-    private func requireSight(of guest: ContainerName) async throws {
+    private func requireSight(of guest: GuestName) async throws {
         // libvirt learns a container's init a moment after the start has returned.
         let deadline = ContinuousClock.now + .seconds(5)
         while true {
@@ -76,7 +76,7 @@ extension LibvirtContainers {
 
     /// Runs `body` with the network of a running container, on a thread that may block.
     func onNetwork<Value: Sendable>(
-        of guest: ContainerName, _ body: @escaping @Sendable (borrowing ContainerNetwork) throws -> Value
+        of guest: GuestName, _ body: @escaping @Sendable (borrowing ContainerNetwork) throws -> Value
     ) async throws -> Value {
         guard hasProcessesHere else {
             throw LXCError(

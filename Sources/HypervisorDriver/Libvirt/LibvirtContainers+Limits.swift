@@ -6,7 +6,7 @@ import LibvirtXML
 /// libvirt has put them at the start; how many processes it has is limited there alone.
 extension LibvirtContainers {
     /// Reads the limits.
-    public func limits(of guest: ContainerName) async throws -> GuestLimits {
+    public func limits(of guest: GuestName) async throws -> GuestLimits {
         let document = try await definition(of: guest)
         var limits = try await libvirtLimits(of: guest, document)
         // Where nothing else is said a container's memory is its limit.
@@ -17,13 +17,13 @@ extension LibvirtContainers {
     }
 
     /// Changes the limits that are given. All are checked before the first is changed.
-    public func setLimits(_ limits: GuestLimits, of guest: ContainerName) async throws {
+    public func setLimits(_ limits: GuestLimits, of guest: GuestName) async throws {
         let summary = try await setLibvirtLimits(limits, of: guest)
         if let set = limits.cpuSet.flatMap(CPUSet.init) { try await setCPUSet(set, of: guest, summary) }
         if let processes = limits.processes { try await setProcessLimit(processes, of: guest, summary) }
     }
 
-    private func cpuSet(of guest: ContainerName) async throws -> String? {
+    private func cpuSet(of guest: GuestName) async throws -> String? {
         if hasProcessesHere, let id = try await self.guest(guest).id {
             let set = try await BlockingPool.shared.run { _ in try ControlGroupMounts.current().group(of: id)?.cpuSet }
             if let set { return set.description }
@@ -31,7 +31,7 @@ extension LibvirtContainers {
         return try await definition(of: guest).virtualCPUs?.cpuSet
     }
 
-    private func setCPUSet(_ set: CPUSet, of guest: ContainerName, _ summary: DomainSummary) async throws {
+    private func setCPUSet(_ set: CPUSet, of guest: GuestName, _ summary: DomainSummary) async throws {
         if let id = summary.identity.id {
             guard hasProcessesHere else {
                 throw LXCError(.unsupported, "the processors \(guest) runs on can only be changed on its own host")

@@ -45,7 +45,7 @@ public struct LibvirtContainers: LibvirtDriver {
     }
 
     /// Undefines the domain.
-    public func undefine(_ guest: ContainerName) async throws {
+    public func undefine(_ guest: GuestName) async throws {
         let known = hasProcessesHere ? try await self.guest(guest) : nil
         try await connection.undefine(guest.description)
         if let known, !known.state.isActive { try await removeControlGroups(of: known) }
@@ -58,14 +58,14 @@ public struct LibvirtContainers: LibvirtDriver {
     }
 
     /// Brings a document up to date that was written by an earlier version, or when the host had other control groups.
-    private func refreshLauncher(of guest: ContainerName) async throws {
+    private func refreshLauncher(of guest: GuestName) async throws {
         let stored = try await Domain(xml: connection.xml(of: guest.description, options: .inactive))
         let wanted = try await shown(stored)
         if wanted != stored { _ = try await connection.define(xml: wanted.xml(), validating: true) }
     }
 
     /// Creates the defined domain.
-    func startDomain(_ guest: ContainerName) async throws {
+    func startDomain(_ guest: GuestName) async throws {
         if hasProcessesHere { try await refreshLauncher(of: guest) }
         let uuid = hasProcessesHere ? try await self.guest(guest).uuid : nil
         try await confined(guest, uuid) { try await connection.start(guest.description) }
@@ -74,7 +74,7 @@ public struct LibvirtContainers: LibvirtDriver {
     /// Creates the domain without defining it (CloudStack's way); libvirt checks the document against its schema.
     func createDomain(_ domain: Domain) async throws {
         let xml = try await shown(domain).xml()
-        guard let guest = try? ContainerName(domain.name) else {
+        guard let guest = try? GuestName(domain.name) else {
             _ = try await connection.create(xml: xml, options: .validate)
             return
         }
@@ -83,13 +83,13 @@ public struct LibvirtContainers: LibvirtDriver {
 
     /// Signals the container's init. `/dev/initctl` inside the container is never used: a container could make it a link
     /// (CVE-2013-6456).
-    public func shutdown(_ guest: ContainerName) async throws { try await send(.terminate, to: guest) }
+    public func shutdown(_ guest: GuestName) async throws { try await send(.terminate, to: guest) }
 }
 
 extension LibvirtContainers: GuestSignalling {
     /// Signals the container's init: on this host itself, because libvirt can go on believing in the init of an earlier
     /// run, whose number may be another process's by now.
-    public func send(_ signal: GuestSignal, to guest: ContainerName) async throws {
+    public func send(_ signal: GuestSignal, to guest: GuestName) async throws {
         guard !hasProcessesHere else {
             return try await withInit(of: guest) { first, _ in try first.send(signal.rawValue) }
         }

@@ -18,7 +18,7 @@ extension LibvirtDriver {
     /// Attaches the device to the definition, and to the running domain by `attachLive`, which learns whether it is
     /// attached there already.
     func connect(
-        _ interface: Interface, to guest: ContainerName,
+        _ interface: Interface, to guest: GuestName,
         _ attachLive: (_ mac: MACAddress, _ isAttached: Bool) async throws -> Void
     ) async throws {
         guard let mac = interface.mac else {
@@ -43,7 +43,7 @@ extension LibvirtDriver {
     /// - Throws: `LXCError` `alreadyExists` when it is another one, by its name in the guest or its network: that must not
     ///   be touched.
     private func present(
-        _ interface: Interface, _ mac: MACAddress, of guest: ContainerName, _ options: XMLOptions = []
+        _ interface: Interface, _ mac: MACAddress, of guest: GuestName, _ options: XMLOptions = []
     ) async throws -> Interface? {
         guard let present = try await self.interface(mac, of: guest, options) else { return nil }
         guard present.guestDevice == interface.guestDevice, present.kind == interface.kind else {
@@ -56,7 +56,7 @@ extension LibvirtDriver {
 
     /// Detaches the device from the running domain, unless `checkLive` throws, and from its definition.
     func disconnect(
-        _ address: MACAddress, from guest: ContainerName, _ checkLive: (Interface) throws -> Void
+        _ address: MACAddress, from guest: GuestName, _ checkLive: (Interface) throws -> Void
     ) async throws {
         let name = guest.description
         let summary = try await connection.summary(of: name)
@@ -71,7 +71,7 @@ extension LibvirtDriver {
 
     /// The interface of a hardware address in one of the domain's documents.
     private func interface(
-        _ mac: MACAddress, of guest: ContainerName, _ options: XMLOptions = []
+        _ mac: MACAddress, of guest: GuestName, _ options: XMLOptions = []
     ) async throws -> Interface? {
         let document = try await connection.xml(of: guest.description, options: options)
         return try Domain(xml: document).interfaces.first { $0.mac == mac }

@@ -5,7 +5,7 @@ import LibvirtXML
 /// The limits that libvirt itself knows and changes: memory, processor time, disks.
 extension LibvirtDriver {
     /// Reads the limits libvirt knows.
-    func libvirtLimits(of guest: ContainerName, _ document: Domain) async throws -> GuestLimits {
+    func libvirtLimits(of guest: GuestName, _ document: Domain) async throws -> GuestLimits {
         let name = guest.description
         let memory = try await connection.memoryParameters(of: name)
         // The shares alone: what the daemon tells beyond them it cannot be asked for when the container may end.
@@ -27,7 +27,7 @@ extension LibvirtDriver {
     /// Checks all limits, and changes those that libvirt knows.
     ///
     /// - Returns: the domain as it was found.
-    func setLibvirtLimits(_ limits: GuestLimits, of guest: ContainerName) async throws -> DomainSummary {
+    func setLibvirtLimits(_ limits: GuestLimits, of guest: GuestName) async throws -> DomainSummary {
         try limits.check()
         let name = guest.description
         let summary = try await connection.summary(of: name)
@@ -46,7 +46,7 @@ extension LibvirtDriver {
     }
 
     /// Stores the processors of a guest for its next starts.
-    func storeCPUSet(_ set: CPUSet, of guest: ContainerName, _ summary: DomainSummary) async throws {
+    func storeCPUSet(_ set: CPUSet, of guest: GuestName, _ summary: DomainSummary) async throws {
         guard summary.isPersistent else { return }
         var domain = try await Domain(xml: connection.xml(of: guest.description, options: .inactive))
         domain.virtualCPUs = VirtualCPUs(count: domain.virtualCPUs?.count ?? 1, cpuSet: set.description)

@@ -50,22 +50,22 @@ extension LibvirtDriver {
     }
 
     /// Freezes the domain.
-    public func suspend(_ guest: ContainerName) async throws {
+    public func suspend(_ guest: GuestName) async throws {
         try await connection.suspend(guest.description)
     }
 
     /// Thaws the domain.
-    public func resume(_ guest: ContainerName) async throws {
+    public func resume(_ guest: GuestName) async throws {
         try await connection.resume(guest.description)
     }
 
     /// Whether libvirtd starts the domain when it starts itself, once after each start of the host.
-    public func isAutostarted(_ guest: ContainerName) async throws -> Bool {
+    public func isAutostarted(_ guest: GuestName) async throws -> Bool {
         try await connection.isAutostarted(guest.description)
     }
 
     /// Has libvirtd start the domain when it starts itself.
-    public func setAutostart(_ isOn: Bool, of guest: ContainerName) async throws {
+    public func setAutostart(_ isOn: Bool, of guest: GuestName) async throws {
         try await connection.setAutostart(guest.description, isOn)
     }
 
@@ -77,7 +77,7 @@ extension LibvirtDriver {
     }
 
     /// Looks the domain up.
-    public func guest(_ name: ContainerName) async throws -> Guest {
+    public func guest(_ name: GuestName) async throws -> Guest {
         let summary = try await connection.summary(of: name.description)
         guard let guest = Guest(summary) else {
             throw LXCError(.hypervisor, "libvirt answers for \(name) with another domain's name")
@@ -86,17 +86,17 @@ extension LibvirtDriver {
     }
 
     /// Reads the domain's document.
-    public func definition(of guest: ContainerName) async throws -> Domain {
+    public func definition(of guest: GuestName) async throws -> Domain {
         try await InitLauncher.removed(from: Domain(xml: connection.xml(of: guest.description)))
     }
 
     /// Opens the domain's first console.
-    public func openConsole(of guest: ContainerName) async throws -> any GuestConsole {
+    public func openConsole(of guest: GuestName) async throws -> any GuestConsole {
         try await LibvirtConsole(stream: connection.openConsole(of: guest.description))
     }
 
     /// Replaces the namespace's element in the domain's metadata, in what runs and in what is stored.
-    public func setMetadata(_ element: XMLFragment?, namespace: String, of guest: ContainerName) async throws {
+    public func setMetadata(_ element: XMLFragment?, namespace: String, of guest: GuestName) async throws {
         let impact = try await connection.summary(of: guest.description).impact
         try await connection.setMetadata(
             element?.xmlWithoutNamespace(), of: guest.description, namespace: namespace,

@@ -38,10 +38,10 @@ public struct LibvirtMachines: LibvirtDriver {
     public func define(_ domain: Domain) async throws { try await defineDomain(domain) }
 
     /// Undefines the domain.
-    public func undefine(_ guest: ContainerName) async throws { try await connection.undefine(guest.description) }
+    public func undefine(_ guest: GuestName) async throws { try await connection.undefine(guest.description) }
 
     /// Creates the defined domain.
-    public func start(_ guest: ContainerName) async throws { try await connection.start(guest.description) }
+    public func start(_ guest: GuestName) async throws { try await connection.start(guest.description) }
 
     /// Creates the domain without defining it (CloudStack's way); libvirt checks the document against its schema.
     public func startTransient(_ domain: Domain) async throws {
@@ -49,17 +49,17 @@ public struct LibvirtMachines: LibvirtDriver {
     }
 
     /// Presses the power button.
-    public func shutdown(_ guest: ContainerName) async throws {
+    public func shutdown(_ guest: GuestName) async throws {
         try await connection.shutDown(guest.description, by: .powerButton)
     }
 
     /// Destroys the domain.
-    public func kill(_ guest: ContainerName) async throws { try await connection.destroy(guest.description) }
+    public func kill(_ guest: GuestName) async throws { try await connection.destroy(guest.description) }
 }
 
 extension LibvirtMachines {
     /// Attaches the device to the running domain and to its definition.
-    public func attach(_ interface: Interface, to guest: ContainerName) async throws {
+    public func attach(_ interface: Interface, to guest: GuestName) async throws {
         try await connect(interface, to: guest) { _, isAttached in
             guard !isAttached else { return }
             try await connection.attachDevice(xml: interface.xml(), to: guest.description, affecting: .live)
@@ -67,12 +67,12 @@ extension LibvirtMachines {
     }
 
     /// Detaches the device from the running domain and from its definition.
-    public func detach(_ address: MACAddress, from guest: ContainerName) async throws {
+    public func detach(_ address: MACAddress, from guest: GuestName) async throws {
         try await disconnect(address, from: guest) { _ in }
     }
 
     /// Reads the limits.
-    public func limits(of guest: ContainerName) async throws -> GuestLimits {
+    public func limits(of guest: GuestName) async throws -> GuestLimits {
         let document = try await definition(of: guest)
         var limits = try await libvirtLimits(of: guest, document)
         limits.cpuSet = document.virtualCPUs?.cpuSet
@@ -82,7 +82,7 @@ extension LibvirtMachines {
     /// Changes the limits that are given. All are checked before the first is changed.
     ///
     /// - Throws: `LXCError` `unsupported` for the processors of a running machine, and for how many processes it has.
-    public func setLimits(_ limits: GuestLimits, of guest: ContainerName) async throws {
+    public func setLimits(_ limits: GuestLimits, of guest: GuestName) async throws {
         let summary = try await setLibvirtLimits(limits, of: guest)
         if let set = limits.cpuSet.flatMap(CPUSet.init) {
             guard summary.identity.id == nil else {

@@ -19,27 +19,27 @@ public struct CoreHypervisorDriver: HypervisorDriver {
     /// As the other driver.
     public func define(_ domain: Domain) async throws { try await base.define(domain) }
     /// As the other driver.
-    public func undefine(_ guest: ContainerName) async throws { try await base.undefine(guest) }
+    public func undefine(_ guest: GuestName) async throws { try await base.undefine(guest) }
     /// As the other driver.
-    public func start(_ guest: ContainerName) async throws { try await base.start(guest) }
+    public func start(_ guest: GuestName) async throws { try await base.start(guest) }
     /// As the other driver.
-    public func kill(_ guest: ContainerName) async throws { try await base.kill(guest) }
+    public func kill(_ guest: GuestName) async throws { try await base.kill(guest) }
     /// As the other driver.
     public func guests() async throws -> [Guest] { try await base.guests() }
     /// As the other driver.
-    public func guest(_ name: ContainerName) async throws -> Guest { try await base.guest(name) }
+    public func guest(_ name: GuestName) async throws -> Guest { try await base.guest(name) }
     /// As the other driver.
-    public func definition(of guest: ContainerName) async throws -> Domain { try await base.definition(of: guest) }
+    public func definition(of guest: GuestName) async throws -> Domain { try await base.definition(of: guest) }
     /// As the other driver.
-    public func statistics(of guest: ContainerName) async throws -> GuestStatistics {
+    public func statistics(of guest: GuestName) async throws -> GuestStatistics {
         try await base.statistics(of: guest)
     }
     /// As the other driver.
-    public func statistics() async throws -> [ContainerName: GuestStatistics] { try await base.statistics() }
+    public func statistics() async throws -> [GuestName: GuestStatistics] { try await base.statistics() }
     /// As the other driver.
     public func events() async throws -> AsyncThrowingStream<GuestEvent, any Error> { try await base.events() }
     /// As the other driver.
-    public func setMetadata(_ element: XMLFragment?, namespace: String, of guest: ContainerName) async throws {
+    public func setMetadata(_ element: XMLFragment?, namespace: String, of guest: GuestName) async throws {
         try await base.setMetadata(element, namespace: namespace, of: guest)
     }
 }

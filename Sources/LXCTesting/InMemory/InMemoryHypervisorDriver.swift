@@ -35,15 +35,15 @@ public actor InMemoryHypervisorDriver: TransientGuests, GuestShutdown, GuestSign
     public private(set) var networkFilters: [String: NetworkFilter] = [:]
 
     private let type: DomainType
-    private var records: [ContainerName: Record] = [:]
+    private var records: [GuestName: Record] = [:]
     private var nextID: Int32 = 1
     private var lost: LXCError?
     private var faults = FaultQueue()
     private var listeners: [UUID: AsyncThrowingStream<GuestEvent, any Error>.Continuation] = [:]
-    private var consoles: [ContainerName: [InMemoryConsole]] = [:]
+    private var consoles: [GuestName: [InMemoryConsole]] = [:]
     /// What happened while the hypervisor was lost.
     private var missed: [GuestEvent] = []
-    private var signals: [ContainerName: [GuestSignal]] = [:]
+    private var signals: [GuestName: [GuestSignal]] = [:]
 
     /// A hypervisor without guests.
     ///
@@ -61,16 +61,16 @@ public actor InMemoryHypervisorDriver: TransientGuests, GuestShutdown, GuestSign
     public func failNext(with error: any Error) { faults.add(error) }
 
     /// Ends a running guest by its own failure.
-    public func crash(_ guest: ContainerName) { end(guest, .crashed, .crashed) }
+    public func crash(_ guest: GuestName) { end(guest, .crashed, .crashed) }
 
     /// Ends a running guest by its own will, as when its init exits.
-    public func exit(_ guest: ContainerName) { end(guest, .shutOff, .stopped) }
+    public func exit(_ guest: GuestName) { end(guest, .shutOff, .stopped) }
 
     /// Whether a guest ends when it is asked to. Without this it does, at once.
-    public func setObeysShutdown(_ obeys: Bool, _ guest: ContainerName) { records[guest]?.obeysShutdown = obeys }
+    public func setObeysShutdown(_ obeys: Bool, _ guest: GuestName) { records[guest]?.obeysShutdown = obeys }
 
     /// Sets what ``statistics(of:)`` says of a guest from now on.
-    public func setStatistics(_ statistics: GuestStatistics, of guest: ContainerName) {
+    public func setStatistics(_ statistics: GuestStatistics, of guest: GuestName) {
         records[guest]?.statistics = statistics
     }
 
@@ -85,15 +85,15 @@ public actor InMemoryHypervisorDriver: TransientGuests, GuestShutdown, GuestSign
     }
 
     /// The signals a guest was sent, oldest first.
-    public func signals(to guest: ContainerName) -> [GuestSignal] { signals[guest] ?? [] }
+    public func signals(to guest: GuestName) -> [GuestSignal] { signals[guest] ?? [] }
 
     /// Makes a guest write to its consoles.
-    public func write(_ bytes: [UInt8], onConsoleOf guest: ContainerName) {
+    public func write(_ bytes: [UInt8], onConsoleOf guest: GuestName) {
         for console in consoles[guest] ?? [] { console.emit(bytes) }
     }
 
     /// What was typed at a guest's open consoles, console after console.
-    public func typed(atConsoleOf guest: ContainerName) -> [UInt8] {
+    public func typed(atConsoleOf guest: GuestName) -> [UInt8] {
         (consoles[guest] ?? []).flatMap(\.typed)
     }
 
@@ -108,7 +108,7 @@ public actor InMemoryHypervisorDriver: TransientGuests, GuestShutdown, GuestSign
     /// Keeps the document. A guest without a UUID gets one.
     public func define(_ domain: Domain) throws {
         try check()
-        let name = try ContainerName(domain.name)
+        let name = try GuestName(domain.name)
         guard domain.type == type else {
             throw LXCError(.invalidArgument, "guest \(name) has the type \(domain.type.rawValue), not \(type.rawValue)")
         }
@@ -126,7 +126,7 @@ public actor InMemoryHypervisorDriver: TransientGuests, GuestShutdown, GuestSign
     }
 
     /// Forgets the document; a running guest goes on.
-    public func undefine(_ guest: ContainerName) throws {
+    public func undefine(_ guest: GuestName) throws {
         var record = try record(guest)
         guard record.persistent != nil else {
             throw LXCError(.invalidState, "guest \(guest) is forgotten already and ends for good when it ends")
@@ -139,7 +139,7 @@ public actor InMemoryHypervisorDriver: TransientGuests, GuestShutdown, GuestSign
     // MARK: States
 
     /// Starts the guest.
-    public func start(_ guest: ContainerName) throws {
+    public func start(_ guest: GuestName) throws {
         var record = try record(guest)
         guard !record.state.isActive else { throw LXCError(.invalidState, "guest \(guest) is running already") }
         record.live = record.persistent
@@ -153,7 +153,7 @@ public actor InMemoryHypervisorDriver: TransientGuests, GuestShutdown, GuestSign
     /// Starts a guest that is forgotten when it ends.
     public func startTransient(_ domain: Domain) async throws {
         try check()
-        let name = try ContainerName(domain.name)
+        let name = try GuestName(domain.name)
         guard domain.type == type else {
             throw LXCError(.invalidArgument, "guest \(name) has the type \(domain.type.rawValue), not \(type.rawValue)")
         }
@@ -169,7 +169,7 @@ public actor InMemoryHypervisorDriver: TransientGuests, GuestShutdown, GuestSign
     }
 
     /// Keeps the signal for ``signals(to:)``; a guest that obeys ends by it, as by ``shutdown(_:)``.
-    public func send(_ signal: GuestSignal, to guest: ContainerName) async throws {
+    public func send(_ signal: GuestSignal, to guest: GuestName) async throws {
         let record = try running(guest)
         signals[guest, default: []].append(signal)
         if record.obeysShutdown, record.state != .paused { end(guest, .shutOff, .stopped) }
@@ -177,7 +177,7 @@ public actor InMemoryHypervisorDriver: TransientGuests, GuestShutdown, GuestSign
 
     /// Asks the guest to end, which it does at once unless ``setObeysShutdown(_:_:)`` said otherwise, or it is suspended
     /// and hears nothing.
-    public func shutdown(_ guest: ContainerName) throws {
+    public func shutdown(_ guest: GuestName) throws {
         let record = try running(guest)
         guard record.obeysShutdown, record.state != .paused else { return }
         tell(guest, .shutdown)
@@ -185,20 +185,20 @@ public actor InMemoryHypervisorDriver: TransientGuests, GuestShutdown, GuestSign
     }
 
     /// Ends the guest.
-    public func kill(_ guest: ContainerName) throws {
+    public func kill(_ guest: GuestName) throws {
         _ = try running(guest)
         end(guest, .shutOff, .stopped)
     }
 
     /// Suspends the guest.
-    public func suspend(_ guest: ContainerName) throws {
+    public func suspend(_ guest: GuestName) throws {
         guard try running(guest).state != .paused else { return }
         records[guest]?.state = .paused
         tell(guest, .suspended)
     }
 
     /// Lets the guest go on.
-    public func resume(_ guest: ContainerName) throws {
+    public func resume(_ guest: GuestName) throws {
         guard try running(guest).state == .paused else {
             throw LXCError(.invalidState, "guest \(guest) is not suspended")
         }
@@ -215,10 +215,10 @@ public actor InMemoryHypervisorDriver: TransientGuests, GuestShutdown, GuestSign
     }
 
     /// One guest.
-    public func guest(_ name: ContainerName) throws -> Guest { Self.guest(name, try record(name)) }
+    public func guest(_ name: GuestName) throws -> Guest { Self.guest(name, try record(name)) }
 
     /// The document that runs, or else the one that would.
-    public func definition(of guest: ContainerName) throws -> Domain {
+    public func definition(of guest: GuestName) throws -> Domain {
         let record = try record(guest)
         guard let document = record.live ?? record.persistent else {
             throw LXCError(.notFound, "there is no guest \(guest)")
@@ -227,7 +227,7 @@ public actor InMemoryHypervisorDriver: TransientGuests, GuestShutdown, GuestSign
     }
 
     /// What ``setStatistics(_:of:)`` said; without it, an idle guest's.
-    public func statistics(of guest: ContainerName) async throws -> GuestStatistics {
+    public func statistics(of guest: GuestName) async throws -> GuestStatistics {
         let record = try running(guest)
         return record.statistics
             ?? GuestStatistics(
@@ -236,10 +236,10 @@ public actor InMemoryHypervisorDriver: TransientGuests, GuestShutdown, GuestSign
     }
 
     /// What ``setLimits(_:of:)`` made them.
-    public func limits(of guest: ContainerName) async throws -> GuestLimits { try record(guest).limits }
+    public func limits(of guest: GuestName) async throws -> GuestLimits { try record(guest).limits }
 
     /// Keeps the limits that are given.
-    public func setLimits(_ limits: GuestLimits, of guest: ContainerName) async throws {
+    public func setLimits(_ limits: GuestLimits, of guest: GuestName) async throws {
         try limits.check()
         let old = try record(guest).limits
         records[guest]?.limits = GuestLimits(
@@ -252,12 +252,12 @@ public actor InMemoryHypervisorDriver: TransientGuests, GuestShutdown, GuestSign
     }
 
     /// What ``setAutostart(_:of:)`` made it.
-    public func isAutostarted(_ guest: ContainerName) async throws -> Bool {
+    public func isAutostarted(_ guest: GuestName) async throws -> Bool {
         try record(guest).isAutostarted
     }
 
     /// Keeps it.
-    public func setAutostart(_ isOn: Bool, of guest: ContainerName) async throws {
+    public func setAutostart(_ isOn: Bool, of guest: GuestName) async throws {
         guard try record(guest).persistent != nil else {
             throw LXCError(.invalidState, "guest \(guest) is forgotten when it ends")
         }
@@ -265,7 +265,7 @@ public actor InMemoryHypervisorDriver: TransientGuests, GuestShutdown, GuestSign
     }
 
     /// Puts the element into the guest's documents.
-    public func setMetadata(_ element: XMLFragment?, namespace: String, of guest: ContainerName) throws {
+    public func setMetadata(_ element: XMLFragment?, namespace: String, of guest: GuestName) throws {
         try change(guest) { domain in
             domain.metadata.removeAll { $0.name.namespace == namespace }
             if let element { domain.metadata.append(element) }
@@ -283,7 +283,7 @@ public actor InMemoryHypervisorDriver: TransientGuests, GuestShutdown, GuestSign
     }
 
     /// A console on which nothing is written but what the test has the guest write.
-    public func openConsole(of guest: ContainerName) throws -> any GuestConsole {
+    public func openConsole(of guest: GuestName) throws -> any GuestConsole {
         _ = try running(guest)
         let console = InMemoryConsole()
         consoles[guest, default: []].append(console)
@@ -293,7 +293,7 @@ public actor InMemoryHypervisorDriver: TransientGuests, GuestShutdown, GuestSign
     // MARK: Networks
 
     /// Adds the interface to the documents.
-    public func attach(_ interface: Interface, to guest: ContainerName) throws {
+    public func attach(_ interface: Interface, to guest: GuestName) throws {
         guard let mac = interface.mac else {
             throw LXCError(.invalidArgument, "an interface attached to \(guest) needs a hardware address")
         }
@@ -314,7 +314,7 @@ public actor InMemoryHypervisorDriver: TransientGuests, GuestShutdown, GuestSign
     }
 
     /// Takes the interface out of the documents.
-    public func detach(_ address: MACAddress, from guest: ContainerName) throws {
+    public func detach(_ address: MACAddress, from guest: GuestName) throws {
         try change(guest) { $0.interfaces.removeAll { $0.mac == address } }
     }
 
@@ -335,7 +335,7 @@ public actor InMemoryHypervisorDriver: TransientGuests, GuestShutdown, GuestSign
 
     // MARK: Details
 
-    private func change(_ guest: ContainerName, _ body: (inout Domain) throws -> Void) throws {
+    private func change(_ guest: GuestName, _ body: (inout Domain) throws -> Void) throws {
         var record = try record(guest)
         if var domain = record.persistent {
             try body(&domain)
@@ -353,24 +353,24 @@ public actor InMemoryHypervisorDriver: TransientGuests, GuestShutdown, GuestSign
         if let lost { throw lost }
     }
 
-    private func record(_ guest: ContainerName) throws -> Record {
+    private func record(_ guest: GuestName) throws -> Record {
         try check()
         guard let record = records[guest] else { throw LXCError(.notFound, "there is no guest \(guest)") }
         return record
     }
 
-    private func running(_ guest: ContainerName) throws -> Record {
+    private func running(_ guest: GuestName) throws -> Record {
         let record = try record(guest)
         guard record.state.isActive else { throw LXCError(.invalidState, "guest \(guest) is not running") }
         return record
     }
 
-    private static func guest(_ name: ContainerName, _ record: Record) -> Guest {
+    private static func guest(_ name: GuestName, _ record: Record) -> Guest {
         Guest(
             name: name, uuid: record.uuid, state: record.state, id: record.id, isTransient: record.persistent == nil)
     }
 
-    private func end(_ guest: ContainerName, _ state: GuestState, _ event: GuestEvent.Kind) {
+    private func end(_ guest: GuestName, _ state: GuestState, _ event: GuestEvent.Kind) {
         guard var record = records[guest], record.state.isActive else { return }
         record.live = nil
         record.id = nil
@@ -380,7 +380,7 @@ public actor InMemoryHypervisorDriver: TransientGuests, GuestShutdown, GuestSign
         tell(guest, event)
     }
 
-    private func tell(_ guest: ContainerName, _ kind: GuestEvent.Kind) {
+    private func tell(_ guest: GuestName, _ kind: GuestEvent.Kind) {
         if lost != nil { return missed.append(GuestEvent(guest: guest, kind: kind)) }
         for listener in listeners.values { listener.yield(GuestEvent(guest: guest, kind: kind)) }
     }

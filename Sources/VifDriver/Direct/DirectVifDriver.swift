@@ -31,7 +31,7 @@ public struct DirectVifDriver: VifDriver {
     /// - Throws: `LXCError` with code `notFound` when the device is not there, `invalidArgument` when it is a
     ///   bridge's port or a value of the NIC breaks a rule, `unsupported` for traffic other than guest and public, for
     ///   a VLAN or VXLAN, a rate, isolation, a filter and security; `CancellationError`.
-    public func plug(_ nic: NIC, of guest: ContainerName) async throws -> Interface {
+    public func plug(_ nic: NIC, of guest: GuestName) async throws -> Interface {
         try nic.check()
         try nic.require(traffic: [.guest, .public], of: guest, by: self)
         // libvirt refuses the rest on a direct interface, or leaves it out without a word.

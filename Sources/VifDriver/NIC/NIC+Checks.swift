@@ -50,7 +50,7 @@ extension NIC {
     ///   - driver: the driver.
     /// - Throws: `LXCError` `unsupported` naming the NIC and what it asks for.
     public func require(
-        only supported: Set<Feature>, of guest: ContainerName, by driver: some VifDriver
+        only supported: Set<Feature>, of guest: GuestName, by driver: some VifDriver
     ) throws {
         let refused = features.subtracting(supported).map(\.rawValue).sorted()
         guard refused.isEmpty else {
@@ -65,7 +65,7 @@ extension NIC {
     ///
     /// - Throws: `LXCError` `unsupported` naming the NIC and its traffic.
     public func require(
-        traffic served: Set<TrafficType>, of guest: ContainerName, by driver: some VifDriver
+        traffic served: Set<TrafficType>, of guest: GuestName, by driver: some VifDriver
     ) throws {
         guard served.contains(trafficType) else {
             let names = served.map(\.rawValue).sorted().joined(separator: " and ")

@@ -11,7 +11,7 @@ extension NIC {
     ///   - target: the name of the host's end of the cable, ``hostDevice(of:)``; nil for a kind that has none.
     /// - Returns: the interface, checked as it will be when the document is written.
     /// - Throws: `LXCError` `invalidArgument` as ``check()``, and when a part cannot be written into a domain document.
-    public func interface(_ kind: Interface.Kind, of guest: ContainerName, target: String?) throws -> Interface {
+    public func interface(_ kind: Interface.Kind, of guest: GuestName, target: String?) throws -> Interface {
         try check()
         var interface = Interface(kind, mac: mac)
         interface.model = model
@@ -28,14 +28,14 @@ extension NIC {
     }
 
     /// The filter by name, or the one made for this NIC alone.
-    private func filterReference(of guest: ContainerName) -> Interface.FilterReference? {
+    private func filterReference(of guest: GuestName) -> Interface.FilterReference? {
         guard security != nil else { return filter.map { Interface.FilterReference($0, parameters: parameters) } }
         return Interface.FilterReference(networkFilterName(of: guest))
     }
 
     /// The name for the host's end of the cable: the same for the same guest and NIC, never another guest's, and never
     /// one libvirt would choose itself. libvirt takes names of its own making out of a document it is given.
-    public func hostDevice(of guest: ContainerName) -> String {
+    public func hostDevice(of guest: GuestName) -> String {
         let digest = MessageDigest.hash(data: Array("\(guest):\(deviceID)".utf8), with: .sha256)
         let digits = digest.prefix(6).map { byte in
             byte < 16 ? "0" + String(byte, radix: 16) : String(byte, radix: 16)
