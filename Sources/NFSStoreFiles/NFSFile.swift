@@ -12,10 +12,10 @@ package struct NFSFile: StoredFile {
 
     private let place: Place
 
-    /// Takes a URL; every reading makes a connection of its own.
+    /// Creates a file from its URL; every reading makes a connection of its own.
     package init(_ url: NFSURL, options: NFSClientOptions = NFSClientOptions()) { place = .url(url, options) }
 
-    /// Takes a path below the directory of a client, whose connection is used.
+    /// Creates a file from its path below the directory of a client, whose connection it uses.
     package init(_ path: String, in client: NFSClient) { place = .client(client, path) }
 
     /// The URL without its parameters.

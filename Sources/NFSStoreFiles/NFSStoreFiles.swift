@@ -15,7 +15,7 @@ package struct NFSStoreFiles: StoreFiles {
     private let holder: NFSLockHolder
     private let pool: BlockingPool
 
-    /// Takes a client; its directory is the place.
+    /// Creates a place from the directory of a client.
     package init(_ client: NFSClient, pool: BlockingPool) {
         self.client = client
         self.pool = pool

@@ -15,7 +15,7 @@ public struct StoredImage: Hashable, Sendable, Codable {
     /// When it was installed.
     public var created: Date
 
-    /// Takes everything.
+    /// Creates an image.
     public init(id: TemplateID, virtualSize: ByteCount, sha256: String, created: Date) {
         self.id = id
         self.virtualSize = virtualSize
@@ -35,7 +35,7 @@ public struct StoredDisk: Hashable, Sendable, Codable {
     /// When it was made.
     public var created: Date
 
-    /// Takes everything.
+    /// Creates a disk.
     public init(id: VolumeID, image: TemplateID, virtualSize: ByteCount, created: Date) {
         self.id = id
         self.image = image
@@ -58,7 +58,7 @@ public struct DiskOverlay: Hashable, Sendable {
     /// Its absolute path.
     public var path: String { "\(directory)/\(name)" }
 
-    /// Takes everything.
+    /// Creates an overlay.
     public init(directory: String, name: String, base: String, virtualSize: ByteCount) {
         self.directory = directory
         self.name = name

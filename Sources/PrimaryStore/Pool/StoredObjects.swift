@@ -15,7 +15,7 @@ public struct StoredTemplate: Hashable, Sendable, Codable {
     /// When it was installed; nil for a directory this package did not make.
     public var created: Date?
 
-    /// Takes everything.
+    /// Creates a template.
     public init(
         id: TemplateID, digest: TreeDigest? = nil, entries: UInt64? = nil, logicalSize: ByteCount? = nil,
         created: Date? = nil
@@ -43,7 +43,7 @@ public struct StoredVolume: Hashable, Sendable, Codable {
     /// When it was created.
     public var created: Date?
 
-    /// Takes everything.
+    /// Creates a volume.
     public init(
         id: VolumeID, template: TemplateID? = nil, idMap: IDMap? = nil, entries: UInt64? = nil,
         logicalSize: ByteCount? = nil, created: Date? = nil
@@ -78,14 +78,14 @@ public struct StoreContents: Hashable, Sendable, Codable {
         /// Why it cannot be told what it is.
         public var reason: String
 
-        /// Takes both.
+        /// Creates a broken object.
         public init(id: VolumeID, reason: String) {
             self.id = id
             self.reason = reason
         }
     }
 
-    /// Takes the lists.
+    /// Creates contents from their lists.
     public init(
         templates: [StoredTemplate] = [], volumes: [StoredVolume] = [], images: [StoredImage] = [],
         disks: [StoredDisk] = [], broken: [Broken] = []
@@ -105,7 +105,7 @@ public struct StoreCapacity: Hashable, Sendable, Codable {
     /// What can still be written by this process.
     public var available: ByteCount
 
-    /// Takes both.
+    /// Creates a capacity.
     public init(total: ByteCount, available: ByteCount) {
         self.total = total
         self.available = available
