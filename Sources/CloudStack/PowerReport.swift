@@ -30,7 +30,7 @@ public struct PowerReport: Hashable, Sendable, Codable {
     /// One guest.
     public struct Entry: Hashable, Sendable, Codable {
         /// The guest's name.
-        public var name: ContainerName
+        public var name: GuestName
         /// The driver that runs it, such as `libvirt-lxc`.
         public var driver: String
         /// Whether it is on.

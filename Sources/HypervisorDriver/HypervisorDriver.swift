@@ -33,7 +33,7 @@ public protocol HypervisorDriver: Sendable {
     func define(_ domain: Domain) async throws
 
     /// Forgets a guest that is not running. One that is running goes on and is forgotten when it ends.
-    func undefine(_ guest: ContainerName) async throws
+    func undefine(_ guest: GuestName) async throws
 
     /// Starts a guest that is forgotten when it ends, for controllers that keep what they run themselves.
     ///
@@ -44,45 +44,45 @@ public protocol HypervisorDriver: Sendable {
     /// Starts a guest that is defined.
     ///
     /// - Throws: `LXCError` `invalidState` when it is running already, `hypervisor`.
-    func start(_ guest: ContainerName) async throws
+    func start(_ guest: GuestName) async throws
 
     /// Asks the guest to end, and returns when it has been asked.
     ///
     /// - Throws: `LXCError` `invalidState` when it is not running.
-    func shutdown(_ guest: ContainerName) async throws
+    func shutdown(_ guest: GuestName) async throws
 
     /// Ends the guest at once, and returns when it has ended.
     ///
     /// - Throws: `LXCError` `invalidState` when it is not running.
-    func destroy(_ guest: ContainerName) async throws
+    func destroy(_ guest: GuestName) async throws
 
     /// Stops the guest's processes where they are.
     ///
     /// - Throws: `LXCError` `invalidState` when it is not running.
-    func suspend(_ guest: ContainerName) async throws
+    func suspend(_ guest: GuestName) async throws
 
     /// Lets a suspended guest go on.
     ///
     /// - Throws: `LXCError` `invalidState` when it is not suspended.
-    func resume(_ guest: ContainerName) async throws
+    func resume(_ guest: GuestName) async throws
 
-    /// All guests, ordered by name. Guests whose names break the rules of `ContainerName` are not ours and are
+    /// All guests, ordered by name. Guests whose names break the rules of `GuestName` are not ours and are
     /// left out.
     func guests() async throws -> [Guest]
 
     /// One guest.
-    func guest(_ name: ContainerName) async throws -> Guest
+    func guest(_ name: GuestName) async throws -> Guest
 
     /// The guest's document: the live one while it runs.
-    func definition(of guest: ContainerName) async throws -> Domain
+    func definition(of guest: GuestName) async throws -> Domain
 
     /// What a running guest uses.
     ///
     /// - Throws: `LXCError` `invalidState` when it is not running.
-    func statistics(of guest: ContainerName) async throws -> GuestStatistics
+    func statistics(of guest: GuestName) async throws -> GuestStatistics
 
     /// What all running guests use. One that ends meanwhile is left out.
-    func statistics() async throws -> [ContainerName: GuestStatistics]
+    func statistics() async throws -> [GuestName: GuestStatistics]
 
     /// What happens to guests from now on: every change once, also what happens while the hypervisor cannot be reached,
     /// which is told when it can be again. The stream ends with an error when its reader is too far behind, or when the
@@ -92,44 +92,44 @@ public protocol HypervisorDriver: Sendable {
     /// Opens the guest's console.
     ///
     /// - Throws: `LXCError` `invalidState` when it is not running.
-    func openConsole(of guest: ContainerName) async throws -> any GuestConsole
+    func openConsole(of guest: GuestName) async throws -> any GuestConsole
 
     /// Runs a command inside a guest, and returns when it has begun.
     ///
     /// - Throws: `LXCError` `invalidState` when the guest is not running, `notFound` for a program, directory or user it
     ///   does not have, `invalidArgument`.
-    func execute(_ command: GuestCommand, in guest: ContainerName) async throws -> any GuestProcess
+    func execute(_ command: GuestCommand, in guest: GuestName) async throws -> any GuestProcess
 
     /// Tells a guest's console the size of the terminal it is shown on.
     ///
     /// - Throws: `LXCError` `invalidState` when the guest is not running.
-    func resizeConsole(of guest: ContainerName, to size: TerminalSize) async throws
+    func resizeConsole(of guest: GuestName, to size: TerminalSize) async throws
 
     /// The root directory as a running guest sees it, with all that is mounted there.
     ///
     /// - Throws: `LXCError` `invalidState` when the guest is not running.
-    func root(of guest: ContainerName) async throws -> ConfinedRoot
+    func root(of guest: GuestName) async throws -> ConfinedRoot
 
     /// Sends a signal to the guest's process 1.
     ///
     /// - Throws: `LXCError` `invalidState` when it is not running.
-    func send(_ signal: GuestSignal, to guest: ContainerName) async throws
+    func send(_ signal: GuestSignal, to guest: GuestName) async throws
 
     /// The limits of a guest: those in force while it runs, else those of its next start.
-    func limits(of guest: ContainerName) async throws -> GuestLimits
+    func limits(of guest: GuestName) async throws -> GuestLimits
 
     /// Changes limits, of a running guest at once and of a defined one for its later starts too. A limit that is nil
     /// stays as it is.
     ///
     /// - Throws: `LXCError` `invalidArgument` for a value the hypervisor refuses, `unsupported` for a limit the host
     ///   cannot keep.
-    func setLimits(_ limits: GuestLimits, of guest: ContainerName) async throws
+    func setLimits(_ limits: GuestLimits, of guest: GuestName) async throws
 
     /// Brings a running guest under what the hypervisor itself does not keep: its limit of processes. ``start(_:)`` and
     /// ``create(_:)`` do so themselves; this is for guests that the hypervisor has started by itself, or restarted.
     ///
     /// - Throws: `LXCError` `notFound`, `invalidState` when it has ended.
-    func confine(_ guest: ContainerName) async throws
+    func confine(_ guest: GuestName) async throws
 
     /// Takes away what the hypervisor leaves on the host of a guest that has ended by itself, such as control groups;
     /// ``destroy(_:)`` does so itself.
@@ -139,15 +139,15 @@ public protocol HypervisorDriver: Sendable {
     func tidy(_ guest: Guest) async throws
 
     /// Whether the hypervisor starts the guest when it starts itself.
-    func isAutostarted(_ guest: ContainerName) async throws -> Bool
+    func isAutostarted(_ guest: GuestName) async throws -> Bool
 
     /// Has the hypervisor start the guest when it starts itself, or not.
     ///
     /// - Throws: `LXCError` `invalidState` for a guest that is forgotten when it ends.
-    func setAutostart(_ isOn: Bool, of guest: ContainerName) async throws
+    func setAutostart(_ isOn: Bool, of guest: GuestName) async throws
 
     /// Replaces what this package keeps with a guest, be it running or not.
-    func setContainerMetadata(_ metadata: ContainerMetadata, of guest: ContainerName) async throws
+    func setContainerMetadata(_ metadata: ContainerMetadata, of guest: GuestName) async throws
 
     /// Connects an interface to a guest: at once where it runs, and for its next starts. In a container the interface is
     /// up and has its name when this returns. An interface that is there already, by its hardware address, its name and
@@ -156,13 +156,13 @@ public protocol HypervisorDriver: Sendable {
     /// - Throws: `LXCError` `invalidArgument` without a hardware address, `alreadyExists` when the guest has another
     ///   interface with the address, or the container another device of the name, `invalidState` when a running guest
     ///   cannot be reached; nothing is attached then.
-    func attach(_ interface: Interface, to guest: ContainerName) async throws
+    func attach(_ interface: Interface, to guest: GuestName) async throws
 
     /// Takes the interface with a hardware address from a guest: at once where it runs, and for its next starts. A guest
     /// without such an interface is no error. A virtual machine may take a moment to let go of it.
     ///
     /// - Throws: `LXCError` `unsupported` for an interface that cannot be taken while the guest runs.
-    func detach(_ address: MACAddress, from guest: ContainerName) async throws
+    func detach(_ address: MACAddress, from guest: GuestName) async throws
 
     /// Makes a network filter known, or replaces the one of its name: interfaces of running guests that refer to it are
     /// under its rules when this returns.
@@ -190,7 +190,7 @@ public protocol HypervisorDriver: Sendable {
     /// - Throws: `LXCError` `timedOut` when no agent answers, `invalidState` when the guest is not running,
     ///   `unsupported` when it has no channel for an agent, `hypervisor` with what the agent says.
     func writeFile(
-        _ contents: [UInt8], to path: String, in guest: ContainerName, within limit: Duration
+        _ contents: [UInt8], to path: String, in guest: GuestName, within limit: Duration
     ) async throws
 }
 
@@ -199,17 +199,17 @@ extension HypervisorDriver {
     public var sharesGuests: Bool { true }
 
     /// Unsupported, unless the driver can.
-    public func execute(_ command: GuestCommand, in guest: ContainerName) async throws -> any GuestProcess {
+    public func execute(_ command: GuestCommand, in guest: GuestName) async throws -> any GuestProcess {
         throw LXCError(.unsupported, "the driver \(name) runs no commands inside guests")
     }
 
     /// Unsupported, unless the driver can.
-    public func resizeConsole(of guest: ContainerName, to size: TerminalSize) async throws {
+    public func resizeConsole(of guest: GuestName, to size: TerminalSize) async throws {
         throw LXCError(.unsupported, "the driver \(name) does not resize consoles")
     }
 
     /// Unsupported, unless the driver can.
-    public func root(of guest: ContainerName) async throws -> ConfinedRoot {
+    public func root(of guest: GuestName) async throws -> ConfinedRoot {
         throw LXCError(.unsupported, "the driver \(name) does not reach the files of running guests")
     }
 }

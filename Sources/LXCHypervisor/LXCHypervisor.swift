@@ -14,7 +14,7 @@ import VifDriver
 /// ```swift
 /// let host = try await LXCHypervisor.open(.init(primary: "/srv/primary", secondary: "/srv/secondary"))
 /// let template = try await host.installTemplate(TemplateKey(account: 1, id: 10))
-/// let container = try await host.createContainer(.init(name: ContainerName("web1"), template: template.id))
+/// let container = try await host.createContainer(.init(name: GuestName("web1"), template: template.id))
 /// try await container.start()
 /// ```
 ///
@@ -199,7 +199,7 @@ public final class LXCHypervisor: Sendable {
 
     /// Takes back the network of a guest that was not made, unless another program's guest has the name by then: it has
     /// filters and devices of the same names. In a task of its own, because it must complete in a cancelled one too.
-    func takeBackNetwork(_ interfaces: [Interface], of name: ContainerName, _ uuid: UUID) async {
+    func takeBackNetwork(_ interfaces: [Interface], of name: GuestName, _ uuid: UUID) async {
         await Task {
             if let guest = try? await driver.guest(name), guest.uuid != uuid { return }
             await takeBack(interfaces, of: name)
@@ -237,7 +237,7 @@ public final class LXCHypervisor: Sendable {
 
     /// Takes back a volume whose guest could not be defined, and the definition where libvirt has stored it and
     /// only its answer was lost. In a task of its own, because it must complete in a cancelled one too.
-    func takeBack(_ name: ContainerName, _ uuid: UUID, _ volume: VolumeID, _ lease: VolumeLease?) async {
+    func takeBack(_ name: GuestName, _ uuid: UUID, _ volume: VolumeID, _ lease: VolumeLease?) async {
         await Task {
             do {
                 let guest = try? await driver.guest(name)
@@ -256,7 +256,7 @@ public final class LXCHypervisor: Sendable {
     /// A container by its name.
     ///
     /// - Throws: `LXCError` `notFound`.
-    public func container(_ name: ContainerName) async throws -> Container {
+    public func container(_ name: GuestName) async throws -> Container {
         _ = try await driver.guest(name)
         return Container(name: name, host: self)
     }
@@ -269,7 +269,7 @@ public final class LXCHypervisor: Sendable {
     }
 
     /// The guest of that name, or nil.
-    func guest(_ name: ContainerName) async throws -> Guest? {
+    func guest(_ name: GuestName) async throws -> Guest? {
         do {
             return try await driver.guest(name)
         } catch let error as LXCError where error.code == .notFound {
@@ -280,7 +280,7 @@ public final class LXCHypervisor: Sendable {
     /// Runs an operation on a container: observed from outside, and alone on that container among all programs of the host.
     /// It waits for others as long as the policy says, or for `limit`.
     func operation<Value>(
-        _ operation: String, on name: ContainerName, waiting limit: Duration? = nil, _ body: () async throws -> Value
+        _ operation: String, on name: GuestName, waiting limit: Duration? = nil, _ body: () async throws -> Value
     ) async throws -> Value {
         let operation = kind.operation(operation)
         return try await Operation.run(operation, name.description, logger) {

@@ -19,7 +19,7 @@ public protocol VifDriver: Sendable {
     /// - Throws: `LXCError` with code `notFound` when a device of the host is not there, `invalidArgument`
     ///   when it cannot serve or a value of the NIC breaks a rule, `unsupported` when this way of connecting guests
     ///   cannot give what the NIC asks for; `CancellationError`.
-    func plug(_ nic: NIC, of guest: ContainerName) async throws -> Interface
+    func plug(_ nic: NIC, of guest: GuestName) async throws -> Interface
 
     /// Where ``plug(_:of:)`` would connect the NIC, found out without making or changing anything.
     ///
@@ -31,7 +31,7 @@ public protocol VifDriver: Sendable {
     ///
     /// - Throws: `LXCError` with code `unsupported` when this driver or this host cannot enforce it; what was enforced
     ///   before is still, then.
-    func secure(_ nic: NIC, of guest: ContainerName) async throws
+    func secure(_ nic: NIC, of guest: GuestName) async throws
 
     /// Releases what ``plug(_:of:)`` made for an interface. An interface of another driver, and one that was released
     /// before, is none of its business and no error.
@@ -42,7 +42,7 @@ public protocol VifDriver: Sendable {
 
 extension VifDriver {
     /// Refuses.
-    public func secure(_ nic: NIC, of guest: ContainerName) async throws {
+    public func secure(_ nic: NIC, of guest: GuestName) async throws {
         throw LXCError(.unsupported, "the network driver \(name) cannot hold guests to rules")
     }
 }

@@ -17,10 +17,10 @@ import Testing
         let machines = InMemoryHypervisorDriver(type: .kvm)
         for name in ["i-2-3-VM", "i-2-4-VM", "i-2-5-VM"] { try await guest(name, on: containers, .lxc) }
         try await guest("v-1-VM", on: machines, .kvm)
-        try await containers.start(ContainerName("i-2-3-VM"))
-        try await containers.start(ContainerName("i-2-5-VM"))
-        await containers.crash(try ContainerName("i-2-5-VM"))
-        try await machines.start(ContainerName("v-1-VM"))
+        try await containers.start(GuestName("i-2-3-VM"))
+        try await containers.start(GuestName("i-2-5-VM"))
+        await containers.crash(try GuestName("i-2-5-VM"))
+        try await machines.start(GuestName("v-1-VM"))
         let drivers: [any HypervisorDriver] = [containers, machines]
         let whole = await PowerReport.collect(from: drivers, hostName: "host-1")
         #expect(whole.isComplete)

@@ -26,7 +26,7 @@ struct BridgeShapeTests {
     private func container(_ name: String, _ nic: NIC, on host: TestHost, _ template: StoredTemplate) async throws
         -> Container
     {
-        var specification = ContainerSpecification(name: try ContainerName(name), template: template.id)
+        var specification = ContainerSpecification(name: try GuestName(name), template: template.id)
         specification.nics = [nic]
         return try await host.lxc.createContainer(specification)
     }

@@ -44,7 +44,7 @@ import Testing
         try await TestHost.run(Self.counter) { host in
             let (logging, reading) = (program(host), program(host))
             let template = try await host.install()
-            var specification = ContainerSpecification(name: try ContainerName("counter"), template: template.id)
+            var specification = ContainerSpecification(name: try GuestName("counter"), template: template.id)
             specification.consoleLog = .mebibytes(1)
             let container = try await logging.createContainer(specification)
             let service = Task { try await logging.run() }

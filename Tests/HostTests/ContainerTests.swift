@@ -12,7 +12,7 @@ struct ContainerTests {
             try await TestHost.run { host in
                 let template = try await host.install()
                 var specification = ContainerSpecification(
-                    name: try ContainerName("web1"), template: template.id,
+                    name: try GuestName("web1"), template: template.id,
                     privilege: privileged ? .privileged : .isolated)
                 specification.memory = .mebibytes(128)
                 specification.nics = [NIC(bridge: bridge.name)]
@@ -146,7 +146,7 @@ struct ContainerTests {
         try await TestHost.run { host in
             let template = try await host.install()
             let before = try await host.leftovers()
-            var specification = ContainerSpecification(name: try ContainerName("nowhere"), template: template.id)
+            var specification = ContainerSpecification(name: try GuestName("nowhere"), template: template.id)
             specification.nics = [NIC(bridge: "no-such-bridge")]
             let noBridge = await #expect(throws: LXCError.self) { try await host.lxc.createContainer(specification) }
             #expect(noBridge?.code == .notFound)
@@ -181,7 +181,7 @@ extension TestHost {
     /// A running container without network.
     func started(_ name: String) async throws -> Container {
         let template = try await install()
-        let specification = ContainerSpecification(name: try ContainerName(name), template: template.id)
+        let specification = ContainerSpecification(name: try GuestName(name), template: template.id)
         let container = try await lxc.createContainer(specification)
         try await container.start()
         return container

@@ -12,7 +12,7 @@ struct ControlGroupViewTests {
             let other = try await host.startedContainer("neighbour", privileged: privileged)
             let container = try await host.lxc.createContainer(
                 .init(
-                    name: ContainerName("curious"), template: #require(try await other.template(on: host)),
+                    name: GuestName("curious"), template: #require(try await other.template(on: host)),
                     privilege: privileged ? .privileged : .isolated))
             try await container.start()
             let look =
@@ -32,7 +32,7 @@ struct ControlGroupViewTests {
         try await TestHost.run { host in
             let template = try await host.install()
             let specification = ContainerSpecification(
-                name: try ContainerName("fleeting"), template: template.id, privilege: .privileged)
+                name: try GuestName("fleeting"), template: template.id, privilege: .privileged)
             let program = "/var/lib/lxc-hypervisor/init/\(specification.uuid.uuidString.lowercased())"
             let container = try await host.lxc.startTransientContainer(specification)
             #expect(FileManager.default.fileExists(atPath: program))
@@ -46,7 +46,7 @@ struct ControlGroupViewTests {
         try await TestHost.run { host in
             let template = try await host.install()
             var specification = ContainerSpecification(
-                name: try ContainerName("greedy"), template: template.id, privilege: .privileged)
+                name: try GuestName("greedy"), template: template.id, privilege: .privileged)
             specification.memory = .mebibytes(48)
             specification.memoryAndSwap = .mebibytes(48)
             let container = try await host.lxc.createContainer(specification)

@@ -8,7 +8,7 @@ import Testing
 /// libvirtd is killed and started again under running containers.
 @Suite(.host(.root, .libvirtd, .busybox), .serialized, .timeLimit(.minutes(15)))
 struct DaemonLossTests {
-    private func domain(_ name: ContainerName, _ root: String) -> Domain {
+    private func domain(_ name: GuestName, _ root: String) -> Domain {
         let script = "trap 'exit 0' TERM; while true; do read -t 60 line; done"
         var domain = Domain(
             type: .lxc, name: name.description,
@@ -28,7 +28,7 @@ struct DaemonLossTests {
             directory: directory, lifetime: .lingering(idleTimeout: .seconds(10)))
         let daemon = try await PrivateLibvirtd.start(configuration, logger: logger)
         let driver = LibvirtDriver(kind: .lxc, uri: daemon.uri(for: .lxc), logger: logger)
-        let names = try ["stays", "ends", "passes"].map { try ContainerName("\($0)-\(container.name)") }
+        let names = try ["stays", "ends", "passes"].map { try GuestName("\($0)-\(container.name)") }
         for name in names.prefix(2) {
             try await driver.define(domain(name, container.root))
             try await driver.start(name)
@@ -83,7 +83,7 @@ struct DaemonLossTests {
         let daemon = try await PrivateLibvirtd.start(
             .init(directory: directory, lifetime: .lingering(idleTimeout: .seconds(10))), logger: logger)
         let driver = LibvirtDriver(kind: .lxc, daemon: daemon, logger: logger)
-        let name = try ContainerName(container.name)
+        let name = try GuestName(container.name)
         try await driver.define(domain(name, container.root))
         try await driver.start(name)
         let events = try await driver.events()
@@ -119,7 +119,7 @@ struct DaemonLossTests {
     @Test func thePowerReportHasBothDriversAndNamesTheOneThatFails() async throws {
         let container = try BusyboxContainer("")
         let daemon = try await PrivateLibvirtd.start(logger: logger)
-        let name = try ContainerName(container.name)
+        let name = try GuestName(container.name)
         let containers = LibvirtDriver(kind: .lxc, uri: daemon.uri(for: .lxc), logger: logger)
         let nowhere = LibvirtDriver(kind: .kvm, uri: "qemu:///system?socket=/nonexistent/socket", logger: logger)
         try await containers.define(domain(name, container.root))

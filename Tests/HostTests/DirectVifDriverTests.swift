@@ -22,7 +22,7 @@ struct DirectVifDriverTests {
             try await TestHost.run(Self.reporter) { host in
                 let direct = host.lxc(on: DirectVifDriver(device: cable.name, mode: .private))
                 let template = try await host.install()
-                var specification = ContainerSpecification(name: try ContainerName("direct"), template: template.id)
+                var specification = ContainerSpecification(name: try GuestName("direct"), template: template.id)
                 specification.nics = [NIC()]
                 let container = try await direct.createContainer(specification)
                 let defined = try #require(try await container.domain().interfaces.first?.mac)
@@ -61,7 +61,7 @@ struct DirectVifDriverTests {
                 let agent = try await LXCHypervisor.open(configuration)
                 do {
                     let template = try await host.install()
-                    var specification = ContainerSpecification(name: try ContainerName("direct"), template: template.id)
+                    var specification = ContainerSpecification(name: try GuestName("direct"), template: template.id)
                     specification.nics = [NIC()]
                     let container = try await agent.startContainer(specification)
                     let process = try #require(try await container.initProcess())
@@ -103,7 +103,7 @@ struct DirectVifDriverTests {
     @Test func aPortOfABridgeCarriesNoGuests() async throws {
         try await TestBridge.run { bridge in
             try await TestCable.run { cable in
-                let guest = try ContainerName("refused")
+                let guest = try GuestName("refused")
                 let direct = DirectVifDriver(device: cable.name, mode: .bridge)
                 _ = try await direct.plug(NIC(), of: guest)
                 try HostTests.run("/sbin/ip", "link", "set", cable.name, "master", bridge.name)
@@ -116,7 +116,7 @@ struct DirectVifDriverTests {
 
     @Test func whatIsNotThereOrNoBridgeIsRefused() async throws {
         try await TestCable.run { cable in
-            let guest = try ContainerName("refused")
+            let guest = try GuestName("refused")
             let missing = DirectVifDriver(device: "no-such-device", mode: .bridge)
             #expect(await codeThrown { try await missing.plug(NIC(), of: guest) } == .notFound)
             #expect(

@@ -30,7 +30,7 @@ struct LibvirtDriverConformanceTests {
         let container = try BusyboxContainer("")
         let daemon = try await PrivateLibvirtd.start(logger: logger)
         let driver = LibvirtDriver(kind: .lxc, uri: daemon.uri(for: .lxc), logger: logger)
-        let name = try ContainerName(container.name)
+        let name = try GuestName(container.name)
         try await driver.define(Self.domain(named: name, root: container.root))
         for _ in 0..<20 {
             try await driver.start(name)
@@ -56,7 +56,7 @@ struct LibvirtDriverConformanceTests {
     }
 
     /// A container that runs until it is asked to end.
-    private static func domain(named name: ContainerName, root: String) -> Domain {
+    private static func domain(named name: GuestName, root: String) -> Domain {
         let script = "trap 'exit 0' TERM; while true; do read -t 60 line; done"
         let os = OperatingSystem.container(initPath: "/bin/busybox", arguments: ["sh", "-c", script])
         var domain = Domain(type: .lxc, name: name.description, os: os)

@@ -20,7 +20,7 @@ struct LifecycleTests {
     /// A created container whose init is moved to `path` and reached by a link.
     private func container(_ host: TestHost, initAt path: String?) async throws -> Container {
         let template = try await host.install()
-        let specification = ContainerSpecification(name: try ContainerName("signalled"), template: template.id)
+        let specification = ContainerSpecification(name: try GuestName("signalled"), template: template.id)
         let container = try await host.lxc.createContainer(specification)
         if let path {
             let root = try await host.lxc.primary.hostPath(of: specification.volume)
@@ -45,7 +45,7 @@ struct LifecycleTests {
     @Test func theSpecificationsSignalIsStronger() async throws {
         try await TestHost.run(Self.endsBy(10)) { host in
             let template = try await host.install()
-            var specification = ContainerSpecification(name: try ContainerName("asked"), template: template.id)
+            var specification = ContainerSpecification(name: try GuestName("asked"), template: template.id)
             specification.stopSignal = .user1
             let container = try await host.lxc.createContainer(specification)
             try await container.start()
@@ -116,7 +116,7 @@ struct LifecycleTests {
     @Test func aTransientContainerIsForgottenAndItsVolumeStays() async throws {
         try await TestHost.run { host in
             let template = try await host.install()
-            let specification = ContainerSpecification(name: try ContainerName("passing"), template: template.id)
+            let specification = ContainerSpecification(name: try GuestName("passing"), template: template.id)
             let container = try await host.lxc.startTransientContainer(specification)
             #expect(try await container.info().isTransient)
             #expect(try await container.reboot(within: .seconds(60)) == .graceful)
@@ -135,7 +135,7 @@ struct LifecycleTests {
     @Test func whatDidNotStartLeavesNothing() async throws {
         try await TestHost.run { host in
             let template = try await host.install()
-            var specification = ContainerSpecification(name: try ContainerName("broken"), template: template.id)
+            var specification = ContainerSpecification(name: try GuestName("broken"), template: template.id)
             specification.initProcess.path = "/no/such/init"
             _ = await #expect(throws: LXCError.self) { try await host.lxc.startTransientContainer(specification) }
             #expect(try await eventually { try await host.leftovers() == [] })
@@ -149,7 +149,7 @@ struct LifecycleTests {
     @Test(arguments: [false, true]) func aStartThatFailedSaysWhy(isPrivileged: Bool) async throws {
         try await TestHost.run { host in
             let template = try await host.install()
-            let name = try ContainerName(isPrivileged ? "odd-privileged" : "odd")
+            let name = try GuestName(isPrivileged ? "odd-privileged" : "odd")
             var specification = ContainerSpecification(name: name, template: template.id)
             if isPrivileged { specification.privilege = .privileged }
             specification.initProcess.path = "/sbin/odd"
@@ -194,7 +194,7 @@ struct LifecycleTests {
         // It ends by itself at once when something is typed.
         try await TestHost.run("#!/bin/busybox sh\ntrap 'exit 0' TERM\nread x\n") { host in
             let template = try await host.install()
-            var specification = ContainerSpecification(name: try ContainerName("always"), template: template.id)
+            var specification = ContainerSpecification(name: try GuestName("always"), template: template.id)
             specification.restart = .always
             let container = try await host.lxc.createContainer(specification)
             let service = Task { try await host.lxc.run() }
@@ -234,7 +234,7 @@ struct LifecycleTests {
     @Test func aRestartedProgramFindsContainersVolumesAndLeasesAgain() async throws {
         try await TestHost.run(Self.endsBy(10)) { host in
             let template = try await host.install()
-            var specification = ContainerSpecification(name: try ContainerName("lasting"), template: template.id)
+            var specification = ContainerSpecification(name: try GuestName("lasting"), template: template.id)
             specification.stopSignal = .user1
             try await host.lxc.createContainer(specification).start()
 
@@ -246,7 +246,7 @@ struct LifecycleTests {
                 try await stranger.primary.acquireLease(on: specification.volume, for: "host-2")
             }
             #expect(refused?.code == .inUse, "the lease is that of the host, not of the program")
-            let other = try await program.createContainer(.init(name: ContainerName("other"), template: template.id))
+            let other = try await program.createContainer(.init(name: GuestName("other"), template: template.id))
             let first = try #require(try await container.domain().idMap?.users.first)
             let second = try #require(try await other.domain().idMap?.users.first)
             #expect(first.host + first.count <= second.host || second.host + second.count <= first.host)
@@ -269,13 +269,13 @@ struct LifecycleTests {
                     driver: second.lxc.drivers.containers, primary: second.lxc.primary, templates: second.lxc.templates,
                     hostName: second.lxc.hostName, policy: policy, logger: logger)
                 let template = try await second.install()
-                var specification = ContainerSpecification(name: try ContainerName("second"), template: template.id)
+                var specification = ContainerSpecification(name: try GuestName("second"), template: template.id)
                 let container = try await lxc.createContainer(specification)
                 let map = try #require(try await running.domain().idMap)
                 let other = try #require(try await container.domain().idMap?.users.first)
                 #expect(
                     map.users.allSatisfy { $0.host + $0.count <= other.host || other.host + other.count <= $0.host })
-                specification.name = try ContainerName("third")
+                specification.name = try GuestName("third")
                 specification.volume = .random()
                 specification.uuid = UUID()
                 specification.privilege = .unprivileged(map)
@@ -305,7 +305,7 @@ struct LifecycleTests {
     @Test func autostartIsLibvirts() async throws {
         try await TestHost.run { host in
             let template = try await host.install()
-            var specification = ContainerSpecification(name: try ContainerName("booted"), template: template.id)
+            var specification = ContainerSpecification(name: try GuestName("booted"), template: template.id)
             specification.isAutostarted = true
             let container = try await host.lxc.createContainer(specification)
             #expect(try await container.isAutostarted())

@@ -19,7 +19,7 @@ struct LimitTests {
     @Test func limitsOfTheSpecificationAreInForce() async throws {
         try await TestHost.run { host in
             let template = try await host.install()
-            var specification = ContainerSpecification(name: try ContainerName("limited"), template: template.id)
+            var specification = ContainerSpecification(name: try GuestName("limited"), template: template.id)
             specification.memory = .mebibytes(64)
             specification.softMemory = .mebibytes(32)
             specification.memoryAndSwap = .mebibytes(96)
@@ -45,7 +45,7 @@ struct LimitTests {
     @Test func limitsOfAStoppedContainerAreThoseOfItsNextStart() async throws {
         try await TestHost.run { host in
             let template = try await host.install()
-            var specification = ContainerSpecification(name: try ContainerName("stopped"), template: template.id)
+            var specification = ContainerSpecification(name: try GuestName("stopped"), template: template.id)
             specification.memory = .mebibytes(64)
             let container = try await host.lxc.createContainer(specification)
             #expect(try await container.limits() == GuestLimits(memory: .mebibytes(64), processes: 4096))
@@ -118,7 +118,7 @@ struct LimitTests {
             """
         try await TestHost.run(hungry) { host in
             let template = try await host.install()
-            var specification = ContainerSpecification(name: try ContainerName("hungry"), template: template.id)
+            var specification = ContainerSpecification(name: try GuestName("hungry"), template: template.id)
             specification.memory = .mebibytes(32)
             specification.memoryAndSwap = .mebibytes(32)
             let container = try await host.lxc.createContainer(specification)
@@ -139,9 +139,9 @@ struct LimitTests {
             """
         try await TestHost.run(busy) { host in
             let template = try await host.install()
-            var names: [ContainerName] = []
+            var names: [GuestName] = []
             for index in 0..<3 {
-                let name = try ContainerName("counted\(index)")
+                let name = try GuestName("counted\(index)")
                 let container = try await host.lxc.createContainer(.init(name: name, template: template.id))
                 if index < 2 {
                     try await container.start()

@@ -11,7 +11,7 @@ struct ManyContainersTests {
     @Test func theyAreCreatedMeasuredAndStoppedSideBySide() async throws {
         try await TestHost.run { host in
             let template = try await host.install()
-            let names = try (1...Self.count).map { try ContainerName("many-\($0)") }
+            let names = try (1...Self.count).map { try GuestName("many-\($0)") }
             let containers = try await together(names) { name in
                 var specification = ContainerSpecification(name: name, template: template.id)
                 specification.memory = .mebibytes(32)

@@ -19,7 +19,7 @@ struct NICSecurityTests {
                 // Names of this run alone: filters are named by guests, and a run that was killed may have left some.
                 let run = UInt32.random(in: 0 ... .max)
                 for (number, name) in ["secured-\(run)", "other-\(run)"].enumerated() {
-                    var specification = ContainerSpecification(name: try ContainerName(name), template: template.id)
+                    var specification = ContainerSpecification(name: try GuestName(name), template: template.id)
                     var nic = NIC(bridge: bridge.name)
                     if number == 0, var security {
                         if !security.addresses.isEmpty {

@@ -167,7 +167,7 @@ struct PluggedNICTests {
                 let id = UInt32.random(in: 1 << 20..<1 << 24)
                 let overlay = host.lxc(on: BridgeVifDriver(devices: [.guest: cable.name]))
                 let template = try await host.install()
-                var specification = ContainerSpecification(name: try ContainerName("overlay"), template: template.id)
+                var specification = ContainerSpecification(name: try GuestName("overlay"), template: template.id)
                 specification.nics = [NIC(broadcast: .vxlan(id))]
                 let container = try await overlay.createContainer(specification)
                 try await container.start()

@@ -20,7 +20,7 @@ struct ProcessLimitTests {
         try await TestHost.run(Self.bomb) { host in
             let template = try await host.install()
             var specification = ContainerSpecification(
-                name: try ContainerName("bomb\(UInt32.random(in: 0 ... .max))"), template: template.id,
+                name: try GuestName("bomb\(UInt32.random(in: 0 ... .max))"), template: template.id,
                 privilege: privileged ? .privileged : .isolated)
             specification.processes = 60
             let container = try await host.lxc.createContainer(specification)

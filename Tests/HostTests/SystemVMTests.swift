@@ -26,7 +26,7 @@ struct SystemVMTests {
     private func specification(_ name: String, _ image: StoredImage, on bridge: TestBridge) throws
         -> SystemVMSpecification
     {
-        var specification = SystemVMSpecification(name: try ContainerName(name), template: image.id)
+        var specification = SystemVMSpecification(name: try GuestName(name), template: image.id)
         specification.memory = .mebibytes(192)
         specification.acceleration = .emulation
         specification.nics = [NIC(trafficType: .control, bridge: bridge.name)]

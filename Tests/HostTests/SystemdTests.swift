@@ -13,7 +13,7 @@ struct SystemdTests {
         try await TestHost.run(archive: DebianArchive.path()) { host in
             let template = try await host.install()
             let specification = ContainerSpecification(
-                name: try ContainerName("debian"), template: template.id, privilege: .privileged)
+                name: try GuestName("debian"), template: template.id, privilege: .privileged)
             let container = try await host.lxc.createContainer(specification)
             try await container.start()
             #expect(try await container.domain().containerMetadata()?.initSignal == "SIGRTMIN+3")

@@ -105,7 +105,7 @@ struct TestHost: Sendable {
     func startedContainer(_ name: String = "web1", privileged: Bool = false) async throws -> Container {
         let template = try await install()
         let specification = ContainerSpecification(
-            name: try ContainerName(name), template: template.id,
+            name: try GuestName(name), template: template.id,
             privilege: privileged ? .privileged : .isolated)
         let container = try await lxc.createContainer(specification)
         try await container.start()

@@ -6,7 +6,7 @@ import Testing
 
 @Suite(.timeLimit(.minutes(15)))
 struct ConformanceTests {
-    private static func domain(_ type: DomainType) -> @Sendable (ContainerName) async throws -> Domain {
+    private static func domain(_ type: DomainType) -> @Sendable (GuestName) async throws -> Domain {
         { name in
             var domain = Domain(type: type, name: name.description, os: .container(initPath: "/sbin/init"))
             domain.memory = .mebibytes(64)
@@ -83,31 +83,31 @@ private struct ForgetfulDriver: HypervisorDriver {
 
     func domainType() async throws -> DomainType { try await driver.domainType() }
     func define(_ domain: Domain) async throws { try await driver.define(domain) }
-    func undefine(_ guest: ContainerName) async throws { try await driver.undefine(guest) }
-    func start(_ guest: ContainerName) async throws { _ = try await driver.guest(guest) }
-    func shutdown(_ guest: ContainerName) async throws { try await driver.shutdown(guest) }
-    func destroy(_ guest: ContainerName) async throws { try await driver.destroy(guest) }
-    func suspend(_ guest: ContainerName) async throws { try await driver.suspend(guest) }
-    func resume(_ guest: ContainerName) async throws { try await driver.resume(guest) }
+    func undefine(_ guest: GuestName) async throws { try await driver.undefine(guest) }
+    func start(_ guest: GuestName) async throws { _ = try await driver.guest(guest) }
+    func shutdown(_ guest: GuestName) async throws { try await driver.shutdown(guest) }
+    func destroy(_ guest: GuestName) async throws { try await driver.destroy(guest) }
+    func suspend(_ guest: GuestName) async throws { try await driver.suspend(guest) }
+    func resume(_ guest: GuestName) async throws { try await driver.resume(guest) }
     func guests() async throws -> [Guest] { try await driver.guests() }
-    func guest(_ name: ContainerName) async throws -> Guest { try await driver.guest(name) }
-    func definition(of guest: ContainerName) async throws -> Domain { try await driver.definition(of: guest) }
-    func statistics(of guest: ContainerName) async throws -> GuestStatistics {
+    func guest(_ name: GuestName) async throws -> Guest { try await driver.guest(name) }
+    func definition(of guest: GuestName) async throws -> Domain { try await driver.definition(of: guest) }
+    func statistics(of guest: GuestName) async throws -> GuestStatistics {
         try await driver.statistics(of: guest)
     }
     func events() async throws -> AsyncThrowingStream<GuestEvent, any Error> {
         AsyncThrowingStream { _ in }
     }
-    func openConsole(of guest: ContainerName) async throws -> any GuestConsole {
+    func openConsole(of guest: GuestName) async throws -> any GuestConsole {
         try await driver.openConsole(of: guest)
     }
-    func setContainerMetadata(_ metadata: ContainerMetadata, of guest: ContainerName) async throws {
+    func setContainerMetadata(_ metadata: ContainerMetadata, of guest: GuestName) async throws {
         try await driver.setContainerMetadata(metadata, of: guest)
     }
-    func attach(_ interface: Interface, to guest: ContainerName) async throws {
+    func attach(_ interface: Interface, to guest: GuestName) async throws {
         try await driver.attach(interface, to: guest)
     }
-    func detach(_ address: MACAddress, from guest: ContainerName) async throws {
+    func detach(_ address: MACAddress, from guest: GuestName) async throws {
         try await driver.detach(address, from: guest)
     }
     func define(_ filter: NetworkFilter) async throws { try await driver.define(filter) }

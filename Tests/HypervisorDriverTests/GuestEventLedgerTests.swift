@@ -6,10 +6,10 @@ import Testing
 
 /// Each change is told once, whatever the hypervisor repeats or keeps to itself.
 @Suite(.timeLimit(.minutes(15))) struct GuestEventLedgerTests {
-    private let name: ContainerName
+    private let name: GuestName
     private let uuid = UUID()
 
-    init() throws { name = try ContainerName("web1") }
+    init() throws { name = try GuestName("web1") }
 
     private func guest(_ state: GuestState, _ id: Int32? = nil, isTransient: Bool = false) -> Guest {
         Guest(name: name, uuid: uuid, state: state, id: id, isTransient: isTransient)

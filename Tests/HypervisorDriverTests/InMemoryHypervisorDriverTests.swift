@@ -9,9 +9,9 @@ import Testing
 @Suite(.timeLimit(.minutes(15)))
 struct InMemoryHypervisorDriverTests {
     private let driver = InMemoryHypervisorDriver()
-    private let name: ContainerName
+    private let name: GuestName
 
-    init() throws { name = try ContainerName("i-2-3-VM") }
+    init() throws { name = try GuestName("i-2-3-VM") }
 
     private func start() async throws {
         try await driver.define(Domain(type: .lxc, name: "\(name)", os: .container(initPath: "/sbin/init")))

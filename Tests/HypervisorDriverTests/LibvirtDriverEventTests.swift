@@ -8,7 +8,7 @@ struct LibvirtDriverEventTests {
     /// Events that nobody reads must not fill the memory.
     @Test func aReaderThatFallsBehindIsToldSo() async throws {
         let driver = LibvirtDriver(kind: .lxc, uri: "test:///default")
-        let name = try ContainerName("event-source")
+        let name = try GuestName("event-source")
         var domain = Domain(type: .test, name: name.description, os: .container(initPath: "/sbin/init"))
         domain.memory = .mebibytes(64)
         try await driver.define(domain)

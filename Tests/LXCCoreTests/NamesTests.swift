@@ -47,13 +47,13 @@ struct IdentifierTests {
 }
 
 @Suite(.timeLimit(.minutes(15)))
-struct ContainerNameTests {
+struct GuestNameTests {
     @Test(arguments: [
         "a", "i-2-3-VM", "r-4-VM", "0", "_", "a.b", "a-", "a.", "A_b-c.9", "..".replacing("..", with: "a.."),
         String(repeating: "x", count: 63),
     ])
     func accepted(_ text: String) throws {
-        #expect(try ContainerName(text).description == text)
+        #expect(try GuestName(text).description == text)
     }
 
     @Test(arguments: [
@@ -62,7 +62,7 @@ struct ContainerNameTests {
         String(repeating: "x", count: 64), String(repeating: "x", count: 100_000),
     ])
     func refused(_ text: String) {
-        let error = #expect(throws: LXCError.self) { try ContainerName(text) }
+        let error = #expect(throws: LXCError.self) { try GuestName(text) }
         #expect(error?.code == .invalidArgument)
         #expect(error?.message.unicodeScalars.contains { $0.value < 0x20 } == false)
         #expect((error?.message.count ?? 0) < 500)
@@ -72,15 +72,15 @@ struct ContainerNameTests {
         let inside = Set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-".unicodeScalars)
         for value in UInt8(0)...127 {
             let scalar = Unicode.Scalar(value)
-            #expect((try? ContainerName("a\(scalar)")) != nil ? inside.contains(scalar) : !inside.contains(scalar))
+            #expect((try? GuestName("a\(scalar)")) != nil ? inside.contains(scalar) : !inside.contains(scalar))
         }
     }
 
     @Test func ordersAndCodesAsText() throws {
-        let names = try ["b", "a", "B"].map { try ContainerName($0) }
+        let names = try ["b", "a", "B"].map { try GuestName($0) }
         #expect(names.sorted().map(\.description) == ["B", "a", "b"])
         let json = try JSONEncoder().encode(names)
-        #expect(try JSONDecoder().decode([ContainerName].self, from: json) == names)
-        #expect(throws: LXCError.self) { try JSONDecoder().decode([ContainerName].self, from: Data("[\"-x\"]".utf8)) }
+        #expect(try JSONDecoder().decode([GuestName].self, from: json) == names)
+        #expect(throws: LXCError.self) { try JSONDecoder().decode([GuestName].self, from: Data("[\"-x\"]".utf8)) }
     }
 }

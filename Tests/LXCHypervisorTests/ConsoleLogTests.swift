@@ -29,7 +29,7 @@ import Testing
         let key = TemplateKey(account: 1, id: 10)
         _ = try await templates.register(.init(key: key, name: "test", source: "/archive.tar"), progress: nil)
         let template = try await host.installTemplate(key)
-        var specification = ContainerSpecification(name: try ContainerName("web1"), template: template.id)
+        var specification = ContainerSpecification(name: try GuestName("web1"), template: template.id)
         specification.consoleLog = limit
         let container = try await host.createContainer(specification)
         try await container.start()

@@ -112,7 +112,7 @@ import Testing
     @Test(arguments: ["<&>'\"", "]]>", "a\nb\tc", "\u{7F}é漢🙂"])
     func textOfEveryFieldSurvivesTheDocument(_ text: String) throws {
         var specification = ContainerSpecification(
-            name: try ContainerName("web1"), template: try TemplateID(parsing: template))
+            name: try GuestName("web1"), template: try TemplateID(parsing: template))
         // Paths and titles are lines.
         let line = text.replacing("\n", with: " ").replacing("\t", with: " ")
         specification.title = line
@@ -129,7 +129,7 @@ import Testing
     }
 
     @Test func ruleBreakingValuesAreNamed() throws {
-        let base = ContainerSpecification(name: try ContainerName("web1"), template: .random())
+        let base = ContainerSpecification(name: try GuestName("web1"), template: .random())
         var specification = base
         specification.initProcess.path = "sbin/init"
         #expect(throws: LXCError.self) { try specification.domain(root: "/r") }

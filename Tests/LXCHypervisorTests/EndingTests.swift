@@ -28,7 +28,7 @@ import Testing
         on host: LXCHypervisor, restart: ContainerMetadata.RestartPolicy = .never
     ) async throws -> Container {
         let template = try await primary.installTemplate(.random(), from: MemoryTree.smallRoot())
-        var specification = ContainerSpecification(name: try ContainerName("web1"), template: template.id)
+        var specification = ContainerSpecification(name: try GuestName("web1"), template: template.id)
         specification.restart = restart
         let container = try await host.createContainer(specification)
         try await container.start()

@@ -16,7 +16,7 @@ import Testing
             try Data(text.utf8).write(to: url)
         }
         var specification = ContainerSpecification(
-            name: try ContainerName("web1"), template: .random(),
+            name: try GuestName("web1"), template: .random(),
             // The test may be anybody: its own ids are the container's root.
             privilege: .unprivileged(
                 try IDMap(
@@ -230,7 +230,7 @@ import Testing
         var identity = GuestIdentity()
         identity.networks = [.init(device: "eth0", addresses: ["192.0.2.7/24"])]
         identity.cloudInit = .init()
-        var specification = ContainerSpecification(name: try ContainerName("web1"), template: .random())
+        var specification = ContainerSpecification(name: try GuestName("web1"), template: .random())
         for value in [identity, nil, GuestIdentity()] {
             specification.identity = value
             let data = try JSONEncoder().encode(specification)

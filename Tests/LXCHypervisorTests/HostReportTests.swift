@@ -53,7 +53,7 @@ import Testing
 
     @Test func waitsGrowAndBeginAgainAfterALongRun() async throws {
         let waits = RestartWaits(.init(initial: .seconds(1), maximum: .seconds(5)))
-        let name = try ContainerName("web1")
+        let name = try GuestName("web1")
         let now = ContinuousClock.now
         var found: [Duration] = []
         for _ in 0..<4 { found.append(await waits.next(for: name, at: now)) }

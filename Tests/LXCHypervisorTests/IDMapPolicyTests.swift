@@ -73,7 +73,7 @@ import Testing
             for index in 0..<6 {
                 group.addTask {
                     _ = try await programs[index % 2].createContainer(
-                        ContainerSpecification(name: ContainerName("c\(index)"), template: template))
+                        ContainerSpecification(name: GuestName("c\(index)"), template: template))
                 }
             }
             try await group.waitForAll()
@@ -81,11 +81,11 @@ import Testing
         let maps = try await primary.contents().volumes.compactMap { $0.idMap?.users.first?.host }
         #expect(maps.sorted() == (0..<6).map { 100_000 + $0 * 65_536 })
         let error = await #expect(throws: LXCError.self) {
-            _ = try await programs[0].createContainer(.init(name: ContainerName("c6"), template: template))
+            _ = try await programs[0].createContainer(.init(name: GuestName("c6"), template: template))
         }
         #expect(error?.code == .limitExceeded)
-        try await programs[1].container(ContainerName("c3")).delete()
-        let next = try await host(locks).createContainer(.init(name: ContainerName("c7"), template: template))
+        try await programs[1].container(GuestName("c3")).delete()
+        let next = try await host(locks).createContainer(.init(name: GuestName("c7"), template: template))
         #expect(try await next.domain().idMap?.users.first.map { maps.contains($0.host) } == true)
         #expect(locks.list("ids/claims").count == 6)
         #expect(!locks.exists("ids/lock"), "the lock goes with who held it")
@@ -98,12 +98,12 @@ import Testing
         let hosts = [host(scratch), host(scratch, driver: InMemoryHypervisorDriver(), primary: other)]
         let template = try await template(hosts[0])
         _ = try await other.installTemplate(template, from: MemoryTree.smallRoot())
-        let first = try await hosts[0].createContainer(.init(name: ContainerName("c1"), template: template))
-        let second = try await hosts[1].createContainer(.init(name: ContainerName("c2"), template: template))
+        let first = try await hosts[0].createContainer(.init(name: GuestName("c1"), template: template))
+        let second = try await hosts[1].createContainer(.init(name: GuestName("c2"), template: template))
         #expect(try await first.domain().idMap?.users.first?.host == 100_000)
         #expect(try await second.domain().idMap?.users.first?.host == 165_536)
 
-        var specification = ContainerSpecification(name: try ContainerName("c3"), template: template)
+        var specification = ContainerSpecification(name: try GuestName("c3"), template: template)
         specification.privilege = .unprivileged(try IDMap(host: 165_000, count: 65_536))
         let refused = await #expect(throws: LXCError.self) { try await hosts[1].createContainer(specification) }
         #expect(refused?.code == .inUse)
@@ -118,7 +118,7 @@ import Testing
     @Test func theHostsRootIsNoIDOfAnUnprivilegedContainer() async throws {
         let scratch = try TemporaryDirectory()
         let host = host(scratch)
-        var specification = ContainerSpecification(name: try ContainerName("c1"), template: try await template(host))
+        var specification = ContainerSpecification(name: try GuestName("c1"), template: try await template(host))
         specification.privilege = .unprivileged(try IDMap(host: 0, count: 65_536))
         let refused = await #expect(throws: LXCError.self) { try await host.createContainer(specification) }
         #expect(refused?.code == .invalidArgument)
@@ -129,7 +129,7 @@ import Testing
     @Test func aContainerThatWasNotMadeGivesItsIDsBack() async throws {
         let scratch = try TemporaryDirectory()
         let host = host(scratch)
-        var specification = ContainerSpecification(name: try ContainerName("c1"), template: .random())
+        var specification = ContainerSpecification(name: try GuestName("c1"), template: .random())
         for privilege in [ContainerSpecification.Privilege.isolated, .unprivileged(.standard)] {
             specification.privilege = privilege
             let missing = await #expect(throws: LXCError.self) { try await host.createContainer(specification) }
@@ -143,7 +143,7 @@ import Testing
         let scratch = try TemporaryDirectory()
         let host = host(scratch)
         let template = try await template(host)
-        let first = try await host.createContainer(.init(name: ContainerName("c0"), template: template))
+        let first = try await host.createContainer(.init(name: GuestName("c0"), template: template))
         let gone = PoolID.random()
         let ended = #"{"boot":"other","process":1,"started":"1"}"#
         func claim(_ name: String, _ pool: PoolID) throws {
@@ -157,7 +157,7 @@ import Testing
         try claim("296608-499999", gone)
         for (index, start) in [165_536, 231_072, 296_608].enumerated() {
             let container = try await host.createContainer(
-                .init(name: ContainerName("c\(index + 1)"), template: template))
+                .init(name: GuestName("c\(index + 1)"), template: template))
             #expect(try await container.domain().idMap?.users.first?.host == UInt32(start))
         }
         #expect(try await first.domain().idMap?.users.first?.host == 100_000)
@@ -167,7 +167,7 @@ import Testing
         let scratch = try TemporaryDirectory()
         let host = host(scratch)
         let template = try await template(host)
-        _ = try await host.createContainer(.init(name: ContainerName("c0"), template: template))
+        _ = try await host.createContainer(.init(name: GuestName("c0"), template: template))
         let away = PoolID.random()
         try scratch.makeDirectory("mountpoint")
         try scratch.write(scratch["mountpoint"], to: "ids/pools/\(away)")
@@ -175,7 +175,7 @@ import Testing
             #"{"claimer":{"boot":"other","process":1,"started":"1"},"container":"x","pool":"\#(away)","#
                 + #""volume":"\#(VolumeID.random())"}"#, to: "ids/claims/165536-499999")
         let error = await #expect(throws: LXCError.self) {
-            try await host.createContainer(.init(name: ContainerName("c1"), template: template))
+            try await host.createContainer(.init(name: GuestName("c1"), template: template))
         }
         #expect(error?.code == .limitExceeded)
     }
@@ -184,9 +184,9 @@ import Testing
     @Test func creationDoesNotListTheStore() async throws {
         let scratch = try TemporaryDirectory()
         let template = try await template(host(scratch))
-        _ = try await host(scratch).createContainer(.init(name: ContainerName("c0"), template: template))
+        _ = try await host(scratch).createContainer(.init(name: GuestName("c0"), template: template))
         let host = host(scratch, primary: UnlistedStore(base: primary))
-        let container = try await host.createContainer(.init(name: ContainerName("c1"), template: template))
+        let container = try await host.createContainer(.init(name: GuestName("c1"), template: template))
         #expect(try await container.domain().idMap?.users.first?.host == 165_536)
         try await container.start()
         try await container.delete()
@@ -204,7 +204,7 @@ import Testing
         let host = host(locks)
         let template = try await template(host)
         _ = try await primary.createVolume(.random(), from: template, idMap: .standard)
-        let container = try await host.createContainer(.init(name: ContainerName("c1"), template: template))
+        let container = try await host.createContainer(.init(name: GuestName("c1"), template: template))
         #expect(try await container.domain().idMap?.users.first?.host == 165_536)
     }
 
@@ -212,7 +212,7 @@ import Testing
         let locks = try TemporaryDirectory()
         let host = host(locks) { ($0.defaultPrivilege, $0.keepsDefinitions) = (.privileged, false) }
         let specification = ContainerSpecification(
-            name: try ContainerName("i-2-3-VM"), template: try await template(host))
+            name: try GuestName("i-2-3-VM"), template: try await template(host))
         let container = try await host.startContainer(specification)
         #expect(try await container.domain().idMap == nil)
         #expect(try await container.info().isTransient)
@@ -235,10 +235,10 @@ import Testing
         let host = host(locks) { $0.defaultPrivilege = .privileged }
         let template = try await template(host)
         var specification = ContainerSpecification(
-            name: try ContainerName("c1"), template: template, privilege: .isolated)
+            name: try GuestName("c1"), template: template, privilege: .isolated)
         let container = try await host.createContainer(specification)
         #expect(try await container.domain().idMap?.users.first?.host == 100_000)
-        specification.name = try ContainerName("c2")
+        specification.name = try GuestName("c2")
         (specification.uuid, specification.volume) = (UUID(), .random())
         _ = try await primary.createVolume(specification.volume, from: template, idMap: nil)
         let refused = await #expect(throws: LXCError.self) {
@@ -251,7 +251,7 @@ import Testing
         let locks = try TemporaryDirectory()
         let host = host(locks)
         let template = try await template(host)
-        var specification = ContainerSpecification(name: try ContainerName("c1"), template: template)
+        var specification = ContainerSpecification(name: try GuestName("c1"), template: template)
         _ = try await primary.createVolume(specification.volume, from: template, idMap: nil)
         let refused = await #expect(throws: LXCError.self) {
             _ = try await host.startTransientContainer(specification)

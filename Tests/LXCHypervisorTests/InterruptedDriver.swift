@@ -26,48 +26,48 @@ struct InterruptedDriver: HypervisorDriver {
         try await at(.afterDefine)
     }
 
-    func start(_ guest: ContainerName) async throws {
+    func start(_ guest: GuestName) async throws {
         try await at(.beforeStart)
         try await base.start(guest)
         try await at(.afterStart)
     }
 
-    func shutdown(_ guest: ContainerName) async throws {
+    func shutdown(_ guest: GuestName) async throws {
         try await at(.beforeShutdown)
         try await base.shutdown(guest)
     }
 
     func domainType() async throws -> DomainType { try await base.domainType() }
-    func undefine(_ guest: ContainerName) async throws {
+    func undefine(_ guest: GuestName) async throws {
         try Task.checkCancellation()
         try await base.undefine(guest)
     }
-    func destroy(_ guest: ContainerName) async throws { try await base.destroy(guest) }
-    func suspend(_ guest: ContainerName) async throws { try await base.suspend(guest) }
-    func resume(_ guest: ContainerName) async throws { try await base.resume(guest) }
+    func destroy(_ guest: GuestName) async throws { try await base.destroy(guest) }
+    func suspend(_ guest: GuestName) async throws { try await base.suspend(guest) }
+    func resume(_ guest: GuestName) async throws { try await base.resume(guest) }
     func guests() async throws -> [Guest] { try await base.guests() }
-    func guest(_ name: ContainerName) async throws -> Guest { try await base.guest(name) }
-    func definition(of guest: ContainerName) async throws -> Domain { try await base.definition(of: guest) }
-    func statistics(of guest: ContainerName) async throws -> GuestStatistics { try await base.statistics(of: guest) }
+    func guest(_ name: GuestName) async throws -> Guest { try await base.guest(name) }
+    func definition(of guest: GuestName) async throws -> Domain { try await base.definition(of: guest) }
+    func statistics(of guest: GuestName) async throws -> GuestStatistics { try await base.statistics(of: guest) }
     func events() async throws -> AsyncThrowingStream<GuestEvent, any Error> { try await base.events() }
     func create(_ domain: Domain) async throws {
         try await at(.beforeStart)
         try await base.create(domain)
         try await at(.afterStart)
     }
-    func openConsole(of guest: ContainerName) async throws -> any GuestConsole {
+    func openConsole(of guest: GuestName) async throws -> any GuestConsole {
         try await base.openConsole(of: guest)
     }
-    func setContainerMetadata(_ metadata: ContainerMetadata, of guest: ContainerName) async throws {
+    func setContainerMetadata(_ metadata: ContainerMetadata, of guest: GuestName) async throws {
         try await at(.beforeMetadata)
         try await base.setContainerMetadata(metadata, of: guest)
     }
-    func attach(_ interface: Interface, to guest: ContainerName) async throws {
+    func attach(_ interface: Interface, to guest: GuestName) async throws {
         try await at(.beforeAttach)
         try await base.attach(interface, to: guest)
         try await at(.afterAttach)
     }
-    func detach(_ address: MACAddress, from guest: ContainerName) async throws {
+    func detach(_ address: MACAddress, from guest: GuestName) async throws {
         try await base.detach(address, from: guest)
     }
     func define(_ filter: NetworkFilter) async throws { try await base.define(filter) }

@@ -27,7 +27,7 @@ struct InterruptedOperationTests {
 
     private func specification() async throws -> ContainerSpecification {
         let template = try await primary.installTemplate(.random(), from: MemoryTree.smallRoot())
-        return ContainerSpecification(name: try ContainerName("web1"), template: template.id)
+        return ContainerSpecification(name: try GuestName("web1"), template: template.id)
     }
 
     private var lostAnswer: @Sendable (InMemoryHypervisorDriver) async throws -> Void {
@@ -70,7 +70,7 @@ struct InterruptedOperationTests {
         let vif = CancellingVifDriver()
         let vifs = VifDrivers(standard: vif)
         let plugging = Task {
-            _ = try await vifs.plug([NIC(deviceID: 0), NIC(deviceID: 1)], of: ContainerName("web1"))
+            _ = try await vifs.plug([NIC(deviceID: 0), NIC(deviceID: 1)], of: GuestName("web1"))
         }
         await #expect(throws: CancellationError.self) { try await plugging.value }
         #expect(vif.unplugged.withLock { $0 } == 1)
@@ -80,7 +80,7 @@ struct InterruptedOperationTests {
 
     @Test func aContainerThatAnotherProgramStartedMeanwhileKeepsItsVolume() async throws {
         let specification = try await specification()
-        let host = host(.beforeStart) { try await $0.start(ContainerName("web1")) }
+        let host = host(.beforeStart) { try await $0.start(GuestName("web1")) }
         let container = try await host.createContainer(specification)
         #expect(await codeThrown { try await container.start() } == .invalidState)
         #expect(try await container.info().state == .running)
@@ -105,7 +105,7 @@ struct InterruptedOperationTests {
 
     @Test func aContainerThatEndsBeforeItIsAskedToHasEnded() async throws {
         let specification = try await specification()
-        let host = host(.beforeShutdown) { try await $0.exit(ContainerName("web1")) }
+        let host = host(.beforeShutdown) { try await $0.exit(GuestName("web1")) }
         let container = try await host.createContainer(specification)
         try await container.start()
         #expect(try await container.stop(within: .seconds(5)) == .graceful)
@@ -186,7 +186,7 @@ private final class CancellingVifDriver: VifDriver {
     let name = "cancelling"
     let unplugged = Mutex(0)
 
-    func plug(_ nic: NIC, of guest: ContainerName) async throws -> Interface {
+    func plug(_ nic: NIC, of guest: GuestName) async throws -> Interface {
         if nic.deviceID > 0 {
             withUnsafeCurrentTask { $0?.cancel() }
             throw CancellationError()

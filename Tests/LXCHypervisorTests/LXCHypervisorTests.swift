@@ -33,7 +33,7 @@ struct FacadeTests {
     }
 
     func specification(_ name: String, _ template: StoredTemplate) throws -> ContainerSpecification {
-        ContainerSpecification(name: try ContainerName(name), template: template.id)
+        ContainerSpecification(name: try GuestName(name), template: template.id)
     }
 
     @Test func aContainerGoesThroughItsLife() async throws {
@@ -208,7 +208,7 @@ struct FacadeTests {
     }
 
     @Test func aLostLeaseIsReported() async throws {
-        let (losses, loss) = AsyncStream<(ContainerName, LXCError)>.makeStream()
+        let (losses, loss) = AsyncStream<(GuestName, LXCError)>.makeStream()
         let (host, template) = try await installed(
             leases: LeasePolicy(duration: .seconds(3)) { loss.yield(($0, $1)) })
         let specification = try specification("web1", template)

@@ -28,7 +28,7 @@ struct NetworkTests {
     private func container(_ name: String, _ nics: [NIC] = [], on host: LXCHypervisor? = nil) async throws -> Container
     {
         let template = try await primary.installTemplate(.random(), from: MemoryTree.smallRoot())
-        var specification = ContainerSpecification(name: try ContainerName(name), template: template.id)
+        var specification = ContainerSpecification(name: try GuestName(name), template: template.id)
         specification.nics = nics
         return try await (host ?? self.host()).createContainer(specification)
     }

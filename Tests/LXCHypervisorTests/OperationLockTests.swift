@@ -14,7 +14,7 @@ struct OperationLockTests {
     private let driver = InMemoryHypervisorDriver(sharesGuests: true)
     private let primary = InMemoryPrimaryStore()
     private let directory: TemporaryDirectory
-    private var name: ContainerName { get throws { try ContainerName("web1") } }
+    private var name: GuestName { get throws { try GuestName("web1") } }
 
     init() throws { directory = try TemporaryDirectory() }
 
@@ -210,7 +210,7 @@ struct OperationLockTests {
         specification.privilege = .privileged
         let host = program()
         try await host.startTransientContainer(specification)
-        specification.name = try ContainerName("web2")
+        specification.name = try GuestName("web2")
         specification.uuid = UUID()
         let second = specification
         let error = await #expect(throws: LXCError.self) { try await host.startTransientContainer(second) }
@@ -223,7 +223,7 @@ struct OperationLockTests {
     @Test func aRenewalThatHangsDelaysNoOther() async throws {
         let (first, second) = (try await specification(), try await specification())
         var other = second
-        other.name = try ContainerName("web2")
+        other.name = try GuestName("web2")
         let host = program(
             store: HangingStore(base: primary, hanging: first.volume), leases: LeasePolicy(duration: .seconds(3)))
         for specification in [first, other] { try await host.createContainer(specification).start() }
@@ -244,21 +244,21 @@ struct OperationLockTests {
         var specifications: [ContainerSpecification] = []
         for name in ["a", "b", "c", "d"] {
             var specification = try await specification()
-            specification.name = try ContainerName(name)
+            specification.name = try GuestName(name)
             specifications.append(specification)
             _ = try await host.createContainer(specification)
         }
         let volumes = specifications.map(\.volume)
-        for name in ["a", "b", "c"] { try await host.container(ContainerName(name)).start() }
+        for name in ["a", "b", "c"] { try await host.container(GuestName(name)).start() }
         #expect(try await host.leftovers().isEmpty)
         // The daemon died and took `a` and `b` with it, `c` ended and nobody saw it, `d` never ran; the first two and the
         // last are not known any more.
-        for name in ["a", "b", "c"] { await driver.exit(try ContainerName(name)) }
-        for name in ["a", "b", "d"] { try await driver.undefine(ContainerName(name)) }
+        for name in ["a", "b", "c"] { await driver.exit(try GuestName(name)) }
+        for name in ["a", "b", "d"] { try await driver.undefine(GuestName(name)) }
         let left = try await host.leftovers()
         #expect(Set(left.map(\.volume)) == Set(volumes))
         #expect(Set(left.filter { $0.lease != nil }.map(\.volume)) == Set(volumes.prefix(3)))
-        #expect(left.compactMap(\.guest) == [try ContainerName("c")])
+        #expect(left.compactMap(\.guest) == [try GuestName("c")])
 
         #expect(await codeThrown { try await host.removeLeftover(volumes[2]) } == .inUse)
         try await host.releaseLeftover(volumes[2])

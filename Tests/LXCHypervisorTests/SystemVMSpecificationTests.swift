@@ -105,7 +105,7 @@ import Testing
 private struct NamingDriver: VifDriver {
     let name = "naming"
 
-    func plug(_ nic: NIC, of guest: ContainerName) -> Interface { Interface(.bridge(nic.bridge ?? "br"), mac: nic.mac) }
+    func plug(_ nic: NIC, of guest: GuestName) -> Interface { Interface(.bridge(nic.bridge ?? "br"), mac: nic.mac) }
 
     func connection(of nic: NIC) -> Interface.Kind { .bridge(nic.bridge ?? "br") }
 

@@ -25,7 +25,7 @@ import Testing
     }
 
     private func specification() throws -> SystemVMSpecification {
-        SystemVMSpecification(name: try ContainerName("v-2-VM"), template: .random())
+        SystemVMSpecification(name: try GuestName("v-2-VM"), template: .random())
     }
 
     @Test func aHostWithoutADriverForThemSaysSo() async throws {

@@ -6,7 +6,7 @@ import VifDriver
 @Suite(.timeLimit(.minutes(15))) struct BridgeVifDriverTests {
     private let host: FakeHost
     private let driver: BridgeVifDriver
-    private let guest: ContainerName
+    private let guest: GuestName
 
     init() throws {
         host = try FakeHost()
@@ -16,7 +16,7 @@ import VifDriver
         try host.add(port: "eth1", of: "cloudbr0")
         driver = BridgeVifDriver(
             devices: [.public: "cloudbr0", .guest: "cloudbr1"], sysfs: host.sysfs, bridgeSettings: host.bridgeSettings)
-        guest = try ContainerName("i-2-3-VM")
+        guest = try GuestName("i-2-3-VM")
     }
 
     @Test func aNICBecomesAnInterfaceOnItsBridge() async throws {
@@ -59,7 +59,7 @@ import VifDriver
         for guest in ["a", "b", "i-2-3-VM", String(repeating: "x", count: 63)] {
             for deviceID in [0, 1, 65535] {
                 let plug = { () async throws -> String? in
-                    try await driver.plug(NIC(deviceID: deviceID), of: ContainerName(guest)).targetDevice
+                    try await driver.plug(NIC(deviceID: deviceID), of: GuestName(guest)).targetDevice
                 }
                 let name = try #require(await plug())
                 #expect(try await plug() == name)

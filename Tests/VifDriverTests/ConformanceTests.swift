@@ -33,7 +33,7 @@ struct ConformanceTests {
 
     @Test func missingBridgesAreNotFound() async throws {
         let driver = InMemoryVifDriver(bridges: ["br0"])
-        let guest = try ContainerName("box")
+        let guest = try GuestName("box")
         let error = await #expect(throws: LXCError.self) { try await driver.plug(NIC(bridge: "br1"), of: guest) }
         #expect(error?.code == .notFound)
         await driver.failNext(with: LXCError(.unavailable, "broken"))

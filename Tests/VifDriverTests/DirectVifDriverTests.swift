@@ -5,13 +5,13 @@ import VifDriver
 
 @Suite(.timeLimit(.minutes(15))) struct DirectVifDriverTests {
     private let host: FakeHost
-    private let guest: ContainerName
+    private let guest: GuestName
 
     init() throws {
         host = try FakeHost()
         try host.add(device: "eth0")
         try host.add(port: "eth1", of: "cloudbr0")
-        guest = try ContainerName("i-2-3-VM")
+        guest = try GuestName("i-2-3-VM")
     }
 
     private func driver(_ device: String = "eth0", _ mode: Interface.DirectMode = .private) -> DirectVifDriver {

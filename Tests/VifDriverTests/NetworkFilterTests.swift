@@ -9,7 +9,7 @@ import VifDriver
 @Suite(.timeLimit(.minutes(15))) struct NetworkFilterTests {
     private func filter(_ security: NICSecurity) throws -> NetworkFilter {
         let nic = NIC(mac: try MACAddress("02:00:4c:3b:00:01"), security: security)
-        let filter = try #require(try nic.networkFilter(of: ContainerName("i-2-3-VM")))
+        let filter = try #require(try nic.networkFilter(of: GuestName("i-2-3-VM")))
         try validateAgainstLibvirtSchema(filter.xml(), schema: "nwfilter")
         return filter
     }
@@ -103,9 +103,9 @@ import VifDriver
         #expect(await codeThrown { try many.xml() } == .limitExceeded)
         let gre = NIC(
             mac: .random(), security: NICSecurity(rules: try SecurityRule.rules(parsing: "I:47;0;0;0.0.0.0/0")))
-        #expect(await codeThrown { try gre.networkFilter(of: ContainerName("a")) } == .unsupported)
+        #expect(await codeThrown { try gre.networkFilter(of: GuestName("a")) } == .unsupported)
         #expect(
-            await codeThrown { try NIC(security: .init()).networkFilter(of: ContainerName("a")) } == .invalidArgument)
+            await codeThrown { try NIC(security: .init()).networkFilter(of: GuestName("a")) } == .invalidArgument)
     }
 
     @Test func aNICsFilterAlwaysHasTheSameNameAndUUID() throws {
@@ -113,7 +113,7 @@ import VifDriver
         let second = try filter(NICSecurity(rules: []))
         #expect(first.name == second.name && first.uuid == second.uuid && first.rules != second.rules)
         let other = NIC(deviceID: 1, mac: .random(), security: NICSecurity())
-        let third = try #require(try other.networkFilter(of: ContainerName("i-2-3-VM")))
+        let third = try #require(try other.networkFilter(of: GuestName("i-2-3-VM")))
         #expect(third.name != first.name && third.uuid != first.uuid)
     }
 }

@@ -18,7 +18,7 @@ func plug(_ words: ArraySlice<String>) async throws -> String {
     let nic = NIC(
         deviceID: Int(words[1]) ?? -1, trafficType: TrafficType(rawValue: words[4]) ?? .guest,
         broadcast: try BroadcastDomain(parsing: words[3]), bridge: words[2])
-    let interface = try await driver.plug(nic, of: ContainerName(words[0]))
+    let interface = try await driver.plug(nic, of: GuestName(words[0]))
     guard case .bridge(let bridge) = interface.kind else { return "no bridge" }
     return "\(bridge) \(interface.targetDevice ?? "-") \(interface.mtu.map(String.init) ?? "-")"
 }
@@ -28,7 +28,7 @@ func guarded(_ words: ArraySlice<String>) async throws -> String {
     let security = NICSecurity(addresses: [try IPNetwork(parsing: words[4])])
     let nic = NIC(
         deviceID: Int(words[1]) ?? -1, mac: try MACAddress(words[3]), bridge: words[2], security: security)
-    return "\(words[2]) \(try await driver.plug(nic, of: ContainerName(words[0])).targetDevice ?? "-")"
+    return "\(words[2]) \(try await driver.plug(nic, of: GuestName(words[0])).targetDevice ?? "-")"
 }
 
 func unplug(_ bridge: String, _ end: String) async throws {

@@ -98,7 +98,7 @@ struct ContainerBench {
     }
 
     private func own(_ driver: LibvirtDriver, _ domain: Domain) async throws -> Round {
-        let name = try ContainerName(domain.name)
+        let name = try GuestName(domain.name)
         return Round(
             create: try await seconds { try await driver.create(domain) },
             destroy: try await seconds { try await driver.destroy(name) })
@@ -115,7 +115,7 @@ struct ContainerBench {
 
     private func compareMany(_ driver: LibvirtDriver) async throws {
         let domains = try (0..<parallel).map { try domain("bench-\($0)", .sleeping) }
-        let names = try domains.map { try ContainerName($0.name) }
+        let names = try domains.map { try GuestName($0.name) }
         let atOnce = try await seconds { try await each(domains) { try await driver.create($0) } }
         let destroyedAtOnce = try await seconds { try await each(names) { try await driver.destroy($0) } }
         let inTurn = try await seconds { for domain in domains { try await driver.create(domain) } }
@@ -149,7 +149,7 @@ struct ContainerBench {
         print(
             "\nholding \(guests.count) containers: \(after.kibibytes - before.kibibytes) KiB more than before, "
                 + "\(after.threads) threads")
-        for domain in domains { try await driver.undefine(ContainerName(domain.name)) }
+        for domain in domains { try await driver.undefine(GuestName(domain.name)) }
         withExtendedLifetime(events) {}
     }
 
@@ -169,7 +169,7 @@ struct ContainerBench {
         let root = "\(directory)/distribution"
         try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: true)
         _ = try Program("tar", "--numeric-owner", "-xf", archive, "-C", root).run(log: "\(directory)/log")
-        let name = try ContainerName("distribution")
+        let name = try GuestName("distribution")
         var specification = LXCHypervisor.ContainerSpecification(
             name: name, template: .random(), privilege: .privileged)
         specification.memory = .mebibytes(512)
@@ -188,7 +188,7 @@ struct ContainerBench {
         print(String(format: "\nstop of a Debian with systemd: %.2f s", median(times)))
     }
 
-    private func hasBooted(_ driver: LibvirtDriver, _ name: ContainerName) async throws -> Bool {
+    private func hasBooted(_ driver: LibvirtDriver, _ name: GuestName) async throws -> Bool {
         let command = GuestCommand(["systemctl", "is-system-running", "--wait"])
         let process = try await driver.execute(command, in: name)
         var text: [UInt8] = []
@@ -209,7 +209,7 @@ struct ContainerBench {
 
     private func domain(_ name: String, _ initializer: Initializer) throws -> Domain {
         var specification = LXCHypervisor.ContainerSpecification(
-            name: try ContainerName(name), template: .random(), privilege: .privileged)
+            name: try GuestName(name), template: .random(), privilege: .privileged)
         specification.memory = .mebibytes(64)
         specification.initProcess = .init(path: "/bin/busybox", arguments: initializer.arguments)
         return try specification.domain(root: "\(directory)/root")

@@ -9,7 +9,7 @@ try await LXCHypervisor.withHost(configuration) { host in
     try await host.registerTemplate(TemplateRegistration(key: key, name: "debian-12", source: archive))
     let template = try await host.installTemplate(key)
 
-    var specification = LXCHypervisor.ContainerSpecification(name: try ContainerName("web1"), template: template.id)
+    var specification = LXCHypervisor.ContainerSpecification(name: try GuestName("web1"), template: template.id)
     specification.memory = .mebibytes(256)
     let container = try await host.createContainer(specification)
     try await container.start()

@@ -46,7 +46,7 @@ enum Quickstart {
         // Primary storage: unpacked once, then cloned for the container.
         let template = try await host.installTemplate(key)
         var specification = LXCHypervisor.ContainerSpecification(
-            name: try ContainerName("quickstart"), template: template.id)
+            name: try GuestName("quickstart"), template: template.id)
         specification.memory = .mebibytes(256)
         if let bridge { specification.nics = [NIC(bridge: bridge)] }
         let container = try await host.createContainer(specification)

@@ -10,7 +10,7 @@ extension ControlGroupMounts {
     /// Takes away the groups of containers whose controller process is gone. What has a process in it stays.
     ///
     /// - Parameter guest: a container that has ended, whose controller process may be about to go.
-    func removeLeftovers(of guest: ContainerName) {
+    func removeLeftovers(of guest: GuestName) {
         for attempt in 0..<Self.patience {
             var remains = false
             for machines in directories(of: "/machine") {
@@ -49,7 +49,7 @@ extension ControlGroupMounts {
             name = parts[2].dropLast(Self.suffix.count)
         }
 
-        func isCalled(_ guest: ContainerName) -> Bool { name == guest.description.prefix(Self.longest) }
+        func isCalled(_ guest: GuestName) -> Bool { name == guest.description.prefix(Self.longest) }
     }
 }
 

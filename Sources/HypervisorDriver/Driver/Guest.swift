@@ -31,7 +31,7 @@ public enum GuestState: String, Hashable, Sendable, Codable, CaseIterable {
 /// A guest as a driver sees it.
 public struct Guest: Hashable, Sendable, Codable {
     /// Its name.
-    public var name: ContainerName
+    public var name: GuestName
     /// Its UUID.
     public var uuid: UUID
     /// Its state.
@@ -42,7 +42,7 @@ public struct Guest: Hashable, Sendable, Codable {
     public var isTransient: Bool
 
     /// Takes everything.
-    public init(name: ContainerName, uuid: UUID, state: GuestState, id: Int32? = nil, isTransient: Bool = false) {
+    public init(name: GuestName, uuid: UUID, state: GuestState, id: Int32? = nil, isTransient: Bool = false) {
         self.name = name
         self.uuid = uuid
         self.state = state
@@ -56,7 +56,7 @@ public struct Guest: Hashable, Sendable, Codable {
     public init(from decoder: any Decoder) throws {
         let values = try decoder.container(keyedBy: CodingKeys.self)
         try self.init(
-            name: values.decode(ContainerName.self, forKey: .name), uuid: values.decode(UUID.self, forKey: .uuid),
+            name: values.decode(GuestName.self, forKey: .name), uuid: values.decode(UUID.self, forKey: .uuid),
             state: values.decode(GuestState.self, forKey: .state),
             id: values.decodeIfPresent(Int32.self, forKey: .id),
             isTransient: values.decodeIfPresent(Bool.self, forKey: .isTransient) ?? false)
@@ -198,12 +198,12 @@ public struct GuestEvent: Hashable, Sendable, Codable {
     }
 
     /// The guest's name.
-    public var guest: ContainerName
+    public var guest: GuestName
     /// What happened.
     public var kind: Kind
 
     /// Takes both.
-    public init(guest: ContainerName, kind: Kind) {
+    public init(guest: GuestName, kind: Kind) {
         self.guest = guest
         self.kind = kind
     }

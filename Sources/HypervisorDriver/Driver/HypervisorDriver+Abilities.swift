@@ -22,15 +22,15 @@ extension HypervisorDriver {
     public func create(_ domain: Domain) async throws { throw lacking("start guests that are forgotten at their end") }
 
     /// Refuses.
-    public func send(_ signal: GuestSignal, to guest: ContainerName) async throws {
+    public func send(_ signal: GuestSignal, to guest: GuestName) async throws {
         throw lacking("send signals to its guests")
     }
 
     /// Refuses.
-    public func limits(of guest: ContainerName) async throws -> GuestLimits { throw lacking("tell limits") }
+    public func limits(of guest: GuestName) async throws -> GuestLimits { throw lacking("tell limits") }
 
     /// Refuses.
-    public func setLimits(_ limits: GuestLimits, of guest: ContainerName) async throws {
+    public func setLimits(_ limits: GuestLimits, of guest: GuestName) async throws {
         throw lacking("change limits")
     }
 
@@ -38,13 +38,13 @@ extension HypervisorDriver {
     public func tidy(_ guest: Guest) async throws {}
 
     /// Has nothing to add.
-    public func confine(_ guest: ContainerName) async throws {}
+    public func confine(_ guest: GuestName) async throws {}
 
     /// Refuses.
-    public func isAutostarted(_ guest: ContainerName) async throws -> Bool { throw lacking("start guests by itself") }
+    public func isAutostarted(_ guest: GuestName) async throws -> Bool { throw lacking("start guests by itself") }
 
     /// Refuses.
-    public func setAutostart(_ isOn: Bool, of guest: ContainerName) async throws {
+    public func setAutostart(_ isOn: Bool, of guest: GuestName) async throws {
         throw lacking("start guests by itself")
     }
 
@@ -55,14 +55,14 @@ extension HypervisorDriver {
 
     /// Refuses.
     public func writeFile(
-        _ contents: [UInt8], to path: String, in guest: ContainerName, within limit: Duration
+        _ contents: [UInt8], to path: String, in guest: GuestName, within limit: Duration
     ) async throws {
         throw lacking("write files inside its guests")
     }
 
     /// Asks for one guest after the other.
-    public func statistics() async throws -> [ContainerName: GuestStatistics] {
-        var all: [ContainerName: GuestStatistics] = [:]
+    public func statistics() async throws -> [GuestName: GuestStatistics] {
+        var all: [GuestName: GuestStatistics] = [:]
         for guest in try await guests() where guest.state.isActive {
             do {
                 all[guest.name] = try await statistics(of: guest.name)
@@ -74,7 +74,7 @@ extension HypervisorDriver {
     }
 
     /// Defines the guest's document with the metadata changed.
-    public func setContainerMetadata(_ metadata: ContainerMetadata, of guest: ContainerName) async throws {
+    public func setContainerMetadata(_ metadata: ContainerMetadata, of guest: GuestName) async throws {
         var domain = try await definition(of: guest)
         try domain.setContainerMetadata(metadata)
         try await define(domain)

@@ -30,7 +30,7 @@ final class CommandControlGroup: Sendable {
     ///   - guest: the container's name.
     ///   - controller: its controller process.
     ///   - root: its root, as the host counts, which takes the group away when this program is gone.
-    init?(of guest: ContainerName, _ controller: Int32, root: (user: UInt32, group: UInt32)?) {
+    init?(of guest: GuestName, _ controller: Int32, root: (user: UInt32, group: UInt32)?) {
         guard let parent = Self.parent(guest, controller, root), mkdirat(parent.raw, name, 0o755) == 0 else {
             return nil
         }
@@ -56,7 +56,7 @@ final class CommandControlGroup: Sendable {
     }
 
     private static func parent(
-        _ guest: ContainerName, _ controller: Int32, _ root: (user: UInt32, group: UInt32)?
+        _ guest: GuestName, _ controller: Int32, _ root: (user: UInt32, group: UInt32)?
     ) -> Descriptor? {
         let flags = O_RDONLY | clinux_o_directory
         guard let mounts = try? ControlGroupMounts.current() else { return nil }
@@ -84,7 +84,7 @@ final class CommandControlGroup: Sendable {
     }
 
     /// Takes away what is left of the groups of a container's runs that have ended; a group with a process in it stays.
-    static func removeLeftovers(of guest: ContainerName) {
+    static func removeLeftovers(of guest: GuestName) {
         guard let mounts = try? ControlGroupMounts.current(), !mounts.hasOnlyVersion2,
             let home = home(mounts, isMade: false)
         else { return }

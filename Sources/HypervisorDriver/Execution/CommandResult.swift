@@ -29,7 +29,7 @@ extension HypervisorDriver {
     /// - Returns: what it left.
     /// - Throws: as ``execute(_:in:)``; `LXCError` `timedOut`, `limitExceeded`; `CancellationError`. It is killed then.
     public func run(
-        _ command: GuestCommand, in guest: ContainerName, input: [UInt8] = [], timeout: Duration? = nil,
+        _ command: GuestCommand, in guest: GuestName, input: [UInt8] = [], timeout: Duration? = nil,
         limit: ByteCount = .mebibytes(16)
     ) async throws -> CommandResult {
         let run = { @Sendable in

@@ -15,7 +15,7 @@ extension LibvirtDriver {
     /// - Throws: `LXCError` `invalidState` when the container does not run, or is suspended; `notFound` when it has no
     ///   such program, user or directory, with a ``GuestCommandFault`` as the cause; `unsupported` for virtual machines and
     ///   on a connection to another host; `timedOut` when the command does not begin.
-    public func execute(_ command: GuestCommand, in guest: ContainerName) async throws -> any GuestProcess {
+    public func execute(_ command: GuestCommand, in guest: GuestName) async throws -> any GuestProcess {
         let entry = try await withInit(of: guest) { first, shown in
             try GuestEntry(command, into: first, of: guest, shown: shown)
         }
@@ -28,7 +28,7 @@ extension LibvirtDriver {
     ///
     /// - Throws: `LXCError` `invalidState` when the container does not run, or is suspended; `unsupported` for virtual
     ///   machines and on a connection to another host.
-    public func root(of guest: ContainerName) async throws -> ConfinedRoot {
+    public func root(of guest: GuestName) async throws -> ConfinedRoot {
         try await withInit(of: guest) { first, shown in
             try ConfinedRoot(first.root(), creator: first.rootIDs(), shown: shown)
         }
@@ -38,7 +38,7 @@ extension LibvirtDriver {
     /// size.
     ///
     /// - Throws: `LXCError` `invalidState` when the container does not run; `unsafe` when its console is no terminal.
-    public func resizeConsole(of guest: ContainerName, to size: TerminalSize) async throws {
+    public func resizeConsole(of guest: GuestName, to size: TerminalSize) async throws {
         let root = try await root(of: guest)
         try await BlockingPool.shared.run { _ in
             let terminal = try root.openTerminal("/dev/pts/0")
@@ -53,14 +53,14 @@ extension LibvirtDriver {
 
     /// Calls `body` with process 1 of a running container, on a thread that may block.
     func withInit<Value: Sendable>(
-        of guest: ContainerName, _ body: @escaping @Sendable (GuestInit, _ shown: String) throws -> Value
+        of guest: GuestName, _ body: @escaping @Sendable (GuestInit, _ shown: String) throws -> Value
     ) async throws -> Value {
         let shown = "container \(guest)"
         let first = try await findInit(of: guest, shown: shown)
         return try await BlockingPool.shared.run { _ in try body(first, shown) }
     }
 
-    private func findInit(of guest: ContainerName, shown: String) async throws -> GuestInit {
+    private func findInit(of guest: GuestName, shown: String) async throws -> GuestInit {
         guard hasProcessesHere else {
             throw LXCError(.unsupported, "only containers of this host can be entered, and \(guest) is none")
         }
@@ -80,7 +80,7 @@ extension LibvirtDriver {
     }
 
     /// The process of libvirt's that keeps a running container.
-    private func controller(of guest: ContainerName) async throws -> Int32 {
+    private func controller(of guest: GuestName) async throws -> Int32 {
         let found = try await self.guest(guest)
         guard found.state == .running || found.state == .blocked, let controller = found.id else {
             let remedy = found.state == .paused ? "is suspended; resume it" : "is not running; start it"
@@ -98,7 +98,7 @@ struct GuestEntry: Sendable {
     let controlGroup: CommandControlGroup?
 
     /// Blocks.
-    init(_ command: GuestCommand, into first: GuestInit, of guest: ContainerName, shown: String) throws {
+    init(_ command: GuestCommand, into first: GuestInit, of guest: GuestName, shown: String) throws {
         try first.requireRunning()
         let root = ConfinedRoot(try first.root(), shown: shown)
         self.command = try ResolvedCommand(command, GuestAccounts(root))

@@ -16,7 +16,7 @@ struct ContainerNetwork: ~Copyable {
     /// Opens the network namespace of a container's process 1.
     ///
     /// - Throws: `LXCError` `invalidState` when it has ended, or has no network of its own.
-    init(of first: GuestInit, _ guest: ContainerName) throws {
+    init(of first: GuestInit, _ guest: GuestName) throws {
         let descriptor = clinux_open(first.directory.raw, "ns/net", O_RDONLY | clinux_o_cloexec, 0)
         var (own, status) = (stat(), stat())
         guard descriptor >= 0, fstat(descriptor, &status) == 0, stat("/proc/self/ns/net", &own) == 0,

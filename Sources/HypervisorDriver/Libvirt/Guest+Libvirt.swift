@@ -19,7 +19,7 @@ extension GuestState {
 extension Guest {
     /// Nil for a domain whose name this package would not have given.
     init?(_ summary: DomainSummary) {
-        guard let name = try? ContainerName(summary.identity.name) else { return nil }
+        guard let name = try? GuestName(summary.identity.name) else { return nil }
         self.init(
             name: name, uuid: summary.identity.uuid, state: GuestState(summary.state), id: summary.identity.id,
             isTransient: !summary.isPersistent)
@@ -29,7 +29,7 @@ extension Guest {
 extension GuestEventLedger.Report {
     /// Nil for an event of another's domain, and for kinds of events this package has no word for.
     init?(_ event: DomainEvent) {
-        guard let name = try? ContainerName(event.name), let kind = GuestEvent.Kind(event.kind) else { return nil }
+        guard let name = try? GuestName(event.name), let kind = GuestEvent.Kind(event.kind) else { return nil }
         self.init(event: GuestEvent(guest: name, kind: kind), id: event.id)
     }
 }

@@ -25,7 +25,7 @@ struct GuestEventLedger: Sendable {
         var isFromList = false
     }
 
-    private var known: [ContainerName: Known]
+    private var known: [GuestName: Known]
 
     /// Begins with the guests there are.
     init(_ guests: [Guest]) {
@@ -97,7 +97,7 @@ struct GuestEventLedger: Sendable {
         return events
     }
 
-    private static func end(of name: ContainerName, _ entry: Known, as kind: GuestEvent.Kind) -> [GuestEvent] {
+    private static func end(of name: GuestName, _ entry: Known, as kind: GuestEvent.Kind) -> [GuestEvent] {
         entry.isActive ? [GuestEvent(guest: name, kind: kind)] : []
     }
 

@@ -58,7 +58,7 @@ struct GuestEventRelay: Sendable {
         }
     }
 
-    private func isRunning(_ guest: ContainerName, as run: Int32) async throws -> Bool {
+    private func isRunning(_ guest: GuestName, as run: Int32) async throws -> Bool {
         try await list().contains { $0.name == guest && $0.id == run }
     }
 

@@ -11,7 +11,7 @@ extension LibvirtDriver {
 
     /// Waits for the guest's agent, and has it write the file.
     public func writeFile(
-        _ contents: [UInt8], to path: String, in guest: ContainerName, within limit: Duration
+        _ contents: [UInt8], to path: String, in guest: GuestName, within limit: Duration
     ) async throws {
         guard kind == .kvm else { throw LXCError(.unsupported, "containers have no guest agent; push the file") }
         try await awaitAgent(of: guest, within: limit)
@@ -34,7 +34,7 @@ extension LibvirtDriver {
     }
 
     /// Returns when the agent has answered. It comes up late in the guest's own start.
-    private func awaitAgent(of guest: ContainerName, within limit: Duration) async throws {
+    private func awaitAgent(of guest: GuestName, within limit: Duration) async throws {
         let deadline = ContinuousClock.now + limit
         while true {
             do {
@@ -53,7 +53,7 @@ extension LibvirtDriver {
         }
     }
 
-    private func ask(_ guest: ContainerName, _ command: Command) async throws -> Answer {
+    private func ask(_ guest: GuestName, _ command: Command) async throws -> Answer {
         let text = try await connection.askAgent(command.json(), of: guest.description, within: Self.answerTime)
         do {
             return try JSONDecoder().decode(Reply.self, from: Data(text.utf8)).return

@@ -15,7 +15,7 @@ extension LibvirtDriver {
     ///
     /// With control groups of version 1 what stands still does not end: not a container that is suspended, and not what has
     /// suspended itself, in a group of its own. libvirt gives up on the latter.
-    public func destroy(_ guest: ContainerName) async throws {
+    public func destroy(_ guest: GuestName) async throws {
         let found = try await self.guest(guest)
         guard hasProcessesHere, let controller = found.id else {
             return try await connection.destroy(guest.description)
@@ -58,7 +58,7 @@ extension LibvirtDriver {
     /// Takes away what was made for a document that libvirt has not taken. In a task of its own, because it must complete
     /// in a cancelled one too.
     func tidy(after domain: Domain) async {
-        guard let name = try? ContainerName(domain.name), let uuid = domain.uuid else { return }
+        guard let name = try? GuestName(domain.name), let uuid = domain.uuid else { return }
         await Task { try? await tidy(Guest(name: name, uuid: uuid, state: .shutOff)) }.value
     }
 
@@ -81,7 +81,7 @@ extension LibvirtDriver {
 
     /// Whether the end of a guest was told in time.
     private static func ended(
-        _ guest: ContainerName, _ events: AsyncThrowingStream<DomainEvent, any Error>
+        _ guest: GuestName, _ events: AsyncThrowingStream<DomainEvent, any Error>
     ) async throws -> Bool {
         do {
             let isTold = try await within(destroyPatience) {

@@ -17,7 +17,7 @@ extension LibvirtDriver {
 
     /// Attaches the device to the running domain and to its definition. What libvirt leaves undone in a running
     /// container is done from outside of it: there the device has a name of the kernel's and is down.
-    public func attach(_ interface: Interface, to guest: ContainerName) async throws {
+    public func attach(_ interface: Interface, to guest: GuestName) async throws {
         guard let mac = interface.mac else {
             throw LXCError(
                 .invalidArgument,
@@ -38,7 +38,7 @@ extension LibvirtDriver {
     /// - Throws: `LXCError` `alreadyExists` when it is another one, by its name in the guest or its network: that must not
     ///   be touched.
     private func present(
-        _ interface: Interface, _ mac: MACAddress, of guest: ContainerName, _ options: XMLOptions = []
+        _ interface: Interface, _ mac: MACAddress, of guest: GuestName, _ options: XMLOptions = []
     ) async throws -> Interface? {
         guard let present = try await self.interface(mac, of: guest, options) else { return nil }
         guard present.guestDevice == interface.guestDevice, present.kind == interface.kind else {
@@ -50,7 +50,7 @@ extension LibvirtDriver {
     }
 
     /// Detaches the device from the running domain and from its definition.
-    public func detach(_ address: MACAddress, from guest: ContainerName) async throws {
+    public func detach(_ address: MACAddress, from guest: GuestName) async throws {
         let name = guest.description
         let summary = try await connection.summary(of: name)
         if summary.isActive, let interface = try await interface(address, of: guest) {
@@ -66,7 +66,7 @@ extension LibvirtDriver {
         }
     }
 
-    private func attach(_ interface: Interface, _ mac: MACAddress, toRunning guest: ContainerName) async throws {
+    private func attach(_ interface: Interface, _ mac: MACAddress, toRunning guest: GuestName) async throws {
         let isAttached = try await present(interface, mac, of: guest) != nil
         guard kind == .lxc else {
             if !isAttached {
@@ -89,7 +89,7 @@ extension LibvirtDriver {
 
     /// Sets what libvirt leaves undone of the interfaces of a container that has just been started. After a reboot from
     /// inside it is undone until the next start.
-    func adjustInterfaces(of guest: ContainerName) async throws {
+    func adjustInterfaces(of guest: GuestName) async throws {
         guard kind == .lxc else { return }
         do {
             let interfaces = try await definition(of: guest).interfaces.filter { $0.isBridged || $0.mtu != nil }
@@ -107,7 +107,7 @@ extension LibvirtDriver {
 
     /// Checks that libvirt and the kernel agree on where the container is. libvirt 9 can go on believing in the init of
     /// a container's run before this one, and would move the device to whatever process has its number now.
-    private func requireSight(of guest: ContainerName) async throws {
+    private func requireSight(of guest: GuestName) async throws {
         // libvirt learns a container's init a moment after the start has returned.
         let deadline = ContinuousClock.now + .seconds(5)
         while true {
@@ -130,7 +130,7 @@ extension LibvirtDriver {
 
     /// Runs `body` with the network of a running container, on a thread that may block.
     func onNetwork<Value: Sendable>(
-        of guest: ContainerName, _ body: @escaping @Sendable (borrowing ContainerNetwork) throws -> Value
+        of guest: GuestName, _ body: @escaping @Sendable (borrowing ContainerNetwork) throws -> Value
     ) async throws -> Value {
         guard hasProcessesHere else {
             throw LXCError(
@@ -148,7 +148,7 @@ extension LibvirtDriver {
 
     /// The interface of a hardware address in one of the domain's documents.
     private func interface(
-        _ mac: MACAddress, of guest: ContainerName, _ options: XMLOptions = []
+        _ mac: MACAddress, of guest: GuestName, _ options: XMLOptions = []
     ) async throws -> Interface? {
         let document = try await connection.xml(of: guest.description, options: options)
         return try Domain(xml: document).interfaces.first { $0.mac == mac }

@@ -6,7 +6,7 @@ extension LibvirtDriver {
     /// Creates the domain without defining it (CloudStack's way); libvirt checks the document against its schema.
     func createDomain(_ domain: Domain) async throws {
         let xml = try await shown(domain).xml()
-        guard let guest = try? ContainerName(domain.name) else {
+        guard let guest = try? GuestName(domain.name) else {
             _ = try await connection.create(xml: xml, options: .validate)
             return
         }
@@ -15,7 +15,7 @@ extension LibvirtDriver {
 
     /// Signals the container's init: on this host itself, because libvirt can go on believing in the init of an earlier
     /// run, whose number may be another process's by now.
-    public func send(_ signal: GuestSignal, to guest: ContainerName) async throws {
+    public func send(_ signal: GuestSignal, to guest: GuestName) async throws {
         guard !hasProcessesHere else {
             return try await withInit(of: guest) { first, _ in try first.send(signal.rawValue) }
         }
@@ -23,17 +23,17 @@ extension LibvirtDriver {
     }
 
     /// Whether libvirtd starts the domain when it starts itself, once after each start of the host.
-    public func isAutostarted(_ guest: ContainerName) async throws -> Bool {
+    public func isAutostarted(_ guest: GuestName) async throws -> Bool {
         try await connection.isAutostarted(guest.description)
     }
 
     /// Has libvirtd start the domain when it starts itself.
-    public func setAutostart(_ isOn: Bool, of guest: ContainerName) async throws {
+    public func setAutostart(_ isOn: Bool, of guest: GuestName) async throws {
         try await connection.setAutostart(guest.description, isOn)
     }
 
     /// Replaces this package's element in the domain's metadata, in what runs and in what is stored.
-    public func setContainerMetadata(_ metadata: ContainerMetadata, of guest: ContainerName) async throws {
+    public func setContainerMetadata(_ metadata: ContainerMetadata, of guest: GuestName) async throws {
         let summary = try await connection.summary(of: guest.description)
         var impact: ModificationImpact = []
         if summary.isActive { impact.insert(.live) }

@@ -7,7 +7,7 @@ import LibvirtXML
 /// there alone.
 extension LibvirtDriver {
     /// Reads the limits.
-    public func limits(of guest: ContainerName) async throws -> GuestLimits {
+    public func limits(of guest: GuestName) async throws -> GuestLimits {
         let name = guest.description
         let memory = try await connection.memoryParameters(of: name)
         // The shares alone: what the daemon tells beyond them it cannot be asked for when the container may end.
@@ -32,7 +32,7 @@ extension LibvirtDriver {
     }
 
     /// Changes the limits that are given. All are checked before the first is changed.
-    public func setLimits(_ limits: GuestLimits, of guest: ContainerName) async throws {
+    public func setLimits(_ limits: GuestLimits, of guest: GuestName) async throws {
         try limits.check()
         let name = guest.description
         let summary = try await connection.summary(of: name)
@@ -130,7 +130,7 @@ extension LibvirtDriver {
 
     // MARK: Processors
 
-    private func cpuSet(of guest: ContainerName) async throws -> String? {
+    private func cpuSet(of guest: GuestName) async throws -> String? {
         if hasProcessesHere, let id = try await self.guest(guest).id {
             let set = try await BlockingPool.shared.run { _ in try ControlGroupMounts.current().group(of: id)?.cpuSet }
             if let set { return set.description }
@@ -138,7 +138,7 @@ extension LibvirtDriver {
         return try await definition(of: guest).virtualCPUs?.cpuSet
     }
 
-    private func setCPUSet(_ set: CPUSet, of guest: ContainerName, _ summary: DomainSummary) async throws {
+    private func setCPUSet(_ set: CPUSet, of guest: GuestName, _ summary: DomainSummary) async throws {
         if let id = summary.identity.id {
             guard hasProcessesHere else {
                 throw LXCError(.unsupported, "the processors \(guest) runs on can only be changed on its own host")

@@ -8,7 +8,7 @@ import Logging
 /// groups at each start, before process 1 begins.
 extension LibvirtDriver {
     /// Brings a running container under its limit of processes.
-    public func confine(_ guest: ContainerName) async throws {
+    public func confine(_ guest: GuestName) async throws {
         guard hasProcessesHere, let limit = try await keptProcessLimit(of: guest),
             let controller = try await self.guest(guest).id
         else { return }
@@ -22,7 +22,7 @@ extension LibvirtDriver {
     }
 
     /// Starts a container, and does from outside of it what libvirt leaves undone, before its process 1 begins.
-    func confined(_ guest: ContainerName, _ uuid: UUID?, _ start: () async throws -> Void) async throws {
+    func confined(_ guest: GuestName, _ uuid: UUID?, _ start: () async throws -> Void) async throws {
         let gate = uuid.flatMap { StartGate(of: $0) }
         try await start()
         try await confineStarted(guest)
@@ -31,7 +31,7 @@ extension LibvirtDriver {
     }
 
     /// Brings a container under its limit that has just been started. One that cannot be limited is not left running.
-    private func confineStarted(_ guest: ContainerName) async throws {
+    private func confineStarted(_ guest: GuestName) async throws {
         do {
             try await confine(guest)
         } catch let error as LXCError where [.notFound, .invalidState].contains(error.code) {
@@ -43,7 +43,7 @@ extension LibvirtDriver {
     }
 
     /// What was asked for; nil for a container that this package did not make.
-    private func keptProcessLimit(of guest: ContainerName) async throws -> UInt64? {
+    private func keptProcessLimit(of guest: GuestName) async throws -> UInt64? {
         guard let metadata = try await definition(of: guest).containerMetadata() else { return nil }
         return metadata.processes ?? GuestLimits.standardProcesses
     }
@@ -57,7 +57,7 @@ extension LibvirtDriver {
     }
 
     /// The limit in force, or that of the next start; nil where there is none.
-    func processLimit(of guest: ContainerName) async throws -> UInt64? {
+    func processLimit(of guest: GuestName) async throws -> UInt64? {
         guard kind == .lxc else { return nil }
         if hasProcessesHere, let controller = try await self.guest(guest).id {
             return try await BlockingPool.shared.run { _ in try ProcessLimitGroup(of: controller, .current())?.limit }
@@ -68,7 +68,7 @@ extension LibvirtDriver {
     /// Changes the limit, at once where the container runs, and for its next starts.
     ///
     /// - Throws: `LXCError` `unsupported` for a container this package did not make, or on another host.
-    func setProcessLimit(_ limit: UInt64, of guest: ContainerName, _ summary: DomainSummary) async throws {
+    func setProcessLimit(_ limit: UInt64, of guest: GuestName, _ summary: DomainSummary) async throws {
         guard kind == .lxc, var metadata = try await definition(of: guest).containerMetadata() else {
             throw LXCError(.unsupported, "\(guest) was made by another program, which limits its processes")
         }

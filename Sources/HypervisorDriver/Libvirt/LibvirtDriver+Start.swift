@@ -12,7 +12,7 @@ extension LibvirtDriver {
     /// Creates the defined domain, and sees it run.
     ///
     /// - Throws: `LXCError` `hypervisor` saying why process 1 of a container could not be executed, or that it ended at once.
-    public func start(_ guest: ContainerName) async throws {
+    public func start(_ guest: GuestName) async throws {
         guard hasProcessesHere else { return try await startDomain(guest) }
         try await seeingItRun(guest, definition(of: guest)) { try await startDomain(guest) }
     }
@@ -22,7 +22,7 @@ extension LibvirtDriver {
     ///
     /// - Throws: `LXCError` as ``start(_:)``.
     public func create(_ domain: Domain) async throws {
-        guard let name = try? ContainerName(domain.name), hasProcessesHere else {
+        guard let name = try? GuestName(domain.name), hasProcessesHere else {
             return try await createDomain(domain)
         }
         do {
@@ -39,7 +39,7 @@ extension LibvirtDriver {
     private static let leastLife = Duration.milliseconds(200)
 
     private func seeingItRun(
-        _ guest: ContainerName, _ domain: Domain, _ start: () async throws -> Void
+        _ guest: GuestName, _ domain: Domain, _ start: () async throws -> Void
     ) async throws {
         let log = try await BlockingPool.shared.run { [connection] _ in
             ControllerLog(of: guest.description, libvirt: connection.uri.revealed)
@@ -65,7 +65,7 @@ extension LibvirtDriver {
     private static let endPatience = Duration.seconds(2)
 
     /// Has libvirt take the container for ended: under load libvirt 9 can miss an end that comes right after the start.
-    private func endBelievedAlive(_ guest: ContainerName) async throws {
+    private func endBelievedAlive(_ guest: GuestName) async throws {
         let deadline = ContinuousClock.now + Self.endPatience
         while try await isActive(guest) {
             guard ContinuousClock.now < deadline else {
@@ -79,7 +79,7 @@ extension LibvirtDriver {
         }
     }
 
-    private func notStarted(_ guest: ContainerName, _ reason: String) -> LXCError {
+    private func notStarted(_ guest: GuestName, _ reason: String) -> LXCError {
         LXCError(.hypervisor, "container \(guest) did not start: \(reason)")
     }
 
@@ -87,7 +87,7 @@ extension LibvirtDriver {
         try await BlockingPool.shared.run { _ in log.reason() }
     }
 
-    private func isActive(_ guest: ContainerName) async throws -> Bool {
+    private func isActive(_ guest: GuestName) async throws -> Bool {
         do {
             return try await self.guest(guest).state.isActive
         } catch let error as LXCError where error.code == .notFound {
@@ -96,7 +96,7 @@ extension LibvirtDriver {
     }
 
     /// Whether process 1 is executed, and lives for the least time a started one does.
-    private func livesOn(_ guest: ContainerName) async throws -> Bool {
+    private func livesOn(_ guest: GuestName) async throws -> Bool {
         let clock = ContinuousClock()
         let deadline = clock.now + Self.executionPatience
         while true {

@@ -9,7 +9,7 @@ import LinuxSystem
 /// tells.
 extension LibvirtDriver {
     /// Reads the domain's counters.
-    public func statistics(of guest: ContainerName) async throws -> GuestStatistics {
+    public func statistics(of guest: GuestName) async throws -> GuestStatistics {
         let found = try await self.guest(guest)
         guard found.state.isActive, let statistics = try await read(found, nil) else {
             throw LXCError(.invalidState, "\(guest) is not running, so it has no statistics")
@@ -18,15 +18,15 @@ extension LibvirtDriver {
     }
 
     /// Reads the counters of all running domains, several at a time.
-    public func statistics() async throws -> [ContainerName: GuestStatistics] {
+    public func statistics() async throws -> [GuestName: GuestStatistics] {
         let running = try await guests().filter(\.state.isActive)
         let mounts = hasProcessesHere ? try ControlGroupMounts.current() : nil
-        return try await withThrowingTaskGroup(of: (ContainerName, GuestStatistics?).self) { group in
+        return try await withThrowingTaskGroup(of: (GuestName, GuestStatistics?).self) { group in
             var waiting = running[...]
             // No more at once than the connection has threads.
             for guest in waiting.prefix(5) { group.addTask { (guest.name, try await read(guest, mounts)) } }
             waiting = waiting.dropFirst(5)
-            var all: [ContainerName: GuestStatistics] = [:]
+            var all: [GuestName: GuestStatistics] = [:]
             while let (name, statistics) = try await group.next() {
                 all[name] = statistics
                 if let guest = waiting.popFirst() {

@@ -125,7 +125,7 @@ public struct LibvirtDriver: HypervisorDriver {
     }
 
     /// Undefines the domain.
-    public func undefine(_ guest: ContainerName) async throws {
+    public func undefine(_ guest: GuestName) async throws {
         let known = hasProcessesHere ? try await self.guest(guest) : nil
         try await connection.undefine(guest.description)
         if let known, !known.state.isActive { try await removeControlGroups(of: known) }
@@ -138,14 +138,14 @@ public struct LibvirtDriver: HypervisorDriver {
     }
 
     /// Brings a document up to date that was written by an earlier version, or when the host had other control groups.
-    private func refreshLauncher(of guest: ContainerName) async throws {
+    private func refreshLauncher(of guest: GuestName) async throws {
         let stored = try await Domain(xml: connection.xml(of: guest.description, options: .inactive))
         let wanted = try await shown(stored)
         if wanted != stored { _ = try await connection.define(xml: wanted.xml(), validating: true) }
     }
 
     /// Creates the defined domain.
-    func startDomain(_ guest: ContainerName) async throws {
+    func startDomain(_ guest: GuestName) async throws {
         if hasProcessesHere { try await refreshLauncher(of: guest) }
         let uuid = hasProcessesHere ? try await self.guest(guest).uuid : nil
         try await confined(guest, uuid) { try await connection.start(guest.description) }
@@ -153,18 +153,18 @@ public struct LibvirtDriver: HypervisorDriver {
 
     /// Signals the container's init, or presses the virtual machine's power button. `/dev/initctl` inside the
     /// container is never used: a container could make it a link (CVE-2013-6456).
-    public func shutdown(_ guest: ContainerName) async throws {
+    public func shutdown(_ guest: GuestName) async throws {
         guard kind == .lxc else { return try await connection.shutDown(guest.description, by: .powerButton) }
         try await send(.terminate, to: guest)
     }
 
     /// Freezes the domain.
-    public func suspend(_ guest: ContainerName) async throws {
+    public func suspend(_ guest: GuestName) async throws {
         try await connection.suspend(guest.description)
     }
 
     /// Thaws the domain.
-    public func resume(_ guest: ContainerName) async throws {
+    public func resume(_ guest: GuestName) async throws {
         try await connection.resume(guest.description)
     }
 
@@ -176,7 +176,7 @@ public struct LibvirtDriver: HypervisorDriver {
     }
 
     /// Looks the domain up.
-    public func guest(_ name: ContainerName) async throws -> Guest {
+    public func guest(_ name: GuestName) async throws -> Guest {
         let summary = try await connection.summary(of: name.description)
         guard let guest = Guest(summary) else {
             throw LXCError(.hypervisor, "libvirt answers for \(name) with another domain's name")
@@ -185,12 +185,12 @@ public struct LibvirtDriver: HypervisorDriver {
     }
 
     /// Reads the domain's document.
-    public func definition(of guest: ContainerName) async throws -> Domain {
+    public func definition(of guest: GuestName) async throws -> Domain {
         try await InitLauncher.removed(from: Domain(xml: connection.xml(of: guest.description)))
     }
 
     /// Opens the domain's first console.
-    public func openConsole(of guest: ContainerName) async throws -> any GuestConsole {
+    public func openConsole(of guest: GuestName) async throws -> any GuestConsole {
         try await LibvirtConsole(stream: connection.openConsole(of: guest.description))
     }
 }

@@ -8,12 +8,12 @@ import Synchronization
 
 extension LXCHypervisor {
     /// The log of a container's console.
-    func consoleLog(of name: ContainerName) -> BoundedLog {
+    func consoleLog(of name: GuestName) -> BoundedLog {
         BoundedLog(path: "\(policy.consoleLogs.directory)/\(name).log")
     }
 
     /// Who reads a container's console. The directories are made here, so that they are there for whoever needs them.
-    func consoleTurn(of name: ContainerName) async throws -> ConsoleTurn {
+    func consoleTurn(of name: GuestName) async throws -> ConsoleTurn {
         let directories = [policy.consoleLogs.directory, policy.consoleLogs.lockDirectory]
         try await BlockingPool.shared.run { _ in
             for directory in directories {
@@ -25,7 +25,7 @@ extension LXCHypervisor {
     }
 
     /// Opens a container's console; where it is logged, once who logs has let go of it.
-    func openConsole(of name: ContainerName) async throws -> any GuestConsole {
+    func openConsole(of name: GuestName) async throws -> any GuestConsole {
         guard try await driver.definition(of: name).containerMetadata()?.consoleLog != nil else {
             return try await driver.openConsole(of: name)
         }
@@ -33,7 +33,7 @@ extension LXCHypervisor {
     }
 
     /// Removes a container's log, when who writes it has seen the container's end.
-    func removeConsoleLog(of name: ContainerName) async {
+    func removeConsoleLog(of name: GuestName) async {
         let log = consoleLog(of: name)
         do {
             let turn = try await consoleTurn(of: name)
@@ -73,7 +73,7 @@ extension LXCHypervisor {
         }
     }
 
-    private func logConsole(of name: ContainerName, _ logged: LoggedConsoles) async {
+    private func logConsole(of name: GuestName, _ logged: LoggedConsoles) async {
         repeat {
             while !Task.isCancelled {
                 do {
@@ -93,14 +93,14 @@ extension LXCHypervisor {
     }
 
     /// How much is kept of a running container's console; nil where nothing is.
-    private func consoleLogLimit(of name: ContainerName) async throws -> ByteCount? {
+    private func consoleLogLimit(of name: GuestName) async throws -> ByteCount? {
         guard try await driver.guest(name).state.isActive else { return nil }
         guard let metadata = try await driver.definition(of: name).containerMetadata() else { return nil }
         return metadata.pool == primary.id ? metadata.consoleLog : nil
     }
 
     /// Logs until the container ends or somebody wants the console.
-    private func logConsole(of name: ContainerName, upTo limit: ByteCount) async throws {
+    private func logConsole(of name: GuestName, upTo limit: ByteCount) async throws {
         let log = consoleLog(of: name)
         let result: Void? = try await consoleTurn(of: name).log { [driver] in
             let console = try await driver.openConsole(of: name)
@@ -124,15 +124,15 @@ extension LXCHypervisor {
 /// The consoles that are being logged, by the containers' names.
 private final class LoggedConsoles: Sendable {
     /// Whether it was started again meanwhile.
-    private let names = Mutex<[ContainerName: Bool]>([:])
+    private let names = Mutex<[GuestName: Bool]>([:])
 
     /// Whether somebody has to begin; else who is at it looks once more.
-    func begin(_ name: ContainerName) -> Bool {
+    func begin(_ name: GuestName) -> Bool {
         names.withLock { $0.updateValue($0[name] != nil, forKey: name) == nil }
     }
 
     /// Whether it is over; not when the container was started again.
-    func end(_ name: ContainerName) -> Bool {
+    func end(_ name: GuestName) -> Bool {
         names.withLock { names in
             if names[name] == true, !Task.isCancelled {
                 names[name] = false

@@ -22,7 +22,7 @@ extension LXCHypervisor {
         }
 
         /// Its name.
-        public let name: ContainerName
+        public let name: GuestName
         let host: LXCHypervisor
 
         /// What it is and how it is doing.

@@ -157,7 +157,7 @@ extension LXCHypervisor {
     /// Calls `body` with a container's root directory and its id map. Of a container that is not running it is the
     /// root volume, which is this host's alone meanwhile.
     func withRoot<Value: Sendable>(
-        of name: ContainerName, _ body: (ConfinedRoot, IDMap?) async throws -> Value
+        of name: GuestName, _ body: (ConfinedRoot, IDMap?) async throws -> Value
     ) async throws -> Value {
         try await operation("container.files", on: name) {
             let domain = try await driver.definition(of: name)
@@ -174,7 +174,7 @@ extension LXCHypervisor {
 
     /// Calls `body` with the root directory of a volume its guest does not run from.
     func withVolume<Value: Sendable>(
-        _ volume: VolumeID, of name: ContainerName, _ body: (ConfinedRoot) async throws -> Value
+        _ volume: VolumeID, of name: GuestName, _ body: (ConfinedRoot) async throws -> Value
     ) async throws -> Value {
         try await takeLease(on: volume, of: name)
         let result: Result<Value, any Error>

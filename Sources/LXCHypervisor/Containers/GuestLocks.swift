@@ -13,7 +13,7 @@ struct GuestLocks: Sendable {
 
     /// A directory of this user's, the same for all programs; nil where no other reaches the guests.
     private let directory: String?
-    private let own = KeyedLock<ContainerName>()
+    private let own = KeyedLock<GuestName>()
 
     init(directory: String?) { self.directory = directory }
 
@@ -23,7 +23,7 @@ struct GuestLocks: Sendable {
     ///   `unsafe` when others can come to the directory of the locks; `CancellationError` at once when cancelled while
     ///   waiting.
     func hold<Value>(
-        _ guest: ContainerName, for operation: String, within limit: Duration, _ body: () async throws -> Value
+        _ guest: GuestName, for operation: String, within limit: Duration, _ body: () async throws -> Value
     ) async throws -> Value {
         let deadline = ContinuousClock.now + limit
         let busy: @Sendable (String?) -> LXCError = { holder in

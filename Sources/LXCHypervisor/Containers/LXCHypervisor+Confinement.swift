@@ -27,7 +27,7 @@ extension LXCHypervisor {
         }
     }
 
-    private func confine(_ name: ContainerName) async {
+    private func confine(_ name: GuestName) async {
         do {
             try await operation("container.confine", on: name) {
                 guard let guest = try await guest(name), guest.state.isActive else { return }

@@ -7,7 +7,7 @@ extension LXCHypervisor {
     /// Asks, waits for the event, and kills when it does not come. One that is suspended goes on first, because it hears
     /// nothing.
     func end(
-        _ name: ContainerName, _ metadata: ContainerMetadata?, within grace: Duration
+        _ name: GuestName, _ metadata: ContainerMetadata?, within grace: Duration
     ) async throws -> Container.StopOutcome {
         guard try await driver.guest(name).state.isActive else { return .notRunning }
         let request = try request(to: name, metadata).map { request in
@@ -37,7 +37,7 @@ extension LXCHypervisor {
     }
 
     /// Has a suspended guest go on.
-    private func goOn(_ name: ContainerName) async throws {
+    private func goOn(_ name: GuestName) async throws {
         guard driver.capabilities.contains(.suspend), try await driver.guest(name).state == .paused else { return }
         do {
             try await driver.resume(name)
@@ -49,7 +49,7 @@ extension LXCHypervisor {
     /// How the container is asked: by the signal its specification names, else the one its init ends by, else SIGTERM. nil
     /// where the driver cannot ask.
     private func request(
-        to name: ContainerName, _ metadata: ContainerMetadata?
+        to name: GuestName, _ metadata: ContainerMetadata?
     ) throws -> (@Sendable () async throws -> Void)? {
         if driver.capabilities.contains(.signal) {
             let known = metadata?.stopSignal ?? metadata?.initSignal
@@ -75,7 +75,7 @@ extension LXCHypervisor {
     /// It is asked again after one second, two, four and so on: the kernel drops a signal that process 1 has no handler
     /// for yet.
     private func ending(
-        of name: ContainerName, _ events: AsyncThrowingStream<GuestEvent, any Error>,
+        of name: GuestName, _ events: AsyncThrowingStream<GuestEvent, any Error>,
         asking request: @escaping @Sendable () async throws -> Void, within grace: Duration
     ) async throws -> Ending {
         try await withThrowingTaskGroup(of: Ending.self) { group in
@@ -115,7 +115,7 @@ extension LXCHypervisor {
     }
 
     /// Returns when the guest is in the state.
-    func wait(for name: ContainerName, toBe state: GuestState) async throws {
+    func wait(for name: GuestName, toBe state: GuestState) async throws {
         let events = try await driver.events()
         if try await isIn(state, name) { return }
         for try await event in events where event.guest == name {
@@ -125,7 +125,7 @@ extension LXCHypervisor {
     }
 
     /// A guest that is forgotten when it ends is shut off then.
-    private func isIn(_ state: GuestState, _ name: ContainerName) async throws -> Bool {
+    private func isIn(_ state: GuestState, _ name: GuestName) async throws -> Bool {
         guard let guest = try await guest(name) else {
             if state == .shutOff { return true }
             throw LXCError(.notFound, "there is no \(kind) \(name)")

@@ -21,12 +21,12 @@ extension LXCHypervisor {
         public var lease: VolumeLease?
         /// The guest of this host that has the volume and does not run: then the lease alone is left. nil where no
         /// guest this program knows has it.
-        public var guest: ContainerName?
+        public var guest: GuestName?
 
         /// Creates a leftover.
         public init(
             volume: VolumeID, isDisk: Bool = false, template: TemplateID? = nil, created: Date? = nil,
-            lease: VolumeLease? = nil, guest: ContainerName? = nil
+            lease: VolumeLease? = nil, guest: GuestName? = nil
         ) {
             self.volume = volume
             self.isDisk = isDisk
@@ -51,7 +51,7 @@ extension LXCHypervisor {
     public func leftovers() async throws -> [Leftover] { try await leftovers(heldBy: nil) }
 
     /// The same, called by an operation on a guest: that operation is not one that uses a volume.
-    private func leftovers(heldBy operated: ContainerName?) async throws -> [Leftover] {
+    private func leftovers(heldBy operated: GuestName?) async throws -> [Leftover] {
         let leases = try await primary.leases()
         let guests = try await volumesOfGuests()
         let running = try await BlockingPool.shared.run { _ in VolumesInUse.current() }
@@ -169,7 +169,7 @@ extension LXCHypervisor {
         }
     }
 
-    private func leftover(_ volume: VolumeID, heldBy operated: ContainerName? = nil) async throws -> Leftover {
+    private func leftover(_ volume: VolumeID, heldBy operated: GuestName? = nil) async throws -> Leftover {
         guard let leftover = try await leftovers(heldBy: operated).first(where: { $0.volume == volume }) else {
             throw LXCError(
                 .notFound,
@@ -179,7 +179,7 @@ extension LXCHypervisor {
     }
 
     /// The guests this program knows, containers and system VMs, by their volumes in this store.
-    private func volumesOfGuests() async throws -> [VolumeID: (name: ContainerName, isActive: Bool)] {
+    private func volumesOfGuests() async throws -> [VolumeID: (name: GuestName, isActive: Bool)] {
         var volumes = try await volumesOfOwnGuests()
         if let machines, let others = try? await machines.volumesOfOwnGuests() {
             volumes.merge(others) { own, _ in own }
@@ -187,8 +187,8 @@ extension LXCHypervisor {
         return volumes
     }
 
-    private func volumesOfOwnGuests() async throws -> [VolumeID: (name: ContainerName, isActive: Bool)] {
-        var volumes: [VolumeID: (name: ContainerName, isActive: Bool)] = [:]
+    private func volumesOfOwnGuests() async throws -> [VolumeID: (name: GuestName, isActive: Bool)] {
+        var volumes: [VolumeID: (name: GuestName, isActive: Bool)] = [:]
         for guest in try await driver.guests() {
             do {
                 let metadata = try await driver.definition(of: guest.name).containerMetadata()
@@ -202,8 +202,8 @@ extension LXCHypervisor {
     }
 
     /// Whether an operation on the guest a lease is for is under way now, in whichever program.
-    private func isUnderWay(_ lease: VolumeLease, besides operated: ContainerName?) async -> Bool {
-        guard let name = lease.use?.split(separator: " ").last, let guest = try? ContainerName(String(name)),
+    private func isUnderWay(_ lease: VolumeLease, besides operated: GuestName?) async -> Bool {
+        guard let name = lease.use?.split(separator: " ").last, let guest = try? GuestName(String(name)),
             guest != operated
         else { return false }
         do {

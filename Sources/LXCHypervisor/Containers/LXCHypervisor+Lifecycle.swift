@@ -5,12 +5,12 @@ import Logging
 import PrimaryStore
 
 extension LXCHypervisor {
-    func start(_ name: ContainerName) async throws {
+    func start(_ name: GuestName) async throws {
         try await operation("container.start", on: name) { try await startHeld(name) }
     }
 
     /// Starts a container on which nobody else works now.
-    func startHeld(_ name: ContainerName) async throws {
+    func startHeld(_ name: GuestName) async throws {
         let domain = try await driver.definition(of: name)
         guard try await !driver.guest(name).state.isActive else {
             throw LXCError(.invalidState, "\(kind) \(name) is running already")
@@ -36,7 +36,7 @@ extension LXCHypervisor {
     /// Keeps with the container what its stop needs to know: the signal of the init that is about to run. And that it is
     /// wanted.
     private func noteStart(
-        of domain: Domain, _ name: ContainerName, _ metadata: ContainerMetadata
+        of domain: Domain, _ name: GuestName, _ metadata: ContainerMetadata
     ) async throws {
         var noted = metadata
         noted.isHeld = false
@@ -53,7 +53,7 @@ extension LXCHypervisor {
     /// Gives the volume of a container that could not be started back. Not while the container runs, or may run: another
     /// program of this host can have started it meanwhile, and libvirt can have done so although its answer was lost.
     /// In a task of its own, because it must complete in a cancelled one too.
-    func giveBack(_ volume: VolumeID, _ interfaces: [Interface], unlessRunning name: ContainerName) async {
+    func giveBack(_ volume: VolumeID, _ interfaces: [Interface], unlessRunning name: GuestName) async {
         await Task {
             do {
                 do {
@@ -71,7 +71,7 @@ extension LXCHypervisor {
         }.value
     }
 
-    func stop(_ name: ContainerName, within grace: Duration?) async throws -> Container.StopOutcome {
+    func stop(_ name: GuestName, within grace: Duration?) async throws -> Container.StopOutcome {
         try await operation("container.stop", on: name) {
             let (domain, guest) = (try await driver.definition(of: name), try await driver.guest(name))
             let metadata = try metadata(of: domain)
@@ -94,7 +94,7 @@ extension LXCHypervisor {
     /// Runs `end`, which ends the container, with a note that it is ended on purpose: who watches must not start it again.
     /// One that was not ended is looked after as before.
     private func holding<Value>(
-        _ name: ContainerName, _ metadata: ContainerMetadata?, _ end: () async throws -> Value
+        _ name: GuestName, _ metadata: ContainerMetadata?, _ end: () async throws -> Value
     ) async throws -> Value {
         guard let metadata, metadata.restart != .never, !metadata.isHeld else { return try await end() }
         var held = metadata
@@ -118,7 +118,7 @@ extension LXCHypervisor {
     }
 
     /// Ends the container and starts it again, the volume leased all the while.
-    func reboot(_ name: ContainerName, within grace: Duration?) async throws -> Container.StopOutcome {
+    func reboot(_ name: GuestName, within grace: Duration?) async throws -> Container.StopOutcome {
         try await operation("container.reboot", on: name) {
             let (domain, guest) = (try await driver.definition(of: name), try await driver.guest(name))
             guard guest.state.isActive else { throw LXCError(.invalidState, "\(kind) \(name) is not running") }
@@ -140,7 +140,7 @@ extension LXCHypervisor {
         }
     }
 
-    func delete(_ name: ContainerName) async throws {
+    func delete(_ name: GuestName) async throws {
         try await operation("container.destroy", on: name) {
             guard let guest = try await guest(name) else { return }
             let domain = try await driver.definition(of: name)
@@ -164,7 +164,7 @@ extension LXCHypervisor {
 
     /// Kills the guest; says false when it had ended by itself just before.
     @discardableResult
-    func kill(_ name: ContainerName) async throws -> Bool {
+    func kill(_ name: GuestName) async throws -> Bool {
         do {
             try await driver.destroy(name)
             return true

@@ -14,7 +14,7 @@ extension LXCHypervisor {
                 do {
                     // Listening begins before looking, so that no end falls between the two.
                     let events = try await driver.events()
-                    var forgetful: [ContainerName: Forgetful] = [:]
+                    var forgetful: [GuestName: Forgetful] = [:]
                     for guest in try await driver.guests() {
                         if guest.state.isActive {
                             await remember(guest.name, in: &forgetful)
@@ -46,7 +46,7 @@ extension LXCHypervisor {
 
     /// Has a container that runs be started again when it ends, although a program was about to stop it: that one was killed,
     /// because nobody works on the container now.
-    private func takeBackHold(of name: ContainerName) async {
+    private func takeBackHold(of name: GuestName) async {
         do {
             guard try await isHeldAndRuns(name) else { return }
             try await operation("container.settle", on: name, waiting: .zero) {
@@ -61,7 +61,7 @@ extension LXCHypervisor {
         }
     }
 
-    private func isHeldAndRuns(_ name: ContainerName) async throws -> Bool {
+    private func isHeldAndRuns(_ name: GuestName) async throws -> Bool {
         guard let guest = try await guest(name), guest.state.isActive,
             let metadata = try await driver.definition(of: name).containerMetadata()
         else { return false }
@@ -69,7 +69,7 @@ extension LXCHypervisor {
     }
 
     /// Keeps what a container that is forgotten at its end holds.
-    private func remember(_ name: ContainerName, in forgetful: inout [ContainerName: Forgetful]) async {
+    private func remember(_ name: GuestName, in forgetful: inout [GuestName: Forgetful]) async {
         do {
             let guest = try await driver.guest(name)
             guard guest.isTransient else { return }
@@ -97,7 +97,7 @@ extension LXCHypervisor {
     }
 
     /// Starts a container that ended, if it is to run: until it does, or is not to any more.
-    private func keepRunning(_ name: ContainerName, _ waits: RestartWaits) async {
+    private func keepRunning(_ name: GuestName, _ waits: RestartWaits) async {
         do {
             guard try await isWanted(name) else { return }
             while !Task.isCancelled {
@@ -124,7 +124,7 @@ extension LXCHypervisor {
     }
 
     /// Whether a container does not run, and should.
-    private func isWanted(_ name: ContainerName) async throws -> Bool {
+    private func isWanted(_ name: GuestName) async throws -> Bool {
         guard let guest = try await guest(name), !guest.state.isActive else { return false }
         guard let metadata = try await driver.definition(of: name).containerMetadata() else { return false }
         return metadata.pool == primary.id && metadata.restart == .always && !metadata.isHeld
@@ -134,15 +134,15 @@ extension LXCHypervisor {
 /// How long each container waits for its next start.
 actor RestartWaits {
     private let policy: LXCHypervisor.Policy.BackOff
-    private var waits: [ContainerName: Duration] = [:]
-    private var starts: [ContainerName: ContinuousClock.Instant] = [:]
+    private var waits: [GuestName: Duration] = [:]
+    private var starts: [GuestName: ContinuousClock.Instant] = [:]
 
     init(_ policy: LXCHypervisor.Policy.BackOff) { self.policy = policy }
 
-    func started(_ name: ContainerName, at now: ContinuousClock.Instant = .now) { starts[name] = now }
+    func started(_ name: GuestName, at now: ContinuousClock.Instant = .now) { starts[name] = now }
 
     /// The wait before the next start: twice the last one, or the first again after a long run.
-    func next(for name: ContainerName, at now: ContinuousClock.Instant = .now) -> Duration {
+    func next(for name: GuestName, at now: ContinuousClock.Instant = .now) -> Duration {
         let ranLong = starts.removeValue(forKey: name).map { now - $0 > policy.maximum } ?? false
         let wait = ranLong ? policy.initial : waits[name] ?? policy.initial
         waits[name] = min(wait * 2, policy.maximum)

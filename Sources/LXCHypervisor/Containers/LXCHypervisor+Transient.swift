@@ -121,7 +121,7 @@ extension LXCHypervisor {
     }
 
     /// Deletes the volume made for a container that did not start, unless that runs after all.
-    private func discard(_ volume: VolumeID, of name: ContainerName) async {
+    private func discard(_ volume: VolumeID, of name: GuestName) async {
         await Task {
             do {
                 _ = try await driver.guest(name)

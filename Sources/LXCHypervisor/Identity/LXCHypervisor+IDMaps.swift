@@ -64,7 +64,7 @@ extension LXCHypervisor {
     /// - Returns: whether they were not its own already.
     /// - Throws: `LXCError` `inUse`.
     @discardableResult
-    func claim(_ map: IDMap, for name: ContainerName, _ volume: VolumeID) async throws -> Bool {
+    func claim(_ map: IDMap, for name: GuestName, _ volume: VolumeID) async throws -> Bool {
         let wanted = Set(map.hostRanges)
         if try await hasClaimed(wanted, volume) { return false }
         return try await withBook { book in
@@ -156,7 +156,7 @@ extension LXCHypervisor {
         try await book.note(primary.id, at: "")
     }
 
-    private func newClaim(_ name: ContainerName, _ volume: VolumeID) -> HostIDBook.Claim {
+    private func newClaim(_ name: GuestName, _ volume: VolumeID) -> HostIDBook.Claim {
         HostIDBook.Claim(pool: primary.id, volume: volume, container: name.description, claimer: .current)
     }
 

@@ -30,7 +30,7 @@ extension LXCHypervisor {
     }
 
     /// A guest that runs is not ended where its security cannot be enforced: that is logged as an error.
-    private func enforceSecurity(of name: ContainerName) async {
+    private func enforceSecurity(of name: GuestName) async {
         do {
             // Most guests have none, and need no turn.
             guard try await !securedNICs(driver.definition(of: name), name).isEmpty else { return }
@@ -51,7 +51,7 @@ extension LXCHypervisor {
         }
     }
 
-    private func securedNICs(_ domain: Domain, _ name: ContainerName) throws -> [NIC] {
+    private func securedNICs(_ domain: Domain, _ name: GuestName) throws -> [NIC] {
         try connectedNICs(of: domain, name).filter { $0.security != nil }
     }
 }

@@ -43,7 +43,7 @@ extension LXCHypervisor {
         }
     }
 
-    private func interfaces(of guest: ContainerName) async throws -> [Interface] {
+    private func interfaces(of guest: GuestName) async throws -> [Interface] {
         do {
             return try await driver.definition(of: guest).interfaces
         } catch let error as LXCError where error.code == .notFound {
@@ -52,7 +52,7 @@ extension LXCHypervisor {
     }
 
     /// Makes what the NICs of a guest that is to be made need on the host. Either all of it is done or nothing.
-    func connect(_ nics: [NIC], of guest: ContainerName) async throws -> [Interface] {
+    func connect(_ nics: [NIC], of guest: GuestName) async throws -> [Interface] {
         let interfaces = try await vifs.plug(nics, of: guest)
         do {
             try await defineFilters(nics, of: guest)
@@ -63,14 +63,14 @@ extension LXCHypervisor {
         return interfaces
     }
 
-    func defineFilters(_ nics: [NIC], of guest: ContainerName) async throws {
+    func defineFilters(_ nics: [NIC], of guest: GuestName) async throws {
         for filter in try nics.compactMap({ try $0.networkFilter(of: guest) }) { try await driver.define(filter) }
     }
 
     /// Releases what ``connect(_:of:)`` made for a guest that was not made, as far as that goes: for use after a failure,
     /// which must not be hidden by another. Filters, and devices of the host, have the name of the guest they are for. So
     /// where there is one of the name, made by another program meanwhile, they are that one's, and stay.
-    func takeBack(_ interfaces: [Interface], of guest: ContainerName) async {
+    func takeBack(_ interfaces: [Interface], of guest: GuestName) async {
         do {
             guard try await self.guest(guest) == nil else { return }
             try await release(interfaces)
@@ -97,7 +97,7 @@ extension LXCHypervisor {
     /// Makes the networks of a container again before its start: bridges do not outlive the host's reboot, nor the last
     /// guest on them. And has its security enforced again, or throws: rules do not outlive the reboot either, and whether
     /// the kernel applies them is a setting that can change.
-    func reconnect(_ domain: Domain, of guest: ContainerName) async throws {
+    func reconnect(_ domain: Domain, of guest: GuestName) async throws {
         let nics = try connectedNICs(of: domain, guest)
         _ = try await vifs.plug(nics, of: guest)
         try await defineFilters(nics, of: guest)
@@ -106,7 +106,7 @@ extension LXCHypervisor {
     /// The NICs a container has, as far as their networks and their security are concerned.
     ///
     /// - Throws: `LXCError` `invalidState` where it is not known what one that has security may do.
-    func connectedNICs(of domain: Domain, _ guest: ContainerName) throws -> [NIC] {
+    func connectedNICs(of domain: Domain, _ guest: GuestName) throws -> [NIC] {
         let networks = try domain.containerMetadata()?.networks ?? []
         var nics: [NIC] = []
         for interface in domain.interfaces {

@@ -7,7 +7,7 @@ import VifDriver
 /// NICs of containers that are there already, running or not.
 extension LXCHypervisor {
     /// Connects a NIC; see ``Container/plugNIC(_:)``.
-    func plugNIC(_ nic: NIC, of name: ContainerName) async throws -> Interface {
+    func plugNIC(_ nic: NIC, of name: GuestName) async throws -> Interface {
         try await operation("nic.plug", on: name) {
             let domain = try await driver.definition(of: name)
             guard let present = domain.interfaces.first(where: { $0.guestDevice == "eth\(nic.deviceID)" }) else {
@@ -20,7 +20,7 @@ extension LXCHypervisor {
         }
     }
 
-    private func plugNew(_ nic: NIC, of name: ContainerName) async throws -> Interface {
+    private func plugNew(_ nic: NIC, of name: GuestName) async throws -> Interface {
         let nics = try await addressed([nic], of: driver.guest(name).uuid)
         // Known before it is there: what is there is guarded when it is started again.
         try await note(nics[0].network, device: nic.deviceID, of: name)
@@ -37,7 +37,7 @@ extension LXCHypervisor {
     }
 
     /// Takes back what plugging a NIC has made, and no device that was there before: for use after a failure.
-    private func takeBack(_ nic: NIC, _ plugged: [Interface], from name: ContainerName) async {
+    private func takeBack(_ nic: NIC, _ plugged: [Interface], from name: GuestName) async {
         do {
             // The hypervisor may have attached it although its answer was lost.
             let isThere = try await driver.definition(of: name).interfaces.contains {
@@ -55,7 +55,7 @@ extension LXCHypervisor {
 
     /// Checks that the NIC that has the number is the one that is asked for, as far as was said.
     private func requireSame(
-        _ nic: NIC, _ present: Interface, _ domain: Domain, _ name: ContainerName
+        _ nic: NIC, _ present: Interface, _ domain: Domain, _ name: GuestName
     ) async throws {
         let noted = try domain.containerMetadata()?.networks.first { $0.device == nic.deviceID }
         let differences = [
@@ -76,7 +76,7 @@ extension LXCHypervisor {
     }
 
     /// Takes a NIC away; see ``Container/unplugNIC(_:)``.
-    func unplugNIC(_ deviceID: Int, of name: ContainerName) async throws {
+    func unplugNIC(_ deviceID: Int, of name: GuestName) async throws {
         try await operation("nic.unplug", on: name) {
             let domain = try await driver.definition(of: name)
             guard let interface = domain.interfaces.first(where: { $0.guestDevice == "eth\(deviceID)" }) else { return }
@@ -90,7 +90,7 @@ extension LXCHypervisor {
     }
 
     /// Changes what a container may send and receive; see ``Container/setSecurity(_:ofNIC:)``.
-    func setSecurity(_ security: NICSecurity, ofNIC deviceID: Int, of name: ContainerName) async throws {
+    func setSecurity(_ security: NICSecurity, ofNIC deviceID: Int, of name: GuestName) async throws {
         try await operation("nic.secure", on: name) {
             let domain = try await driver.definition(of: name)
             guard let interface = domain.interfaces.first(where: { $0.guestDevice == "eth\(deviceID)" }) else {
@@ -111,7 +111,7 @@ extension LXCHypervisor {
 
     /// Enforces what a NIC may do from now on, and keeps it for later starts: first, so that a program that is killed in
     /// between leaves what was asked for. After a failure all is as it was before.
-    private func change(_ nic: NIC, from before: NIC?, of name: ContainerName) async throws {
+    private func change(_ nic: NIC, from before: NIC?, of name: GuestName) async throws {
         _ = try nic.networkFilter(of: name)?.xml()
         try await note(nic.network, device: nic.deviceID, of: name)
         do {
@@ -129,7 +129,7 @@ extension LXCHypervisor {
     }
 
     /// Keeps the container's list of networks true.
-    private func note(_ network: ContainerMetadata.Network?, device: Int, of name: ContainerName) async throws {
+    private func note(_ network: ContainerMetadata.Network?, device: Int, of name: GuestName) async throws {
         guard var metadata = try await driver.definition(of: name).containerMetadata() else { return }
         let before = metadata.networks
         metadata.networks.removeAll { $0.device == device }

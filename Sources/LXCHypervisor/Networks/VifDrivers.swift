@@ -19,7 +19,7 @@ extension LXCHypervisor {
         /// The interfaces of a guest in the order of their device ids. Either all are plugged or none is.
         ///
         /// - Throws: `LXCError` as the drivers do: `notFound` for a bridge or device that is not there, and others.
-        public func plug(_ nics: [NIC], of guest: ContainerName) async throws -> [Interface] {
+        public func plug(_ nics: [NIC], of guest: GuestName) async throws -> [Interface] {
             var interfaces: [Interface] = []
             for nic in nics.sorted(by: { $0.deviceID < $1.deviceID }) {
                 do {
@@ -43,7 +43,7 @@ extension LXCHypervisor {
         /// Enforces a plugged NIC's security, in the place of what was enforced before.
         ///
         /// - Throws: `LXCError` as the drivers do: `unsupported` where it cannot be enforced.
-        public func secure(_ nic: NIC, of guest: ContainerName) async throws {
+        public func secure(_ nic: NIC, of guest: GuestName) async throws {
             try await driver(of: nic).secure(nic, of: guest)
         }
 

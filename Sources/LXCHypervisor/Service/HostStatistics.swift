@@ -129,7 +129,7 @@ extension LXCHypervisor {
     /// What all running containers use, in one call.
     ///
     /// - Throws: `LXCError` `unavailable`.
-    public func statistics() async throws -> [ContainerName: GuestStatistics] {
+    public func statistics() async throws -> [GuestName: GuestStatistics] {
         try await Operation.run("container.statistics", hostName, logger) { try await driver.statistics() }
     }
 

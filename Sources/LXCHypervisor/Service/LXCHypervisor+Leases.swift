@@ -9,17 +9,17 @@ import Synchronization
 /// guest, among all programs of the host.
 extension LXCHypervisor {
     /// What a guest's lease says that the volume is used for.
-    func use(of name: ContainerName) -> String { "\(kind) \(name)" }
+    func use(of name: GuestName) -> String { "\(kind) \(name)" }
 
     /// Takes a guest's volume for this host.
     @discardableResult
-    func takeLease(on volume: VolumeID, of name: ContainerName) async throws -> VolumeLease {
+    func takeLease(on volume: VolumeID, of name: GuestName) async throws -> VolumeLease {
         try await primary.acquireLease(on: volume, for: hostName, use: use(of: name), lasting: leases.duration)
     }
 
     /// Gives back the lease this host has on a guest's volume. Not while the guest runs from it, whoever started it; not one
     /// that is taken by somebody else while this looks.
-    func giveBackLease(on volume: VolumeID, of name: ContainerName) async throws {
+    func giveBackLease(on volume: VolumeID, of name: GuestName) async throws {
         guard let lease = try await primary.lease(on: volume), lease.holder == hostName,
             lease.use == nil || lease.use == use(of: name), try await !isRunning(name, from: volume)
         else { return }
@@ -28,7 +28,7 @@ extension LXCHypervisor {
 
     /// The same after an operation that succeeded without it, or failed anyhow: what stays is given back by the service, or
     /// found by ``leftovers()``. In a task of its own, because it must complete in a cancelled one too.
-    func giveBackUnlessRunning(_ volume: VolumeID, of name: ContainerName) async {
+    func giveBackUnlessRunning(_ volume: VolumeID, of name: GuestName) async {
         await Task {
             do {
                 try await giveBackLease(on: volume, of: name)
@@ -41,7 +41,7 @@ extension LXCHypervisor {
     }
 
     /// Whether a guest runs from a volume; a guest of which that cannot be told does.
-    private func isRunning(_ name: ContainerName, from volume: VolumeID) async throws -> Bool {
+    private func isRunning(_ name: GuestName, from volume: VolumeID) async throws -> Bool {
         guard let guest = try await guest(name), guest.state.isActive else { return false }
         do {
             let metadata = try await driver.definition(of: name).containerMetadata()
@@ -85,7 +85,7 @@ extension LXCHypervisor {
         }
     }
 
-    private func runningGuests() async -> [ContainerName] {
+    private func runningGuests() async -> [GuestName] {
         do {
             return try await driver.guests().filter(\.state.isActive).map(\.name)
         } catch {
@@ -96,7 +96,7 @@ extension LXCHypervisor {
 
     /// Not one of the operations that exclude each other on a container: a stop may take longer than a lease lasts. Only a
     /// lease that is missing is taken in one.
-    func renewLease(of name: ContainerName, lasting duration: Duration?) async {
+    func renewLease(of name: GuestName, lasting duration: Duration?) async {
         do {
             let metadata = try await driver.definition(of: name).containerMetadata()
             guard let metadata, metadata.pool == primary.id else { return }
@@ -119,7 +119,7 @@ extension LXCHypervisor {
 
     /// Takes the volume of a container that runs without a lease: libvirt started it by itself, or somebody broke the lease.
     /// While another operation on it is under way, that one has the say; the next round looks again.
-    private func takeMissingLease(of name: ContainerName) async throws {
+    private func takeMissingLease(of name: GuestName) async throws {
         try await operation("container.lease", on: name, waiting: .seconds(2)) {
             guard let guest = try await guest(name), guest.state.isActive else { return }
             let metadata = try await driver.definition(of: name).containerMetadata()
@@ -134,7 +134,7 @@ extension LXCHypervisor {
         }
     }
 
-    private func report(_ loss: LXCError, of name: ContainerName) async {
+    private func report(_ loss: LXCError, of name: GuestName) async {
         logger.error(
             "a running container has lost its volume's lease",
             metadata: ["container": "\(name)", "error": "\(loss)"])
@@ -144,9 +144,9 @@ extension LXCHypervisor {
 
 /// Which guests' leases are being renewed.
 private final class Renewals: Sendable {
-    private let names = Mutex<Set<ContainerName>>([])
+    private let names = Mutex<Set<GuestName>>([])
 
-    func begin(_ name: ContainerName) -> Bool { names.withLock { $0.insert(name).inserted } }
+    func begin(_ name: GuestName) -> Bool { names.withLock { $0.insert(name).inserted } }
 
-    func end(_ name: ContainerName) { names.withLock { _ = $0.remove(name) } }
+    func end(_ name: GuestName) { names.withLock { _ = $0.remove(name) } }
 }

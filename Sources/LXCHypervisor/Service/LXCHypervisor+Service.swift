@@ -86,7 +86,7 @@ extension LXCHypervisor: Service {
     }
 
     /// Gives back what a container that is not running holds.
-    private func settle(_ name: ContainerName) async {
+    private func settle(_ name: GuestName) async {
         do {
             try await operation("container.settle", on: name) {
                 guard let guest = try await guest(name), !guest.state.isActive else { return }

@@ -11,11 +11,11 @@ extension LXCHypervisor {
         /// it nil.
         public var duration: Duration?
         /// Hears of a running container whose lease is another's, or gone: stop it before both write to its root.
-        public var onLoss: @Sendable (_ container: ContainerName, _ error: LXCError) async -> Void
+        public var onLoss: @Sendable (_ container: GuestName, _ error: LXCError) async -> Void
 
         /// Takes both.
         public init(
-            duration: Duration? = nil, onLoss: @escaping @Sendable (ContainerName, LXCError) async -> Void = { _, _ in }
+            duration: Duration? = nil, onLoss: @escaping @Sendable (GuestName, LXCError) async -> Void = { _, _ in }
         ) {
             self.duration = duration
             self.onLoss = onLoss

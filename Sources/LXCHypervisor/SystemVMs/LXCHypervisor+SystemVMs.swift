@@ -125,7 +125,7 @@ extension LXCHypervisor {
     /// A system VM by its name.
     ///
     /// - Throws: `LXCError` `notFound`, `unsupported` for a host without system VMs.
-    public func systemVM(_ name: ContainerName) async throws -> SystemVM {
+    public func systemVM(_ name: GuestName) async throws -> SystemVM {
         let machines = try requireMachines()
         _ = try await machines.driver.guest(name)
         return SystemVM(name: name, host: machines)

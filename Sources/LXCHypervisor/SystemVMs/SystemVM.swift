@@ -11,7 +11,7 @@ extension LXCHypervisor {
         private static let bootArgumentsFile = "/var/cache/cloud/cmdline"
 
         /// Its name.
-        public let name: ContainerName
+        public let name: GuestName
         /// The host with system VMs in the place of containers.
         let host: LXCHypervisor
 

@@ -19,7 +19,7 @@ extension LXCHypervisor.SystemVMSpecification: Codable {
         let values = try decoder.container(keyedBy: CodingKeys.self)
         try decoder.requireKeys(of: CodingKeys.self, in: "a system VM's specification")
         try self.init(
-            name: values.decode(ContainerName.self, forKey: .name),
+            name: values.decode(GuestName.self, forKey: .name),
             template: values.decode(TemplateID.self, forKey: .template))
         uuid = try values.decodeIfPresent(UUID.self, forKey: .uuid) ?? uuid
         volume = try values.decodeIfPresent(VolumeID.self, forKey: .volume) ?? volume

@@ -36,7 +36,7 @@ extension LXCHypervisor {
         }
 
         /// The virtual machine's name.
-        public var name: ContainerName
+        public var name: GuestName
         /// Its UUID.
         public var uuid: UUID
         /// The disk image, installed on the primary store, that its disk differs from.
@@ -70,7 +70,7 @@ extension LXCHypervisor {
         public var title: String?
 
         /// A machine of 512 MiB and one processor without network.
-        public init(name: ContainerName, template: TemplateID) {
+        public init(name: GuestName, template: TemplateID) {
             self.name = name
             self.template = template
             uuid = UUID()

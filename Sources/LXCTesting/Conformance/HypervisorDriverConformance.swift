@@ -26,7 +26,7 @@ public struct HypervisorDriverConformance: Sendable {
         @Sendable (_ check: @Sendable (any HypervisorDriver) async throws -> Void) async throws -> Void
 
     let timeout: Duration
-    private let makeDomain: @Sendable (ContainerName) async throws -> Domain
+    private let makeDomain: @Sendable (GuestName) async throws -> Domain
     private let withDriver: WithDriver
 
     /// Takes what makes drivers and guests.
@@ -36,7 +36,7 @@ public struct HypervisorDriverConformance: Sendable {
     ///   - makeDomain: makes the document of a guest that the driver can start and that runs until it is ended.
     ///   - withDriver: makes a driver, once for each rule.
     public init(
-        timeout: Duration = .seconds(30), makeDomain: @escaping @Sendable (ContainerName) async throws -> Domain,
+        timeout: Duration = .seconds(30), makeDomain: @escaping @Sendable (GuestName) async throws -> Domain,
         _ withDriver: @escaping WithDriver
     ) {
         self.timeout = timeout
@@ -58,11 +58,11 @@ public struct HypervisorDriverConformance: Sendable {
     /// A driver, the name of a guest of this check alone, and a document for it.
     func check(
         _ rule: String,
-        _ body: @escaping @Sendable (any HypervisorDriver, ContainerName, Domain) async throws -> Void
+        _ body: @escaping @Sendable (any HypervisorDriver, GuestName, Domain) async throws -> Void
     ) -> ConformanceCheck {
         ConformanceCheck(rule) { [makeDomain, withDriver] in
             try await withDriver { driver in
-                let name = try ContainerName("conformance-\(UUID().uuidString.prefix(8).lowercased())")
+                let name = try GuestName("conformance-\(UUID().uuidString.prefix(8).lowercased())")
                 let result: Result<Void, any Error>
                 do {
                     result = .success(try await body(driver, name, makeDomain(name)))

@@ -33,10 +33,10 @@ public struct VifDriverConformance: Sendable {
     public func run() async throws { try await checks.runAll() }
 
     private func check(
-        _ rule: String, _ body: @escaping @Sendable (any VifDriver, NIC, ContainerName) async throws -> Void
+        _ rule: String, _ body: @escaping @Sendable (any VifDriver, NIC, GuestName) async throws -> Void
     ) -> ConformanceCheck {
         ConformanceCheck(rule) { [withDriver, nic] in
-            let guest = try ContainerName("conformance-1")
+            let guest = try GuestName("conformance-1")
             try await withDriver { driver in try await body(driver, nic, guest) }
         }
     }
@@ -130,7 +130,7 @@ public struct VifDriverConformance: Sendable {
                     group.addTask {
                         var nic = nic
                         nic.deviceID = number % 4
-                        return try await driver.plug(nic, of: ContainerName("conformance-\(number / 4)"))
+                        return try await driver.plug(nic, of: GuestName("conformance-\(number / 4)"))
                     }
                 }
                 return try await group.reduce(into: []) { $0.append($1) }

@@ -34,15 +34,15 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
     public private(set) var networkFilters: [String: NetworkFilter] = [:]
 
     private let type: DomainType
-    private var records: [ContainerName: Record] = [:]
+    private var records: [GuestName: Record] = [:]
     private var nextID: Int32 = 1
     private var lost: LXCError?
     private var faults = FaultQueue()
     private var listeners: [UUID: AsyncThrowingStream<GuestEvent, any Error>.Continuation] = [:]
-    private var consoles: [ContainerName: [InMemoryConsole]] = [:]
+    private var consoles: [GuestName: [InMemoryConsole]] = [:]
     /// What happened while the hypervisor was lost.
     private var missed: [GuestEvent] = []
-    private var signals: [ContainerName: [GuestSignal]] = [:]
+    private var signals: [GuestName: [GuestSignal]] = [:]
 
     /// A hypervisor without guests.
     ///
@@ -68,16 +68,16 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
     public func failNext(with error: any Error) { faults.add(error) }
 
     /// Ends a running guest by its own failure.
-    public func crash(_ guest: ContainerName) { end(guest, .crashed, .crashed) }
+    public func crash(_ guest: GuestName) { end(guest, .crashed, .crashed) }
 
     /// Ends a running guest by its own will, as when its init exits.
-    public func exit(_ guest: ContainerName) { end(guest, .shutOff, .stopped) }
+    public func exit(_ guest: GuestName) { end(guest, .shutOff, .stopped) }
 
     /// Whether a guest ends when it is asked to. Without this it does, at once.
-    public func setObeysShutdown(_ obeys: Bool, _ guest: ContainerName) { records[guest]?.obeysShutdown = obeys }
+    public func setObeysShutdown(_ obeys: Bool, _ guest: GuestName) { records[guest]?.obeysShutdown = obeys }
 
     /// Sets what ``statistics(of:)`` says of a guest from now on.
-    public func setStatistics(_ statistics: GuestStatistics, of guest: ContainerName) {
+    public func setStatistics(_ statistics: GuestStatistics, of guest: GuestName) {
         records[guest]?.statistics = statistics
     }
 
@@ -92,15 +92,15 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
     }
 
     /// The signals a guest was sent, oldest first.
-    public func signals(to guest: ContainerName) -> [GuestSignal] { signals[guest] ?? [] }
+    public func signals(to guest: GuestName) -> [GuestSignal] { signals[guest] ?? [] }
 
     /// Makes a guest write to its consoles.
-    public func write(_ bytes: [UInt8], onConsoleOf guest: ContainerName) {
+    public func write(_ bytes: [UInt8], onConsoleOf guest: GuestName) {
         for console in consoles[guest] ?? [] { console.emit(bytes) }
     }
 
     /// What was typed at a guest's open consoles, console after console.
-    public func typed(atConsoleOf guest: ContainerName) -> [UInt8] {
+    public func typed(atConsoleOf guest: GuestName) -> [UInt8] {
         (consoles[guest] ?? []).flatMap(\.typed)
     }
 
@@ -115,7 +115,7 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
     /// Keeps the document. A guest without a UUID gets one.
     public func define(_ domain: Domain) throws {
         try check()
-        let name = try ContainerName(domain.name)
+        let name = try GuestName(domain.name)
         guard domain.type == type else {
             throw LXCError(.invalidArgument, "guest \(name) has the type \(domain.type.rawValue), not \(type.rawValue)")
         }
@@ -133,7 +133,7 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
     }
 
     /// Forgets the document; a running guest goes on.
-    public func undefine(_ guest: ContainerName) throws {
+    public func undefine(_ guest: GuestName) throws {
         var record = try record(guest)
         guard record.persistent != nil else {
             throw LXCError(.invalidState, "guest \(guest) is forgotten already and ends for good when it ends")
@@ -146,7 +146,7 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
     // MARK: States
 
     /// Starts the guest.
-    public func start(_ guest: ContainerName) throws {
+    public func start(_ guest: GuestName) throws {
         var record = try record(guest)
         guard !record.state.isActive else { throw LXCError(.invalidState, "guest \(guest) is running already") }
         record.live = record.persistent
@@ -160,7 +160,7 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
     /// Starts a guest that is forgotten when it ends.
     public func create(_ domain: Domain) async throws {
         try check()
-        let name = try ContainerName(domain.name)
+        let name = try GuestName(domain.name)
         guard capabilities.contains(.transient) else {
             throw LXCError(.unsupported, "guests of this hypervisor are not forgotten when they end")
         }
@@ -179,7 +179,7 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
     }
 
     /// Keeps the signal for ``signals(to:)``; a guest that obeys ends by it, as by ``shutdown(_:)``.
-    public func send(_ signal: GuestSignal, to guest: ContainerName) async throws {
+    public func send(_ signal: GuestSignal, to guest: GuestName) async throws {
         let record = try running(guest, needs: .signal, "be sent signals")
         signals[guest, default: []].append(signal)
         if record.obeysShutdown, record.state != .paused { end(guest, .shutOff, .stopped) }
@@ -187,7 +187,7 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
 
     /// Asks the guest to end, which it does at once unless ``setObeysShutdown(_:_:)`` said otherwise, or it is suspended
     /// and hears nothing.
-    public func shutdown(_ guest: ContainerName) throws {
+    public func shutdown(_ guest: GuestName) throws {
         let record = try running(guest, needs: .shutdown, "be asked to end")
         guard record.obeysShutdown, record.state != .paused else { return }
         tell(guest, .shutdown)
@@ -195,20 +195,20 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
     }
 
     /// Ends the guest.
-    public func destroy(_ guest: ContainerName) throws {
+    public func destroy(_ guest: GuestName) throws {
         _ = try running(guest)
         end(guest, .shutOff, .stopped)
     }
 
     /// Suspends the guest.
-    public func suspend(_ guest: ContainerName) throws {
+    public func suspend(_ guest: GuestName) throws {
         guard try running(guest, needs: .suspend, "be suspended").state != .paused else { return }
         records[guest]?.state = .paused
         tell(guest, .suspended)
     }
 
     /// Lets the guest go on.
-    public func resume(_ guest: ContainerName) throws {
+    public func resume(_ guest: GuestName) throws {
         guard try running(guest, needs: .suspend, "be suspended").state == .paused else {
             throw LXCError(.invalidState, "guest \(guest) is not suspended")
         }
@@ -225,10 +225,10 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
     }
 
     /// One guest.
-    public func guest(_ name: ContainerName) throws -> Guest { Self.guest(name, try record(name)) }
+    public func guest(_ name: GuestName) throws -> Guest { Self.guest(name, try record(name)) }
 
     /// The document that runs, or else the one that would.
-    public func definition(of guest: ContainerName) throws -> Domain {
+    public func definition(of guest: GuestName) throws -> Domain {
         let record = try record(guest)
         guard let document = record.live ?? record.persistent else {
             throw LXCError(.notFound, "there is no guest \(guest)")
@@ -237,7 +237,7 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
     }
 
     /// What ``setStatistics(_:of:)`` said; without it, an idle guest's.
-    public func statistics(of guest: ContainerName) async throws -> GuestStatistics {
+    public func statistics(of guest: GuestName) async throws -> GuestStatistics {
         let record = try running(guest)
         return record.statistics
             ?? GuestStatistics(
@@ -246,10 +246,10 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
     }
 
     /// What ``setLimits(_:of:)`` made them.
-    public func limits(of guest: ContainerName) async throws -> GuestLimits { try able(guest, to: .limits).limits }
+    public func limits(of guest: GuestName) async throws -> GuestLimits { try able(guest, to: .limits).limits }
 
     /// Keeps the limits that are given.
-    public func setLimits(_ limits: GuestLimits, of guest: ContainerName) async throws {
+    public func setLimits(_ limits: GuestLimits, of guest: GuestName) async throws {
         try limits.check()
         let old = try able(guest, to: .limits).limits
         records[guest]?.limits = GuestLimits(
@@ -262,12 +262,12 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
     }
 
     /// What ``setAutostart(_:of:)`` made it.
-    public func isAutostarted(_ guest: ContainerName) async throws -> Bool {
+    public func isAutostarted(_ guest: GuestName) async throws -> Bool {
         try able(guest, to: .autostart).isAutostarted
     }
 
     /// Keeps it.
-    public func setAutostart(_ isOn: Bool, of guest: ContainerName) async throws {
+    public func setAutostart(_ isOn: Bool, of guest: GuestName) async throws {
         guard try able(guest, to: .autostart).persistent != nil else {
             throw LXCError(.invalidState, "guest \(guest) is forgotten when it ends")
         }
@@ -275,7 +275,7 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
     }
 
     /// Puts it into the guest's documents.
-    public func setContainerMetadata(_ metadata: ContainerMetadata, of guest: ContainerName) async throws {
+    public func setContainerMetadata(_ metadata: ContainerMetadata, of guest: GuestName) async throws {
         var record = try record(guest)
         try record.live?.setContainerMetadata(metadata)
         try record.persistent?.setContainerMetadata(metadata)
@@ -293,7 +293,7 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
     }
 
     /// A console on which nothing is written but what the test has the guest write.
-    public func openConsole(of guest: ContainerName) throws -> any GuestConsole {
+    public func openConsole(of guest: GuestName) throws -> any GuestConsole {
         _ = try running(guest, needs: .console, "be talked to on a console")
         let console = InMemoryConsole()
         consoles[guest, default: []].append(console)
@@ -303,7 +303,7 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
     // MARK: Networks
 
     /// Adds the interface to the documents.
-    public func attach(_ interface: Interface, to guest: ContainerName) throws {
+    public func attach(_ interface: Interface, to guest: GuestName) throws {
         guard let mac = interface.mac else {
             throw LXCError(.invalidArgument, "an interface attached to \(guest) needs a hardware address")
         }
@@ -325,7 +325,7 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
     }
 
     /// Takes the interface out of the documents.
-    public func detach(_ address: MACAddress, from guest: ContainerName) throws {
+    public func detach(_ address: MACAddress, from guest: GuestName) throws {
         try requireAbility(.interfaces, "lose interfaces")
         try change(guest) { $0.interfaces.removeAll { $0.mac == address } }
     }
@@ -349,7 +349,7 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
 
     // MARK: Details
 
-    private func change(_ guest: ContainerName, _ body: (inout Domain) throws -> Void) throws {
+    private func change(_ guest: GuestName, _ body: (inout Domain) throws -> Void) throws {
         var record = try record(guest)
         if var domain = record.persistent {
             try body(&domain)
@@ -373,13 +373,13 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
         if let lost { throw lost }
     }
 
-    private func record(_ guest: ContainerName) throws -> Record {
+    private func record(_ guest: GuestName) throws -> Record {
         try check()
         guard let record = records[guest] else { throw LXCError(.notFound, "there is no guest \(guest)") }
         return record
     }
 
-    private func able(_ guest: ContainerName, to capability: HypervisorCapabilities) throws -> Record {
+    private func able(_ guest: GuestName, to capability: HypervisorCapabilities) throws -> Record {
         let record = try record(guest)
         guard capabilities.isSuperset(of: capability) else {
             throw LXCError(.unsupported, "guests of this hypervisor cannot do that")
@@ -388,7 +388,7 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
     }
 
     private func running(
-        _ guest: ContainerName, needs capability: HypervisorCapabilities = [], _ what: String = ""
+        _ guest: GuestName, needs capability: HypervisorCapabilities = [], _ what: String = ""
     ) throws -> Record {
         let record = try record(guest)
         guard capabilities.isSuperset(of: capability) else {
@@ -398,12 +398,12 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
         return record
     }
 
-    private static func guest(_ name: ContainerName, _ record: Record) -> Guest {
+    private static func guest(_ name: GuestName, _ record: Record) -> Guest {
         Guest(
             name: name, uuid: record.uuid, state: record.state, id: record.id, isTransient: record.persistent == nil)
     }
 
-    private func end(_ guest: ContainerName, _ state: GuestState, _ event: GuestEvent.Kind) {
+    private func end(_ guest: GuestName, _ state: GuestState, _ event: GuestEvent.Kind) {
         guard var record = records[guest], record.state.isActive else { return }
         record.live = nil
         record.id = nil
@@ -413,7 +413,7 @@ public actor InMemoryHypervisorDriver: HypervisorDriver {
         tell(guest, event)
     }
 
-    private func tell(_ guest: ContainerName, _ kind: GuestEvent.Kind) {
+    private func tell(_ guest: GuestName, _ kind: GuestEvent.Kind) {
         if lost != nil { return missed.append(GuestEvent(guest: guest, kind: kind)) }
         for listener in listeners.values { listener.yield(GuestEvent(guest: guest, kind: kind)) }
     }

@@ -7,7 +7,7 @@ public actor InMemoryVifDriver: VifDriver {
     /// A NIC that is plugged in.
     public struct Plugged: Hashable, Sendable {
         /// Whose it is.
-        public var guest: ContainerName
+        public var guest: GuestName
         /// What was asked for.
         public var nic: NIC
         /// What was given.
@@ -22,7 +22,7 @@ public actor InMemoryVifDriver: VifDriver {
 
     private let bridges: [String]
     /// What was enforced by ``secure(_:of:)``, by the guest and the number of its NIC.
-    public private(set) var secured: [ContainerName: [Int: NICSecurity]] = [:]
+    public private(set) var secured: [GuestName: [Int: NICSecurity]] = [:]
     private var numbers: [String: Int] = [:]
     private var faults = FaultQueue()
 
@@ -33,7 +33,7 @@ public actor InMemoryVifDriver: VifDriver {
     public func failNext(with error: any Error) { faults.add(error) }
 
     /// Notes the NIC. One that is plugged in already has its interface again.
-    public func plug(_ nic: NIC, of guest: ContainerName) throws -> Interface {
+    public func plug(_ nic: NIC, of guest: GuestName) throws -> Interface {
         try faults.check()
         guard (0...65535).contains(nic.deviceID) else {
             throw LXCError(.invalidArgument, "a NIC's device id cannot be \(nic.deviceID); use 0 to 65535")
@@ -65,7 +65,7 @@ public actor InMemoryVifDriver: VifDriver {
     }
 
     /// Notes the security with the NIC, where that is plugged, and in ``secured``.
-    public func secure(_ nic: NIC, of guest: ContainerName) throws {
+    public func secure(_ nic: NIC, of guest: GuestName) throws {
         try faults.check()
         secured[guest, default: [:]][nic.deviceID] = nic.security
         for place in plugged.indices where plugged[place].guest == guest && plugged[place].nic.deviceID == nic.deviceID
@@ -80,7 +80,7 @@ public actor InMemoryVifDriver: VifDriver {
         plugged.removeAll { $0.interface.targetDevice == interface.targetDevice }
     }
 
-    private func interface(_ nic: NIC, _ bridge: String, _ guest: ContainerName) -> Interface {
+    private func interface(_ nic: NIC, _ bridge: String, _ guest: GuestName) -> Interface {
         var interface = Interface(.bridge(bridge), mac: nic.mac)
         interface.model = nic.model
         interface.guestDevice = "eth\(nic.deviceID)"

@@ -54,7 +54,7 @@ public struct BridgeVifDriver: VifDriver {
     ///   lacks an address; `alreadyExists` when a device is in the way, also the one of a running guest; `unsupported` when
     ///   the kernel has no VLANs or no VXLANs, or would not enforce the NIC's security; `permissionDenied`;
     ///   `CancellationError`.
-    public func plug(_ nic: NIC, of guest: ContainerName) async throws -> Interface {
+    public func plug(_ nic: NIC, of guest: GuestName) async throws -> Interface {
         // Before anything is made, so that a wrong value costs nothing.
         let end = nic.hostDevice(of: guest)
         _ = try nic.interface(.bridge("bridge"), of: guest, target: end)
@@ -90,7 +90,7 @@ public struct BridgeVifDriver: VifDriver {
     }
 
     /// Enforces what of a NIC's security is enforced on the host's end of its cable.
-    public func secure(_ nic: NIC, of guest: ContainerName) async throws {
+    public func secure(_ nic: NIC, of guest: GuestName) async throws {
         try await guards.enforce(nic, nic.hostDevice(of: guest))
     }
 

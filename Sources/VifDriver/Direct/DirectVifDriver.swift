@@ -31,7 +31,7 @@ public struct DirectVifDriver: VifDriver {
     /// - Throws: `LXCError` with code `notFound` when the device is not there, `invalidArgument` when it is a
     ///   bridge's port or a value of the NIC breaks a rule, `unsupported` for traffic other than guest and public, for
     ///   a rate and for a filter; `CancellationError`.
-    public func plug(_ nic: NIC, of guest: ContainerName) async throws -> Interface {
+    public func plug(_ nic: NIC, of guest: GuestName) async throws -> Interface {
         try checkAbilities(nic, guest)
         try await BlockingPool.shared.run { [host, device] _ in try host.requireFreeDevice(device) }
         // The device moves into the container, so there is no host's end to name.
@@ -45,7 +45,7 @@ public struct DirectVifDriver: VifDriver {
     public func unplug(_ interface: Interface) async throws {}
 
     /// Refuses what libvirt refuses, or would leave out without a word, on a direct interface.
-    private func checkAbilities(_ nic: NIC, _ guest: ContainerName) throws {
+    private func checkAbilities(_ nic: NIC, _ guest: GuestName) throws {
         guard nic.trafficType == .guest || nic.trafficType == .public else {
             throw LXCError(
                 .unsupported,

@@ -11,7 +11,7 @@ extension NIC {
     ///
     /// - Throws: `LXCError` `invalidArgument` without a hardware address, `unsupported` for a protocol libvirt's filters
     ///   do not know.
-    public func networkFilter(of guest: ContainerName) throws -> NetworkFilter? {
+    public func networkFilter(of guest: GuestName) throws -> NetworkFilter? {
         guard let security else { return nil }
         guard let mac else { throw Self.needsAddress(deviceID) }
         try security.check()
@@ -20,7 +20,7 @@ extension NIC {
     }
 
     /// The name of the filter that enforces ``security``, to which the interface refers.
-    public func networkFilterName(of guest: ContainerName) -> String {
+    public func networkFilterName(of guest: GuestName) -> String {
         Self.networkFilterPrefix + hostDevice(of: guest)
     }
 

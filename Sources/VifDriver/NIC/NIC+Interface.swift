@@ -4,7 +4,7 @@ import OpenSSL
 
 extension NIC {
     /// The interface of a kind with all the NIC says, checked as it will be when the document is written.
-    func interface(_ kind: Interface.Kind, of guest: ContainerName, target: String?) throws -> Interface {
+    func interface(_ kind: Interface.Kind, of guest: GuestName, target: String?) throws -> Interface {
         guard (0...65535).contains(deviceID) else {
             throw LXCError(.invalidArgument, "a NIC's device id cannot be \(deviceID); use 0 to 65535")
         }
@@ -26,7 +26,7 @@ extension NIC {
     }
 
     /// The filter by name, or the one made for this NIC alone.
-    private func filterReference(of guest: ContainerName) throws -> Interface.FilterReference? {
+    private func filterReference(of guest: GuestName) throws -> Interface.FilterReference? {
         guard let security else { return filter.map { Interface.FilterReference($0, parameters: parameters) } }
         guard filter == nil else {
             throw LXCError(.invalidArgument, "NIC \(deviceID) has a filter and security rules; leave one of them out")
@@ -38,7 +38,7 @@ extension NIC {
 
     /// The name of the host's end of the cable: the same for the same guest and NIC, never another guest's, and never
     /// one libvirt would choose itself. libvirt takes names of its own making out of a document it is given.
-    func hostDevice(of guest: ContainerName) -> String {
+    func hostDevice(of guest: GuestName) -> String {
         let digest = MessageDigest.hash(data: Array("\(guest):\(deviceID)".utf8), with: .sha256)
         let digits = digest.prefix(6).map { byte in
             byte < 16 ? "0" + String(byte, radix: 16) : String(byte, radix: 16)

@@ -7,7 +7,7 @@ extension Agent {
     struct Sight: Sendable {
         var containers: [Plan.Found] = []
         /// Those that could not be looked at. Nothing is decided about them.
-        var unclear: Set<ContainerName> = []
+        var unclear: Set<GuestName> = []
     }
 
     func see(also declared: Declaration = Declaration()) async throws -> Sight {
@@ -33,7 +33,7 @@ extension Agent {
         return sight
     }
 
-    func carryOut(_ step: Plan.Step, _ name: ContainerName) async throws {
+    func carryOut(_ step: Plan.Step, _ name: GuestName) async throws {
         if case .create(let specification) = step {
             _ = try await host.createContainer(specification)
             return
@@ -74,7 +74,7 @@ extension Agent {
         }
     }
 
-    private func stop(_ name: ContainerName) async {
+    private func stop(_ name: GuestName) async {
         logger.info("doing", metadata: ["container": "\(name)", "step": "stop", "reason": "the agent ends"])
         do {
             try await host.container(name).stop()

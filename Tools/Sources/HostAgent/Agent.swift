@@ -24,9 +24,9 @@ actor Agent: Service {
 
     private var stamp: DeclarationFile.Stamp?
     private var declared: Declaration
-    private var busy: Set<ContainerName> = []
+    private var busy: Set<GuestName> = []
     private var retries = Retries()
-    private var obstacles: [ContainerName: String] = [:]
+    private var obstacles: [GuestName: String] = [:]
 
     init(
         host: LXCHypervisor, file: DeclarationFile, _ stamp: DeclarationFile.Stamp, _ declared: Declaration, plan: Plan,
@@ -89,7 +89,7 @@ actor Agent: Service {
     // MARK: What it decides
 
     struct Work: Sendable {
-        var container: ContainerName
+        var container: GuestName
         var steps: [Plan.Step]
     }
 

@@ -32,14 +32,14 @@ package struct Plan: Sendable {
 
     /// A container there is.
     package struct Found: Sendable {
-        package var name: ContainerName
+        package var name: GuestName
         package var state: GuestState
         package var document: Domain
         package var limits: GuestLimits
         package var isAutostarted: Bool
 
         package init(
-            name: ContainerName, state: GuestState, document: Domain, limits: GuestLimits = GuestLimits(),
+            name: GuestName, state: GuestState, document: Domain, limits: GuestLimits = GuestLimits(),
             isAutostarted: Bool = false
         ) {
             self.name = name
@@ -52,7 +52,7 @@ package struct Plan: Sendable {
 
     /// What is to be done with a container, in order, and what cannot be.
     package struct Decision: Equatable, Sendable {
-        package var container: ContainerName
+        package var container: GuestName
         package var steps: [Step] = []
         /// Why it is not, and will not be, as it is declared; nil when it is.
         package var obstacle: String?

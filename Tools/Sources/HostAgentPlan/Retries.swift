@@ -5,10 +5,10 @@ package import LXCHypervisor
 package struct Retries: Sendable {
     /// One kind of step with one container.
     package struct Key: Hashable, Sendable {
-        package var container: ContainerName
+        package var container: GuestName
         package var step: Plan.Step.Kind
 
-        package init(_ container: ContainerName, _ step: Plan.Step.Kind) {
+        package init(_ container: GuestName, _ step: Plan.Step.Kind) {
             self.container = container
             self.step = step
         }

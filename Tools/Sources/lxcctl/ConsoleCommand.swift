@@ -34,7 +34,7 @@ struct ContainerConsole: AsyncParsableCommand {
 
 /// This program's terminal, or its input and output, at a guest's console.
 struct ConsoleSession {
-    let name: ContainerName
+    let name: GuestName
     /// After which it ends.
     let seconds: Double?
 

@@ -117,7 +117,7 @@ struct SpecificationOptions: ParsableArguments {
 
     func specification(_ name: String) throws -> LXCHypervisor.ContainerSpecification {
         var specification = LXCHypervisor.ContainerSpecification(
-            name: try ContainerName(name), template: try TemplateID(parsing: template ?? ""),
+            name: try GuestName(name), template: try TemplateID(parsing: template ?? ""),
             privilege: privileged ? .privileged : try map.map().map { .unprivileged($0) })
         specification.volume = try volume.map { try VolumeID(parsing: $0) } ?? specification.volume
         specification.memory = try memory.map { try ByteCount(parsing: $0) } ?? specification.memory
@@ -165,7 +165,7 @@ struct ContainerArgument: ParsableArguments {
 
     /// Runs `body` as ``withContainer(_:)`` does; nil where there is no container of the name.
     func withContainerIfAny<Value>(_ body: (LXCHypervisor.Container) async throws -> Value) async throws -> Value? {
-        let name = try ContainerName(name)
+        let name = try GuestName(name)
         let settings = try common.settings()
         let connection = try await LXCHypervisor.Connection.open(host.connection(settings), logger: common.logger())
         do {
@@ -190,8 +190,8 @@ struct ContainerArgument: ParsableArguments {
     }
 
     /// Runs `body` with the driver of a container whose volume is not touched: the primary store need not be there.
-    func withDriver<Value>(_ body: (LibvirtDriver, ContainerName) async throws -> Value) async throws -> Value {
-        let name = try ContainerName(name)
+    func withDriver<Value>(_ body: (LibvirtDriver, GuestName) async throws -> Value) async throws -> Value {
+        let name = try GuestName(name)
         let settings = try common.settings()
         let connection = try await LXCHypervisor.Connection.open(host.connection(settings), logger: common.logger())
         do {
@@ -209,7 +209,7 @@ struct ContainerArgument: ParsableArguments {
         LXCError(.notFound, "there is no container \(name); `lxcctl container list` shows those there are")
     }
 
-    private func isKnown(_ name: ContainerName, _ driver: LibvirtDriver) async throws -> Bool {
+    private func isKnown(_ name: GuestName, _ driver: LibvirtDriver) async throws -> Bool {
         do {
             _ = try await driver.guest(name)
             return true
@@ -221,7 +221,7 @@ struct ContainerArgument: ParsableArguments {
     /// The store in which the container's root is. One that cannot be reached fails what needs it, and nothing else: a
     /// container can be stopped while its store is not mounted.
     private func store(
-        of name: ContainerName, _ connection: LXCHypervisor.Connection, _ settings: Settings
+        of name: GuestName, _ connection: LXCHypervisor.Connection, _ settings: Settings
     ) async throws -> any PrimaryStore {
         do {
             return try await openStore(of: name, connection, settings)
@@ -234,7 +234,7 @@ struct ContainerArgument: ParsableArguments {
     }
 
     private func openStore(
-        of name: ContainerName, _ connection: LXCHypervisor.Connection, _ settings: Settings
+        of name: GuestName, _ connection: LXCHypervisor.Connection, _ settings: Settings
     ) async throws -> any PrimaryStore {
         let driver = connection.driver
         let location =
@@ -247,7 +247,7 @@ struct ContainerArgument: ParsableArguments {
     }
 
     /// The directory of the store in which the container's root is.
-    private func directory(of name: ContainerName, _ definition: Domain) async throws -> String {
+    private func directory(of name: GuestName, _ definition: Domain) async throws -> String {
         guard case .mount(let root)? = definition.filesystems.first(where: { $0.target == "/" })?.source else {
             throw LXCError(
                 .invalidArgument, "the root of \(name) is in no store that can be told from it; give --primary")

@@ -64,7 +64,7 @@ struct ContainerExec: AsyncParsableCommand {
 
     /// One JSON document about all of it.
     private func report(
-        _ command: GuestCommand, in container: ContainerName, by driver: LibvirtDriver
+        _ command: GuestCommand, in container: GuestName, by driver: LibvirtDriver
     ) async throws -> CInt {
         do {
             let result = try await driver.run(
@@ -81,7 +81,7 @@ struct ContainerExec: AsyncParsableCommand {
 
     /// Passes the streams through.
     private func pass(
-        _ command: GuestCommand, in container: ContainerName, by driver: LibvirtDriver
+        _ command: GuestCommand, in container: GuestName, by driver: LibvirtDriver
     ) async throws -> CInt {
         do {
             let run = { @Sendable in try await connect(driver.execute(command, in: container), command) }

@@ -30,14 +30,14 @@ struct PoolLeftovers: AsyncParsableCommand {
     private struct Report: Encodable {
         var removed: [VolumeID] = []
         var released: [VolumeID] = []
-        var adopted: ContainerName?
+        var adopted: GuestName?
     }
 
     func run() async throws {
         let removals = try remove.map { try VolumeID(parsing: $0) }
         let releases = try release.map { try VolumeID(parsing: $0) }
         let adoption = try adopt.map { try VolumeID(parsing: $0) }
-        let name = try name.map { try ContainerName($0) }
+        let name = try name.map { try GuestName($0) }
         guard !removals.isEmpty || !releases.isEmpty || adoption != nil else { return try await list() }
         let report = try await host.withHost(common, primary: primary) { host in
             var report = Report()

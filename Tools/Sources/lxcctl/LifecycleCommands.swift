@@ -76,7 +76,7 @@ struct ContainerEvents: AsyncParsableCommand {
 
     private struct Line: Encodable {
         var time: Date
-        var container: ContainerName
+        var container: GuestName
         var event: GuestEvent.Kind
     }
 

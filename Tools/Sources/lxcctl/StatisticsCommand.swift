@@ -17,7 +17,7 @@ struct ContainerStatistics: AsyncParsableCommand {
     @OptionGroup var common: CommonOptions
 
     private struct Row: Encodable {
-        var container: ContainerName
+        var container: GuestName
         var cpuPercent: Double?
         var statistics: GuestStatistics
     }
@@ -28,7 +28,7 @@ struct ContainerStatistics: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let name = try name.map { try ContainerName($0) }
+        let name = try name.map { try GuestName($0) }
         let connection = try await LXCHypervisor.Connection.open(
             host.connection(common.settings()), logger: common.logger())
         do {
@@ -40,7 +40,7 @@ struct ContainerStatistics: AsyncParsableCommand {
         }
     }
 
-    private func show(_ name: ContainerName, _ driver: LibvirtDriver) async throws {
+    private func show(_ name: GuestName, _ driver: LibvirtDriver) async throws {
         let statistics = try await driver.statistics(of: name)
         if common.json { return try Output.json(statistics) }
         let cpu = Double(statistics.cpuNanoseconds) / 1e9

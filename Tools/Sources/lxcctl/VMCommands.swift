@@ -38,7 +38,7 @@ struct VMArgument: ParsableArguments {
 
     /// Runs `body` with the machine; nil where there is none of the name.
     func withVMIfAny<Value>(_ body: (LXCHypervisor.SystemVM) async throws -> Value) async throws -> Value? {
-        let name = try ContainerName(name)
+        let name = try GuestName(name)
         return try await options.withHost { host in
             let machine: LXCHypervisor.SystemVM
             do {
@@ -89,7 +89,7 @@ struct StartVM: AsyncParsableCommand {
     func run() async throws {
         let report = try await options.withHost { host in
             guard isFile else {
-                let machine = try await host.systemVM(ContainerName(subject))
+                let machine = try await host.systemVM(GuestName(subject))
                 try await machine.start()
                 return try await VMReport(machine)
             }

@@ -15,7 +15,7 @@ import Testing
     }
 
     private func specification(_ name: String = "web1") throws -> LXCHypervisor.ContainerSpecification {
-        LXCHypervisor.ContainerSpecification(name: try ContainerName(name), template: template)
+        LXCHypervisor.ContainerSpecification(name: try GuestName(name), template: template)
     }
 
     /// The container as the agent made it.

@@ -7,7 +7,7 @@ import Testing
     private let start = ContinuousClock.now
     private let key: Retries.Key
 
-    init() throws { key = Retries.Key(try ContainerName("web1"), .start) }
+    init() throws { key = Retries.Key(try GuestName("web1"), .start) }
 
     @Test func theWaitsGrowUpToTheLongest() {
         var retries = Retries(initial: .seconds(1), maximum: .seconds(5))
@@ -21,7 +21,7 @@ import Testing
         var retries = Retries()
         _ = retries.attempt(key, at: start)
         #expect(retries.isDue(.init(key.container, .limit), at: start))
-        #expect(try retries.isDue(.init(ContainerName("web2"), .start), at: start))
+        #expect(try retries.isDue(.init(GuestName("web2"), .start), at: start))
     }
 
     @Test func whatEndsAgainAtOnceIsNotForgotten() {

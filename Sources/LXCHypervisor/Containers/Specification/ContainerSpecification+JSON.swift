@@ -26,7 +26,7 @@ extension LXCHypervisor.ContainerSpecification: Codable {
         let values = try decoder.container(keyedBy: CodingKeys.self)
         try decoder.requireKeys(of: CodingKeys.self, in: "a container specification")
         try self.init(
-            name: values.decode(ContainerName.self, forKey: .name),
+            name: values.decode(GuestName.self, forKey: .name),
             template: values.decode(TemplateID.self, forKey: .template),
             privilege: Self.privilege(values))
         uuid = try values.decodeIfPresent(UUID.self, forKey: .uuid) ?? uuid

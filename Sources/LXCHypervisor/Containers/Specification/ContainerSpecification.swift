@@ -65,7 +65,7 @@ extension LXCHypervisor {
         }
 
         /// The container's name.
-        public var name: ContainerName
+        public var name: GuestName
         /// Its UUID.
         public var uuid: UUID
         /// The template, installed on the primary store, that its root volume is cloned from.
@@ -110,7 +110,7 @@ extension LXCHypervisor {
         public var title: String?
 
         /// Creates the specification of a container of 512 MiB and one processor without network.
-        public init(name: ContainerName, template: TemplateID, privilege: Privilege? = nil) {
+        public init(name: GuestName, template: TemplateID, privilege: Privilege? = nil) {
             self.name = name
             self.template = template
             self.privilege = privilege

@@ -2,7 +2,7 @@
 ///
 /// 1 to 63 bytes of `[A-Za-z0-9._-]`, not starting with a dot or a dash: safe as a host name, a file name and a
 /// program argument, so no later layer has to escape it.
-public struct ContainerName: Hashable, Sendable, Codable, Comparable, CustomStringConvertible {
+public struct GuestName: Hashable, Sendable, Codable, Comparable, CustomStringConvertible {
     /// The text of the name.
     public let description: String
 
