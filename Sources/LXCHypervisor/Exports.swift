@@ -1,7 +1,8 @@
+// What an embedder needs beside the facade, so that one import serves.
+
 @_exported public import FileTree
 @_exported public import HypervisorDriver
 @_exported public import LXCCore
-// What an embedder needs beside the facade, so that one import serves.
 @_exported public import LibvirtXML
 @_exported public import LinuxSystem
 @_exported public import NFSClient
