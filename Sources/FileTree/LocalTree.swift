@@ -38,7 +38,7 @@ public struct LocalTree: TreeOrigin, TreeDestination, LocalDestination {
     }
 
     /// Removes the directory and everything below, never following a symbolic link and never crossing into another
-    /// mount. What is not there is no error.
+    /// mount. Succeeds if it is not there.
     ///
     /// - Throws: `LXCError` `inUse` when a mount point is inside, `io`; `CancellationError`.
     public func remove(pool: BlockingPool = .shared) async throws {

@@ -36,10 +36,10 @@ extension LXCHypervisor {
         public var hostName: String?
         /// How this host's leases last.
         public var leases = LeasePolicy()
-        /// Hears of every operation.
+        /// Receives a message for each failed operation.
         public var logger = Logger(label: "lxc-hypervisor")
 
-        /// Takes the two places.
+        /// Creates a configuration.
         public init(primary: String, secondary: String) {
             self.primary = primary
             self.secondary = secondary

@@ -64,7 +64,7 @@ public final class LXCHypervisor: Sendable {
     ///   - policy: how the containers are kept.
     ///   - leases: how leases last.
     ///   - systemVMs: runs the system VMs beside the containers.
-    ///   - logger: hears of every operation.
+    ///   - logger: receives a message for each failed operation.
     ///   - onClose: is run by ``close()``.
     public convenience init(
         driver: any HypervisorDriver, primary: any PrimaryStore, templates: any TemplateStore,

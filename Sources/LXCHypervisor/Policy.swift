@@ -11,7 +11,7 @@ extension LXCHypervisor {
             /// The longest wait. Who ran longer than that begins with the first again.
             public var maximum: Duration
 
-            /// Takes both; by default one second, and one minute.
+            /// Creates a back-off; by default one second, and one minute.
             public init(initial: Duration = .seconds(1), maximum: Duration = .seconds(60)) {
                 self.initial = initial
                 self.maximum = maximum
@@ -25,7 +25,7 @@ extension LXCHypervisor {
             /// The time between two writes.
             public var interval: Duration
 
-            /// Takes both; by default CloudStack's 60 seconds.
+            /// Creates a heartbeat; by default CloudStack's 60 seconds.
             public init(address: String, interval: Duration = .seconds(60)) {
                 self.address = address
                 self.interval = interval

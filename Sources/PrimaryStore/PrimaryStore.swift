@@ -55,7 +55,7 @@ public protocol PrimaryStore: Sendable {
     ///   `corrupt` when it differs and what it was made of is not known any more, `io`; `CancellationError`.
     func verifyTemplate(_ id: TemplateID, progress: ProgressHandler?) async throws -> [TreeManifest.Difference]
 
-    /// Removes a template, or an object that cannot be told. What is not there is no error.
+    /// Removes a template, or an object that cannot be told. Succeeds if it is not there.
     ///
     /// - Throws: `LXCError` `inUse` while a volume was cloned from it, or something is mounted inside; `io`.
     func deleteTemplate(_ id: TemplateID) async throws
@@ -74,7 +74,7 @@ public protocol PrimaryStore: Sendable {
         _ id: VolumeID, from template: TemplateID, idMap: IDMap?, progress: ProgressHandler?
     ) async throws -> StoredVolume
 
-    /// Removes a volume, or an object that cannot be told. What is not there is no error.
+    /// Removes a volume, or an object that cannot be told. Succeeds if it is not there.
     ///
     /// - Throws: `LXCError` `inUse` while it is leased, or something is mounted inside; `io`.
     func deleteVolume(_ id: VolumeID) async throws
@@ -108,8 +108,8 @@ public protocol PrimaryStore: Sendable {
     ///   - holder: names the host.
     ///   - use: what the host uses it for; nil is not compared.
     ///   - duration: how long the lease holds unless its holder renews it before; nil until it is given back.
-    /// - Returns: the lease, which is what gives the volume back. One that ended is anybody's; whose lease ended and became
-    ///   another's gets `inUse`.
+    /// - Returns: the lease, which is what gives the volume back. Any host may take an expired lease; its former holder then
+    ///   gets `inUse`.
     /// - Throws: `LXCError` `notFound` without that volume, `inUse` naming the holder when it is another, or the use when
     ///   that is another; `invalidArgument` for a holder without a name or a duration that is not positive.
     func acquireLease(

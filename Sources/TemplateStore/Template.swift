@@ -8,7 +8,7 @@ public struct TemplateKey: Hashable, Sendable, Codable, Comparable, CustomString
     /// The template's id.
     public var id: UInt64
 
-    /// Takes both ids.
+    /// Creates a template key from both ids.
     public init(account: UInt64, id: UInt64) {
         self.account = account
         self.id = id
@@ -64,7 +64,7 @@ public struct Template: Hashable, Sendable, Codable {
     /// What was found when it was registered, and is to be known.
     public var warnings: [TemplateWarning] = []
 
-    /// Takes everything; a tar, unless it says otherwise.
+    /// Creates a template; a tar, unless it says otherwise.
     public init(
         key: TemplateKey, name: String, description: String, format: Format = .tar, fileName: String,
         size: ByteCount, virtualSize: ByteCount? = nil, isPublic: Bool, digest: TreeDigest?
@@ -90,7 +90,7 @@ public struct TemplateListing: Hashable, Sendable, Codable {
         /// What is wrong with it.
         public var reason: String
 
-        /// Takes both.
+        /// Creates a note of a broken template.
         public init(key: TemplateKey, reason: String) {
             self.key = key
             self.reason = reason
@@ -102,7 +102,7 @@ public struct TemplateListing: Hashable, Sendable, Codable {
     /// What could not be read, ordered by key.
     public var broken: [Broken]
 
-    /// Takes both lists.
+    /// Creates a template listing from both lists.
     public init(templates: [Template] = [], broken: [Broken] = []) {
         self.templates = templates
         self.broken = broken

@@ -27,7 +27,7 @@ public struct TemplateRegistration: Hashable, Sendable {
     /// How the archive is fetched, where it comes from a web server.
     public var download = DownloadOptions()
 
-    /// Takes what describes the template; `source` is the path or URL of ``source``.
+    /// Creates a template registration from what describes the template; `source` is the path or URL of ``source``.
     public init(
         key: TemplateKey, name: String, description: String = "", source: String, checksum: Checksum? = nil,
         maximumSize: ByteCount = .gibibytes(50), isPublic: Bool = true

@@ -44,7 +44,7 @@ public protocol TemplateStore: Sendable {
     /// - Throws: `LXCError` `corrupt` naming the difference, `notFound`; `CancellationError`.
     func verify(_ key: TemplateKey, progress: ProgressHandler?) async throws
 
-    /// Removes a template. What is not there is no error.
+    /// Removes a template. Succeeds if it is not there.
     ///
     /// - Throws: `LXCError` `io`.
     func delete(_ key: TemplateKey) async throws

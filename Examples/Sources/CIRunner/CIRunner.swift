@@ -30,7 +30,7 @@ enum CIRunner {
             var specification = LXCHypervisor.ContainerSpecification(
                 name: try GuestName("job-\(UInt32.random(in: 0 ... .max))"),
                 template: try TemplateID(parsing: arguments[2]))
-            specification.initializer = .init(path: "/bin/sleep", arguments: ["1d"])
+            specification.initProcess = .init(path: "/bin/sleep", arguments: ["1d"])
             specification.memory = .mebibytes(1024)
             specification.processes = 512
             specification.cpu.count = 2

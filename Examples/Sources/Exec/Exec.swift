@@ -26,7 +26,7 @@ enum Exec {
             var specification = LXCHypervisor.ContainerSpecification(
                 name: try GuestName("exec-example"), template: try TemplateID(parsing: arguments[2]))
             // Process 1 only has to be there; a full init would do as well.
-            specification.initializer = .init(path: "/bin/sleep", arguments: ["1d"])
+            specification.initProcess = .init(path: "/bin/sleep", arguments: ["1d"])
             // Transient: libvirt forgets the container when it ends.
             let container = try await host.startTransientContainer(specification)
             do {

@@ -25,7 +25,7 @@ enum Files {
         try await LXCHypervisor.withHost(configuration) { host in
             var specification = LXCHypervisor.ContainerSpecification(
                 name: try GuestName("files-example"), template: try TemplateID(parsing: arguments[2]))
-            specification.initializer = .init(path: "/bin/sleep", arguments: ["1d"])
+            specification.initProcess = .init(path: "/bin/sleep", arguments: ["1d"])
             let container = try await host.createContainer(specification)
             do {
                 try await work(with: container, in: arguments[1])

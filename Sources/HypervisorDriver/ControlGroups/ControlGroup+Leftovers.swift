@@ -7,7 +7,7 @@ extension ControlGroupMounts {
     /// How often the controller process of a container that has ended is looked for.
     private static let patience = 10
 
-    /// Takes away the groups of containers whose controller process is gone. What has a process in it stays.
+    /// Removes the groups of containers whose controller process is gone. What has a process in it stays.
     ///
     /// - Parameter guest: a container that has ended, whose controller process may be about to go.
     func removeLeftovers(of guest: GuestName) {

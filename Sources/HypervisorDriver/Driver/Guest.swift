@@ -41,7 +41,7 @@ public struct Guest: Hashable, Sendable, Codable {
     /// Whether it is forgotten when it ends.
     public var isTransient: Bool
 
-    /// Takes everything.
+    /// Creates a guest.
     public init(name: GuestName, uuid: UUID, state: GuestState, id: Int32? = nil, isTransient: Bool = false) {
         self.name = name
         self.uuid = uuid
@@ -88,7 +88,7 @@ public struct GuestStatistics: Hashable, Sendable, Codable {
         /// Packets the guest sent.
         public var sentPackets: UInt64
 
-        /// Takes everything.
+        /// Creates an interface.
         public init(
             device: String, receivedBytes: UInt64, receivedPackets: UInt64, sentBytes: UInt64, sentPackets: UInt64
         ) {
@@ -111,7 +111,7 @@ public struct GuestStatistics: Hashable, Sendable, Codable {
         /// Requests to write.
         public var writeRequests: UInt64
 
-        /// Takes everything.
+        /// Creates limits of block devices.
         public init(
             readBytes: UInt64 = 0, readRequests: UInt64 = 0, writtenBytes: UInt64 = 0, writeRequests: UInt64 = 0
         ) {
@@ -132,22 +132,22 @@ public struct GuestStatistics: Hashable, Sendable, Codable {
     public var memoryUsed: ByteCount
     /// The most memory it can use.
     public var memoryLimit: ByteCount
-    /// Memory in use for cached files, which is given back when it is needed; nil where nobody tells.
+    /// Memory in use for cached files, which is given back when it is needed; nil if the hypervisor does not report it.
     public var memoryCache: ByteCount?
-    /// Swap in use; nil where nobody tells.
+    /// Swap in use; nil if the hypervisor does not report it.
     public var swapUsed: ByteCount?
-    /// Processes the kernel killed because the memory did not suffice; nil where nobody tells.
+    /// Processes the kernel killed because the memory did not suffice; nil if the hypervisor does not report it.
     public var outOfMemoryKills: UInt64?
-    /// How many processes it has; nil where nobody tells.
+    /// How many processes it has; nil if the hypervisor does not report it.
     public var processes: Int?
-    /// How many processes and threads it can have; nil where there is no limit, or nobody tells.
+    /// How many processes and threads it can have; nil where there is no limit, or the hypervisor does not report it.
     public var processLimit: UInt64?
-    /// What went to and came from block devices; nil where nobody tells.
+    /// What went to and came from block devices; nil if the hypervisor does not report it.
     public var blockIO: BlockIO?
     /// The counters of each interface.
     public var interfaces: [Interface]
 
-    /// Takes the values every hypervisor tells, read now.
+    /// Creates statistics of the values every hypervisor reports, read now.
     public init(
         cpuNanoseconds: UInt64, virtualCPUs: Int, memoryUsed: ByteCount, memoryLimit: ByteCount,
         interfaces: [Interface] = []
@@ -202,7 +202,7 @@ public struct GuestEvent: Hashable, Sendable, Codable {
     /// What happened.
     public var kind: Kind
 
-    /// Takes both.
+    /// Creates a guest event.
     public init(guest: GuestName, kind: Kind) {
         self.guest = guest
         self.kind = kind

@@ -16,7 +16,7 @@ public struct GuestLimits: Hashable, Sendable, Codable {
         /// The most write operations in a second; 0 removes the limit.
         public var writeOperationsPerSecond: UInt32?
 
-        /// Takes everything.
+        /// Creates a device.
         public init(
             path: String, readBytesPerSecond: UInt64? = nil, writeBytesPerSecond: UInt64? = nil,
             readOperationsPerSecond: UInt32? = nil, writeOperationsPerSecond: UInt32? = nil
@@ -31,7 +31,7 @@ public struct GuestLimits: Hashable, Sendable, Codable {
 
     /// The most memory it can use.
     public var memory: ByteCount?
-    /// What it is pressed back to when the host runs short.
+    /// The memory it is reclaimed to under host memory pressure.
     public var softMemory: ByteCount?
     /// The most memory and swap together; not below ``memory``.
     public var memoryAndSwap: ByteCount?
@@ -54,7 +54,7 @@ public struct GuestLimits: Hashable, Sendable, Codable {
     /// services needs, and few enough that a container that makes as many as it can leaves the host room.
     public static let standardProcesses: UInt64 = 4096
 
-    /// Takes everything.
+    /// Creates guest limits.
     public init(
         memory: ByteCount? = nil, softMemory: ByteCount? = nil, memoryAndSwap: ByteCount? = nil,
         cpuShares: UInt64? = nil, cpuPeriod: UInt64? = nil, cpuQuota: Int64? = nil, cpuSet: String? = nil,

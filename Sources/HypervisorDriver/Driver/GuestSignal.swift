@@ -5,7 +5,7 @@ public struct GuestSignal: RawRepresentable, Hashable, Sendable, CustomStringCon
     /// The number.
     public let rawValue: Int32
 
-    /// Takes a number; nil for one that is no signal.
+    /// Creates a guest signal from a number; nil for one that is no signal.
     public init?(rawValue: Int32) {
         guard (1...64).contains(rawValue) else { return nil }
         self.rawValue = rawValue

@@ -12,7 +12,7 @@ public protocol GuestInterfaces: HypervisorDriver {
     ///   cannot be reached; nothing is attached then.
     func attach(_ interface: Interface, to guest: GuestName) async throws
 
-    /// Takes the interface with a hardware address from a guest: at once where it runs, and for its next starts. Succeeds
+    /// Detaches the interface with a hardware address from a guest: at once where it runs, and for its next starts. Succeeds
     /// if the guest has no such interface. A virtual machine may take a moment to let go of it.
     ///
     /// - Throws: `LXCError` `unsupported` for an interface that cannot be taken while the guest runs.

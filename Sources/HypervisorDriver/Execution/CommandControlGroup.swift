@@ -83,7 +83,7 @@ final class CommandControlGroup: Sendable {
         return Descriptor(home, in: top.raw, flags: flags)
     }
 
-    /// Takes away what is left of the groups of a container's runs that have ended; a group with a process in it stays.
+    /// Removes what is left of the groups of a container's runs that have ended; a group with a process in it stays.
     static func removeLeftovers(of guest: GuestName) {
         guard let mounts = try? ControlGroupMounts.current(), !mounts.hasOnlyVersion2,
             let home = home(mounts, isMade: false)
@@ -98,7 +98,7 @@ final class CommandControlGroup: Sendable {
         }
     }
 
-    /// Takes away the group of a container that has ended, and those that it has made in it.
+    /// Removes the group of a container that has ended, and those that it has made in it.
     static func remove(_ name: String) {
         guard let mounts = try? ControlGroupMounts.current(), let home = home(mounts, isMade: false) else { return }
         let path = "/proc/self/fd/\(home.raw)/\(name)"

@@ -145,7 +145,7 @@ struct SecurityLabel: Hashable {
         case seLinux
     }
 
-    /// Takes what `attr/current` of a process says.
+    /// Creates a security label from what `attr/current` of a process says.
     ///
     /// - Parameters:
     ///   - current: the file's text.

@@ -27,7 +27,7 @@ final class DescriptorStream: Sendable {
     private let state: Mutex<State>
     private let loop: ReadinessLoop
 
-    /// Takes a descriptor over.
+    /// Creates a stream that owns a descriptor.
     ///
     /// - Throws: `LXCError` `io`.
     init(_ descriptor: consuming Descriptor) throws {

@@ -21,7 +21,7 @@ final class EnteredProcess: GuestProcess {
     /// How long the end of a killed command is waited for: what stands still ends only when it goes on.
     private static let patience = Duration.seconds(5)
 
-    /// Takes over what ``EnterStarter`` has started.
+    /// Creates the process that ``EnterStarter`` has started.
     init(_ started: EnterStarter.Started) {
         input = started.input
         standardOutput = started.output

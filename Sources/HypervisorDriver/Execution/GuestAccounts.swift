@@ -26,7 +26,7 @@ package struct GuestAccounts {
         groups = String(decoding: try root.read("/etc/group", limit: Self.limit) ?? [], as: UTF8.self)
     }
 
-    /// Takes the texts of both files.
+    /// Creates guest accounts from the texts of both files.
     package init(passwd: String, group: String) {
         users = passwd
         groups = group

@@ -37,7 +37,7 @@ public struct TerminalSize: Hashable, Sendable {
     /// Characters in a line.
     public var columns: UInt16
 
-    /// Takes both.
+    /// Creates a terminal size.
     public init(rows: UInt16 = 24, columns: UInt16 = 80) {
         self.rows = rows
         self.columns = columns

@@ -58,7 +58,7 @@ enum InitLauncher {
         return false
     }
 
-    /// Takes away what a container that is forgotten leaves.
+    /// Removes what a container that is forgotten leaves.
     static func forget(_ uuid: UUID) { unlink(path(of: uuid)) }
 
     /// Where the host has a container's program.

@@ -48,21 +48,21 @@ extension LibvirtContainers: GuestUpkeep {
         try await removeControlGroups(of: found)
     }
 
-    /// Takes away what libvirt leaves of the control groups of a container that has ended; of one that it has forgotten
+    /// Removes what libvirt leaves of the control groups of a container that has ended; of one that it has forgotten
     /// also the program its process 1 began as.
     public func tidy(_ guest: Guest) async throws {
         guard hasProcessesHere else { return }
         try await removeControlGroups(of: guest)
     }
 
-    /// Takes away what was made for a document that libvirt has not taken. In a task of its own, because it must complete
+    /// Removes what was made for a document that libvirt has not taken. In a task of its own, because it must complete
     /// in a cancelled one too.
     func tidy(after domain: Domain) async {
         guard let name = try? GuestName(domain.name), let uuid = domain.uuid else { return }
         await Task { try? await tidy(Guest(name: name, uuid: uuid, state: .shutOff)) }.value
     }
 
-    /// Takes away what libvirt does not of the control groups of a container that has ended.
+    /// Removes what libvirt does not of the control groups of a container that has ended.
     func removeControlGroups(of guest: Guest) async throws {
         let isForgotten: Bool
         do {

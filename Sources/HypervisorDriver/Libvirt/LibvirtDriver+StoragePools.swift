@@ -17,7 +17,7 @@ extension LibvirtDriver {
         }
     }
 
-    /// Unmounts what ``activate(_:)`` mounted. A pool that is not active is no error.
+    /// Unmounts what ``activate(_:)`` mounted. Succeeds if the pool is not active.
     ///
     /// - Throws: `LXCError` `hypervisor` while files in it are in use.
     public func deactivateStoragePool(_ uuid: UUID) async throws { try await connection.stopStoragePool(uuid) }

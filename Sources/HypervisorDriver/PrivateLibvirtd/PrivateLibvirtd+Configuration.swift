@@ -29,7 +29,7 @@ extension PrivateLibvirtd {
         /// How long the daemon may take until it answers.
         public var startTimeout: Duration
 
-        /// Takes the settings; by default a daemon for containers that ends with this process.
+        /// Creates a configuration from the settings; by default a daemon for containers that ends with this process.
         public init(
             directory: String? = nil, drivers: Set<LibvirtKind> = [.lxc], lifetime: Lifetime = .owner,
             startTimeout: Duration = .seconds(15)

@@ -58,14 +58,14 @@ extension LXCHypervisor {
             try await host.delete(name)
         }
 
-        /// Stops its processes where they are.
+        /// Suspends its processes.
         ///
         /// - Throws: `LXCError` `invalidState` when it is not running.
         public func suspend() async throws {
             try await host.operation("container.suspend", on: name) { try await host.driver.suspension.suspend(name) }
         }
 
-        /// Lets it go on.
+        /// Resumes it.
         ///
         /// - Throws: `LXCError` `invalidState` when it is not suspended.
         public func resume() async throws {
@@ -86,7 +86,7 @@ extension LXCHypervisor {
             try await host.plugNIC(nic, of: name)
         }
 
-        /// Takes a NIC away, at once where it runs and for its next starts (UnPlugNic). One that is not there is no error.
+        /// Disconnects a NIC, at once where it runs and for its next starts (UnPlugNic). Succeeds if it is not there.
         ///
         /// - Parameter deviceID: the NIC's number.
         /// - Throws: `LXCError` `unsupported` for a direct one while the container runs.

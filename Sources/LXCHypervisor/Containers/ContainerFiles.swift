@@ -16,7 +16,7 @@ extension LXCHypervisor {
             /// The group's id.
             public var group: UInt32
 
-            /// Takes both; by default root's.
+            /// Creates an owner; by default root's.
             public init(user: UInt32 = 0, group: UInt32 = 0) {
                 self.user = user
                 self.group = group
@@ -83,7 +83,7 @@ extension LXCHypervisor {
             }
         }
 
-        /// Removes a file or a link; one that is gone is no error.
+        /// Removes a file or a link; succeeds if it is gone.
         ///
         /// - Throws: `LXCError` `io` for a directory, `inUse`.
         public func remove(_ path: String) async throws { try await work { root, _ in try root.remove(path) } }

@@ -18,7 +18,7 @@ extension LXCHypervisor {
             /// Routers for everything else, at most one of each address family.
             public var gateways: [String]
 
-            /// Takes everything.
+            /// Creates a network.
             public init(device: String, addresses: [String] = [], gateways: [String] = []) {
                 self.device = device
                 self.addresses = addresses
@@ -34,7 +34,7 @@ extension LXCHypervisor {
             /// The text of `network-config`; nil writes none.
             public var networkConfig: String?
 
-            /// Takes the texts; a user-data that does nothing is `#cloud-config`.
+            /// Creates a NoCloud seed from the texts; a user-data that does nothing is `#cloud-config`.
             public init(userData: String = "#cloud-config\n", networkConfig: String? = nil) {
                 self.userData = userData
                 self.networkConfig = networkConfig

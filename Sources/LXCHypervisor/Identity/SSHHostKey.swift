@@ -18,7 +18,7 @@ package struct SSHHostKey {
         check = .random(in: 0 ... .max)
     }
 
-    /// Takes a key that is there.
+    /// Creates a host key from one that is there.
     package init(seed: [UInt8], comment: String, check: UInt32) throws {
         guard let key = Ed25519Key(seed: seed) else {
             throw LXCError(.invalidArgument, "an ed25519 key has 32 bytes, not \(seed.count)")

@@ -75,7 +75,7 @@ extension LXCHypervisor {
                 + "id")
     }
 
-    /// Takes a NIC away; see ``Container/unplugNIC(_:)``.
+    /// Disconnects a NIC; see ``Container/unplugNIC(_:)``.
     func unplugNIC(_ deviceID: Int, of name: GuestName) async throws {
         try await operation("nic.unplug", on: name) {
             let domain = try await driver.definition(of: name)

@@ -10,7 +10,7 @@ extension LXCHypervisor {
         /// Serves one kind of traffic each.
         public var byTraffic: [TrafficType: any VifDriver]
 
-        /// Takes the drivers; by default bridges for everything.
+        /// Creates a choice of network drivers; by default bridges for everything.
         public init(standard: any VifDriver = BridgeVifDriver(), byTraffic: [TrafficType: any VifDriver] = [:]) {
             self.standard = standard
             self.byTraffic = byTraffic
@@ -53,7 +53,7 @@ extension LXCHypervisor {
 
         private func driver(of nic: NIC) -> any VifDriver { byTraffic[nic.trafficType] ?? standard }
 
-        /// Takes interfaces back. Each driver knows its own; one that fails keeps no other from being taken back.
+        /// Unplugs interfaces. Each driver knows its own; one that fails keeps no other from being taken back.
         ///
         /// - Throws: the first failure.
         public func unplug(_ interfaces: [Interface]) async throws {

@@ -14,7 +14,7 @@ struct HostFile: ~Copyable {
     /// Its permissions.
     let mode: UInt16
 
-    /// Takes a file that is open for reading.
+    /// Creates a host file from an open descriptor.
     init(_ descriptor: consuming Descriptor, shown: String) {
         self.descriptor = descriptor
         self.shown = shown.escapedForDisplay

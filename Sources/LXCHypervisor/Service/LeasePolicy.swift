@@ -10,10 +10,10 @@ extension LXCHypervisor {
         /// containers with it, is then sure to be off. Programs that start containers and do not run the service leave
         /// it nil.
         public var duration: Duration?
-        /// Hears of a running container whose lease is another's, or gone: stop it before both write to its root.
+        /// Called for a running container whose lease is another host's, or gone: stop it before both write to its root.
         public var onLoss: @Sendable (_ container: GuestName, _ error: LXCError) async -> Void
 
-        /// Takes both.
+        /// Creates a way of leasing.
         public init(
             duration: Duration? = nil, onLoss: @escaping @Sendable (GuestName, LXCError) async -> Void = { _, _ in }
         ) {

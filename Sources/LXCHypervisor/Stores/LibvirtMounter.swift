@@ -9,7 +9,7 @@ extension LXCHypervisor {
         private let driver: any LibvirtDriver
         private let daemon: PrivateLibvirtd?
 
-        /// Takes what mounts.
+        /// Creates a mounter.
         ///
         /// - Parameters:
         ///   - driver: the driver of the libvirt.

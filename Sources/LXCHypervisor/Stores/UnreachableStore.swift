@@ -12,7 +12,7 @@ extension LXCHypervisor {
         /// Why it cannot be reached.
         public let reason: LXCError
 
-        /// Takes both.
+        /// Creates a stand-in for a store that cannot be reached.
         public init(_ id: PoolID, because reason: LXCError) {
             self.id = id
             self.reason = reason

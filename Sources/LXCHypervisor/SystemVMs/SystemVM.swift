@@ -77,14 +77,14 @@ extension LXCHypervisor {
         /// Stops its processors.
         public func suspend() async throws { try await guest.suspend() }
 
-        /// Lets it go on.
+        /// Resumes it.
         public func resume() async throws { try await guest.resume() }
 
         /// Connects a NIC, of virtio hardware unless it says otherwise, at once where it runs and for its next starts.
         @discardableResult
         public func plugNIC(_ nic: NIC) async throws -> Interface { try await guest.plugNIC(nic.ofMachine) }
 
-        /// Takes a NIC away, at once where it runs and for its next starts.
+        /// Disconnects a NIC, at once where it runs and for its next starts.
         public func unplugNIC(_ deviceID: Int) async throws { try await guest.unplugNIC(deviceID) }
 
         /// What it uses.

@@ -27,7 +27,7 @@ extension LXCHypervisor {
             /// The kernel's arguments; the boot arguments are added to them.
             public var arguments: String
 
-            /// Takes all three.
+            /// Creates a kernel from its files and its command line.
             public init(path: String, initialRAMDisk: String? = nil, arguments: String = "") {
                 self.path = path
                 self.initialRAMDisk = initialRAMDisk

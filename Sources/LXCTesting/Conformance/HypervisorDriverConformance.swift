@@ -29,7 +29,7 @@ public struct HypervisorDriverConformance: Sendable {
     private let makeDomain: @Sendable (GuestName) async throws -> Domain
     private let withDriver: WithDriver
 
-    /// Takes what makes drivers and guests.
+    /// Creates the suite from what makes drivers and guests.
     ///
     /// - Parameters:
     ///   - timeout: how long an event or a guest's end may take to arrive.

@@ -49,7 +49,7 @@ public struct PrimaryStoreConformance: Sendable {
     let withStore: WithStore
     let options: Options
 
-    /// Takes what makes a store, once for each rule.
+    /// Creates the suite from what makes a store, once for each rule.
     public init(options: Options = Options(), _ withStore: @escaping WithStore) {
         self.options = options
         self.withStore = withStore

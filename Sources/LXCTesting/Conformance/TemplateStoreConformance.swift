@@ -29,7 +29,7 @@ public struct TemplateStoreConformance: Sendable {
         /// ends, which then breaks the rules on that.
         public var reopen: (@Sendable (any TemplateStore) async throws -> any TemplateStore)?
 
-        /// Takes everything.
+        /// Creates a subject.
         public init(
             store: any TemplateStore, archive: String, checksum: Checksum, damagedArchive: String,
             missingArchive: String, reopen: (@Sendable (any TemplateStore) async throws -> any TemplateStore)? = nil
@@ -55,7 +55,7 @@ public struct TemplateStoreConformance: Sendable {
     private let withSubject: WithSubject
     private let keepsContents: Bool
 
-    /// Takes what makes a subject, once for each rule.
+    /// Creates the suite from what makes a subject, once for each rule.
     ///
     /// - Parameters:
     ///   - keepsContents: whether the store keeps what it has when its program ends. Without it, as for a store in memory

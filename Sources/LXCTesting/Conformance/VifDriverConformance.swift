@@ -18,7 +18,7 @@ public struct VifDriverConformance: Sendable {
     private let nic: NIC
     private let withDriver: WithDriver
 
-    /// Takes a NIC that the driver can plug, and what makes a driver, once for each rule.
+    /// Creates the suite from a NIC that the driver can plug, and what makes a driver, once for each rule.
     public init(nic: NIC, _ withDriver: @escaping WithDriver) {
         self.nic = nic
         self.withDriver = withDriver

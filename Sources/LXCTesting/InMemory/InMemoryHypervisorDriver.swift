@@ -313,7 +313,7 @@ public actor InMemoryHypervisorDriver: TransientGuests, GuestShutdown, GuestSign
         }
     }
 
-    /// Takes the interface out of the documents.
+    /// Removes the interface from the documents.
     public func detach(_ address: MACAddress, from guest: GuestName) throws {
         try change(guest) { $0.interfaces.removeAll { $0.mac == address } }
     }

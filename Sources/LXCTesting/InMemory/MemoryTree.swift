@@ -18,7 +18,7 @@ public struct MemoryTree: TreeOrigin {
         /// The bytes of a regular file.
         public var contents: [UInt8]
 
-        /// Takes both.
+        /// Creates a node.
         public init(_ entry: TreeEntry, contents: [UInt8] = []) {
             self.entry = entry
             self.contents = contents

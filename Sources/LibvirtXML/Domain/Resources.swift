@@ -4,7 +4,7 @@ public import LXCCore
 public struct MemoryTuning: Hashable, Sendable {
     /// The most memory the guest can use.
     public var hardLimit: ByteCount?
-    /// The memory the guest is pressed back to when the host runs short.
+    /// The memory the guest is reclaimed to under host memory pressure.
     public var softLimit: ByteCount?
     /// The most memory and swap together the guest can use.
     public var swapHardLimit: ByteCount?

@@ -75,7 +75,7 @@ public struct NFSNewAttributes: Hashable, Sendable {
     /// The time of last modification.
     public var modified: Time?
 
-    /// Takes what is to be set.
+    /// Creates NFS new attributes from what is to be set.
     public init(
         mode: UInt16? = nil, user: UInt32? = nil, group: UInt32? = nil, size: UInt64? = nil, accessed: Time? = nil,
         modified: Time? = nil

@@ -9,7 +9,7 @@ final class NFSFutureHandle: Sendable {
 
     private let state: Mutex<State>
 
-    /// Takes the handle of something that is there, or none.
+    /// Creates an NFS future handle from the handle of something that is there, or none.
     init(_ handle: NFSHandle? = nil) { state = Mutex(State(handle: handle)) }
 
     /// The handle, once there is one.

@@ -9,7 +9,7 @@ public struct NFSHandle: Hashable, Sendable, CustomStringConvertible {
     /// Where the object was found, relative to the directory of the URL and escaped for display.
     public let path: String
 
-    /// Takes bytes that were kept, and a path for messages.
+    /// Creates an NFS handle from bytes that were kept, and a path for messages.
     public init(bytes: [UInt8], path: String = "") {
         self.bytes = bytes
         self.path = path
@@ -38,7 +38,7 @@ public struct NFSObject: Hashable, Sendable {
     /// Its attributes, where the server sent them along.
     public let attributes: NFSAttributes?
 
-    /// Takes both.
+    /// Creates an NFS object.
     public init(_ handle: NFSHandle, _ attributes: NFSAttributes?) {
         self.handle = handle
         self.attributes = attributes

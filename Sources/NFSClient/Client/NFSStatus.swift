@@ -5,7 +5,7 @@ public struct NFSStatus: Hashable, Sendable, CustomStringConvertible {
     /// The number on the wire.
     public let rawValue: UInt32
 
-    /// Takes a number.
+    /// Creates an NFS status from a number.
     public init(rawValue: UInt32) { self.rawValue = rawValue }
 
     /// The call succeeded.
@@ -87,7 +87,7 @@ public struct NFSError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The answer.
     public let status: NFSStatus
 
-    /// Takes both.
+    /// Creates an NFS error.
     public init(_ procedure: String, _ status: NFSStatus) {
         self.procedure = procedure
         self.status = status

@@ -55,7 +55,7 @@ final class NFSLargeFile: Sendable {
         }
     }
 
-    /// Takes a file that was made and is empty, in the same way.
+    /// Creates an NFS large file from a file that was made and is empty, in the same way.
     init(_ entry: TreeEntry, _ made: NFSHandle, _ attributes: NFSAttributes, _ writer: NFSTreeWriter) {
         self.writer = writer
         self.entry = entry

@@ -14,10 +14,10 @@ public struct NFSTree: RemoteOrigin, RemoteDestination {
 
     private let place: Place
 
-    /// Takes a URL; every reading and writing makes a connection of its own.
+    /// Creates an NFS tree from a URL; every reading and writing makes a connection of its own.
     public init(_ url: NFSURL, options: NFSClientOptions = NFSClientOptions()) { place = .url(url, options) }
 
-    /// Takes a path below the directory of a client, whose connection is used.
+    /// Creates an NFS tree from a path below the directory of a client, whose connection is used.
     public init(_ path: TreePath, in client: NFSClient) { place = .client(client, path) }
 
     /// The URL without its parameters.
@@ -59,7 +59,7 @@ public struct NFSTree: RemoteOrigin, RemoteDestination {
     }
 
     /// Removes the directory and everything below, never following a symbolic link and never crossing into another file
-    /// system. What is not there is no error.
+    /// system. Succeeds if it is not there.
     ///
     /// - Parameters:
     ///   - onlyDirectory: whether something else of that name is refused (`invalidArgument`).

@@ -26,7 +26,7 @@ final class NFSTreeSink: WaitingSink {
         case large(NFSLargeFile)
     }
 
-    /// Takes the hidden directory.
+    /// Creates an NFS tree sink from the hidden directory.
     init(_ staged: NFSStagedDirectory, _ options: TreeCopyOptions, _ cancellation: Cancellation) {
         self.staged = staged
         self.options = options
@@ -166,7 +166,7 @@ final class NFSTreeSink: WaitingSink {
         }
     }
 
-    /// Takes away what has the name of an entry. False when it is a directory that stays.
+    /// Removes what has the name of an entry. False when it is a directory that stays.
     private func replace(_ entry: TreeEntry, in parent: NFSFutureHandle) throws -> Bool {
         try settle()
         guard let parent = parent.handle else { throw NFSClient.senseless("MKDIR") }

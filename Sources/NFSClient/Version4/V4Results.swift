@@ -148,7 +148,7 @@ private func number<Bytes>(_ bytes: Bytes) -> UInt64 {
 }
 
 extension NFSStatus {
-    /// Takes a number of NFSv4; what version 3 has a name for gets that.
+    /// Creates an NFS status from a number of NFSv4; what version 3 has a name for gets that.
     fileprivate init(v4 number: UInt32) {
         switch number {
         // NFS4ERR_GRACE: the server was restarted and waits for its old clients.

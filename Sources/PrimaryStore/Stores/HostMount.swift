@@ -13,7 +13,7 @@ public protocol HostMounter: Sendable {
     /// - Returns: where it is mounted. The store checks for itself that it is the pool's.
     /// - Throws: `LXCError` `unavailable`, `hypervisor` and what else mounting says.
     func mount(_ export: NFSExport, for pool: PoolID) async throws -> HostMount
-    /// Undoes ``mount(_:for:)``. What is not mounted is no error.
+    /// Undoes ``mount(_:for:)``. Succeeds if it is not mounted.
     ///
     /// - Throws: `LXCError` `inUse` or `hypervisor` while files in it are in use.
     func unmount(_ export: NFSExport, for pool: PoolID) async throws

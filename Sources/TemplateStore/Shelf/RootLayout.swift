@@ -134,7 +134,7 @@ struct ObservedTree: TreeOrigin {
     private let origin: any TreeOrigin
     private let observation = Observation()
 
-    /// Takes the tree.
+    /// Creates an observed tree.
     init(_ origin: any TreeOrigin) { self.origin = origin }
 
     /// What was seen so far.

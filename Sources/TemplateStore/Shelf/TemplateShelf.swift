@@ -103,7 +103,7 @@ public struct TemplateShelf: Sendable {
         return try await body(held)
     }
 
-    /// Removes a directory with everything in it, or a file. What is not there is no error.
+    /// Removes a directory with everything in it, or a file. Succeeds if it is not there.
     func remove(_ path: String) async throws { try await files.tree(path).remove(pool: pool) }
 
     // MARK: Reading

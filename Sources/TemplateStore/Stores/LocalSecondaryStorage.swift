@@ -15,7 +15,7 @@ public struct LocalSecondaryStorage: ShelvedTemplateStore, DiskImageStore {
     /// The templates of the directory.
     public let shelf: TemplateShelf
 
-    /// Takes a directory, which must exist when it is used.
+    /// Creates a local secondary storage from a directory, which must exist when it is used.
     ///
     /// - Parameters:
     ///   - path: the directory that holds, or will hold, `template/`.

@@ -22,7 +22,7 @@ public struct NFSSecondaryStorage: ShelvedTemplateStore, DiskImageStore {
     private let pool: BlockingPool
     private let logger: Logger
 
-    /// Takes a URL; the server is connected to when it is first needed.
+    /// Creates an NFS secondary storage from a URL; the server is connected to when it is first needed.
     ///
     /// - Parameters:
     ///   - url: a directory that exists on the server when it is used.

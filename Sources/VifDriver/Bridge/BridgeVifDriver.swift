@@ -22,7 +22,7 @@ public struct BridgeVifDriver: NICSecuring {
     private let steady: SteadyBridges
     private let guards: PortGuards
 
-    /// Takes the bridge or physical device for each type of traffic; a NIC of another type has to name one.
+    /// Creates a bridge driver from the bridge or physical device for each type of traffic; a NIC of another type has to name one.
     ///
     /// The control bridge, by default `cloud0`, is made on demand with the address 169.254.0.1/16.
     public init(devices: [TrafficType: String] = [:]) {

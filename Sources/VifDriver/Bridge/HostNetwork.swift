@@ -18,7 +18,7 @@ struct HostNetwork: Sendable {
     private let root: String
     private let bridgeSettings: String
 
-    /// Takes the directory that lists the devices, and that of the settings.
+    /// Creates a host network from the directory that lists the devices, and that of the settings.
     init(root: String, bridgeSettings: String = bridgeSettings) {
         self.root = root
         self.bridgeSettings = bridgeSettings

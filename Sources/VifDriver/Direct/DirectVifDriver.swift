@@ -10,7 +10,7 @@ public struct DirectVifDriver: VifDriver {
     private let mode: Interface.DirectMode
     private let host: HostNetwork
 
-    /// Takes CloudStack's `network.direct.device` and `network.direct.source.mode`.
+    /// Creates a direct driver from CloudStack's `network.direct.device` and `network.direct.source.mode`.
     ///
     /// - Parameters:
     ///   - device: the host's device, which must be no bridge's port.

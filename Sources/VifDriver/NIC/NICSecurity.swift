@@ -13,7 +13,7 @@ public struct NICSecurity: Hashable, Sendable {
     /// a rule for what does. Answers, DHCP, DNS and what IPv6 needs to find its neighbours are always allowed.
     public var rules: [SecurityRule]?
 
-    /// Takes addresses and rules; without arguments the guest is kept from using another's hardware address and no more.
+    /// Creates the security of a NIC from addresses and rules; without arguments the guest is kept from using another's hardware address and no more.
     public init(addresses: [IPNetwork] = [], rules: [SecurityRule]? = nil) {
         self.addresses = addresses
         self.rules = rules

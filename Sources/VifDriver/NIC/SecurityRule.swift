@@ -34,7 +34,7 @@ public struct SecurityRule: Hashable, Sendable {
     /// Whom it is from, or to.
     public var peer: IPNetwork
 
-    /// Takes the three parts.
+    /// Creates a security rule.
     public init(_ direction: Direction, _ traffic: Traffic, _ peer: IPNetwork) {
         self.direction = direction
         self.traffic = traffic

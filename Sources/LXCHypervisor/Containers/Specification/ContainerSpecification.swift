@@ -52,7 +52,7 @@ extension LXCHypervisor {
             /// The host's processors it may run on, as `0-3,8`; nil for all.
             public var set: String?
 
-            /// Takes everything.
+            /// Creates a CPU.
             public init(
                 count: Int = 1, shares: UInt32? = nil, period: UInt64? = nil, quota: Int64? = nil, set: String? = nil
             ) {
@@ -78,7 +78,7 @@ extension LXCHypervisor {
         public var initProcess = InitProcess()
         /// The memory it may use.
         public var memory = ByteCount.mebibytes(512)
-        /// What it is pressed back to when the host runs short.
+        /// The memory it is reclaimed to under host memory pressure.
         public var softMemory: ByteCount?
         /// The most memory and swap together; not less than the memory.
         public var memoryAndSwap: ByteCount?
