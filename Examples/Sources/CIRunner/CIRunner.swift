@@ -61,7 +61,7 @@ enum CIRunner {
         try FileHandle.standardOutput.write(contentsOf: Data(job.output))
         try FileHandle.standardError.write(contentsOf: Data(job.errorOutput))
 
-        if job.exit == .exited(0) { try await container.files.pull("/job/result", to: result) }
-        return job.exit.shellStatus
+        if job.status == .exited(0) { try await container.files.pull("/job/result", to: result) }
+        return job.status.shellStatus
     }
 }

@@ -45,7 +45,7 @@ enum Exec {
     static func runBriefly(in container: LXCHypervisor.Container) async throws {
         let result = try await container.run(
             GuestCommand(["/bin/cat"]), input: Array("hello\n".utf8), timeout: .seconds(10))
-        print("cat ended with status \(result.exit.shellStatus): \(String(decoding: result.output, as: UTF8.self))")
+        print("cat ended with status \(result.status.shellStatus): \(String(decoding: result.output, as: UTF8.self))")
     }
 
     /// A command whose output is handled while it comes. Cancelling the task kills the command and what it started.
