@@ -1,4 +1,5 @@
 import FileTree
+import LXCCore
 
 /// Holds an entry to what `TreeEntry` and `TreePath` promise.
 func check(_ entry: TreeEntry) {
