@@ -1,3 +1,4 @@
+import Foundation
 public import LXCCore
 import Libvirt
 public import LibvirtXML
@@ -58,16 +59,18 @@ public struct LibvirtContainers: LibvirtDriver {
     }
 
     /// Brings a document up to date that was written by an earlier version, or when the host had other control groups.
-    private func refreshLauncher(of guest: GuestName) async throws {
+    ///
+    /// - Returns: the UUID by which the launcher is found.
+    private func refreshLauncher(of guest: GuestName) async throws -> UUID? {
         let stored = try await Domain(xml: connection.xml(of: guest.description, options: .inactive))
         let wanted = try await shown(stored)
         if wanted != stored { _ = try await connection.define(xml: wanted.xml(), validating: true) }
+        return stored.uuid
     }
 
     /// Creates the defined domain.
     func startDomain(_ guest: GuestName) async throws {
-        if hasProcessesHere { try await refreshLauncher(of: guest) }
-        let uuid = hasProcessesHere ? try await self.guest(guest).uuid : nil
+        let uuid = hasProcessesHere ? try await refreshLauncher(of: guest) : nil
         try await confined(guest, uuid) { try await connection.start(guest.description) }
     }
 

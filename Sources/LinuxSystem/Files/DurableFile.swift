@@ -26,12 +26,8 @@ package enum DurableFile {
         let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode)
         guard descriptor >= 0 else { throw LXCError.lastSystemCall("open", "create \(path)") }
         defer { close(descriptor) }
-        let contents = Array(bytes)
-        var written = 0
-        while written < contents.count {
-            let count = contents[written...].withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-            guard count >= 0 || errno == EINTR else { throw LXCError.lastSystemCall("write", "write \(path)") }
-            written += max(count, 0)
+        guard Array(bytes).withUnsafeBytes({ Descriptor.writeAll($0, to: descriptor) }) else {
+            throw LXCError.lastSystemCall("write", "write \(path)")
         }
         guard fsync(descriptor) == 0 else { throw LXCError.lastSystemCall("fsync", "sync \(path)") }
     }

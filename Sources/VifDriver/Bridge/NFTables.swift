@@ -41,15 +41,9 @@ enum NFTables {
     private static func memoryFile(_ text: String) throws -> CInt {
         let file = clinux_memory_file("nft")
         guard file >= 0 else { throw LXCError.lastSystemCall("memfd_create", "start nft") }
-        let bytes = Array(text.utf8)
-        var written = 0
-        while written < bytes.count {
-            let count = bytes[written...].withUnsafeBytes { write(file, $0.baseAddress, $0.count) }
-            guard count > 0 || errno == EINTR else {
-                defer { close(file) }
-                throw LXCError.lastSystemCall("write", "start nft")
-            }
-            written += max(count, 0)
+        guard Array(text.utf8).withUnsafeBytes({ Descriptor.writeAll($0, to: file) }) else {
+            defer { close(file) }
+            throw LXCError.lastSystemCall("write", "start nft")
         }
         lseek(file, 0, SEEK_SET)
         return file
