@@ -112,7 +112,7 @@ let package = Package(
         library("VifDriver", ["CLinux", "LibvirtXML", "LinuxSystem", "LXCCore", "OpenSSL"]),
         library(
             "HypervisorDriver",
-            ["CLinux", "LibvirtXML", "FileTree", "Libvirt", "LinuxSystem", "LXCCore", logging]),
+            ["CLinux", "LibvirtXML", "Libvirt", "LinuxSystem", "LXCCore", logging]),
 
         // Floor 5: the facade, the only place where the families meet.
         library(

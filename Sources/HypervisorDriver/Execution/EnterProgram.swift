@@ -1,5 +1,4 @@
 import CLinux
-import FileTree
 import Glibc
 import LXCCore
 import LinuxSystem

@@ -1,4 +1,3 @@
-import FileTree
 import LXCCore
 import LinuxSystem
 

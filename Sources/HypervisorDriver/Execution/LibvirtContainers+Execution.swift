@@ -1,5 +1,4 @@
 import CLinux
-import FileTree
 import Glibc
 public import LXCCore
 import Libvirt

@@ -1,4 +1,3 @@
-import FileTree
 import Glibc
 import LXCCore
 import LibvirtXML

@@ -1,4 +1,3 @@
-import FileTree
 import Glibc
 public import LXCCore
 import Libvirt

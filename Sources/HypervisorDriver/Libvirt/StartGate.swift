@@ -1,5 +1,4 @@
 import CLinux
-import FileTree
 import Foundation
 import Glibc
 import LXCCore

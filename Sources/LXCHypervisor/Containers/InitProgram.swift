@@ -1,4 +1,3 @@
-import FileTree
 import HypervisorDriver
 import LXCCore
 import LinuxSystem

@@ -1,4 +1,3 @@
-import FileTree
 import Foundation
 import LXCCore
 import LinuxSystem
