@@ -7,7 +7,7 @@ package import LinuxSystem
 ///
 /// As a destination the directory must not exist; its parent must. The tree is built beside it under a hidden name and
 /// renamed when complete.
-public struct LocalTree: TreeOrigin, TreeDestination, LocalDestination {
+public struct LocalTree: TreeOrigin, TreeDestination {
     /// The directory's path.
     public let path: String
 
@@ -26,16 +26,20 @@ public struct LocalTree: TreeOrigin, TreeDestination, LocalDestination {
     public var description: String { path }
 
     /// Opens the directory for reading.
-    public func open(limits: TreeLimits) throws -> any TreeSource { try LocalTreeSource(path: path) }
+    public func openForReading(_ opening: TreeOpening) throws -> any TreeSource { try LocalTreeSource(path: path) }
 
     /// Starts a new directory.
-    public func open(options: TreeCopyOptions) throws -> any TreeSink {
+    public func openForWriting(_ opening: TreeOpening) throws -> any TreeSink {
+        let options = opening.options
         guard options.strategy == .auto || options.strategy == .copy else {
             throw LXCError(
                 .unsupported, "\"\(path.escapedForDisplay)\" is built entry by entry; use the strategy auto or copy")
         }
-        return try LocalTreeSink(StagedDirectory(TreeLocation(path)), options: options, resolution: resolution)
+        return try LocalTreeSink(StagedDirectory(TreeLocation(path)), opening, resolution: resolution)
     }
+
+    /// Refuses to be inside of `origin`, a directory of this host.
+    public func refuseInside(_ origin: any TreeOrigin) throws { try TreeLocation.refuse(path, inside: origin) }
 
     /// Removes the directory and everything below, never following a symbolic link and never crossing into another
     /// mount. Succeeds if it is not there.

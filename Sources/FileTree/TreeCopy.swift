@@ -14,16 +14,14 @@ public enum TreeCopy {
     ) async throws -> TreeSummary {
         try await pool.run { cancellation in
             try cancellation.check()
-            if let origin = origin as? LocalTree, let destination = destination as? any LocalDestination {
-                try TreeLocation(destination.path).refuseInside(origin)
-            }
+            try destination.refuseInside(origin)
             if let origin = origin as? LocalTree, let destination = destination as? LocalTree {
                 return try destination.clone(origin, options, cancellation, progress)
             }
-            try (destination as? any RemoteDestination)?.refuseInside(origin)
-            let source = try open(origin, options, cancellation)
-            let sink = try open(destination, options, cancellation)
-            return try TreeTransfer(source, sink, options, cancellation, progress).run()
+            let opening = TreeOpening(options: options, cancellation: cancellation)
+            return try TreeTransfer(
+                origin.openForReading(opening), destination.openForWriting(opening), opening, progress
+            ).run()
         }
     }
 
@@ -40,24 +38,8 @@ public enum TreeCopy {
         try await pool.run { cancellation in
             try cancellation.check()
             if let origin = origin as? LocalTree { return try origin.read(options, cancellation, progress) }
-            let source = try open(origin, options, cancellation)
-            return try TreeTransfer(source, nil, options, cancellation, progress).run()
+            let opening = TreeOpening(options: options, cancellation: cancellation)
+            return try TreeTransfer(origin.openForReading(opening), nil, opening, progress).run()
         }
-    }
-
-    private static func open(
-        _ origin: any TreeOrigin, _ options: TreeCopyOptions, _ cancellation: Cancellation
-    ) throws -> any TreeSource {
-        guard let origin = origin as? any RemoteOrigin else { return try origin.open(limits: options.limits) }
-        return try origin.open(limits: options.limits, cancellation: cancellation)
-    }
-
-    private static func open(
-        _ destination: any TreeDestination, _ options: TreeCopyOptions, _ cancellation: Cancellation
-    ) throws -> any TreeSink {
-        guard let destination = destination as? any RemoteDestination else {
-            return try destination.open(options: options)
-        }
-        return try destination.open(options: options, cancellation: cancellation)
     }
 }

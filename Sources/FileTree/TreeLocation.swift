@@ -3,27 +3,6 @@ import Glibc
 package import LXCCore
 package import LinuxSystem
 
-/// A destination on a file system of this host.
-package protocol LocalDestination: TreeDestination {
-    /// Where it will be.
-    var path: String { get }
-}
-
-/// An origin that is reached over a network, so that opening it takes time.
-package protocol RemoteOrigin: TreeOrigin {
-    /// Opens the tree; a cancelled copy need not wait for it.
-    func open(limits: TreeLimits, cancellation: Cancellation) throws -> any TreeSource
-}
-
-/// A destination that is reached over a network.
-package protocol RemoteDestination: TreeDestination {
-    /// Opens the destination; a cancelled copy need not wait for it.
-    func open(options: TreeCopyOptions, cancellation: Cancellation) throws -> any TreeSink
-
-    /// Refuses to be inside `origin`: a copy to it would read what it writes.
-    func refuseInside(_ origin: any TreeOrigin) throws
-}
-
 /// Where something is or will be: the directory above it, open, and its name there.
 package struct TreeLocation: ~Copyable {
     package let parent: Descriptor
@@ -99,8 +78,13 @@ package struct TreeLocation: ~Copyable {
         try name.withCString { try remover.check($0, in: parent.raw) }
     }
 
-    /// Refuses a place inside `origin`: a copy to it would read what it writes.
-    borrowing func refuseInside(_ origin: LocalTree) throws {
+    /// Refuses a destination at `path` inside `origin`, a directory: a copy to it would read what it writes.
+    package static func refuse(_ path: String, inside origin: any TreeOrigin) throws {
+        guard let origin = origin as? LocalTree else { return }
+        try TreeLocation(path).refuseInside(origin)
+    }
+
+    private borrowing func refuseInside(_ origin: LocalTree) throws {
         let flags = clinux_o_path | clinux_o_directory
         guard let root = Descriptor(origin.path, flags: flags), let rootStatus = FileStatus(of: root.raw),
             var directory = Descriptor(".", in: parent.raw, flags: flags)

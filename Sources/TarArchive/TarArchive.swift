@@ -35,7 +35,7 @@ package import StoreFiles
 ///
 /// A file may hold several gzip members, xz streams, zstd frames and so on, one after the other; only zeros may follow. A
 /// decoder that would take more than 128 MiB for its window is refused as `limitExceeded`.
-public struct TarArchive: TreeOrigin, TreeDestination, LocalDestination {
+public struct TarArchive: TreeOrigin, TreeDestination {
     /// The archive's path.
     public let path: String
     /// How it is read.
@@ -54,19 +54,24 @@ public struct TarArchive: TreeOrigin, TreeDestination, LocalDestination {
     public var description: String { path }
 
     /// Opens the archive for reading.
-    public func open(limits: TreeLimits) throws -> any TreeSource {
-        try StoredArchive(LocalFile(path), reading: reading).open(limits: limits)
+    public func openForReading(_ opening: TreeOpening) throws -> any TreeSource {
+        try StoredArchive(LocalFile(path), reading: reading).openForReading(opening)
     }
 
     /// Starts a new archive.
-    public func open(options: TreeCopyOptions) throws -> any TreeSink {
+    public func openForWriting(_ opening: TreeOpening) throws -> any TreeSink {
+        let options = opening.options
         guard options.strategy != .snapshot, options.strategy != .reflink else {
             throw LXCError(
                 .unsupported, "the archive \"\(path.escapedForDisplay)\" is written byte by byte; use the strategy auto"
             )
         }
-        return TarWriter(try ArchiveWriter(TreeLocation(path)), durable: options.durable)
+        let archive = try ArchiveWriter(TreeLocation(path), opening.cancellation)
+        return TarWriter(archive, durable: options.durable)
     }
+
+    /// Refuses to be inside of `origin`, a directory of this host.
+    public func refuseInside(_ origin: any TreeOrigin) throws { try TreeLocation.refuse(path, inside: origin) }
 }
 
 /// A tar archive in a file wherever that is, as an origin; what ``TarArchive`` says of reading holds for it too.
@@ -82,8 +87,8 @@ package struct StoredArchive: TreeOrigin {
 
     package var description: String { file.description }
 
-    package func open(limits: TreeLimits) throws -> any TreeSource {
+    package func openForReading(_ opening: TreeOpening) throws -> any TreeSource {
         let shown = "\"\(file.description.escapedForDisplay)\""
-        return try TarReader(ArchiveFile(file, reading: reading), shown: shown, limits: limits)
+        return try TarReader(ArchiveFile(file, reading: reading), shown: shown, limits: opening.limits)
     }
 }

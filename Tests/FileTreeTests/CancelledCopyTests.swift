@@ -132,7 +132,9 @@ private struct CountingOrigin: TreeOrigin {
 
     var description: String { origin.description }
 
-    func open(limits: TreeLimits) throws -> any TreeSource { Source(try origin.open(limits: limits), step) }
+    func openForReading(_ opening: TreeOpening) throws -> any TreeSource {
+        Source(try origin.openForReading(opening), step)
+    }
 
     private final class Source: TreeSource {
         private let source: any TreeSource
@@ -170,7 +172,7 @@ private struct LoggingDestination: TreeDestination {
 
     var description: String { "log" }
 
-    func open(options: TreeCopyOptions) throws -> any TreeSink {
+    func openForWriting(_ opening: TreeOpening) throws -> any TreeSink {
         log("open")
         return Sink(log)
     }

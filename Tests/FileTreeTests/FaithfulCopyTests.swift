@@ -232,13 +232,13 @@ struct FaithfulCopyTests {
     }
 
     @Test func aCopyThatIsCancelledAtItsEndIsNotPublished() async throws {
-        let sink = try scratch.tree("copy").open(options: TreeCopyOptions())
+        let opening = TreeOpening()
+        let sink = try scratch.tree("copy").openForWriting(opening)
         for path in ["d", "d/e"] {
             try sink.begin(TreeEntry(path: try TreePath(path), kind: .directory, mode: 0o700), isNew: true)
             try sink.end()
         }
-        let waiting = try #require(sink as? any WaitingSink)
-        waiting.cancellation.cancel()
+        opening.cancellation.cancel()
         #expect(throws: CancellationError.self) { try sink.finish() }
         sink.abandon()
         #expect(try scratch.shell("ls -A") == "")
@@ -253,5 +253,5 @@ private struct EntryByEntry: TreeOrigin {
 
     var description: String { tree.description }
 
-    func open(limits: TreeLimits) throws -> any TreeSource { try tree.open(limits: limits) }
+    func openForReading(_ opening: TreeOpening) throws -> any TreeSource { try tree.openForReading(opening) }
 }

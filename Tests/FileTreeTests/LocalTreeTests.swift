@@ -179,7 +179,7 @@ private struct EndlessOrigin: TreeOrigin {
     let reached: AsyncStream<Void>.Continuation
     var description: String { "endless" }
 
-    func open(limits: TreeLimits) throws -> any TreeSource { Source(reached: reached) }
+    func openForReading(_ opening: TreeOpening) throws -> any TreeSource { Source(reached: reached) }
 
     private final class Source: TreeSource {
         private let reached: AsyncStream<Void>.Continuation

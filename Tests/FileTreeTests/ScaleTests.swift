@@ -26,9 +26,20 @@ struct ScaleTests {
             python3 - \(shape.rawValue) \(count) <<'END' > \(shape.rawValue)-\(count)
             import sys, tarfile
             kind, count = sys.argv[1], int(sys.argv[2]); out = sys.stdout.buffer
+            # tarfile makes one header of each kind; names and checksum are replaced, which is ten times as fast.
+            headers = {}
+            def header(type, size):
+                info = tarfile.TarInfo(''); info.size = size; info.type = type
+                made = info.tobuf(tarfile.USTAR_FORMAT)
+                made = bytes(100) + made[100:148] + b' ' * 8 + made[156:157] + bytes(100) + made[257:]
+                return made, sum(made)
             def entry(name, data=b'', type=tarfile.REGTYPE, link=''):
-                info = tarfile.TarInfo(name); info.size = len(data); info.type = type; info.linkname = link
-                out.write(info.tobuf(tarfile.USTAR_FORMAT) + data + bytes(-len(data) % 512))
+                name, link, key = name.encode(), link.encode(), (type, len(data))
+                if key not in headers: headers[key] = header(*key)
+                made, total = headers[key]
+                checksum = b'%06o\\0 ' % (total + sum(name) + sum(link))
+                out.write(name.ljust(100, b'\\0') + made[100:148] + checksum + made[156:157]
+                    + link.ljust(100, b'\\0') + made[257:] + data + bytes(-len(data) % 512))
             if kind == 'links': entry('f', b'x')
             for i in range(count):
                 if kind == 'one': entry('d/file%07d' % i)

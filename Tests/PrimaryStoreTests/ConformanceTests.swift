@@ -72,7 +72,7 @@ private struct EagerStore: PrimaryStore {
         _ id: TemplateID, from origin: any TreeOrigin, expecting expected: TreeDigest?, limits: TreeLimits,
         progress: ProgressHandler?
     ) async throws -> StoredTemplate {
-        _ = try origin.open(limits: limits)
+        _ = try origin.openForReading(TreeOpening(limits: limits))
         return try await store.installTemplate(
             id, from: origin, expecting: expected, limits: limits, progress: progress)
     }

@@ -9,7 +9,7 @@ import Testing
 func readAll(
     _ path: String, reading: ArchiveReading = ArchiveReading()
 ) throws -> (entries: [ReadEntry], losses: TreeLosses) {
-    let source = try TarArchive(path, reading: reading).open(limits: TreeLimits())
+    let source = try TarArchive(path, reading: reading).openForReading(TreeOpening())
     var entries: [ReadEntry] = []
     while let entry = try source.next() {
         var read = ReadEntry(entry: entry)

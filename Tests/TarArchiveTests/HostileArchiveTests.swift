@@ -196,7 +196,7 @@ struct HostileArchiveTests {
         try scratch.shell("truncate -s 80M zeros; tar -cf - zeros | gzip > packed")
         var limits = TreeLimits()
         limits.expansionRatio = 100
-        let source = try TarArchive(scratch("packed")).open(limits: limits)
+        let source = try TarArchive(scratch("packed")).openForReading(TreeOpening(limits: limits))
         _ = try source.next()
         #expect(errorCode { _ = try source.next() } == .limitExceeded)
     }

@@ -49,7 +49,7 @@ struct ReadAheadTests {
     func readerThatGoesAwayEarlyTakesTheThreadAlong(command: String) async throws {
         let archive = TarArchive(try large(command))
         let before = Self.threads
-        var source: (any TreeSource)? = try archive.open(limits: TreeLimits())
+        var source: (any TreeSource)? = try archive.openForReading(TreeOpening())
         #expect(try source?.next()?.path.description == "random")
         #expect(try source?.nextPiece()?.offset == 0)
         // The archive is longer than what is read ahead: its thread waits for room now, and cannot have ended.
@@ -61,7 +61,7 @@ struct ReadAheadTests {
     @Test func threadEndsWithTheArchive() async throws {
         let archive = TarArchive(try large("gzip -1"))
         let before = Self.threads
-        let source = try archive.open(limits: TreeLimits())
+        let source = try archive.openForReading(TreeOpening())
         _ = try source.next()
         let new = try await newThreads(since: before)
         while try source.next() != nil {}
@@ -70,13 +70,13 @@ struct ReadAheadTests {
     }
 
     @Test func nothingIsReadBeforeItIsAskedFor() throws {
-        let source = try TarArchive(large("cat")).open(limits: TreeLimits())
+        let source = try TarArchive(large("cat")).openForReading(TreeOpening())
         #expect(source.position.read == 0)
     }
 
     /// What was read ahead does not count for the position, nor for the expansion ratio.
     @Test func positionIsThatOfTheReader() throws {
-        let source = try TarArchive(large("cat")).open(limits: TreeLimits())
+        let source = try TarArchive(large("cat")).openForReading(TreeOpening())
         var taken: UInt64 = 0
         while try source.next() != nil {
             while let piece = try source.nextPiece() {
@@ -94,7 +94,7 @@ struct ReadAheadTests {
             for file in 1 2 3 4 5 6 7 8; do head -c 1M /dev/urandom > $file; done
             tar -cf - 1 2 3 4 5 6 7 8 | \(command) > archive; truncate -s -1500K archive
             """)
-        let source = try TarArchive(scratch("archive")).open(limits: TreeLimits())
+        let source = try TarArchive(scratch("archive")).openForReading(TreeOpening())
         var entries = 0
         let error = #expect(throws: LXCError.self) {
             while try source.next() != nil { entries += 1 }

@@ -157,7 +157,7 @@ struct TarArchiveTests {
         builder.addPax(["size": "600"])
         builder.add("hard", type: "1", link: "first", data: [UInt8](repeating: 8, count: 600))
         builder.add("last", data: [1, 2, 3])
-        let source = try TarArchive(scratch.write(builder.finished(), to: "archive")).open(limits: TreeLimits())
+        let source = try TarArchive(scratch.write(builder.finished(), to: "archive")).openForReading(TreeOpening())
         #expect(try source.next()?.path.description == "first")
         #expect(try source.next()?.kind == .hardLink(to: try TreePath("first")))
         #expect(try source.nextPiece()?.offset == nil)

@@ -162,7 +162,7 @@ struct TarWriterTests {
         let size: UInt64 = 9 << 30
         let entry = TreeEntry(
             path: try TreePath("large"), kind: .file(size: size), mode: 0o600, user: 4_294_967_294, group: 2_097_152)
-        let sink = try TarArchive(scratch("a.tar")).open(options: TreeCopyOptions())
+        let sink = try TarArchive(scratch("a.tar")).openForWriting(TreeOpening())
         defer { sink.abandon() }
         try sink.begin(entry, isNew: true)
         let block = SharedBytes(copying: [UInt8](repeating: 7, count: 1 << 20))
@@ -172,7 +172,7 @@ struct TarWriterTests {
             for i in $(seq 600); do [ "$(stat -c %s .a.tar.partial-*)" -gt 2000000 ] && break; sleep 0.1; done
             head -c 2000 .a.tar.partial-* > cut; truncate -s $((512 * 3 + 9 * 1024 * 1024 * 1024 + 1024)) cut
             """)
-        let source = try TarArchive(scratch("cut")).open(limits: TreeLimits())
+        let source = try TarArchive(scratch("cut")).openForReading(TreeOpening())
         #expect(try source.next() == entry)
         for program in ["tar", "bsdtar"] where (try? scratch.shell("command -v \(program)")) != nil {
             let listed = try scratch.shell("\(program) --numeric-owner -tvf cut")
@@ -280,7 +280,7 @@ private struct EndlessTree: TreeOrigin {
     let reached: AsyncStream<Void>.Continuation
     var description: String { "endless" }
 
-    func open(limits: TreeLimits) throws -> any TreeSource { Source(reached) }
+    func openForReading(_ opening: TreeOpening) throws -> any TreeSource { Source(reached) }
 
     private final class Source: TreeSource {
         private let reached: AsyncStream<Void>.Continuation

@@ -65,7 +65,7 @@ package struct ListedTree: TreeOrigin {
         nodes.append(ReadEntry(entry: entry, pieces: parts))
     }
 
-    package func open(limits: TreeLimits) throws -> any TreeSource { Source(self) }
+    package func openForReading(_ opening: TreeOpening) throws -> any TreeSource { Source(self) }
 
     private final class Source: TreeSource {
         private let tree: ListedTree

@@ -28,7 +28,7 @@ final class PathUnpacking {
     deinit { nfs_destroy_context(context) }
 
     func run(_ archive: TarArchive) throws {
-        let source = try archive.open(limits: TreeLimits())
+        let source = try archive.openForReading(TreeOpening())
         var directories: [TreeEntry] = []
         try check(nfs_mkdir2(context, root, 0o700), "mkdir")
         while let entry = try source.next() {

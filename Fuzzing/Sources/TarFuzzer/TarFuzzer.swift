@@ -40,7 +40,7 @@ private let maximumEntries = 512
 private func read(_ archive: ArchiveInMemory, contents: Bool) -> Outcome {
     var outcome = Outcome()
     do {
-        let source = try TarArchive(archive.path).open(limits: limits)
+        let source = try TarArchive(archive.path).openForReading(TreeOpening(limits: limits))
         do {
             while let entry = try source.next() {
                 outcome.entries += 1

@@ -14,20 +14,19 @@ final class TreeTransfer {
 
     /// Creates a transfer between a source and a sink; without a sink the source is only read.
     init(
-        _ source: any TreeSource, _ sink: (any TreeSink)?, _ options: TreeCopyOptions, _ cancellation: Cancellation,
-        _ progress: ProgressHandler?
+        _ source: any TreeSource, _ sink: (any TreeSink)?, _ opening: TreeOpening, _ progress: ProgressHandler?
     ) {
         self.source = source
         self.sink = sink
+        let options = opening.options
         self.options = options
-        self.cancellation = cancellation
+        cancellation = opening.cancellation
         mapping = OwnerMapping(options)
         manifest = ManifestBuilder(
             hashesContents: options.computesDigest, keepsPaths: options.keepsManifest,
             keepsLinkTargets: options.requiresSafeRoot, omits: options.digestOmits)
         limits = LimitGuard(options.limits)
         reporter = ProgressReporter(progress)
-        (sink as? any WaitingSink)?.cancellation = cancellation
     }
 
     /// Moves everything, and removes what was written when that fails.

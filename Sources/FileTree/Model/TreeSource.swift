@@ -1,13 +1,11 @@
-package import LXCCore
-
 /// A place a root file system can be read from: an archive, a directory, an NFS tree.
 ///
 /// A value that can be kept and passed on; reading starts when a copy opens it.
 public protocol TreeOrigin: Sendable, CustomStringConvertible {
     /// Opens the tree for one reading, on a thread that may block.
     ///
-    /// - Throws: `LXCError` `notFound`, `permissionDenied`, `corrupt`.
-    func open(limits: TreeLimits) throws -> any TreeSource
+    /// - Throws: `LXCError` `notFound`, `permissionDenied`, `corrupt`; `CancellationError`.
+    func openForReading(_ opening: TreeOpening) throws -> any TreeSource
 }
 
 /// One reading of a tree: entries in sequence, each followed by its contents.
@@ -50,8 +48,19 @@ public struct TreePiece: Sendable {
 public protocol TreeDestination: Sendable, CustomStringConvertible {
     /// Opens the destination for one writing, on a thread that may block.
     ///
-    /// - Throws: `LXCError` `alreadyExists`, `notFound`, `permissionDenied`, `unsupported`.
-    func open(options: TreeCopyOptions) throws -> any TreeSink
+    /// - Throws: `LXCError` `alreadyExists`, `notFound`, `permissionDenied`, `unsupported`; `CancellationError`.
+    func openForWriting(_ opening: TreeOpening) throws -> any TreeSink
+
+    /// Refuses to be inside `origin`: a copy to it would read what it writes. Called before either is opened. Without an
+    /// implementation every origin is taken.
+    ///
+    /// - Throws: `LXCError` `invalidArgument`.
+    func refuseInside(_ origin: any TreeOrigin) throws
+}
+
+extension TreeDestination {
+    /// Takes every origin.
+    public func refuseInside(_ origin: any TreeOrigin) throws {}
 }
 
 /// One writing of a tree.
@@ -82,10 +91,4 @@ public protocol TreeSink: AnyObject {
     var losses: TreeLosses { get }
     /// How contents were written, for the summary: `write`, `copy_file_range`, `reflink`, `snapshot`.
     var strategy: String { get }
-}
-
-/// A sink whose calls can wait for its own threads longer than a cancelled copy should take to end.
-package protocol WaitingSink: TreeSink {
-    /// What the copy sets before the first call; while it waits the sink looks at it, and throws when it is cancelled.
-    var cancellation: Cancellation { get set }
 }

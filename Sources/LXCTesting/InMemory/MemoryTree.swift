@@ -104,7 +104,7 @@ public struct MemoryTree: TreeOrigin {
     }
 
     /// Starts a reading.
-    public func open(limits: TreeLimits) throws -> any TreeSource {
+    public func openForReading(_ opening: TreeOpening) throws -> any TreeSource {
         openings.increment()
         return Reading(self)
     }

@@ -18,9 +18,9 @@ public final class MemoryTreeDestination: TreeDestination {
     /// Starts the copy.
     ///
     /// - Throws: `LXCError` `alreadyExists` when there is a tree already.
-    public func open(options: TreeCopyOptions) throws -> any TreeSink {
+    public func openForWriting(_ opening: TreeOpening) throws -> any TreeSink {
         guard tree == nil else { throw LXCError(.alreadyExists, "there is a tree in \(description) already") }
-        return Writing(self, mustBeSafe: options.requiresSafeRoot)
+        return Writing(self, mustBeSafe: opening.options.requiresSafeRoot)
     }
 
     private final class Writing: TreeSink {

@@ -6,7 +6,7 @@ public import LXCCore
 /// As a destination the directory must not exist; its parent must. The tree is built beside it under a hidden name and
 /// renamed when complete. What NFSv3 cannot hold is a loss: extended attributes with ACLs and capabilities, and times
 /// before 1970 or after 2106; some servers hold no times of symbolic links.
-public struct NFSTree: RemoteOrigin, RemoteDestination {
+public struct NFSTree: TreeOrigin, TreeDestination {
     private enum Place: Sendable {
         case url(NFSURL, NFSClientOptions)
         case client(NFSClient, TreePath)
@@ -29,29 +29,23 @@ public struct NFSTree: RemoteOrigin, RemoteDestination {
     }
 
     /// Opens the directory for reading.
-    public func open(limits: TreeLimits) throws -> any TreeSource {
-        try open(limits: limits, cancellation: Cancellation())
+    public func openForReading(_ opening: TreeOpening) throws -> any TreeSource {
+        let (client, root) = try openDirectory(opening.cancellation)
+        return NFSTreeSource(client, root, opening.limits, opening.cancellation)
     }
 
     /// Starts a new directory.
-    public func open(options: TreeCopyOptions) throws -> any TreeSink {
-        try open(options: options, cancellation: Cancellation())
-    }
-
-    package func open(limits: TreeLimits, cancellation: Cancellation) throws -> any TreeSource {
-        let (client, root) = try openDirectory(cancellation)
-        return NFSTreeSource(client, root, limits, cancellation)
-    }
-
-    package func open(options: TreeCopyOptions, cancellation: Cancellation) throws -> any TreeSink {
-        guard options.strategy == .auto || options.strategy == .copy else {
+    public func openForWriting(_ opening: TreeOpening) throws -> any TreeSink {
+        let strategy = opening.options.strategy
+        guard strategy == .auto || strategy == .copy else {
             throw LXCError(.unsupported, "\(self) is built entry by entry; use the strategy auto or copy")
         }
-        let location = try openLocation(cancellation)
-        return try NFSTreeSink(NFSStagedDirectory(location, cancellation), options, cancellation)
+        let location = try openLocation(opening.cancellation)
+        return try NFSTreeSink(NFSStagedDirectory(location, opening.cancellation), opening)
     }
 
-    package func refuseInside(_ origin: any TreeOrigin) throws {
+    /// Refuses to be inside of `origin`, a directory of the same server.
+    public func refuseInside(_ origin: any TreeOrigin) throws {
         guard let origin = origin as? NFSTree else { return }
         let (mine, theirs) = (identity, origin.identity)
         guard mine.server == theirs.server, mine.path.starts(with: theirs.path) else { return }

@@ -6,7 +6,7 @@ import LXCCore
 /// The calling thread only submits: a directory's MKDIR goes first, what is inside as soon as the server has told its
 /// handle, all of it side by side. Hard links come when their targets are complete, directories get their attributes at
 /// the end. Only where a name is met again is everything brought to a rest first.
-final class NFSTreeSink: WaitingSink {
+final class NFSTreeSink: TreeSink {
     private let staged: NFSStagedDirectory
     private let options: TreeCopyOptions
     private let writer: NFSTreeWriter
@@ -17,7 +17,7 @@ final class NFSTreeSink: WaitingSink {
     private var linkTargets: [TreePath: TreePath] = [:]
     private var current = Current.nothing
     /// The copy's; the calls under way see the writer's.
-    var cancellation: Cancellation
+    private let cancellation: Cancellation
 
     /// What was begun and not ended.
     private enum Current {
@@ -27,10 +27,10 @@ final class NFSTreeSink: WaitingSink {
     }
 
     /// Creates an NFS tree sink from the hidden directory.
-    init(_ staged: NFSStagedDirectory, _ options: TreeCopyOptions, _ cancellation: Cancellation) {
+    init(_ staged: NFSStagedDirectory, _ opening: TreeOpening) {
         self.staged = staged
-        self.options = options
-        self.cancellation = cancellation
+        options = opening.options
+        cancellation = opening.cancellation
         writer = NFSTreeWriter(staged.client, cancellation, isLossless: options.lossless)
         let root = TreeEntry(path: .root, kind: .directory, mode: 0o755)
         directories = [.root: (root, NFSFutureHandle(staged.root))]

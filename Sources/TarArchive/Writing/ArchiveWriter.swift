@@ -26,7 +26,7 @@ final class ArchiveWriter {
     /// How many bytes the archive has, before compression.
     private(set) var count: UInt64 = 0
     /// Looked at while the thread is waited for.
-    var cancellation = Cancellation()
+    private let cancellation: Cancellation
 
     /// What both threads know.
     private final class State: Sendable {
@@ -49,7 +49,7 @@ final class ArchiveWriter {
     ///
     /// - Throws: `LXCError` `invalidArgument` when the name does not say how to compress; `alreadyExists`,
     ///   `unsupported`, `io` and others.
-    init(_ location: consuming TreeLocation) throws {
+    init(_ location: consuming TreeLocation, _ cancellation: Cancellation) throws {
         let format = try CompressionFormat(forNewArchive: location.name)
         guard !location.isTaken else { throw location.taken }
         let shown = "\"\(location.name.escapedForDisplay)\""
@@ -85,6 +85,7 @@ final class ArchiveWriter {
         hiddenName = name
         self.output = output
         self.queue = queue
+        self.cancellation = cancellation
     }
 
     deinit { queue.cancel() }

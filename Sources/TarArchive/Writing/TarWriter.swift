@@ -4,7 +4,7 @@ import LXCCore
 /// One writing of a tar archive: ustar headers, and pax extended headers where those do not suffice.
 ///
 /// The same entries make the same bytes. Tape records have 10,240 bytes, as tar programs make them.
-final class TarWriter: WaitingSink {
+final class TarWriter: TreeSink {
     private static let recordSize: UInt64 = 10_240
     private static let zeros = SharedBytes(copying: [UInt8](repeating: 0, count: 64 << 10))
 
@@ -23,10 +23,6 @@ final class TarWriter: WaitingSink {
 
     let losses = TreeLosses()
     var strategy: String { "write" }
-    var cancellation: Cancellation {
-        get { archive.cancellation }
-        set { archive.cancellation = newValue }
-    }
 
     func begin(_ entry: TreeEntry, isNew: Bool) throws {
         file = nil

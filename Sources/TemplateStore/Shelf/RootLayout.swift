@@ -142,9 +142,9 @@ struct ObservedTree: TreeOrigin {
 
     var description: String { origin.description }
 
-    func open(limits: TreeLimits) throws -> any TreeSource {
+    func openForReading(_ opening: TreeOpening) throws -> any TreeSource {
         observation.layout.withLock { $0 = RootLayout() }
-        return Source(try origin.open(limits: limits), observation)
+        return Source(try origin.openForReading(opening), observation)
     }
 
     private final class Source: TreeSource {

@@ -9,7 +9,7 @@ import LinuxSystem
 /// a crew the files and links of a batch at a time, hard links come when their targets are complete, and directories
 /// get their attributes at the end, since names made in one change its time and its mode may forbid making them. When a
 /// name is met again, everything pending is completed first.
-final class LocalTreeSink: WaitingSink {
+final class LocalTreeSink: TreeSink {
     private static let batchEntries = 64
     /// A larger file is written piece by piece.
     private static let smallFileBytes: UInt64 = 1 << 20
@@ -20,6 +20,7 @@ final class LocalTreeSink: WaitingSink {
 
     private let staged: StagedDirectory
     private let options: TreeCopyOptions
+    private let cancellation: Cancellation
     private let writer: EntryWriter
     private let crew: WorkCrew<LocalTreeWork, EntryWriter>
     private var root = TreeEntry.impliedDirectory(.root)
@@ -32,7 +33,6 @@ final class LocalTreeSink: WaitingSink {
     private var current = Current.nothing
     private var isEnded = false
     private(set) var losses = TreeLosses()
-    var cancellation = Cancellation()
 
     /// What was begun and not ended.
     private enum Current {
@@ -42,9 +42,10 @@ final class LocalTreeSink: WaitingSink {
     }
 
     /// Creates a sink that writes to the hidden directory, and starts its threads.
-    init(_ staged: StagedDirectory, options: TreeCopyOptions, resolution: PathResolution) {
+    init(_ staged: StagedDirectory, _ opening: TreeOpening, resolution: PathResolution) {
         self.staged = staged
-        self.options = options
+        options = opening.options
+        cancellation = opening.cancellation
         let tree = EntryWriter.Tree(staged, resolution: resolution, isLossless: options.lossless)
         writer = EntryWriter(tree, ownsThread: false)
         crew = WorkCrew(
