@@ -119,8 +119,7 @@ let package = Package(
             "LXCHypervisor",
             [
                 "LibvirtXML", "FileTree", "HypervisorDriver", "LinuxSystem", "LXCCore", "NFSClient", "OpenSSL",
-                "PrimaryStore", "StoreFiles", "TarArchive", "TemplateStore", "VifDriver", lifecycle, logging, metrics,
-                tracing,
+                "PrimaryStore", "TemplateStore", "VifDriver", lifecycle, logging, metrics, tracing,
             ]),
 
         // CloudStack's conventions: agent.properties, service offerings, the power report.
@@ -173,13 +172,16 @@ let package = Package(
             ["LibvirtXML", "HypervisorDriver", "LXCCore", "LXCTesting"]),
         tests(
             "LXCHypervisorTests",
-            ["FileTree", "LinuxSystem", "LXCCore", "LXCHypervisor", "LXCTesting", "StoreFiles", logging]),
-        tests("CloudStackTests", ["CloudStack", "LXCHypervisor", "LXCTesting"]),
+            [
+                "FileTree", "HypervisorDriver", "LibvirtXML", "LinuxSystem", "LXCCore", "LXCHypervisor", "LXCTesting",
+                "PrimaryStore", "StoreFiles", logging,
+            ]),
+        tests("CloudStackTests", ["CloudStack", "LibvirtXML", "LXCCore", "LXCHypervisor", "LXCTesting"]),
         tests(
             "HostTests",
             [
-                "CloudStack", "HypervisorDriver", "Libvirt", "LinuxSystem", "LXCCore", "LXCHypervisor", "LXCTesting",
-                "PrivateLibvirtdOwner", "VifPlugger", logging,
+                "CloudStack", "FileTree", "HypervisorDriver", "Libvirt", "LibvirtXML", "LinuxSystem", "LXCCore",
+                "LXCHypervisor", "LXCTesting", "PrivateLibvirtdOwner", "VifPlugger", logging,
             ]),
         // A process that copies a tree, for the tests of how much memory that takes.
         .executableTarget(

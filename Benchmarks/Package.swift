@@ -22,6 +22,9 @@ let package = Package(
             name: "bench",
             dependencies: [
                 "CNFSPaths", .product(name: "LXCHypervisor", package: "LXCHypervisor"),
+                .product(name: "FileTree", package: "LXCHypervisor"),
+                .product(name: "HypervisorDriver", package: "LXCHypervisor"),
+                .product(name: "NFSClient", package: "LXCHypervisor"),
                 .product(name: "LXCTestServers", package: "LXCHypervisor"),
                 .product(name: "Logging", package: "swift-log"),
             ],

@@ -11,6 +11,7 @@ let settings: [SwiftSetting] = [
 
 let hypervisor = Target.Dependency.product(name: "LXCHypervisor", package: "LXCHypervisor")
 let primaryStore = Target.Dependency.product(name: "PrimaryStore", package: "LXCHypervisor")
+let vifDriver = Target.Dependency.product(name: "VifDriver", package: "LXCHypervisor")
 
 /// A program that needs the library alone.
 func example(_ name: String) -> Target {
@@ -54,12 +55,13 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ], swiftSettings: settings),
-        .target(name: "CustomVifDriver", dependencies: [hypervisor], swiftSettings: settings),
+        // A VIF driver of one's own, checked by the package's conformance suite.
+        .target(name: "CustomVifDriver", dependencies: [vifDriver], swiftSettings: settings),
         .testTarget(
             name: "CustomVifDriverTests",
-            dependencies: ["CustomVifDriver", hypervisor, .product(name: "LXCTesting", package: "LXCHypervisor")],
+            dependencies: ["CustomVifDriver", vifDriver, .product(name: "LXCTesting", package: "LXCHypervisor")],
             swiftSettings: settings),
-        // A primary store of one's own, checked by the package's conformance suite.
+        // A primary store of one's own, likewise.
         .target(name: "AuditedStore", dependencies: [primaryStore], swiftSettings: settings),
         .testTarget(
             name: "AuditedStoreTests",

@@ -14,6 +14,9 @@ let cloudStack = Target.Dependency.product(name: "CloudStack", package: "LXCHype
 let hypervisor = Target.Dependency.product(name: "LXCHypervisor", package: "LXCHypervisor")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 
+/// A product of the library.
+func module(_ product: String) -> Target.Dependency { .product(name: product, package: "LXCHypervisor") }
+
 let package = Package(
     name: "Tools",
     products: [
@@ -28,19 +31,25 @@ let package = Package(
     ],
     targets: [
         .executableTarget(
-            name: "lxcctl", dependencies: [cloudStack, hypervisor, arguments, logging, "OperatorSupport"],
-            swiftSettings: settings),
+            name: "lxcctl",
+            dependencies: [
+                cloudStack, hypervisor, module("FileTree"), module("HypervisorDriver"), module("NFSClient"),
+                module("PrimaryStore"), module("TemplateStore"), arguments, logging, "OperatorSupport",
+            ], swiftSettings: settings),
         // What programs for operators have in common: the configuration file, JSON files.
-        .target(name: "OperatorSupport", dependencies: [cloudStack, hypervisor], swiftSettings: settings),
+        .target(
+            name: "OperatorSupport", dependencies: [cloudStack, hypervisor, module("FileTree")], swiftSettings: settings
+        ),
         .executableTarget(
             name: "HostAgent",
             dependencies: [
-                cloudStack, hypervisor, arguments, logging, "HostAgentPlan", "OperatorSupport",
+                cloudStack, hypervisor, module("FileTree"), arguments, logging, "HostAgentPlan", "OperatorSupport",
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ], swiftSettings: settings),
         // What host-agent decides, apart from what it does.
-        .target(name: "HostAgentPlan", dependencies: [hypervisor], swiftSettings: settings),
+        .target(
+            name: "HostAgentPlan", dependencies: [hypervisor, module("HypervisorDriver")], swiftSettings: settings),
         .testTarget(
             name: "HostAgentTests", dependencies: [hypervisor, "HostAgentPlan", "OperatorSupport"],
             swiftSettings: settings),

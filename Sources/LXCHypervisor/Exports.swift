@@ -1,13 +1,64 @@
-// What an embedder needs beside the facade, so that one import serves.
+// The types an embedder writes beside the facade, one by one, so that one import serves and adds no name it does not need.
+// Everything else has a product of its own: a driver's author imports its family, a reader of trees `FileTree`.
 
-@_exported public import FileTree
-@_exported public import HypervisorDriver
-@_exported public import LXCCore
-@_exported public import LibvirtXML
-@_exported public import LinuxSystem
-@_exported public import NFSClient
-@_exported public import PrimaryStore
-@_exported public import StoreFiles
-@_exported public import TarArchive
-@_exported public import TemplateStore
-@_exported public import VifDriver
+@_exported public import struct FileTree.TreeDigest
+@_exported public import struct FileTree.TreeLimits
+@_exported public import struct HypervisorDriver.CommandResult
+@_exported public import struct HypervisorDriver.Guest
+@_exported public import struct HypervisorDriver.GuestCommand
+@_exported public import enum HypervisorDriver.GuestCommandFault
+@_exported public import protocol HypervisorDriver.GuestConsole
+@_exported public import struct HypervisorDriver.GuestEvent
+@_exported public import struct HypervisorDriver.GuestLimits
+@_exported public import protocol HypervisorDriver.GuestProcess
+@_exported public import struct HypervisorDriver.GuestSignal
+@_exported public import enum HypervisorDriver.GuestState
+@_exported public import struct HypervisorDriver.GuestStatistics
+@_exported public import protocol HypervisorDriver.HypervisorDriver
+@_exported public import struct HypervisorDriver.LibvirtContainers
+@_exported public import protocol HypervisorDriver.LibvirtDriver
+@_exported public import struct HypervisorDriver.LibvirtMachines
+@_exported public import class HypervisorDriver.PrivateLibvirtd
+@_exported public import struct HypervisorDriver.TerminalSize
+@_exported public import enum HypervisorDriver.TerminationStatus
+@_exported public import struct LXCCore.ByteCount
+@_exported public import struct LXCCore.GuestName
+@_exported public import struct LXCCore.IDMap
+@_exported public import struct LXCCore.Identifier
+@_exported public import struct LXCCore.LXCError
+@_exported public import struct LXCCore.Locator
+@_exported public import typealias LXCCore.PoolID
+@_exported public import typealias LXCCore.ProgressHandler
+@_exported public import typealias LXCCore.TemplateID
+@_exported public import struct LXCCore.TransferProgress
+@_exported public import typealias LXCCore.VolumeID
+@_exported public import struct LibvirtXML.ContainerMetadata
+@_exported public import struct LibvirtXML.MACAddress
+@_exported public import class LinuxSystem.ConfinedRoot
+@_exported public import struct LinuxSystem.SystemCallError
+@_exported public import struct NFSClient.NFSURL
+@_exported public import struct PrimaryStore.NFSStore
+@_exported public import protocol PrimaryStore.PrimaryStore
+@_exported public import struct PrimaryStore.SharedMountPointStore
+@_exported public import struct PrimaryStore.StoreCapacity
+@_exported public import struct PrimaryStore.StoreContents
+@_exported public import struct PrimaryStore.StoredImage
+@_exported public import struct PrimaryStore.StoredTemplate
+@_exported public import struct PrimaryStore.StoredVolume
+@_exported public import struct PrimaryStore.VolumeLease
+@_exported public import struct TemplateStore.Checksum
+@_exported public import struct TemplateStore.DownloadOptions
+@_exported public import struct TemplateStore.LocalSecondaryStorage
+@_exported public import struct TemplateStore.NFSSecondaryStorage
+@_exported public import struct TemplateStore.TemplateKey
+@_exported public import struct TemplateStore.TemplateRegistration
+@_exported public import protocol TemplateStore.TemplateStore
+@_exported public import struct VifDriver.BridgeVifDriver
+@_exported public import enum VifDriver.BroadcastDomain
+@_exported public import struct VifDriver.DirectVifDriver
+@_exported public import struct VifDriver.IPNetwork
+@_exported public import struct VifDriver.NIC
+@_exported public import struct VifDriver.NICSecurity
+@_exported public import struct VifDriver.SecurityRule
+@_exported public import enum VifDriver.TrafficType
+@_exported public import protocol VifDriver.VifDriver

@@ -1,4 +1,5 @@
 import CloudStack
+import LXCCore
 import LXCHypervisor
 import TestSupport
 import Testing

@@ -2,6 +2,7 @@ import CloudStack
 import Foundation
 import LXCHypervisor
 import LXCTesting
+import LibvirtXML
 import Testing
 
 /// The power report of CloudStack's hosts.

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import LXCCore
 import LXCHypervisor
 import TestSupport
 import Testing

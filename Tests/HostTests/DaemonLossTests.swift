@@ -2,6 +2,7 @@ import CloudStack
 import Foundation
 import Glibc
 import LXCHypervisor
+import LibvirtXML
 import TestSupport
 import Testing
 

@@ -1,5 +1,6 @@
 import CloudStack
 import Foundation
+import LXCCore
 import LXCHypervisor
 import TestSupport
 import Testing

@@ -1,5 +1,6 @@
 import LXCHypervisor
 import LXCTesting
+import LibvirtXML
 import TestSupport
 import Testing
 

@@ -1,4 +1,5 @@
 import Foundation
+import LXCCore
 import LXCHypervisor
 import TestSupport
 import Testing

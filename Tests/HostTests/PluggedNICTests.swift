@@ -1,4 +1,6 @@
 import Foundation
+import HypervisorDriver
+import LXCCore
 import LXCHypervisor
 import TestSupport
 import Testing

@@ -1,5 +1,6 @@
 import Foundation
 import LXCHypervisor
+import LibvirtXML
 import TestSupport
 import Testing
 

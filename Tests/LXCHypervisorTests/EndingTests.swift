@@ -1,3 +1,4 @@
+import LXCCore
 import LXCHypervisor
 import LXCTesting
 import Logging

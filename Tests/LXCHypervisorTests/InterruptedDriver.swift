@@ -1,5 +1,7 @@
+import HypervisorDriver
 import LXCHypervisor
 import LXCTesting
+import LibvirtXML
 
 /// A driver in memory that does something else as well, before or after one of its operations.
 struct InterruptedDriver: TransientGuests, GuestShutdown, GuestSignalling, GuestSuspension, GuestAutostart,

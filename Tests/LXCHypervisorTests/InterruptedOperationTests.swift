@@ -1,5 +1,7 @@
+import LXCCore
 import LXCHypervisor
 import LXCTesting
+import LibvirtXML
 import Logging
 import Synchronization
 import TestSupport

@@ -1,6 +1,8 @@
 import Foundation
+import LXCCore
 import LXCHypervisor
 import LXCTesting
+import LibvirtXML
 import Logging
 import TestSupport
 import Testing

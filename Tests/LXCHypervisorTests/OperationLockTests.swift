@@ -1,9 +1,12 @@
+import FileTree
 import Foundation
 import Glibc
+import LXCCore
 import LXCHypervisor
 import LXCTesting
 import LinuxSystem
 import Logging
+import PrimaryStore
 import TestSupport
 import Testing
 

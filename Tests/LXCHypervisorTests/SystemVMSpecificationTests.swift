@@ -1,5 +1,7 @@
 import Foundation
 import LXCHypervisor
+import LibvirtXML
+import PrimaryStore
 import TestSupport
 import Testing
 

@@ -1,7 +1,10 @@
+import FileTree
 import Foundation
 import LXCHypervisor
 import LXCTesting
+import LibvirtXML
 import Logging
+import PrimaryStore
 import StoreFiles
 import TestSupport
 import Testing

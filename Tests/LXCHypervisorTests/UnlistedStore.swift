@@ -2,6 +2,7 @@ import FileTree
 import LXCHypervisor
 import LXCTesting
 import LinuxSystem
+import PrimaryStore
 
 /// A store that refuses to say all it holds.
 struct UnlistedStore: PrimaryStore {

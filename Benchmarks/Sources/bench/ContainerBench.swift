@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import LXCHypervisor
+import LibvirtXML
 import Logging
 
 /// Containers from creation to destruction against virsh on the same document, many at once against one after the other,

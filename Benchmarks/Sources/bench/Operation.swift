@@ -1,6 +1,9 @@
+import FileTree
 import Foundation
 import Glibc
 import LXCHypervisor
+import NFSClient
+import TarArchive
 
 /// One operation of this package, as a process of its own. Prints the most memory it had, in KiB.
 struct Operation {

@@ -1,7 +1,9 @@
 import CNFSPaths
+import FileTree
 import Foundation
 import Glibc
 import LXCHypervisor
+import TarArchive
 
 /// Unpacks through libnfs's calls by path, one at a time, as a program does that knows no better.
 final class PathUnpacking {

@@ -1,5 +1,7 @@
 public import Foundation
-public import LXCHypervisor
+public import LXCCore
+public import LibvirtXML
+public import VifDriver
 
 /// Connects guests to bridges the operator has prepared, one for each VLAN: a NIC in VLAN 42 goes to the bridge
 /// `tenant-42`. The driver makes nothing on the host, so there is nothing to take back.

@@ -1,8 +1,10 @@
 import CustomVifDriver
 import Foundation
-import LXCHypervisor
+import LXCCore
 import LXCTesting
+import LibvirtXML
 import Testing
+import VifDriver
 
 @Suite struct PreparedBridgesTests {
     /// Calls `body` with the driver of a host that has the bridges of the VLANs 42 and 4094, as sysfs would list them.

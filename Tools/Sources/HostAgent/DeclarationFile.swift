@@ -1,5 +1,6 @@
 import Foundation
 import HostAgentPlan
+import LXCCore
 import LXCHypervisor
 import OperatorSupport
 

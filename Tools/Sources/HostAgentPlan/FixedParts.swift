@@ -1,4 +1,5 @@
 import LXCHypervisor
+import LibvirtXML
 
 /// What of a container is decided when it is made. What gave its root an identity is not among it: nothing tells that
 /// afterwards.

@@ -1,4 +1,5 @@
 package import LXCHypervisor
+import LibvirtXML
 
 /// What an agent decides: what is declared and what there is, made into steps. It does nothing.
 package struct Plan: Sendable {

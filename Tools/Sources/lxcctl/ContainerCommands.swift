@@ -1,6 +1,8 @@
 import ArgumentParser
 import Foundation
+import LXCCore
 import LXCHypervisor
+import LibvirtXML
 import OperatorSupport
 
 struct ContainerCommand: AsyncParsableCommand {

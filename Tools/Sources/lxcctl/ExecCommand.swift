@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import LXCCore
 import LXCHypervisor
 
 struct ContainerExec: AsyncParsableCommand {

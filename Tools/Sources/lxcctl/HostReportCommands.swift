@@ -3,6 +3,7 @@ import CloudStack
 import Foundation
 import LXCHypervisor
 import OperatorSupport
+import PrimaryStore
 
 struct HostStats: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,5 +1,6 @@
 public import ArgumentParser
 import Foundation
+import LXCCore
 public import LXCHypervisor
 
 struct RebootContainer: AsyncParsableCommand {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import LXCHypervisor
+import LibvirtXML
 
 struct NICCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

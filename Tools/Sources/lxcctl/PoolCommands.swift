@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import LXCHypervisor
+import PrimaryStore
 
 struct PoolCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import LXCHypervisor
+import TemplateStore
 
 struct TemplateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

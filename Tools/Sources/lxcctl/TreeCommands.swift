@@ -1,6 +1,9 @@
 public import ArgumentParser
+import FileTree
 import Foundation
 public import LXCHypervisor
+import NFSClient
+import TarArchive
 
 struct TreeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
