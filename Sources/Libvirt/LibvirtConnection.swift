@@ -96,17 +96,12 @@ public actor LibvirtConnection {
 
     /// Which of libvirt's drivers the URI names, such as `lxc`; nil where it is an alias of libvirt's configuration.
     public nonisolated var driverName: String? {
-        let uri = uri.revealed
-        return uri.firstRange(of: "://").map { scheme in String(uri[..<scheme.lowerBound].prefix { $0 != "+" }) }
+        LibvirtURI(uri)?.driver
     }
 
     /// Whether the daemon is on this host: its URI names no other, as `lxc:///` does.
     public nonisolated var isLocal: Bool {
-        let uri = uri.revealed
-        guard let scheme = uri.firstRange(of: "://") else { return false }
-        let transport = uri[..<scheme.lowerBound].split(separator: "+").dropFirst().first
-        let host = uri[scheme.upperBound...].prefix { $0 != "/" && $0 != "?" }
-        return host.isEmpty && (transport == nil || transport == "unix")
+        LibvirtURI(uri)?.isLocal ?? false
     }
 
     /// Whether the connection is open and its daemon alive. Makes no call, so it is quick.

@@ -62,19 +62,20 @@ struct NFSLock {
             }
         } catch {
             renewing.cancel()
-            await Task { try? await file.release() }.value
+            await withoutCancellation { try? await file.release() }
             throw error
         }
-        let result: Result<Value, any Error>
-        let lock = StoreLock(isTakenOver: file.isTakenOver) { try await file.confirm() }
-        do { result = .success(try await body(lock)) } catch {
-            result = .failure(error)
+        let value: Value
+        do {
+            value = try await body(StoreLock(isTakenOver: file.isTakenOver) { try await file.confirm() })
+        } catch {
+            renewing.cancel()
+            // The caller has to know of the failure of `body` first.
+            await withoutCancellation { try? await file.release() }
+            throw error
         }
         renewing.cancel()
-        let release = await Task { try await file.release() }.result
-        // What went wrong inside is what the caller has to know first.
-        let value = try result.get()
-        try release.get()
+        try await withoutCancellation { try await file.release() }
         return value
     }
 
@@ -138,9 +139,9 @@ struct NFSLock {
                 return try await file.claim() ? file : nil
             } catch {
                 // Made a moment ago, and nobody's: it would keep all out until it counts as left behind.
-                await Task { [client, directory] in
+                await withoutCancellation { [client, directory] in
                     try? await client.remove(name, in: directory, of: made.handle)
-                }.value
+                }
                 throw error
             }
         } catch let error as LXCError where error.code == .alreadyExists {

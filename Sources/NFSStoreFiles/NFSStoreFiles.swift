@@ -81,7 +81,7 @@ package struct NFSStoreFiles: StoreFiles {
         }
         let attributes = if let known = made.attributes { known } else { try await client.attributes(of: made.handle) }
         guard !isOwn || attributes.user == client.user else {
-            await Task { [client] in try? await client.removeDirectory(name, in: parent) }.value
+            await withoutCancellation { [client] in try? await client.removeDirectory(name, in: parent) }
             throw squashed("directories do not keep their owners there", cause: nil)
         }
         return attributes
@@ -196,9 +196,9 @@ package struct NFSStoreFiles: StoreFiles {
         }
     }
 
-    /// What stays is garbage. In a task of its own, because it must be done in a cancelled one too.
+    /// Removes a staged file; one that cannot be removed is garbage. Completes in a cancelled task, too.
     private func discard(_ name: [UInt8], in parent: NFSHandle) async {
-        await Task { [client] in try? await client.remove(name, in: parent) }.value
+        await withoutCancellation { [client] in try? await client.remove(name, in: parent) }
     }
 
     package func remove(_ path: String) async throws -> Bool {

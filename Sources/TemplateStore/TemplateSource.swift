@@ -59,19 +59,8 @@ enum TemplateSource {
         guard host.isEmpty || host == "localhost" else {
             throw LXCError(.invalidArgument, "a file: URL must not name another host; expected file:///path")
         }
-        var bytes: [UInt8] = []
-        var encoded = Array(rest[slash...].utf8)[...]
-        while let byte = encoded.popFirst() {
-            guard byte == UInt8(ascii: "%") else {
-                bytes.append(byte)
-                continue
-            }
-            let digits = encoded.prefix(2)
-            encoded = encoded.dropFirst(2)
-            guard digits.count == 2, digits.allSatisfy({ Character(Unicode.Scalar($0)).isHexDigit }),
-                let value = UInt8(String(decoding: digits, as: UTF8.self), radix: 16), value != 0
-            else { throw LXCError(.invalidArgument, "a file: URL has a malformed %xx in its path") }
-            bytes.append(value)
+        guard let bytes = PercentEncoding.decode(rest[slash...].utf8), !bytes.contains(0) else {
+            throw LXCError(.invalidArgument, "a file: URL has a malformed %xx in its path")
         }
         guard let path = String(validating: bytes, as: UTF8.self), path.hasPrefix("/"), path != "/" else {
             throw LXCError(.invalidArgument, "a file: URL must have an absolute path; expected file:///path")

@@ -84,8 +84,7 @@ final class EnteredProcess: GuestProcess {
             return exit
         }
         processes.send(SIGKILL)
-        // In a task of its own: this one is cancelled.
-        await Task { [outcome] in _ = try? await within(Self.patience) { await outcome.value() } }.value
+        await withoutCancellation { [outcome] in _ = try? await within(Self.patience) { await outcome.value() } }
         throw CancellationError()
     }
 }

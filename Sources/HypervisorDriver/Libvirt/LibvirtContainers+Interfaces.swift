@@ -28,8 +28,9 @@ extension LibvirtContainers {
         do {
             try await onNetwork(of: guest) { try $0.settle(interface, isNew: !isAttached) }
         } catch {
-            // In a task of its own: it must complete in a cancelled one too.
-            if !isAttached { try? await Task { try await detach(interface, from: guest.description, .live) }.value }
+            if !isAttached {
+                try? await withoutCancellation { try await detach(interface, from: guest.description, .live) }
+            }
             throw error
         }
     }

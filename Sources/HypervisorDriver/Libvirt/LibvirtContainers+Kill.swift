@@ -55,11 +55,10 @@ extension LibvirtContainers: GuestUpkeep {
         try await removeControlGroups(of: guest)
     }
 
-    /// Removes what was made for a document that libvirt has not taken. In a task of its own, because it must complete
-    /// in a cancelled one too.
+    /// Removes what was prepared for a domain that libvirt then refused; completes in a cancelled task, too.
     func tidy(after domain: Domain) async {
         guard let name = try? GuestName(domain.name), let uuid = domain.uuid else { return }
-        await Task { try? await tidy(Guest(name: name, uuid: uuid, state: .shutOff)) }.value
+        await withoutCancellation { try? await tidy(Guest(name: name, uuid: uuid, state: .shutOff)) }
     }
 
     /// Removes what libvirt does not of the control groups of a container that has ended.

@@ -37,7 +37,7 @@ extension LibvirtContainers {
         } catch let error as LXCError where [.notFound, .invalidState].contains(error.code) {
             // It has ended by itself.
         } catch {
-            try? await Task { try await kill(guest) }.value
+            try? await withoutCancellation { try await kill(guest) }
             throw error
         }
     }

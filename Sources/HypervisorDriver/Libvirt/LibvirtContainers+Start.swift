@@ -41,7 +41,7 @@ extension LibvirtContainers {
         _ guest: GuestName, _ domain: Domain, _ start: () async throws -> Void
     ) async throws {
         let log = try await BlockingPool.shared.run { [connection] _ in
-            ControllerLog(of: guest.description, libvirt: connection.uri.revealed)
+            ControllerLog(of: guest.description, libvirt: connection.uri)
         }
         do {
             try await start()

@@ -26,7 +26,9 @@ extension LibvirtMachines: GuestAgent {
                 }
             }
         } catch {
-            await Task { _ = try? await ask(guest, Command("guest-file-close", .init(handle: handle.number))) }.value
+            await withoutCancellation {
+                _ = try? await ask(guest, Command("guest-file-close", .init(handle: handle.number)))
+            }
             throw error
         }
         _ = try await ask(guest, Command("guest-file-close", .init(handle: handle.number)))

@@ -130,7 +130,7 @@ public final class PrivateLibvirtd: Sendable {
             return
         }
         guard let process else { return }
-        await Task { try? await BlockingPool.shared.run { _ in _ = clinux_await_child(process, 0) } }.value
+        await withoutCancellation { try? await BlockingPool.shared.run { _ in _ = clinux_await_child(process, 0) } }
     }
 }
 

@@ -113,8 +113,7 @@ private final class ConsoleLine: @unchecked Sendable {
 
     func close() async {
         reader.end()
-        // A task of its own, because closing must complete in a cancelled one too.
-        await Task { try? await thread.run { [self] _ in free() } }.value
+        await withoutCancellation { [self] in try? await thread.run { [self] _ in free() } }
     }
 
     private func free() {

@@ -101,6 +101,55 @@ package enum DurableFile {
         }
     }
 
+    /// Makes a directory unless it is there, and the missing directories above it, for this user alone.
+    ///
+    /// Directories in one that everybody can write to, such as `/tmp`, must belong to this user: another could have made them
+    /// first.
+    ///
+    /// - Throws: ``LXCError`` `unsafe` when they do not.
+    package static func makeOwnDirectories(_ path: String) throws {
+        try requireNoNUL(path, "the path")
+        let parent = parent(of: path)
+        if parent != path { try makeOwnDirectories(parent) }
+        if !exists(path) { try makeDirectory(path, mode: 0o700) }
+        if isWritableByAll(parent) { try requireOwn(path) }
+    }
+
+    /// Requires a directory, not a link, that belongs to this user or root and that no other user can write to.
+    ///
+    /// - Throws: ``LXCError`` `unsafe`.
+    package static func requireOwn(_ path: String) throws {
+        try requireNoNUL(path, "the path")
+        var status = stat()
+        guard lstat(path, &status) == 0 else {
+            throw LXCError.lastSystemCall("lstat", "look at \(path.escapedForDisplay)")
+        }
+        let isOurs = status.st_uid == geteuid() || status.st_uid == 0
+        // Only its owner removes what is in a sticky directory, such as /tmp itself.
+        guard status.st_mode & S_IFMT == S_IFDIR, isOurs, status.st_mode & 0o022 == 0 || status.st_mode & S_ISVTX != 0
+        else {
+            throw LXCError(
+                .unsafe,
+                "\(path.escapedForDisplay) must be a directory, not a link, that belongs to this user and that no other "
+                    + "user can write to; find out who made it and remove it, or choose another directory")
+        }
+    }
+
+    private static func exists(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0
+    }
+
+    private static func parent(of path: String) -> String {
+        guard let slash = path.lastIndex(of: "/") else { return "." }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
+    }
+
+    private static func isWritableByAll(_ directory: String) -> Bool {
+        var status = stat()
+        return stat(directory, &status) == 0 && status.st_mode & 0o002 != 0
+    }
+
     /// Whether there is a directory of that path, which is this user's alone.
     ///
     /// - Throws: ``LXCError`` `unsafe` when what is there is a link, another user's, or open to others.
@@ -164,8 +213,8 @@ package enum DurableFile {
     /// Makes the directory's entry of `path` durable.
     package static func syncDirectory(of path: String) throws {
         try requireNoNUL(path, "the path")
-        let parent = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
-        let descriptor = open(parent.isEmpty ? "/" : parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        let parent = parent(of: path)
+        let descriptor = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard descriptor >= 0 else { throw LXCError.lastSystemCall("open", "sync \(parent)") }
         defer { close(descriptor) }
         guard fsync(descriptor) == 0 else { throw LXCError.lastSystemCall("fsync", "sync \(parent)") }

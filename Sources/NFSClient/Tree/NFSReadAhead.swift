@@ -33,6 +33,7 @@ final class NFSReadAhead: @unchecked Sendable {
     /// A name of which the server did not say what it is.
     private var isFinding = false
     private var failure: (any Error)?
+    private var isRootGiven = false
     private var firstNames: [UInt64: TreePath] = [:]
     private var allLosses = TreeLosses()
 
@@ -189,7 +190,7 @@ extension NFSReadAhead {
     /// Goes on to the next entry. False when that is not known yet, or there is none.
     private func walk() throws -> Bool {
         guard let directory = walked.last else { return false }
-        if directory.path.isRoot, directory.next == 0, items.isEmpty, !rootIsKnown { try addRoot() }
+        if directory.path.isRoot, directory.next == 0, items.isEmpty, !isRootGiven { try addRoot() }
         guard directory.listing == .listed else {
             // It may have been passed over for others; now nothing goes on without it.
             list(directory)
@@ -244,11 +245,8 @@ extension NFSReadAhead {
 // MARK: - Entries
 
 extension NFSReadAhead {
-    private var rootIsKnown: Bool { firstNames[.max] != nil }
-
     private func addRoot() throws {
-        // The number is no object's; it marks that the root was given out.
-        firstNames[.max] = .root
+        isRootGiven = true
         guard let attributes = root.attributes else { throw NFSClient.senseless("GETATTR") }
         let item = NFSSourceItem(.root, root.handle, attributes)
         item.entry = TreeEntry(.root, .directory, attributes)

@@ -19,7 +19,7 @@ extension Pool {
             for user in users { try await letPass(user, to: id) }
             return try await body()
         } catch {
-            await Task { await releaseClaims(of: id, base: base, users: users) }.value
+            await withoutCancellation { await releaseClaims(of: id, base: base, users: users) }
             throw error
         }
     }
@@ -34,14 +34,14 @@ extension Pool {
         let id = VolumeID(id.uuid)
         guard let record else { return }
         if record.kind.isBase {
-            await Task { [files] in try? await files.removeEmptyDirectory(StoreLayout.claims(on: id)) }.value
+            await withoutCancellation { [files] in try? await files.removeEmptyDirectory(StoreLayout.claims(on: id)) }
             return
         }
         guard let base = record.template else { return }
-        await Task {
+        await withoutCancellation {
             let users = (try? await passers(to: record).map(\.user)) ?? []
             await releaseClaims(of: id, base: base, users: users)
-        }.value
+        }
     }
 
     private func releaseClaims(of id: VolumeID, base: TemplateID, users: [UInt32]) async {

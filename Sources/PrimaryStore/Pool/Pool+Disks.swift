@@ -135,8 +135,8 @@ extension Pool {
         return header
     }
 
-    /// In a task of its own: the caller's cancellation must not keep the leftovers from being removed.
+    /// Removes a staged directory; completes in a cancelled task, too.
     private func discardStaged(_ path: String) async {
-        await Task { [files, threads] in try? await files.tree(path).remove(pool: threads) }.value
+        await withoutCancellation { [files, threads] in try? await files.tree(path).remove(pool: threads) }
     }
 }

@@ -53,8 +53,7 @@ public struct Pool: Sendable {
             try await publish(path, as: id, record, manifest, under: locks)
             return record
         } catch {
-            // In a task of its own: the caller's cancellation must not keep the leftovers from being removed.
-            await Task { [threads] in try? await staged.remove(pool: threads) }.value
+            await withoutCancellation { [threads] in try? await staged.remove(pool: threads) }
             throw error
         }
     }
@@ -89,7 +88,7 @@ public struct Pool: Sendable {
             for lock in locks { try await lock.confirm() }
             try await files.replace(path, with: staged)
         } catch {
-            await Task { [files] in _ = try? await files.remove(staged) }.value
+            await withoutCancellation { [files] in _ = try? await files.remove(staged) }
             throw error
         }
     }
@@ -127,12 +126,11 @@ public struct Pool: Sendable {
     }
 
     /// Takes back a publication that failed. The failure does not tell whether the object has its name: what has the name
-    /// does. Where that cannot be seen everything stays, and is garbage or published. In a task of its own, because it must
-    /// complete in a cancelled one too.
+    /// does. Where that cannot be seen everything stays, and is garbage or published. Completes in a cancelled task, too.
     private func takeBack(
         _ staged: String, _ own: String, _ id: Identifier<some Any>, _ record: [UInt8]
     ) async {
-        await Task { [files, threads, logger] in
+        await withoutCancellation { [files, threads, logger] in
             do {
                 let (object, trashed) = (StoreLayout.object(id), StoreLayout.trashed(id))
                 // Where it had its name, and could not be made durable there, it is removed as any other object is: its
@@ -150,7 +148,7 @@ public struct Pool: Sendable {
                     "cannot take back an object that was not published",
                     metadata: ["pool": "\(self.id)", "object": "\(id)", "error": "\(error)"])
             }
-        }.value
+        }
     }
 
     /// Takes an object away at once, then removes it piece by piece where nobody sees it. What cannot be removed as a whole
@@ -167,9 +165,9 @@ public struct Pool: Sendable {
 
     /// What cannot be removed is garbage, since its directory is gone.
     private func discardRecord(_ id: Identifier<some Any>) async {
-        await Task { [files] in
+        await withoutCancellation { [files] in
             for path in [StoreLayout.record(id), StoreLayout.manifest(id)] { _ = try? await files.remove(path) }
-        }.value
+        }
     }
 }
 

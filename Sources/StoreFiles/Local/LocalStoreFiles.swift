@@ -37,11 +37,8 @@ public struct LocalStoreFiles: StoreFiles {
     /// The size of the file system, and what of it is free for this user.
     public func capacity() async throws -> (total: UInt64, available: UInt64) {
         try await pool.run { [root] _ in
-            try requireNoNUL(root, "the store's path")
-            var status = statvfs()
-            guard statvfs(root, &status) == 0 else { throw LXCError.lastSystemCall("statvfs", "measure \(root)") }
-            let unit = UInt64(status.f_frsize)
-            return (UInt64(status.f_blocks) * unit, UInt64(status.f_bavail) * unit)
+            let capacity = try FileSystemCapacity(of: root)
+            return (capacity.total.bytes, capacity.available.bytes)
         }
     }
 

@@ -82,8 +82,7 @@ extension TemplateShelf {
             }
             return template
         } catch {
-            // In a task of its own: the caller's cancellation must not keep the leftovers from being removed.
-            await Task { try? await remove(staged) }.value
+            await withoutCancellation { try? await remove(staged) }
             throw error
         }
     }
@@ -161,10 +160,10 @@ extension TemplateShelf {
             return try await body()
         } catch {
             let mayPass = mayPass(error)
-            await Task {
+            await withoutCancellation {
                 if mayPass, (try? await download.isResumable(pool: pool)) == true { return }
                 try? await downloads.remove(key)
-            }.value
+            }
             throw error
         }
     }

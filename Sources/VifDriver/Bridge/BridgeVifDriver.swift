@@ -73,8 +73,7 @@ public struct BridgeVifDriver: NICSecuring {
             try await prepare(bridge.name, for: nic, end)
             return try nic.interface(.bridge(bridge.name), of: guest, target: end)
         } catch {
-            // In a task of its own: it must complete in a cancelled one too.
-            try? await Task { try await managed.release(bridge.name, from: end) }.value
+            try? await withoutCancellation { try await managed.release(bridge.name, from: end) }
             throw error
         }
     }

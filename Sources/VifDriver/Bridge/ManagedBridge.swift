@@ -46,9 +46,7 @@ struct ManagedBridge: Hashable, Sendable {
     /// every host.
     private static func deviceName(_ name: String, or prefix: String, _ device: String, _ suffix: String) -> String {
         guard name.utf8.count > 15 else { return name }
-        let digits = MessageDigest.hash(data: Array(device.utf8), with: .sha256).prefix(4).map { byte in
-            byte < 16 ? "0" + String(byte, radix: 16) : String(byte, radix: 16)
-        }
-        return prefix + digits.joined() + suffix
+        let digest = MessageDigest.hash(data: Array(device.utf8), with: .sha256)
+        return prefix + digest.prefix(4).hexadecimal + suffix
     }
 }

@@ -107,7 +107,5 @@ struct FrameRules: Sendable {
 
 extension IPNetwork {
     /// The address as one number.
-    fileprivate var hexadecimal: String {
-        "0x" + bytes.map { $0 < 16 ? "0" + String($0, radix: 16) : String($0, radix: 16) }.joined()
-    }
+    fileprivate var hexadecimal: String { "0x" + bytes.hexadecimal }
 }

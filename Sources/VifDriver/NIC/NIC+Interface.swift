@@ -37,10 +37,7 @@ extension NIC {
     /// one libvirt would choose itself. libvirt takes names of its own making out of a document it is given.
     public func hostDevice(of guest: GuestName) -> String {
         let digest = MessageDigest.hash(data: Array("\(guest):\(deviceID)".utf8), with: .sha256)
-        let digits = digest.prefix(6).map { byte in
-            byte < 16 ? "0" + String(byte, radix: 16) : String(byte, radix: 16)
-        }
-        return "lx" + digits.joined().prefix(11)
+        return "lx" + digest.prefix(6).hexadecimal.prefix(11)
     }
 
     private var parameters: [Interface.FilterReference.Parameter] {
