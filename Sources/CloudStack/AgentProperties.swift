@@ -2,7 +2,7 @@ public import LXCCore
 public import LibvirtXML
 public import VifDriver
 
-/// What CloudStack's `agent.properties` says of an LXC host.
+/// The settings of CloudStack's `agent.properties` for an LXC host.
 public struct AgentProperties: Hashable, Sendable {
     /// CloudStack's network drivers, by the names of their classes.
     public enum VifDriverName: String, Hashable, Sendable, CaseIterable {
@@ -12,7 +12,7 @@ public struct AgentProperties: Hashable, Sendable {
         case direct = "DirectVifDriver"
     }
 
-    /// `hypervisor.uri`: where libvirt answers; nil takes `lxc:///`.
+    /// `hypervisor.uri`: the URI of libvirt; nil means `lxc:///`.
     public var hypervisorURI: Locator?
     /// `local.storage.path`: the directory of the local pool.
     public var localStoragePath = "/var/lib/libvirt/images"
@@ -38,11 +38,11 @@ public struct AgentProperties: Hashable, Sendable {
     public var reservedMemory = ByteCount.mebibytes(1024)
     /// `host.overcommit.mem.mb`.
     public var overcommittedMemory = ByteCount(0)
-    /// `stop.script.timeout`: how long a container has to end by itself.
+    /// `stop.script.timeout`: the time a container has to shut down.
     public var stopTimeout = Duration.seconds(120)
     /// Keys of CloudStack's that mean something to its agent and nothing to this package, with their values.
     public var unused: [String: String] = [:]
-    /// Keys nobody knows, with their values: misspelt ones are among them.
+    /// Unknown keys with their values, misspelt ones among them.
     public var unknown: [String: String] = [:]
 
     /// CloudStack's defaults.
@@ -54,7 +54,7 @@ public struct AgentProperties: Hashable, Sendable {
     ///   a host of another hypervisor and for network drivers that do not work with containers.
     public init(_ properties: JavaProperties) throws {
         for key in properties.keys {
-            // Java takes an empty value for what it is; for these keys it says nothing.
+            // Java reads an empty value as such; for these keys it means "not set".
             guard let value = properties[key]?.trimmingSpaces, !value.isEmpty else { continue }
             try set(key, value)
         }
@@ -83,7 +83,7 @@ extension AgentProperties {
         }
     }
 
-    /// What a key does: it stores its value, or checks that there is no other than the supported one.
+    /// The effect of a key: it stores its value, or checks that it is the supported one.
     private struct Setting: Sendable {
         let set: @Sendable (inout AgentProperties, AgentProperty) throws -> Void
 
@@ -117,7 +117,7 @@ extension AgentProperties {
         "stop.script.timeout": .stored(\.stopTimeout) { try .seconds($0.number(upTo: 31_536_000)) },
     ]
 
-    /// What CloudStack's own agent does with its management server, with virtual machines, or with scripts of its own.
+    /// Keys for CloudStack's own agent: its connection to the management server, virtual machines, and its scripts.
     private static let agentKeys: Set<String> = [
         "guid", "workers", "host", "port", "zone", "pod", "cluster", "resource", "instance", "scripts.timeout",
         "cmds.timeout", "qemu.sockets.path", "systemvm.iso.path", "mount.path", "domr.scripts.dir",

@@ -5,11 +5,11 @@ package import LinuxSystem
 
 /// A destination on a file system of this host.
 package protocol LocalDestination: TreeDestination {
-    /// Where it will be.
+    /// The path of the destination.
     var path: String { get }
 }
 
-/// An origin that is reached over a network, so that opening it takes time.
+/// An origin reached over a network, so that opening it takes time.
 package protocol RemoteOrigin: TreeOrigin {
     /// Opens the tree; a cancelled copy need not wait for it.
     func open(limits: TreeLimits, cancellation: Cancellation) throws -> any TreeSource
@@ -20,11 +20,11 @@ package protocol RemoteDestination: TreeDestination {
     /// Opens the destination; a cancelled copy need not wait for it.
     func open(options: TreeCopyOptions, cancellation: Cancellation) throws -> any TreeSink
 
-    /// Refuses to be inside `origin`: a copy to it would read what it writes.
+    /// Refuses a destination inside `origin`: a copy to it would read its own output.
     func refuseInside(_ origin: any TreeOrigin) throws
 }
 
-/// Where something is or will be: the directory above it, open, and its name there.
+/// A location: the open parent directory, and the name in it.
 package struct TreeLocation: ~Copyable {
     package let parent: Descriptor
     package let name: String
@@ -53,7 +53,7 @@ package struct TreeLocation: ~Copyable {
         LXCError(.alreadyExists, "\"\(name.escapedForDisplay)\" is there already; remove it or choose another name")
     }
 
-    /// A new name for what is built here until it is complete.
+    /// A new name for a tree under construction.
     package func makeHiddenName() -> String {
         // A name has room for 255 bytes.
         let kept = String(decoding: name.utf8.prefix(220), as: UTF8.self)
@@ -99,7 +99,7 @@ package struct TreeLocation: ~Copyable {
         try name.withCString { try remover.check($0, in: parent.raw) }
     }
 
-    /// Refuses a place inside `origin`: a copy to it would read what it writes.
+    /// Refuses a location inside `origin`: a copy to it would read its own output.
     borrowing func refuseInside(_ origin: LocalTree) throws {
         let flags = clinux_o_path | clinux_o_directory
         guard let root = Descriptor(origin.path, flags: flags), let rootStatus = FileStatus(of: root.raw),

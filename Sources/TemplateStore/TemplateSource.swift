@@ -4,14 +4,14 @@ import NFSClient
 import NFSStoreFiles
 import StoreFiles
 
-/// Where a registration takes its archive from.
+/// The origin of a registration's archive.
 enum TemplateSource {
     /// A file that is read where it is: on this host, or on an NFS server.
     case file(any StoredFile)
     /// A web server.
     case web(WebAddress)
 
-    /// Reads a path, or a URL of `file`, `nfs`, `http` or `https`. What begins like another URL is none of them.
+    /// Reads a path, or a URL of `file`, `nfs`, `http` or `https`. Text that begins like another URL is refused.
     ///
     /// - Throws: `LXCError` `invalidArgument`, `unsupported` for other schemes.
     init(_ source: Locator) throws {

@@ -1,7 +1,7 @@
 import LXCCore
 
-/// SHA-256 over a tree's canonical manifest: the same for an archive, the directory it was unpacked to and every
-/// lossless clone of that, in whatever order the entries come.
+/// SHA-256 over a tree's canonical manifest: equal for an archive, the directory unpacked from it and every lossless
+/// clone of that, whatever the order of entries.
 public struct TreeDigest: Hashable, Sendable, Codable, CustomStringConvertible {
     /// A part of a tree that a digest can leave out, because not every destination holds it.
     public enum Part: String, CaseIterable, Hashable, Sendable, Codable {

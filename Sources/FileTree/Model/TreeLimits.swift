@@ -21,7 +21,7 @@ public struct TreeLimits: Hashable, Sendable {
     public var attributeBytes = 1 << 20
     /// Decompressed bytes, and bytes of contents and attributes, for each compressed byte, once there are 64 MiB.
     public var expansionRatio: UInt64 = 2_000
-    /// How long the copy may take.
+    /// The maximum duration of the copy.
     public var wallTime: Duration = .seconds(6 * 3600)
 
     /// The defaults.

@@ -2,8 +2,8 @@ import Glibc
 import LXCCore
 import Libvirt
 
-/// What the controller of a container says of its start. The daemon has it in a file for each container, and libvirt
-/// repeats of it only what was said before the controller took its leave of the daemon.
+/// A container controller's log of its start. The daemon writes one file for each container, and libvirt repeats only
+/// messages from before the controller detached from the daemon.
 struct ControllerLog: Sendable {
     private static let limit = 64 << 10
 
@@ -18,7 +18,7 @@ struct ControllerLog: Sendable {
         position = lstat(path, &status) == 0 ? status.st_size : 0
     }
 
-    /// The directory of the logs: that of a private daemon is beside its socket's.
+    /// The directory of the logs: a private daemon's is beside its socket's.
     static func directory(_ uri: Locator) -> String {
         let socket = LibvirtURI(uri)?.socket ?? ""
         let mark = "/run/libvirt-sock"
@@ -33,7 +33,7 @@ struct ControllerLog: Sendable {
         defer { close(descriptor) }
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { return nil }
-        // One that is shorter now was begun anew.
+        // A shorter file was started anew.
         let start = status.st_size < position ? 0 : max(position, status.st_size - off_t(Self.limit))
         var bytes = [UInt8](repeating: 0, count: Self.limit)
         let count = pread(descriptor, &bytes, bytes.count, start)

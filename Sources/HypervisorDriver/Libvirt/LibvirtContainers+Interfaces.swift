@@ -46,7 +46,7 @@ extension LibvirtContainers {
                 for interface in interfaces { try network.adjust(interface) }
             }
         } catch let error as LXCError where error.code == .notFound || error.code == .invalidState {
-            // A container that has ended by itself meanwhile was started all the same.
+            // A container that has ended in the meantime was started nevertheless.
             guard let now = try? await self.guest(guest) else { return }
             if now.state.isActive { throw error }
         }

@@ -4,7 +4,7 @@ package import LXCCore
 package struct LibvirtURI: Hashable, Sendable {
     /// The libvirt driver, such as `lxc`.
     package let driver: String
-    /// How the daemon is reached, such as `ssh`; nil for libvirt's choice.
+    /// The transport to the daemon, such as `ssh`; nil for libvirt's default.
     package let transport: String?
     /// The host, with the user before it and the port behind it; empty for this host.
     package let authority: String

@@ -20,7 +20,7 @@ package enum DurableFile {
         try syncDirectory(of: path)
     }
 
-    /// Makes a file that is not there yet and syncs it; not its directory.
+    /// Creates a file that does not exist yet and syncs it, but not its directory.
     package static func writeNew(_ bytes: some Collection<UInt8>, to path: String, mode: UInt32) throws {
         try requireNoNUL(path, "the path")
         let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode)
@@ -72,7 +72,7 @@ package enum DurableFile {
         for text in [staged, path] { try requireNoNUL(text, "the path") }
         var result = clinux_rename_noreplace(AT_FDCWD, staged, AT_FDCWD, path)
         if result != 0, errno == EINVAL || errno == ENOSYS {
-            // Some network file systems know no RENAME_NOREPLACE. A lock of the caller's keeps others away.
+            // Some network file systems lack RENAME_NOREPLACE. The caller's lock keeps others away.
             var status = stat()
             guard lstat(path, &status) != 0 else {
                 throw LXCError.systemCall("lstat", errno: EEXIST, "publish \(path)")
@@ -93,7 +93,7 @@ package enum DurableFile {
 
     /// Makes a directory of this user's alone, unless it is there; its parent must be there.
     ///
-    /// - Throws: ``LXCError`` `unsafe` when what is there is a link, another user's, or open to others.
+    /// - Throws: ``LXCError`` `unsafe` if a link, another user's directory or one open to others has the name.
     package static func makePrivateDirectory(_ path: String) throws {
         try makeDirectory(path, mode: 0o700)
         guard try isPrivateDirectory(path) else {
@@ -103,8 +103,8 @@ package enum DurableFile {
 
     /// Makes a directory unless it is there, and the missing directories above it, for this user alone.
     ///
-    /// Directories in one that everybody can write to, such as `/tmp`, must belong to this user: another could have made them
-    /// first.
+    /// Directories in a world-writable directory, such as `/tmp`, must belong to this user: another user could have
+    /// made them first.
     ///
     /// - Throws: ``LXCError`` `unsafe` when they do not.
     package static func makeOwnDirectories(_ path: String) throws {
@@ -125,7 +125,7 @@ package enum DurableFile {
             throw LXCError.lastSystemCall("lstat", "look at \(path.escapedForDisplay)")
         }
         let isOurs = status.st_uid == geteuid() || status.st_uid == 0
-        // Only its owner removes what is in a sticky directory, such as /tmp itself.
+        // In a sticky directory, such as /tmp itself, only its owner can rename or remove an entry.
         guard status.st_mode & S_IFMT == S_IFDIR, isOurs, status.st_mode & 0o022 == 0 || status.st_mode & S_ISVTX != 0
         else {
             throw LXCError(
@@ -152,7 +152,7 @@ package enum DurableFile {
 
     /// Whether there is a directory of that path, which is this user's alone.
     ///
-    /// - Throws: ``LXCError`` `unsafe` when what is there is a link, another user's, or open to others.
+    /// - Throws: ``LXCError`` `unsafe` if a link, another user's directory or one open to others has the name.
     package static func isPrivateDirectory(_ path: String) throws -> Bool {
         try requireNoNUL(path, "the path")
         var status = stat()
@@ -183,7 +183,7 @@ package enum DurableFile {
         return true
     }
 
-    /// The names in a directory, sorted; none where there is no such directory.
+    /// The names in a directory, sorted; empty if there is no such directory.
     package static func list(_ path: String) throws -> [String] {
         try requireNoNUL(path, "the path")
         guard let directory = opendir(path) else {

@@ -1,7 +1,7 @@
 import Glibc
 package import LXCCore
 
-/// The size of a file system, and what an unprivileged process can still write to it.
+/// The size of a file system, and the space an unprivileged process can still use.
 package struct FileSystemCapacity: Hashable, Sendable {
     /// The size of the file system.
     package let total: ByteCount

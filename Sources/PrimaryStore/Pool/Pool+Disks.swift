@@ -28,7 +28,7 @@ extension Pool {
                 let sha256 = try await threads.run { [files] cancellation in
                     try image.copy(to: files.newFile(staged, cancellation), cancellation, progress: progress)
                 }
-                // Of the copy, which nobody else can change any more.
+                // The header of the copy, which no one else can change any more.
                 let header = try await header(of: staged, shown: image.description)
                 try header.requireBase(image.description)
                 try Task.checkCancellation()
@@ -73,7 +73,7 @@ extension Pool {
             guard try await !isThere(id) else {
                 throw LXCError(.alreadyExists, "there is something named \(id) in pool \(files) already")
             }
-            // Shared with other disks; who deletes the image waits for all of them, and then sees their disks.
+            // Shared with other disks; a deletion of the image waits for all of them, and then sees their disks.
             return try await files.hold(StoreLayout.lock(image), .shared) { shared in
                 guard let base = try await installedImage(image) else {
                     throw LXCError(.notFound, "image \(image) is not installed in pool \(files)")

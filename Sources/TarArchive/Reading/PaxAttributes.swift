@@ -2,7 +2,7 @@ import FileTree
 import LXCCore
 
 extension PaxRecords {
-    /// The extended attributes the records hold, and the kinds of those that cannot be understood.
+    /// The extended attributes in the records, and the kinds of those that cannot be parsed.
     ///
     /// POSIX ACLs come as raw attributes, or as text with numbers or names; a name means nothing on another host, so
     /// only numbers are taken.

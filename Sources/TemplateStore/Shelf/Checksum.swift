@@ -19,7 +19,7 @@ public struct Checksum: Hashable, Sendable, CustomStringConvertible {
         /// SHA-512.
         case sha512 = "SHA-512"
 
-        /// How many hexadecimal digits a checksum has.
+        /// The number of hexadecimal digits of a checksum.
         public var digits: Int {
             switch self {
             case .md5: 32

@@ -3,7 +3,7 @@ import OpenSSL
 
 /// A bridge that is made when a guest needs it and removed after the last one.
 struct ManagedBridge: Hashable, Sendable {
-    /// What leads out of the bridge.
+    /// The uplink of the bridge.
     enum Uplink: Hashable, Sendable {
         /// A VLAN on a device of the host.
         case vlan(UInt16, on: String)
@@ -15,7 +15,7 @@ struct ManagedBridge: Hashable, Sendable {
 
     /// The bridge's name.
     let name: String
-    /// What leads out of it.
+    /// The uplink of the bridge.
     let uplink: Uplink
 
     /// CloudStack's `br<device>-<vlan>`.
