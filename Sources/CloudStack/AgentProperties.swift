@@ -2,7 +2,7 @@ public import LXCCore
 public import LibvirtXML
 public import VifDriver
 
-/// What CloudStack's `agent.properties` says of an LXC host.
+/// The settings of CloudStack's `agent.properties` for an LXC host.
 public struct AgentProperties: Hashable, Sendable {
     /// CloudStack's network drivers, by the names of their classes.
     public enum VifDriverName: String, Hashable, Sendable, CaseIterable {
@@ -12,7 +12,7 @@ public struct AgentProperties: Hashable, Sendable {
         case direct = "DirectVifDriver"
     }
 
-    /// `hypervisor.uri`: where libvirt answers; nil takes `lxc:///`.
+    /// `hypervisor.uri`: the URI of libvirt; nil means `lxc:///`.
     public var hypervisorURI: Locator?
     /// `local.storage.path`: the directory of the local pool.
     public var localStoragePath = "/var/lib/libvirt/images"
@@ -38,11 +38,11 @@ public struct AgentProperties: Hashable, Sendable {
     public var reservedMemory = ByteCount.mebibytes(1024)
     /// `host.overcommit.mem.mb`.
     public var overcommittedMemory = ByteCount(0)
-    /// `stop.script.timeout`: how long a container has to end by itself.
+    /// `stop.script.timeout`: the time a container has to shut down.
     public var stopTimeout = Duration.seconds(120)
     /// Keys of CloudStack's that mean something to its agent and nothing to this package, with their values.
     public var unused: [String: String] = [:]
-    /// Keys nobody knows, with their values: misspelt ones are among them.
+    /// Unknown keys with their values, misspelt ones among them.
     public var unknown: [String: String] = [:]
 
     /// CloudStack's defaults.
@@ -54,7 +54,7 @@ public struct AgentProperties: Hashable, Sendable {
     ///   a host of another hypervisor and for network drivers that do not work with containers.
     public init(_ properties: JavaProperties) throws {
         for key in properties.keys {
-            // Java takes an empty value for what it is; for these keys it says nothing.
+            // Java reads an empty value as such; for these keys it means "not set".
             guard let value = properties[key]?.trimmingSpaces, !value.isEmpty else { continue }
             try set(key, value)
         }
@@ -71,40 +71,53 @@ extension String {
 
 extension AgentProperties {
     private mutating func set(_ key: String, _ value: String) throws {
-        switch key {
-        case "hypervisor.type": try Self.requireLXC(value)
-        case "hypervisor.uri": hypervisorURI = Locator(try Self.uri(key, value))
-        case "local.storage.path": localStoragePath = try Self.path(key, value)
-        case "local.storage.uuid":
-            localStorageID = try Self.reading(key, value) { try PoolID(parsing: $0) }
-        case "libvirt.vif.driver": vifDriver = try Self.driver(key, value)
-        case "network.direct.device": directDevice = try Self.device(key, value)
-        case "network.direct.source.mode":
-            guard let mode = Interface.DirectMode(rawValue: value) else {
-                throw Self.fault(key, value, "expected private, bridge, vepa or passthrough")
-            }
-            directMode = mode
-        case "public.network.device": publicDevice = try Self.device(key, value)
-        case "private.network.device": privateDevice = try Self.device(key, value)
-        case "guest.network.device": guestDevice = try Self.device(key, value)
-        case "private.bridge.name": controlBridge = try Self.device(key, value)
-        case "network.bridge.type": try Self.requireNativeBridges(key, value)
-        case "host.reserved.mem.mb": reservedMemory = try .mebibytes(Self.number(key, value))
-        case "host.overcommit.mem.mb": overcommittedMemory = try .mebibytes(Self.number(key, value))
-        case "stop.script.timeout": stopTimeout = try .seconds(Self.number(key, value, upTo: 31_536_000))
-        case _ where key.hasPrefix("libvirt.vif.driver."):
-            let name = String(key.dropFirst("libvirt.vif.driver.".count))
-            guard let traffic = TrafficType(rawValue: name) else {
-                let names = TrafficType.allCases.map(\.rawValue).joined(separator: ", ")
-                throw Self.fault(key, value, "the kinds of traffic are \(names)")
-            }
-            vifDrivers[traffic] = try Self.driver(key, value)
-        case _ where Self.agentKeys.contains(key) || key.hasPrefix("agent.hooks."): unused[key] = value
-        default: unknown[key] = value
+        let property = AgentProperty(key: key, value: value)
+        if let setting = Self.settings[key] {
+            try setting.set(&self, property)
+        } else if let traffic = try property.traffic {
+            vifDrivers[traffic] = try property.driver
+        } else if Self.agentKeys.contains(key) || key.hasPrefix("agent.hooks.") {
+            unused[key] = value
+        } else {
+            unknown[key] = value
         }
     }
 
-    /// What CloudStack's own agent does with its management server, with virtual machines, or with scripts of its own.
+    /// The effect of a key: it stores its value, or checks that it is the supported one.
+    private struct Setting: Sendable {
+        let set: @Sendable (inout AgentProperties, AgentProperty) throws -> Void
+
+        static func stored<Value>(
+            _ path: any WritableKeyPath<AgentProperties, Value> & Sendable,
+            _ read: @escaping @Sendable (AgentProperty) throws -> Value
+        ) -> Setting {
+            Setting { $0[keyPath: path] = try read($1) }
+        }
+
+        static func checked(_ check: @escaping @Sendable (AgentProperty) throws -> Void) -> Setting {
+            Setting { try check($1) }
+        }
+    }
+
+    private static let settings: [String: Setting] = [
+        "hypervisor.type": .checked { try $0.requireLXC() },
+        "hypervisor.uri": .stored(\.hypervisorURI) { try $0.uri },
+        "local.storage.path": .stored(\.localStoragePath) { try $0.path },
+        "local.storage.uuid": .stored(\.localStorageID) { try $0.poolID },
+        "libvirt.vif.driver": .stored(\.vifDriver) { try $0.driver },
+        "network.direct.device": .stored(\.directDevice) { try $0.device },
+        "network.direct.source.mode": .stored(\.directMode) { try $0.directMode },
+        "public.network.device": .stored(\.publicDevice) { try $0.device },
+        "private.network.device": .stored(\.privateDevice) { try $0.device },
+        "guest.network.device": .stored(\.guestDevice) { try $0.device },
+        "private.bridge.name": .stored(\.controlBridge) { try $0.device },
+        "network.bridge.type": .checked { try $0.requireNativeBridges() },
+        "host.reserved.mem.mb": .stored(\.reservedMemory) { try .mebibytes($0.number()) },
+        "host.overcommit.mem.mb": .stored(\.overcommittedMemory) { try .mebibytes($0.number()) },
+        "stop.script.timeout": .stored(\.stopTimeout) { try .seconds($0.number(upTo: 31_536_000)) },
+    ]
+
+    /// Keys for CloudStack's own agent: its connection to the management server, virtual machines, and its scripts.
     private static let agentKeys: Set<String> = [
         "guid", "workers", "host", "port", "zone", "pod", "cluster", "resource", "instance", "scripts.timeout",
         "cmds.timeout", "qemu.sockets.path", "systemvm.iso.path", "mount.path", "domr.scripts.dir",
@@ -120,78 +133,6 @@ extension AgentProperties {
                 .invalidArgument,
                 "libvirt.vif.driver: DirectVifDriver needs network.direct.device and network.direct.source.mode, which "
                     + "have no defaults")
-        }
-    }
-
-    // MARK: Values
-
-    private static func fault(_ key: String, _ value: String, _ reason: String) -> LXCError {
-        // Keys come from a file as much as values do.
-        LXCError(.invalidArgument, "\(key.escapedForDisplay)=\(Locator(value)): \(reason)")
-    }
-
-    private static func reading<Value>(
-        _ key: String, _ value: String, _ read: (String) throws -> Value
-    ) throws -> Value {
-        do { return try read(value) } catch let error as LXCError { throw fault(key, value, error.message) }
-    }
-
-    private static func number(_ key: String, _ value: String, upTo limit: UInt64 = 1 << 40) throws -> UInt64 {
-        guard let number = UInt64(value), number <= limit else {
-            throw fault(key, value, "expected a whole number from 0 to \(limit)")
-        }
-        return number
-    }
-
-    private static func path(_ key: String, _ value: String) throws -> String {
-        guard !value.contains(",") else {
-            throw fault(key, value, "one local pool is supported; name one directory")
-        }
-        guard value.hasPrefix("/") || value.hasPrefix("nfs://"), !value.utf8.contains(0) else {
-            throw fault(key, value, "expected an absolute path, or nfs://server/export")
-        }
-        // CloudStack strips it as well.
-        return value.count > 1 && value.hasSuffix("/") ? String(value.dropLast()) : value
-    }
-
-    private static func uri(_ key: String, _ value: String) throws -> String {
-        guard value.lowercased().hasPrefix("lxc:") || value.lowercased().hasPrefix("lxc+") else {
-            throw fault(key, value, "expected a libvirt URI of the LXC driver, as lxc:///")
-        }
-        return value
-    }
-
-    private static func device(_ key: String, _ value: String) throws -> String {
-        guard Interface.isDeviceName(value) else {
-            throw fault(key, value, "expected the name of a network device, 1 to 15 of A-Z a-z 0-9 . _ -")
-        }
-        return value
-    }
-
-    private static func driver(_ key: String, _ value: String) throws -> VifDriverName {
-        let package = "com.cloud.hypervisor.kvm.resource."
-        let name = value.hasPrefix(package) ? String(value.dropFirst(package.count)) : value
-        if let driver = VifDriverName(rawValue: name) { return driver }
-        if name == "OvsVifDriver" || name == "IvsVifDriver" {
-            throw LXCError(
-                .unsupported,
-                "\(key.escapedForDisplay)=\(value.escapedForDisplay): switches of that kind are not supported")
-        }
-        throw fault(key, value, "expected BridgeVifDriver or DirectVifDriver, with or without \(package) before it")
-    }
-
-    private static func requireLXC(_ value: String) throws {
-        guard value.lowercased() == "lxc" else {
-            throw LXCError(
-                .unsupported,
-                "hypervisor.type=\(value.escapedForDisplay): this is no LXC host; set it to lxc")
-        }
-    }
-
-    private static func requireNativeBridges(_ key: String, _ value: String) throws {
-        guard value.lowercased() == "native" else {
-            throw LXCError(
-                .unsupported, "\(key)=\(value.escapedForDisplay): only native bridges are supported; leave the key out")
         }
     }
 }

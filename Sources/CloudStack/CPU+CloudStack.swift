@@ -4,16 +4,16 @@ public import LXCHypervisor
 extension LXCHypervisor.ContainerSpecification.CPU {
     /// The processors of a CloudStack service offering.
     ///
-    /// Shares are processors × MHz. On control groups of version 2 they are scaled to the range 1 to 10000 by what all of
-    /// the host's processors have in MHz, rounded up, and at least 2, because libvirt before 9.1 takes no less. Where the
-    /// use is limited, the period is 10000 µs and the quota that percentage of it; where the quota would be less than the
-    /// 1000 µs libvirt takes, it is 1000 and the period longer, up to 1000000.
+    /// Shares are processors × MHz. On control groups of version 2 they are scaled to the range 1 to 10000 by the total
+    /// MHz of the host's processors, rounded up, and at least 2, the least that libvirt before 9.1 accepts. With a
+    /// limit, the period is 10000 µs and the quota that percentage of it; if the quota would be less than libvirt's
+    /// minimum of 1000 µs, it is 1000 and the period longer, up to 1000000.
     ///
     /// - Parameters:
     ///   - count: the processors.
-    ///   - megahertz: what each of them is promised, after overcommitment.
+    ///   - megahertz: the guaranteed speed of each, after overcommitment.
     ///   - limit: the share of a processor's time it may use, 0.4 for 40 %; nil limits nothing.
-    ///   - hostCapacity: what all processors of the host have together in MHz, where its control groups are of version 2.
+    ///   - hostCapacity: the total MHz of the host's processors, if its control groups are of version 2.
     /// - Returns: the values for the specification.
     /// - Throws: `LXCError` `invalidArgument` for numbers that are not positive.
     public static func cloudStack(

@@ -12,7 +12,7 @@ extension LXCHypervisor.Configuration {
     /// same host. The heartbeat has the address of `private.network.device`, where that has one.
     ///
     /// - Parameters:
-    ///   - properties: the file's contents; ``AgentProperties/unknown`` of the same says which keys nobody knows.
+    ///   - properties: the file's contents; their ``AgentProperties/unknown`` lists unknown keys.
     ///   - secondary: the directory of secondary storage, which CloudStack's management server names and not this file.
     /// - Throws: `LXCError` `invalidArgument` and `unsupported` as ``AgentProperties/init(_:)`` says.
     public init(agentProperties properties: JavaProperties, secondary: String) throws {
@@ -22,7 +22,7 @@ extension LXCHypervisor.Configuration {
     /// Creates the configuration of a host as CloudStack's `agent.properties` describes it.
     ///
     /// - Parameters:
-    ///   - properties: what the file says.
+    ///   - properties: the file's contents.
     ///   - secondary: the directory of secondary storage.
     /// - Throws: `LXCError` `invalidArgument` for a direct network driver without device or mode.
     public init(agentProperties properties: AgentProperties, secondary: String) throws {
@@ -44,7 +44,7 @@ extension LXCHypervisor.Configuration {
 
 /// Addresses of this host.
 enum HostAddress {
-    /// The first IPv4 address of a device; nil where it has none.
+    /// The first IPv4 address of a device; nil if it has none.
     static func ofDevice(_ device: String) -> String? {
         var list: UnsafeMutablePointer<ifaddrs>?
         guard getifaddrs(&list) == 0 else { return nil }

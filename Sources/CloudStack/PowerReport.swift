@@ -2,10 +2,11 @@ public import HypervisorDriver
 public import LXCCore
 public import LXCHypervisor
 
-/// Which guests of a host are on: what CloudStack's hosts send the management server, of every hypervisor driver.
+/// The power states of a host's guests: the report that CloudStack's hosts send to the management server, across all
+/// hypervisor drivers.
 ///
-/// A driver that cannot be asked is named in ``failures``, and its guests are in the report neither on nor off. Who reads
-/// it must not take a guest for dead that is missing while a driver failed.
+/// A driver that does not answer is named in ``failures``, and its guests are missing from the report. A reader must
+/// not take a missing guest for stopped while a driver failed.
 public struct PowerReport: Hashable, Sendable, Codable {
     /// CloudStack's words.
     public enum Power: String, Hashable, Sendable, Codable, CaseIterable {
@@ -55,11 +56,11 @@ public struct PowerReport: Hashable, Sendable, Codable {
     /// Whether every driver answered: only then a guest that is not in the report is not on the host.
     public var isComplete: Bool { failures.isEmpty }
 
-    /// Asks all drivers at once.
+    /// Asks all drivers concurrently.
     ///
     /// - Parameters:
     ///   - drivers: of containers, of system VMs.
-    ///   - hostName: how the host is called.
+    ///   - hostName: the host's name.
     /// - Returns: the report; it is made whatever fails.
     public static func collect(from drivers: [any HypervisorDriver], hostName: String) async -> PowerReport {
         var report = PowerReport(hostName: hostName, guests: [], failures: [])
@@ -87,7 +88,7 @@ public struct PowerReport: Hashable, Sendable, Codable {
 }
 
 extension LXCHypervisor {
-    /// Which containers and system VMs of the host are on.
+    /// The power states of the host's containers and system VMs.
     public func powerReport() async -> PowerReport {
         await PowerReport.collect(
             from: [drivers.containers] + [drivers.systemVMs].compactMap(\.self), hostName: hostName)

@@ -55,8 +55,8 @@ public struct LocalTree: TreeOrigin, TreeDestination {
         }
     }
 
-    /// Looks for what would keep the directory from being removed as a whole, before anything is changed. What is not
-    /// there is no error.
+    /// Checks for obstacles to removing the whole directory, before anything is changed. Succeeds if the directory does
+    /// not exist.
     ///
     /// - Throws: `LXCError` `inUse` when a mount point is inside; `CancellationError`.
     public func requireRemovable(pool: BlockingPool = .shared) async throws {
@@ -88,7 +88,7 @@ public struct LocalTree: TreeOrigin, TreeDestination {
         }
     }
 
-    /// Starts with a snapshot where one can be had.
+    /// Starts with a snapshot where possible.
     private func snapshot(of origin: LocalTree, _ strategy: TreeCopyOptions.Strategy) throws -> StagedDirectory? {
         guard strategy == .auto || strategy == .snapshot else { return nil }
         let snapshot = try StagedDirectory.snapshot(of: origin.openRoot(), at: TreeLocation(path))

@@ -27,8 +27,8 @@ public enum TreeCopy {
 
     /// Reads a tree to its end without writing it: its digest and counts, and the proof that it is whole.
     ///
-    /// Of the options it honours the source's map, the limits and what is required of the tree (`lossless`,
-    /// `requiresSafeRoot`), so that what passes here is refused by no copy for the same reason.
+    /// Of the options it honours the source's map, the limits and the requirements on the tree (`lossless`,
+    /// `requiresSafeRoot`): no copy refuses a tree that passes here for one of these reasons.
     ///
     /// - Throws: as ``run(from:to:options:pool:progress:)``.
     public static func examine(

@@ -3,7 +3,7 @@ import Glibc
 package import LXCCore
 package import LinuxSystem
 
-/// Where something is or will be: the directory above it, open, and its name there.
+/// A location: the open parent directory, and the name in it.
 package struct TreeLocation: ~Copyable {
     package let parent: Descriptor
     package let name: String
@@ -32,7 +32,7 @@ package struct TreeLocation: ~Copyable {
         LXCError(.alreadyExists, "\"\(name.escapedForDisplay)\" is there already; remove it or choose another name")
     }
 
-    /// A new name for what is built here until it is complete.
+    /// A new name for a tree under construction.
     package func makeHiddenName() -> String {
         // A name has room for 255 bytes.
         let kept = String(decoding: name.utf8.prefix(220), as: UTF8.self)
@@ -78,7 +78,7 @@ package struct TreeLocation: ~Copyable {
         try name.withCString { try remover.check($0, in: parent.raw) }
     }
 
-    /// Refuses a destination at `path` inside `origin`, a directory: a copy to it would read what it writes.
+    /// Refuses a destination at `path` inside `origin`, a directory: a copy to it would read its own output.
     package static func refuse(_ path: String, inside origin: any TreeOrigin) throws {
         guard let origin = origin as? LocalTree else { return }
         try TreeLocation(path).refuseInside(origin)

@@ -3,16 +3,16 @@ public import LibvirtXML
 
 /// Runs guests on one host: containers, or system VMs.
 ///
-/// A driver keeps no state of its own: what it reports is the hypervisor's current state. These requirements are what
-/// every driver has. What else a driver can do it says by conforming to the protocols of its abilities:
-/// ``TransientGuests``, ``GuestShutdown``, ``GuestSignalling``, ``GuestSuspension``, ``GuestAutostart``, ``GuestUpkeep``,
-/// ``GuestConsoles``, ``ConsoleResizing``, ``GuestExecution``, ``GuestFiles``, ``GuestAgent``, ``GuestInterfaces``,
-/// ``NetworkFiltering``, ``GuestLimiting`` and ``DiskMaking``. Ask with `as?`.
+/// A driver keeps no state of its own: it reports the hypervisor's current state. These requirements apply to every
+/// driver. It declares further abilities by conforming to their protocols: ``TransientGuests``, ``GuestShutdown``,
+/// ``GuestSignalling``, ``GuestSuspension``, ``GuestAutostart``, ``GuestUpkeep``, ``GuestConsoles``,
+/// ``ConsoleResizing``, ``GuestExecution``, ``GuestFiles``, ``GuestAgent``, ``GuestInterfaces``, ``NetworkFiltering``,
+/// ``GuestLimiting`` and ``DiskMaking``. Query them with `as?`.
 ///
 /// Check a conforming type of your own with `HypervisorDriverConformance` of the LXCTesting product.
 ///
-/// Every method throws `LXCError` `notFound` for a guest that is not defined, `unavailable` when the hypervisor cannot be
-/// reached, `unsupported` for a request this hypervisor cannot serve, and what it documents.
+/// Every method throws `LXCError` `notFound` for a guest that is not defined, `unavailable` if the hypervisor cannot be
+/// reached, `unsupported` for a request this hypervisor cannot serve, and the codes it documents.
 public protocol HypervisorDriver: Sendable {
     /// A short stable name for log metadata and metric dimensions, such as `libvirt-lxc`.
     var name: String { get }
@@ -26,13 +26,13 @@ public protocol HypervisorDriver: Sendable {
     /// - Throws: `LXCError` `unavailable`.
     func domainType() async throws -> DomainType
 
-    /// Makes a guest known, or changes one that is: it survives its own stop and the daemon's restart.
+    /// Defines a guest, or changes a defined one: the definition survives the guest's stop and the daemon's restart.
     ///
     /// - Throws: `LXCError` `invalidArgument` naming the field, `alreadyExists` when the name and UUID belong
     ///   to two guests.
     func define(_ domain: Domain) async throws
 
-    /// Forgets a guest that is not running. One that is running goes on and is forgotten when it ends.
+    /// Removes the definition of a guest. A running guest continues and is forgotten when it ends.
     func undefine(_ guest: GuestName) async throws
 
     /// Starts a guest that is defined.
@@ -40,13 +40,13 @@ public protocol HypervisorDriver: Sendable {
     /// - Throws: `LXCError` `invalidState` when it is running already, `hypervisor`.
     func start(_ guest: GuestName) async throws
 
-    /// Ends the guest at once, and returns when it has ended.
+    /// Kills the guest, and returns when it has ended.
     ///
     /// - Throws: `LXCError` `invalidState` when it is not running.
     func kill(_ guest: GuestName) async throws
 
     /// All guests, ordered by name. Guests whose names break the rules of `GuestName` belong to other programs and are
-    /// left out.
+    /// omitted.
     func guests() async throws -> [Guest]
 
     /// One guest.
@@ -55,21 +55,21 @@ public protocol HypervisorDriver: Sendable {
     /// The guest's document: the live one while it runs.
     func definition(of guest: GuestName) async throws -> Domain
 
-    /// What a running guest uses.
+    /// The resource usage of a running guest.
     ///
     /// - Throws: `LXCError` `invalidState` when it is not running.
     func statistics(of guest: GuestName) async throws -> GuestStatistics
 
-    /// What all running guests use. One that ends meanwhile is left out.
+    /// The resource usage of all running guests. A guest that ends in the meantime is omitted.
     func statistics() async throws -> [GuestName: GuestStatistics]
 
-    /// What happens to guests from now on: every change once, also what happens while the hypervisor cannot be reached,
-    /// which is reported when it can be again. The stream ends with an error when its reader is too far behind, or when the
-    /// driver is closed.
+    /// The events of guests from now on: every change once, including changes while the hypervisor cannot be reached,
+    /// which are reported when it can be again. The stream ends with an error if its reader is too far behind, or when
+    /// the driver is closed.
     func events() async throws -> AsyncThrowingStream<GuestEvent, any Error>
 
-    /// Replaces the element that a program keeps in a guest's metadata, be the guest running or not: in its live document
-    /// and in the one of its next start. The driver does not interpret it.
+    /// Replaces the element that a program stores in a guest's metadata, in its live document and in the one of its
+    /// next start. The driver does not interpret it.
     ///
     /// - Parameters:
     ///   - element: the element, whose name and those of its children are in the namespace; nil removes it.
@@ -98,7 +98,7 @@ extension HypervisorDriver {
 }
 
 extension HypervisorDriver {
-    /// Replaces what this package keeps with a guest, be it running or not.
+    /// Replaces this package's metadata of a guest, whether it runs or not.
     public func setContainerMetadata(_ metadata: ContainerMetadata, of guest: GuestName) async throws {
         let namespace = ContainerMetadata.namespace
         var domain = try await definition(of: guest)

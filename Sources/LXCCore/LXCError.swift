@@ -4,7 +4,7 @@
 /// concerned and, where there is one, the remedy. Two other errors leave the package: `CancellationError`, and the
 /// `DecodingError` of `Decodable` types that do not promise an `LXCError`.
 public struct LXCError: Error, Sendable, CustomStringConvertible {
-    /// What kind of failure this is. A minor release may add codes.
+    /// The kind of failure. A minor release may add codes.
     public struct Code: Hashable, Sendable, CustomStringConvertible {
         /// The code's stable name, as printed in JSON output and logs.
         public let description: String
@@ -43,13 +43,13 @@ public struct LXCError: Error, Sendable, CustomStringConvertible {
         public static let hypervisor = Code("hypervisor")
     }
 
-    /// What kind of failure this is.
+    /// The kind of failure.
     public let code: Code
     /// One line that names the object and the remedy.
     public let message: String
     /// The failure underneath: a ``SystemCallError``, a libvirt error, another `LXCError`.
     public let cause: (any Error)?
-    /// Where in this package the error was made, as `Module/File.swift:line`.
+    /// The place in this package that created the error, as `Module/File.swift:line`.
     public let location: String
 
     /// Makes an error; the location is the caller's.

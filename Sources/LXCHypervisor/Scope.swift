@@ -1,3 +1,5 @@
+import LXCCore
+
 /// Runs `body`, then `cleanUp`, whatever `body` did. The clean-up is a task of its own, so that it completes when the caller
 /// is cancelled.
 func scoped<Value>(
@@ -5,6 +7,6 @@ func scoped<Value>(
 ) async throws -> Value {
     let result: Result<Value, any Error>
     do { result = .success(try await body()) } catch { result = .failure(error) }
-    await Task { await cleanUp() }.value
+    await withoutCancellation { await cleanUp() }
     return try result.get()
 }

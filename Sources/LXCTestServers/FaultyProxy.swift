@@ -5,15 +5,15 @@ import Synchronization
 
 /// A TCP proxy before one server that delays, loses and cuts what passes.
 public final class FaultyProxy: Sendable {
-    /// What it does now.
+    /// The present behaviour.
     public struct Faults: Sendable {
-        /// How long anything takes in each direction.
+        /// The delay in each direction.
         public var delay = Duration.zero
         /// Whether replies are read and thrown away.
         public var losesReplies = false
-        /// Whether new connections are closed at once.
+        /// Whether new connections are closed immediately.
         public var refusesConnections = false
-        /// After how many further bytes of replies their connection is cut, once.
+        /// The number of further bytes of replies after which their connection is cut, once.
         public var cutsRepliesAfter: Int?
     }
 
@@ -61,13 +61,13 @@ public final class FaultyProxy: Sendable {
         cutConnections()
     }
 
-    /// How many connections were made.
+    /// The number of connections made.
     public var accepted: Int { state.withLock { $0.accepted } }
 
-    /// How many bytes of replies were thrown away.
+    /// The number of bytes of replies dropped.
     public var lostBytes: Int { state.withLock { $0.lostBytes } }
 
-    /// Changes what it does.
+    /// Changes the behaviour.
     public func change(_ body: (inout Faults) -> Void) { state.withLock { body(&$0.faults) } }
 
     /// Cuts every connection there is.
@@ -133,7 +133,7 @@ public final class FaultyProxy: Sendable {
         }
     }
 
-    /// What happens to some bytes: their delay, how many pass, and whether the connection ends with them.
+    /// The treatment of some bytes: their delay, the number that pass, and whether the connection ends with them.
     private func take(_ count: Int, areReplies: Bool) -> (Duration, Int, Bool) {
         state.withLock { state in
             let delay = state.faults.delay

@@ -5,7 +5,7 @@ import Synchronization
 /// An nfs-ganesha of a test's own, in private mount, network and process namespaces with its own rpcbind. It ends with
 /// this value, and with the test's process however that ends.
 public final class NFSServer: Sendable {
-    /// What it exports.
+    /// The exported directory.
     public struct Export: Sendable {
         /// The directory.
         public var path: String
@@ -68,7 +68,7 @@ public final class NFSServer: Sendable {
     }
 
     deinit {
-        // The end of its input ends the process that is the first of its namespace, and with it all others there.
+        // The end of its input ends the first process of its namespace, and with it all others there.
         try? input.close()
         process.waitUntilExit()
         try? FileManager.default.removeItem(atPath: directory)
@@ -79,7 +79,7 @@ public final class NFSServer: Sendable {
         "nfs://\(address)/export\(path)?nfsport=\(Self.port)&mountport=\(Self.mountPort)\(parameters)"
     }
 
-    /// Ends the server as a crash would: what is not on disk is lost.
+    /// Kills the server as in a crash: data not on disk is lost.
     public func kill() throws { try command("kill", "killed") }
 
     /// Starts it again.

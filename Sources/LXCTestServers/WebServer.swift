@@ -2,10 +2,10 @@ import Foundation
 import Glibc
 import Synchronization
 
-/// An HTTP server on a port of its own at 127.0.0.1, for one test. It answers as it is told to, also wrongly, a request
-/// to a connection, and remembers what it was asked.
+/// An HTTP server on a port of its own at 127.0.0.1, for one test. It gives scripted answers, also wrong ones, one
+/// request per connection, and records the requests.
 public final class WebServer: Sendable {
-    /// What a client asked for.
+    /// A client's request.
     public struct Request: Hashable, Sendable {
         /// The method, such as `GET`.
         public var method: String
@@ -18,7 +18,7 @@ public final class WebServer: Sendable {
         public subscript(name: String) -> String? { fields[name] }
     }
 
-    /// What the server sends.
+    /// The server's answer.
     public struct Answer: Sendable {
         /// The status.
         public var status: Int
@@ -26,11 +26,11 @@ public final class WebServer: Sendable {
         public var fields: [String: String]
         /// The body.
         public var body: [UInt8]
-        /// After how many bytes of the body the connection ends; nil sends all.
+        /// The number of bytes of the body after which the connection ends; nil for all.
         public var cutAfter: Int?
-        /// How long to wait after each 64 KiB of the body.
+        /// The wait after each 64 KiB of the body.
         public var pause: Duration = .zero
-        /// How long to wait before everything.
+        /// The wait before the answer.
         public var delay: Duration = .zero
         /// Whether the body's length is sent.
         public var tellsLength = true
@@ -45,9 +45,9 @@ public final class WebServer: Sendable {
     public struct File: Sendable {
         /// The contents.
         public var contents: [UInt8]
-        /// The entity tag with its quotes; nil sends none.
+        /// The entity tag with its quotes; nil for none.
         public var entityTag: String?
-        /// The value of `Last-Modified`; nil sends none.
+        /// The value of `Last-Modified`; nil for none.
         public var lastModified: String?
         /// Whether parts can be asked for.
         public var servesRanges = true
@@ -76,7 +76,7 @@ public final class WebServer: Sendable {
         }
     }
 
-    /// What the threads share.
+    /// The state shared by the threads.
     private final class State: Sendable {
         let answer: @Sendable (Request, Int) -> Answer
         let requests = Mutex<[Request]>([])
@@ -114,7 +114,7 @@ public final class WebServer: Sendable {
 
     deinit { stop() }
 
-    /// What was asked so far.
+    /// The requests so far.
     public var requests: [Request] { state.requests.withLock { $0 } }
 
     /// The URL of a path.

@@ -2,13 +2,13 @@ import CLibvirt
 import Foundation
 import Glibc
 
-/// What libvirt needs once in a process: its library set up, its errors kept off stderr, and a thread that runs its
-/// event loop.
+/// libvirt's set-up, once per process: the library itself, its errors kept off stderr, and a thread that runs its event
+/// loop.
 ///
-/// Keepalive, events and streams all depend on the loop, and libvirt wants it registered before the first connection
-/// is opened. Where the program has registered an event loop of its own before, libvirt keeps that one.
+/// Keepalive, events and streams all depend on the loop, and libvirt requires its registration before the first
+/// connection. If the program has registered an event loop of its own before, libvirt keeps that one.
 enum LibvirtLibrary {
-    /// Sets the library up at the first call; every later call returns at once.
+    /// Sets the library up at the first call; every later call returns immediately.
     static func start() { _ = once }
 
     private static let once: Void = {
@@ -29,7 +29,7 @@ enum LibvirtLibrary {
     }()
 
     /// libvirt's client writes to its socket without guarding against SIGPIPE: a daemon that ends at the wrong moment
-    /// would end the whole program, where the call should fail. A handler the program has set stays.
+    /// would end the whole program, where the call should fail. A handler set by the program stays in place.
     private static func ignoreBrokenPipes() {
         var present = sigaction()
         guard sigaction(SIGPIPE, nil, &present) == 0, present.__sigaction_handler.sa_handler == nil else { return }

@@ -6,17 +6,17 @@ public import Logging
 /// A connection to a libvirt daemon, or to a driver inside this process (`test:///default`).
 ///
 /// It opens on first use, and again on the next use after the daemon went away. Blocking calls run on threads of the
-/// connection, at most five at a time, which is how many libvirtd serves one client at once; calls for different
-/// domains do not wait for each other. No call waits without end for a daemon that hangs (``Patience``), and a cancelled
-/// task leaves it. Every method throws `LXCError`: `unavailable` while nothing answers at the URI, `timedOut` when a
-/// daemon does not answer in time, `invalidState` after ``close()``, `invalidArgument` for text with a NUL in it, and what
-/// the method names. The error's cause is the ``LibvirtError``.
+/// connection, at most five at a time, the number libvirtd serves one client concurrently; calls for different domains
+/// do not wait for each other. No call waits endlessly for a daemon that hangs (``Patience``), and a cancelled task
+/// leaves it. Every method throws `LXCError`: `unavailable` while nothing answers at the URI, `timedOut` if a daemon
+/// does not answer in time, `invalidState` after ``close()``, `invalidArgument` for text that contains a NUL, and the
+/// method's own codes. The error's cause is the ``LibvirtError``.
 public actor LibvirtConnection {
-    /// How a silent loss of the daemon or of the network is noticed.
+    /// The detection of a silent loss of the daemon or of the network.
     public struct KeepAlive: Hashable, Sendable {
         /// Seconds between two probes.
         public var interval: Int32
-        /// How many probes may stay unanswered before the connection counts as lost.
+        /// The number of unanswered probes after which the connection counts as lost.
         public var count: UInt32
 
         /// Creates keepalive settings; by default a loss is detected after 30 seconds.
@@ -46,8 +46,8 @@ public actor LibvirtConnection {
     ///
     /// - Parameters:
     ///   - uri: a libvirt URI: `lxc:///system`, `qemu+ssh://host/system`, `test:///default`.
-    ///   - keepAlive: how a silent loss is noticed; nil leaves that to TCP.
-    ///   - patience: how long calls may take.
+    ///   - keepAlive: the detection of a silent loss; nil leaves it to TCP.
+    ///   - patience: the time limits of calls.
     ///   - startDaemon: starts the daemon if nothing answers at the URI; then the connection is tried again.
     ///   - logger: receives messages about opening, loss and closing.
     public init(
@@ -94,25 +94,20 @@ public actor LibvirtConnection {
         logger.debug("libvirt connection closed", metadata: ["libvirt.uri": "\(displayURI)"])
     }
 
-    /// Which of libvirt's drivers the URI names, such as `lxc`; nil where it is an alias of libvirt's configuration.
+    /// The libvirt driver in the URI, such as `lxc`; nil for an alias of libvirt's configuration.
     public nonisolated var driverName: String? {
-        let uri = uri.revealed
-        return uri.firstRange(of: "://").map { scheme in String(uri[..<scheme.lowerBound].prefix { $0 != "+" }) }
+        LibvirtURI(uri)?.driver
     }
 
     /// Whether the daemon is on this host: its URI names no other, as `lxc:///` does.
     public nonisolated var isLocal: Bool {
-        let uri = uri.revealed
-        guard let scheme = uri.firstRange(of: "://") else { return false }
-        let transport = uri[..<scheme.lowerBound].split(separator: "+").dropFirst().first
-        let host = uri[scheme.upperBound...].prefix { $0 != "/" && $0 != "?" }
-        return host.isEmpty && (transport == nil || transport == "unix")
+        LibvirtURI(uri)?.isLocal ?? false
     }
 
     /// Whether the connection is open and its daemon alive. Makes no call, so it is quick.
     public var isAlive: Bool { handle?.isAlive ?? false }
 
-    /// The open connection; opens one if there is none or the last was lost.
+    /// The open connection; opens one if there is none or the last one was lost.
     func connected() async throws -> ConnectionHandle {
         if isClosed { throw closed }
         if let handle {

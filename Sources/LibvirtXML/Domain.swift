@@ -10,12 +10,12 @@ public import LXCCore
 /// let document = try domain.xml()
 /// ```
 ///
-/// What the properties do not model stays in ``other``, and in the `other` of each device, so reading a document,
-/// changing a value and writing it again leaves the rest as it was.
+/// Everything the properties do not model stays in ``other``, and in the `other` of each device, so reading a document,
+/// changing a value and writing it again leaves the rest unchanged.
 public struct Domain: Hashable, Sendable {
     /// The kind of guest.
     public var type: DomainType
-    /// The guest's name. Empty when a document that was read has none; such a domain cannot be written.
+    /// The guest's name. Empty if the document has none; such a domain cannot be written.
     public var name: String
     /// The guest's UUID; `nil` lets libvirt make one.
     public var uuid: UUID?
@@ -23,7 +23,7 @@ public struct Domain: Hashable, Sendable {
     public var title: String?
     /// A description for people, of any length.
     public var description: String?
-    /// What programs keep with the domain: elements in namespaces of their own, one element for each namespace.
+    /// Data that programs store with the domain: elements in namespaces of their own, one element for each namespace.
     public var metadata: [XMLFragment] = []
     /// The most memory the guest can ever have. Written in KiB, rounded up.
     public var memory: ByteCount?
@@ -37,19 +37,19 @@ public struct Domain: Hashable, Sendable {
     public var virtualCPUs: VirtualCPUs?
     /// The share of processor time.
     public var cpuTuning = CPUTuning()
-    /// What is run in the guest, and how it is started.
+    /// The program of the guest, and the way it is started.
     public var os: OperatingSystem
-    /// Which host ids the container's ids are; nil leaves the container's root the host's root.
+    /// The mapping of the container's ids to host ids; nil leaves the container's root the host's root.
     public var idMap: IDMap?
     /// Features of the virtual machine or of the container.
     public var features = Features()
-    /// What the guest's clock starts from.
+    /// The base of the guest's clock.
     public var clock: ClockOffset?
-    /// What happens when the guest powers off.
+    /// The action when the guest powers off.
     public var onPowerOff: LifecycleAction?
-    /// What happens when the guest reboots.
+    /// The action when the guest reboots.
     public var onReboot: LifecycleAction?
-    /// What happens when the guest crashes.
+    /// The action when the guest crashes.
     public var onCrash: CrashAction?
     /// The program that runs the guest; nil leaves the choice to libvirt.
     public var emulator: String?

@@ -11,10 +11,9 @@ public import LXCCore
 /// try await client.write(SharedBytes(copying: Array("text".utf8)), to: file.handle, at: 0, .file)
 /// ```
 ///
-/// Calls of different tasks run at the same time. A call whose reply does not come, because the connection broke or the
-/// server was restarted, is sent again over a new connection; where the server has carried out the first of the two and
-/// therefore refuses the second, the call succeeds. A cancelled task gets its `CancellationError` at once; the server may
-/// still carry the call out.
+/// Calls of different tasks run concurrently. A call without a reply, because the connection broke or the server was
+/// restarted, is resent over a new connection; if the server executed the first one and therefore refuses the second,
+/// the call succeeds. A cancelled task gets its `CancellationError` immediately; the server may still execute the call.
 ///
 /// Errors are `LXCError` with an ``NFSError`` as the cause where the server refused, `unavailable` when it cannot be
 /// reached, `timedOut` when it does not answer, `corrupt` when its replies make no sense.
@@ -23,14 +22,14 @@ public final class NFSClient: Sendable {
     public let url: NFSURL
     /// That directory.
     public let root: NFSHandle
-    /// What the server supports.
+    /// The server's limits.
     public let information: NFSInformation
-    /// What the server said of the directory when the client connected.
+    /// The directory's attributes when the client connected.
     public let rootAttributes: NFSAttributes
 
-    /// What the client has done so far.
+    /// The client's counters.
     public var counters: NFSCounters { counting.counters }
-    /// Whom the calls are made for.
+    /// The user in whose name calls are made.
     package var user: UInt32 { url.effectiveUser }
 
     package let options: NFSClientOptions
@@ -62,7 +61,7 @@ public final class NFSClient: Sendable {
         try await pool.run { try open(url, options, $0) }
     }
 
-    /// How long a server is tried until it answers for the first time.
+    /// The time to wait for the server's first answer.
     static let openingLimit = Duration.seconds(10)
 
     /// The same on a thread that may block.
@@ -134,13 +133,13 @@ public final class NFSClient: Sendable {
     }
     #endif
 
-    /// Fails what is under way and ends the connection. Calls made afterwards fail.
+    /// Fails the calls in flight and ends the connection. Later calls fail.
     public func close() { transport.close() }
 
     // MARK: Calls
 
-    /// Sends a call and returns at once; `completion` is called once, on the connection's thread, where it may submit more
-    /// but must not block. A call sent twice counts once. `since` is when its caller began to wait.
+    /// Sends a call and returns immediately; `completion` is called once, on the connection's thread, where it may
+    /// submit more but must not block. A resent call counts once. `since` is the time when its caller began to wait.
     func submit(
         _ call: NFSCall, cancellation: Cancellation?, since start: ContinuousClock.Instant = .now,
         completion: @escaping @Sendable (Result<NFSReply, NFSFailure>) -> Void
@@ -277,6 +276,6 @@ final class CompletionBox<Value: Sendable>: @unchecked Sendable {
 }
 
 extension NFSURL {
-    /// Whom the calls are made for: the user it names, or this process's.
+    /// The user in whose name calls are made: the URL's, or this process's.
     fileprivate var effectiveUser: UInt32 { user ?? geteuid() }
 }

@@ -77,7 +77,7 @@ public struct NFSURL: Hashable, Sendable, CustomStringConvertible {
 
     private static let scheme = "nfs://"
 
-    /// What libnfs knows and this package has no use for.
+    /// Parameters of libnfs that have no effect in this package.
     private static let withoutEffect: Set<Substring> = [
         "tcp-syncnt", "readahead", "pagecache", "pagecachettl", "auto-traverse-mounts", "dircache", "autoreconnect",
         "debug", "if", "timeo", "retrans",

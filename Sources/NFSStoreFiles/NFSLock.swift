@@ -10,18 +10,18 @@ import Synchronization
 /// A lock made of files in a directory of an NFS server, held exclusively by one task of one process of one host, or
 /// shared by several. It needs no lock service (NLM), which many servers do not offer.
 ///
-/// `<name>.x` is the exclusive holder's, `<name>.s.<random>` a sharer's. Who wants the lock makes its file first and looks
-/// for the others' afterwards, so that of two that exclude each other at most one goes on. A holder touches its file every
-/// ``renewal``; one that was not touched for ``lifetime``, by the server's clock alone, belonged to a process that is
-/// gone, and so does one whose process is not there any more on this host. Such a file is taken over by emptying it on the
-/// condition that nobody else changed it (RFC 1813, sattrguard3): of several that try one succeeds, and never against a
-/// holder that renews. Who has taken it over signs it next; an empty file says of nobody that he is gone.
+/// `<name>.x` is the exclusive holder's file, `<name>.s.<random>` a sharer's. A caller first makes its own file and
+/// then looks for others', so that of two that exclude each other at most one continues. A holder touches its file
+/// every ``renewal``; a file not touched for ``lifetime``, by the server's clock alone, or whose process no longer
+/// exists on this host, is stale. A stale file is taken over by emptying it on the condition that it has not changed
+/// (RFC 1813, sattrguard3): of several callers one succeeds, and never against a holder that renews. The new holder
+/// then signs it; an empty file is never stale by its contents.
 struct NFSLock {
-    /// How long an untouched file keeps others out.
+    /// The time after which an untouched file no longer excludes others.
     static let lifetime: TimeInterval = 45
-    /// How often a holder touches its file; several times within ``lifetime``.
+    /// The interval at which a holder touches its file; several fit into ``lifetime``.
     static let renewal: Duration = .seconds(10)
-    /// Between two looks of one that waits.
+    /// The interval between two checks of a waiter.
     private static let pause = Duration.milliseconds(50)
 
     private let client: NFSClient
@@ -39,8 +39,8 @@ struct NFSLock {
     private var exclusiveName: [UInt8] { Array("\(name).x".utf8) }
     private var sharedPrefix: [UInt8] { Array("\(name).s.".utf8) }
 
-    /// Runs `body` holding the lock, waiting for it as long as it takes. While it waits for those who share the lock, no
-    /// others can join them.
+    /// Runs `body` holding the lock, waiting for it without a time limit. While it waits for sharers, no others can
+    /// join them.
     func hold<Value>(_ mode: StoreLock.Mode, _ body: (StoreLock) async throws -> Value) async throws -> Value {
         while true {
             if let value = try await tryHold(mode, waitsForSharers: true, body) { return value }
@@ -48,7 +48,7 @@ struct NFSLock {
         }
     }
 
-    /// Runs `body` holding the lock, or returns nil at once while another keeps us out.
+    /// Runs `body` holding the lock, or returns nil immediately while another holder excludes this one.
     func tryHold<Value>(
         _ mode: StoreLock.Mode, waitsForSharers: Bool = false, _ body: (StoreLock) async throws -> Value
     ) async throws -> Value? {
@@ -62,24 +62,25 @@ struct NFSLock {
             }
         } catch {
             renewing.cancel()
-            await Task { try? await file.release() }.value
+            await withoutCancellation { try? await file.release() }
             throw error
         }
-        let result: Result<Value, any Error>
-        let lock = StoreLock(isTakenOver: file.isTakenOver) { try await file.confirm() }
-        do { result = .success(try await body(lock)) } catch {
-            result = .failure(error)
+        let value: Value
+        do {
+            value = try await body(StoreLock(isTakenOver: file.isTakenOver) { try await file.confirm() })
+        } catch {
+            renewing.cancel()
+            // The caller has to know of the failure of `body` first.
+            await withoutCancellation { try? await file.release() }
+            throw error
         }
         renewing.cancel()
-        let release = await Task { try await file.release() }.result
-        // What went wrong inside is what the caller has to know first.
-        let value = try result.get()
-        try release.get()
+        try await withoutCancellation { try await file.release() }
         return value
     }
 
-    /// Makes the file of a mode. A cancelled caller waits no longer, and a file that is made for him all the same is
-    /// removed: unsigned, it would keep others out for ``lifetime``.
+    /// Makes the file of a mode. A cancelled caller waits no longer, and a file made for it afterwards is removed:
+    /// unsigned, it would exclude others for ``lifetime``.
     private func makeFileOrLeaveNone(_ mode: StoreLock.Mode) async throws -> NFSLockFile? {
         try Task.checkCancellation()
         let results = AsyncThrowingStream<Void, any Error>.makeStream()
@@ -114,7 +115,7 @@ struct NFSLock {
         }
     }
 
-    /// Whether nobody is in the way of who has made the file of a mode.
+    /// Whether no other holder excludes the maker of this file.
     private func isEnough(_ mode: StoreLock.Mode, _ file: NFSLockFile, _ waitsForSharers: Bool) async throws -> Bool {
         guard mode == .exclusive else { return try await !isTaken(exclusiveName) }
         var hasWaited = false
@@ -137,17 +138,17 @@ struct NFSLock {
             do {
                 return try await file.claim() ? file : nil
             } catch {
-                // Made a moment ago, and nobody's: it would keep all out until it counts as left behind.
-                await Task { [client, directory] in
+                // Just made and unsigned: it would exclude everyone until it counts as stale.
+                await withoutCancellation { [client, directory] in
                     try? await client.remove(name, in: directory, of: made.handle)
-                }.value
+                }
                 throw error
             }
         } catch let error as LXCError where error.code == .alreadyExists {
             guard replacingStale, let stale = try await staleFile(name) else { return nil }
             return try await stale.claim() ? stale : nil
         } catch let error as LXCError where error.code == .notFound {
-            // Somebody took it away before it was signed.
+            // It was removed before it was signed.
             return nil
         }
     }
@@ -159,7 +160,7 @@ struct NFSLock {
         return false
     }
 
-    /// Whether a holder that lives has the file. One that does not is taken away if it is a sharer's.
+    /// Whether the file belongs to a live holder. A dead sharer's file is removed.
     private func isTaken(_ name: [UInt8]) async throws -> Bool {
         if let stale = try await staleFile(name) {
             if name.starts(with: sharedPrefix), try await stale.seize() { try await stale.remove() }
@@ -200,7 +201,7 @@ struct NFSLock {
             let text = try await client.contents(of: found.handle, limit: 4_096)
             return NFSLockHolder(text).map(holder.knowsIsGone) == true ? file : nil
         } catch let error as LXCError where error.code == .notFound {
-            // Its holder let go meanwhile.
+            // Its holder released it in the meantime.
             return nil
         }
     }
@@ -222,11 +223,11 @@ private final class NFSLockFile: Sendable {
     private let directory: NFSHandle
     private let name: [UInt8]
     private let handle: NFSHandle
-    /// What stands in the file while it is ours: no two claims have the same.
+    /// The file's contents while it is ours: no two claims have the same.
     private let signature: [UInt8]
-    /// When the file was last changed by us, or seen: nobody else has it as long as that is so.
+    /// The time of the last change seen or made by us: the file is ours as long as it does not change.
     private let changed: Mutex<Timestamp?>
-    /// Whether it was another's before.
+    /// Whether it was taken over from another holder.
     let isTakenOver: Bool
 
     init(
@@ -242,7 +243,7 @@ private final class NFSLockFile: Sendable {
         self.changed = Mutex(changed)
     }
 
-    /// Makes the file ours and signs it. False when somebody else changed it since it was seen, or removed it.
+    /// Makes the file ours and signs it. False if it was changed or removed since it was seen.
     func claim() async throws -> Bool {
         guard try await seize() else { return false }
         do {
@@ -256,11 +257,11 @@ private final class NFSLockFile: Sendable {
         }
     }
 
-    /// Empties the file unless somebody changed it since it was seen: who looks from then on finds nobody in it that he
-    /// could know to be gone, and who looked before is told that it has changed.
+    /// Empties the file unless it was changed since it was seen: later callers find no holder in it that they could
+    /// know to be dead, and earlier callers find it changed.
     func seize() async throws -> Bool {
         guard let known = changed.withLock({ $0 }) else { return false }
-        // The time tells our own change from others': a call sent again after its reply was lost meets it.
+        // The time distinguishes our own change from others': a resent call whose first reply was lost meets its own.
         let mark = Timestamp(seconds: .random(in: 1...Int64(Int32.max)), nanoseconds: 0)
         let emptied = NFSNewAttributes(mode: 0o600, size: 0, modified: .at(mark))
         do {
@@ -277,8 +278,8 @@ private final class NFSLockFile: Sendable {
         }
     }
 
-    /// Touches the file now and then, as long as it is ours. A server that does not answer is asked again: the lock ends by
-    /// time alone.
+    /// Touches the file periodically, as long as it is ours. A server that does not answer is asked again: only time
+    /// ends the lock.
     func renew() async throws {
         while true {
             try await Task.sleep(for: NFSLock.renewal)
@@ -301,8 +302,8 @@ private final class NFSLockFile: Sendable {
         }
     }
 
-    /// Whether the file is ours although it was changed: by our own call, sent again because its reply was lost, or by one
-    /// who changes files of others, as a backup does. Who takes a lock over empties its file first.
+    /// Whether the file is ours although it was changed: by our own resent call, or by a program that changes others'
+    /// files, such as a backup. A takeover empties the file first.
     private func look() async throws -> Bool {
         do {
             let found = try await client.attributes(of: handle).changed
@@ -315,9 +316,9 @@ private final class NFSLockFile: Sendable {
         }
     }
 
-    /// Touches the file, so that it stays ours for ``NFSLock/lifetime`` from now on.
+    /// Touches the file, so that it stays ours for another ``NFSLock/lifetime``.
     ///
-    /// - Throws: `LXCError` `inUse` when it became another's.
+    /// - Throws: `LXCError` `inUse` if another holder has it now.
     func confirm() async throws {
         guard try await touch() else {
             throw LXCError(
@@ -329,13 +330,14 @@ private final class NFSLockFile: Sendable {
 
     /// Removes the file if it is still ours.
     ///
-    /// - Throws: `LXCError` `inUse` when it became another's: what was done under the lock may have met that one.
+    /// - Throws: `LXCError` `inUse` if another holder has it now: work done under the lock may have overlapped that
+    ///   holder's.
     func release() async throws {
         try await confirm()
         try await remove()
     }
 
-    /// Removes the file, not one that has its name by then.
+    /// Removes the file, but not another that has its name by then.
     func remove() async throws {
         do {
             try await client.remove(name, in: directory, of: handle)
@@ -350,12 +352,12 @@ extension LXCError {
     fileprivate var isNotSynchronized: Bool { (cause as? NFSError)?.status == .notSynchronized }
 }
 
-/// Which process holds a lock.
+/// The process that holds a lock.
 struct NFSLockHolder: Equatable, Sendable {
     /// The kernel's boot: the same pid on another host, or after a restart, is another process.
     private let boot: String
     private let process: pid_t
-    /// When the process was started, in clock ticks since the boot: pids are used again.
+    /// The start time of the process in clock ticks since the boot: pids are reused.
     private let started: String
 
     static let current = NFSLockHolder(
@@ -367,17 +369,17 @@ struct NFSLockHolder: Equatable, Sendable {
         self.started = started
     }
 
-    /// What `text` of another holder's file says; nil when it says nothing yet.
+    /// Reads the text of another holder's file; nil if it is still empty.
     init?(_ text: [UInt8]) {
         let parts = String(decoding: text, as: UTF8.self).split(separator: " ").map(String.init)
         guard parts.count >= 3, let process = pid_t(parts[1]) else { return nil }
         self.init(boot: parts[0], process: process, started: parts[2].trimmingCharacters(in: .newlines))
     }
 
-    /// What is written to the lock's file by a claim.
+    /// The text a claim writes to the lock's file.
     func signature(_ claim: String) -> [UInt8] { Array("\(boot) \(process) \(started) \(claim)\n".utf8) }
 
-    /// Whether the other is a process of this host that is not there any more.
+    /// Whether the other is a process of this host that no longer exists.
     func knowsIsGone(_ other: NFSLockHolder) -> Bool {
         other.boot == boot && Self.startTime(of: other.process) != other.started
     }

@@ -4,7 +4,7 @@ package import NFSClient
 package import StoreFiles
 import Synchronization
 
-/// Whole directories at once: one listing, which brings the attributes along, and the contents with many calls under way.
+/// Reads whole directories: one listing, which includes the attributes, and the contents with many concurrent calls.
 extension NFSStoreFiles {
     package func scan(_ path: String) async throws -> [StoredName] {
         try await objects(in: path) { _ in true }.compactMap { name, object in
@@ -49,12 +49,12 @@ extension NFSStoreFiles {
         }
     }
 
-    /// What the client has done so far.
+    /// The client's counters.
     package var counters: NFSCounters { client.counters }
 
     // MARK: Passing through
 
-    /// NFSv3 has no access lists: passing is everybody's or nobody's.
+    /// NFSv3 has no access lists: either everyone can pass or no one.
     package func passage() async throws -> StorePassage {
         let mode = try await client.attributes(of: client.root).mode
         return StorePassage(everyone: mode & 0o001 != 0, namesUsers: false, isLoose: mode & 0o066 != 0)
@@ -93,7 +93,7 @@ extension NFSStoreFiles {
         return objects.sorted { $0.0 < $1.0 }
     }
 
-    /// Calls `body` for each, as many at once as the client has calls under way. The results come in no order.
+    /// Calls `body` for each item, with as many concurrent calls as the client allows. The results come in no order.
     private func sideBySide<Item: Sendable, Value: Sendable>(
         _ items: [(String, Item)], _ body: @escaping @Sendable (String, Item) async throws -> Value?
     ) async throws -> [Value] {
@@ -112,7 +112,7 @@ extension NFSStoreFiles {
 }
 
 extension NFSAttributes {
-    /// What stores take it for.
+    /// The type of the object for stores.
     var storedKind: StoredKind {
         switch type {
         case .directory: .directory

@@ -7,8 +7,8 @@ public import StoreFiles
 
 /// A store's place in a directory of an NFS server, used without any mount.
 ///
-/// The server has everything on disk when it answers a call that changes names or attributes (RFC 1813), so what a
-/// method changed is durable when it returns.
+/// An NFS server answers a call that changes names or attributes when the change is on disk (RFC 1813), so changes are
+/// durable when a method returns.
 package struct NFSStoreFiles: StoreFiles {
     let client: NFSClient
     private let ownership = NFSOwnershipSeen()
@@ -67,8 +67,8 @@ package struct NFSStoreFiles: StoreFiles {
         }
     }
 
-    /// Makes a directory unless there is something; what is there now. One that has to be this client's own and that the
-    /// server gives to somebody else is taken away again.
+    /// Makes a directory unless the name is taken; returns the attributes of the object there. A directory that must be
+    /// this client's own but gets another owner from the server is removed again.
     private func makeDirectory(_ path: String, mode: UInt16, isOwn: Bool = false) async throws -> NFSAttributes? {
         let (parent, name) = try await place(path)
         let made: NFSObject
@@ -81,19 +81,19 @@ package struct NFSStoreFiles: StoreFiles {
         }
         let attributes = if let known = made.attributes { known } else { try await client.attributes(of: made.handle) }
         guard !isOwn || attributes.user == client.user else {
-            await Task { [client] in try? await client.removeDirectory(name, in: parent) }.value
+            await withoutCancellation { [client] in try? await client.removeDirectory(name, in: parent) }
             throw squashed("directories do not keep their owners there", cause: nil)
         }
         return attributes
     }
 
-    /// Refuses an export on which this client is not who it says: then roots would get wrong owners later.
+    /// Refuses an export that maps this client's user to another: roots would get wrong owners later.
     ///
     /// - Throws: `LXCError` `permissionDenied` saying what to change on the server, `io`.
     package func requireOwnership(in directory: String) async throws {
         // A server does not change its mind while it is used.
         if ownership.isSeen { return }
-        // Named as work in progress is, so that garbage collection takes what a killed process leaves.
+        // Named like work in progress, so that garbage collection removes what a killed process leaves.
         let (parent, name) = try await place("\(directory)/\(UUID().uuidString.lowercased()).\(RandomName.make())")
         let made: NFSObject
         do {
@@ -109,7 +109,7 @@ package struct NFSStoreFiles: StoreFiles {
     }
 
     private func requireOwnership(of file: NFSHandle) async throws {
-        // Some owner nobody on the server is taken for, and a bit that only an owner's superuser keeps.
+        // An owner that the server maps no one to, and a mode bit that only the owner's superuser keeps.
         let wanted = NFSNewAttributes(mode: 0o4700, user: 12_345, group: 23_456)
         do {
             try await client.setAttributes(NFSNewAttributes(user: wanted.user, group: wanted.group), of: file)
@@ -196,9 +196,9 @@ package struct NFSStoreFiles: StoreFiles {
         }
     }
 
-    /// What stays is garbage. In a task of its own, because it must be done in a cancelled one too.
+    /// Removes a staged file; one that cannot be removed is garbage. Completes in a cancelled task, too.
     private func discard(_ name: [UInt8], in parent: NFSHandle) async {
-        await Task { [client] in try? await client.remove(name, in: parent) }.value
+        await withoutCancellation { [client] in try? await client.remove(name, in: parent) }
     }
 
     package func remove(_ path: String) async throws -> Bool {
@@ -225,7 +225,7 @@ package struct NFSStoreFiles: StoreFiles {
     package func publish(_ staged: String, as path: String) async throws {
         let (from, name) = try await place(staged)
         let (to, newName) = try await place(path)
-        // NFS replaces an empty directory; a lock of the caller's keeps others away between the two calls.
+        // NFS replaces an empty directory; the caller's lock excludes others between the two calls.
         guard try await find(path) == nil else {
             throw LXCError(.alreadyExists, "there is a \(path.escapedForDisplay) in \(self) already")
         }
@@ -258,8 +258,8 @@ package struct NFSStoreFiles: StoreFiles {
         return try await NFSLock(client, parent, String(decoding: name, as: UTF8.self), holder).tryHold(mode, body)
     }
 
-    /// Refuses a version of NFS in which locks cannot be made: they need a change of attributes on the condition that
-    /// nobody else made one, in one step, which is NFSv3's alone (sattrguard3).
+    /// Refuses versions of NFS without locks: they need a change of attributes on the condition that no one else
+    /// changed them, in one step, which only NFSv3 has (sattrguard3).
     ///
     /// - Throws: `LXCError` `unsupported`.
     package static func requireLocks(_ url: NFSURL) throws {
@@ -304,8 +304,8 @@ package struct NFSStoreFiles: StoreFiles {
 }
 
 extension NFSTree: StoredTree {
-    /// The server's mounts inside are met, and refused, while it is removed: looking for them first would be a second
-    /// walk over the network. Mounts of this host stand in another place than the tree.
+    /// Mounts of the server inside the tree are found, and refused, during the removal: searching for them first would
+    /// be a second walk over the network. Mounts of this host are elsewhere.
     public func requireRemovable(pool: BlockingPool) async throws {}
 
     /// Removes the directory and everything below, or the file.

@@ -5,7 +5,7 @@ import COpenSSL
 /// OpenSSL's calls fail only without memory or with invalid arguments; neither can be recovered from here, so
 /// both are preconditions.
 final class DigestContext: @unchecked Sendable {
-    // Not Sendable by itself; `MessageDigest` writes to it only while it holds the one reference.
+    // Not Sendable; `MessageDigest` writes to it only while it holds the one reference.
     private let context: OpaquePointer
 
     init(_ algorithm: MessageDigest.Algorithm) {
@@ -30,7 +30,7 @@ final class DigestContext: @unchecked Sendable {
         precondition(EVP_DigestUpdate(context, start, bytes.count) == 1, "EVP_DigestUpdate")
     }
 
-    /// The digest. The context takes no more bytes afterwards.
+    /// The digest. No bytes can be added afterwards.
     func finish() -> [UInt8] {
         [UInt8](unsafeUninitializedCapacity: Int(EVP_MAX_MD_SIZE)) { buffer, count in
             var size: UInt32 = 0

@@ -35,14 +35,14 @@ extension PooledStore {
     /// The size of the pool's file system, and what of it is free.
     public func capacity() async throws -> StoreCapacity { try await pool.capacity() }
 
-    /// The directories and files named by a UUID, and what is known of them.
+    /// The directories and files named by a UUID, and their records.
     public func contents() async throws -> StoreContents { try await pool.contents() }
 
     /// Reads the volume's record.
     public func volume(_ id: VolumeID) async throws -> StoredVolume? { try await pool.volume(id) }
 
-    /// Unpacks a template in staging and publishes it by rename; a second caller waits and gets the first's template. What
-    /// the place cannot hold is a loss, which the digest shows.
+    /// Unpacks a template in staging and publishes it by rename; a second caller waits and gets the first's template.
+    /// Parts the place cannot hold are losses, which the digest shows.
     public func installTemplate(
         _ id: TemplateID, from origin: any TreeOrigin, expecting expected: TreeDigest?, limits: TreeLimits,
         progress: ProgressHandler?
@@ -56,7 +56,7 @@ extension PooledStore {
         _ id: TemplateID, progress: ProgressHandler?
     ) async throws -> [TreeManifest.Difference] { try await pool.verifyTemplate(id, progress: progress) }
 
-    /// Takes a template away by rename, then removes it.
+    /// Moves a template away by rename, then removes it.
     public func deleteTemplate(_ id: TemplateID) async throws { try await pool.deleteTemplate(id) }
 
     /// Clones a template in staging and publishes the volume by rename.
@@ -66,11 +66,11 @@ extension PooledStore {
         try await pool.createVolume(id, from: template, idMap: idMap, progress: progress)
     }
 
-    /// Takes a volume away by rename, then removes it.
+    /// Moves a volume away by rename, then removes it.
     public func deleteVolume(_ id: VolumeID) async throws { try await pool.deleteVolume(id) }
 
-    /// The volume's directory itself, checked to be one a container can be started from; of a disk its file. Lets the root of
-    /// an unprivileged container, or the account QEMU runs as, pass through the pool's directory, and nobody else.
+    /// The volume's directory itself, checked to be one a container can be started from; for a disk its file. Lets the
+    /// root of an unprivileged container, or QEMU's account, pass through the pool's directory, and no other user.
     public func hostPath(of volume: VolumeID) async throws -> String {
         let record = try await pool.requireSafeVolume(volume)
         let path = "\(try await hostDirectory())/\(StoreLayout.object(volume))"
@@ -93,7 +93,7 @@ extension PooledStore {
     /// Reads the lease.
     public func lease(on volume: VolumeID) async throws -> VolumeLease? { try await pool.lease(on: volume) }
 
-    /// Reads all leases. One that cannot be read is left out, and logged.
+    /// Reads all leases. An unreadable one is omitted and logged.
     public func leases() async throws -> [VolumeLease] { try await pool.leases() }
 
     /// Writes the lease, which appears whole and for one holder only. Its end is by the place's clock.
@@ -111,11 +111,11 @@ extension PooledStore {
     /// Removes the lease file if it is still the same lease.
     public func releaseLease(_ lease: VolumeLease) async throws { try await pool.releaseLease(lease) }
 
-    /// Removes the lease file, whoever holds the lease.
+    /// Removes the lease file, regardless of its holder.
     public func breakLease(on volume: VolumeID) async throws -> Bool { try await pool.breakLease(on: volume) }
 
-    /// Removes what is in staging and trash and not locked, and records without a directory. Continues past what cannot be
-    /// removed.
+    /// Removes unlocked entries of staging and trash, and records without a directory. Continues after entries that
+    /// cannot be removed.
     ///
     /// - Throws: the first failure, after everything else is done.
     public func collectGarbage() async throws -> Int { try await pool.collectGarbage() }

@@ -2,29 +2,29 @@ public import FileTree
 public import LXCCore
 public import LinuxSystem
 
-/// Where templates are unpacked and containers have their root volumes: CloudStack's primary storage.
+/// A place in which templates are unpacked and containers have their root volumes: CloudStack's primary storage.
 ///
-/// Whatever happens, also `kill -9` and power loss, an object is there whole or not at all. Every operation may be
-/// called from several tasks, processes and hosts at once.
+/// After any failure, also `kill -9` and power loss, an object exists whole or not at all. Every operation may be
+/// called from several tasks, processes and hosts concurrently.
 ///
 /// Check a conforming type of your own with `PrimaryStoreConformance` of the LXCTesting product.
 public protocol PrimaryStore: Sendable {
     /// Names the pool.
     var id: PoolID { get }
 
-    /// How much room there is.
+    /// The size of the store and its free space.
     ///
     /// - Throws: `LXCError` `unavailable` or `io`.
     func capacity() async throws -> StoreCapacity
 
-    /// What the store holds.
+    /// The contents of the store.
     ///
     /// - Throws: `LXCError` `unavailable` or `io`.
     func contents() async throws -> StoreContents
 
     /// One volume of a container.
     ///
-    /// - Returns: what is known of it; nil where there is no volume of that id.
+    /// - Returns: the volume; nil if there is none of that id.
     /// - Throws: `LXCError` `corrupt` when it is there and its record cannot be read, `unavailable`, `io`.
     func volume(_ id: VolumeID) async throws -> StoredVolume?
 
@@ -33,9 +33,9 @@ public protocol PrimaryStore: Sendable {
     ///
     /// - Parameters:
     ///   - id: the template's name on this store.
-    ///   - origin: where its tree is read from.
-    ///   - expected: the digest the tree must have, also one that is there already; nil accepts any.
-    ///   - limits: what is accepted of the origin.
+    ///   - origin: the origin of its tree.
+    ///   - expected: the digest the tree must have, even if it exists already; nil accepts any.
+    ///   - limits: the limits of the origin.
     ///   - progress: called while it is unpacked.
     /// - Returns: the template.
     /// - Throws: `LXCError` `corrupt` for a damaged archive or another digest, `unsafe`, `limitExceeded`, `io`;
@@ -50,12 +50,12 @@ public protocol PrimaryStore: Sendable {
     /// - Parameters:
     ///   - id: the template.
     ///   - progress: called while it is read.
-    /// - Returns: the entries that differ, ordered by path; none when the template is as it was installed.
-    /// - Throws: `LXCError` `notFound` without that template, `unsupported` for one this package did not install,
-    ///   `corrupt` when it differs and what it was made of is not known any more, `io`; `CancellationError`.
+    /// - Returns: the entries that differ, ordered by path; empty if the template is unchanged.
+    /// - Throws: `LXCError` `notFound` if there is no such template, `unsupported` for one that this package did not
+    ///   install, `corrupt` if it differs and its original entries are not known any more, `io`; `CancellationError`.
     func verifyTemplate(_ id: TemplateID, progress: ProgressHandler?) async throws -> [TreeManifest.Difference]
 
-    /// Removes a template, or an object that cannot be told. Succeeds if it is not there.
+    /// Removes a template, or an unrecognized object. Succeeds if it does not exist.
     ///
     /// - Throws: `LXCError` `inUse` while a volume was cloned from it, or something is mounted inside; `io`.
     func deleteTemplate(_ id: TemplateID) async throws
@@ -65,7 +65,7 @@ public protocol PrimaryStore: Sendable {
     /// - Parameters:
     ///   - id: the volume's name.
     ///   - template: the template to clone.
-    ///   - idMap: owners are mapped through it; nil keeps them.
+    ///   - idMap: owners are mapped through it; nil leaves them unchanged.
     ///   - progress: called while it is cloned.
     /// - Returns: the volume.
     /// - Throws: `LXCError` `notFound` without that template, `alreadyExists`, `invalidArgument` for an owner
@@ -74,7 +74,7 @@ public protocol PrimaryStore: Sendable {
         _ id: VolumeID, from template: TemplateID, idMap: IDMap?, progress: ProgressHandler?
     ) async throws -> StoredVolume
 
-    /// Removes a volume, or an object that cannot be told. Succeeds if it is not there.
+    /// Removes a volume, or an unrecognized object. Succeeds if it does not exist.
     ///
     /// - Throws: `LXCError` `inUse` while it is leased, or something is mounted inside; `io`.
     func deleteVolume(_ id: VolumeID) async throws
@@ -85,12 +85,12 @@ public protocol PrimaryStore: Sendable {
     ///   directories the host mounts on (`dev`, `proc`, `sys`, `run`), or a disk refers to another file for its contents.
     func hostPath(of volume: VolumeID) async throws -> String
 
-    /// The volume's root, to change files in it while nobody runs from it.
+    /// The volume's root, for changing files in it while no container runs from it.
     ///
     /// - Throws: as ``hostPath(of:)``.
     func root(of volume: VolumeID) async throws -> ConfinedRoot
 
-    /// The lease on a volume, also one that ended; nil where there is none.
+    /// The lease on a volume, even if it has expired; nil if there is none.
     ///
     /// - Throws: `LXCError` `corrupt`, `unavailable`, `io`.
     func lease(on volume: VolumeID) async throws -> VolumeLease?
@@ -100,14 +100,14 @@ public protocol PrimaryStore: Sendable {
     /// - Throws: `LXCError` `unavailable`, `io`.
     func leases() async throws -> [VolumeLease]
 
-    /// Takes a volume for a host. A host that has it already for the same use takes its own lease over: the new lease has
-    /// another token, and the earlier one cannot be given back any more.
+    /// Leases a volume for a host. A host that holds it already for the same use takes its own lease over: the new
+    /// lease has another token, and the earlier one can no longer be released.
     ///
     /// - Parameters:
     ///   - volume: the volume.
     ///   - holder: names the host.
-    ///   - use: what the host uses it for; nil is not compared.
-    ///   - duration: how long the lease holds unless its holder renews it before; nil until it is given back.
+    ///   - use: the host's use of the volume; nil matches any.
+    ///   - duration: the time after which the lease expires unless its holder renews it; nil never.
     /// - Returns: the lease, which is what gives the volume back. Any host may take an expired lease; its former holder then
     ///   gets `inUse`.
     /// - Throws: `LXCError` `notFound` without that volume, `inUse` naming the holder when it is another, or the use when
@@ -116,32 +116,32 @@ public protocol PrimaryStore: Sendable {
         on volume: VolumeID, for holder: String, use: String?, lasting duration: Duration?
     ) async throws -> VolumeLease
 
-    /// Lets a lease its holder has last longer, or for ever.
+    /// Extends a lease held by this holder, or makes it permanent.
     ///
     /// - Parameters:
     ///   - volume: the volume.
     ///   - holder: names the host.
-    ///   - duration: how long the lease holds from now on; nil until it is given back.
-    /// - Returns: the lease. One that ended and became nobody's is begun anew; its `acquired` tells.
+    ///   - duration: the time from now after which the lease expires; nil never.
+    /// - Returns: the lease. One that expired and was removed is acquired anew; its `acquired` shows that.
     /// - Throws: `LXCError` `notFound` without a lease or that volume, `inUse` naming the holder when it is another.
     @discardableResult
     func renewLease(
         on volume: VolumeID, for holder: String, lasting duration: Duration?
     ) async throws -> VolumeLease
 
-    /// Gives a volume back, renewed or not since it was taken. A lease that is not there any more, or was taken since by
-    /// somebody else or by the same holder, stays as it is.
+    /// Releases a lease, renewed or not since it was acquired. A lease that is gone, or was acquired since by another
+    /// holder or again by the same one, stays unchanged.
     func releaseLease(_ lease: VolumeLease) async throws
 
-    /// Takes a volume from whoever has it, for an operator who is certain that nobody uses it; also where what the store
-    /// holds of the lease cannot be read. It is logged.
+    /// Removes any lease on a volume, for an operator who is certain that the volume is unused; works for unreadable
+    /// leases, too. It is logged.
     ///
     /// - Returns: whether there was a lease.
     func breakLease(on volume: VolumeID) async throws -> Bool
 
     /// Removes what crashed operations left behind, never what one in progress still builds.
     ///
-    /// - Returns: how many leftovers were removed.
+    /// - Returns: the number of leftovers removed.
     /// - Throws: `LXCError` naming what cannot be removed, once everything else is.
     func collectGarbage() async throws -> Int
 }
@@ -174,7 +174,7 @@ extension PrimaryStore {
         try await createVolume(id, from: template, idMap: idMap, progress: nil)
     }
 
-    /// Takes a volume for a host.
+    /// Leases a volume for a host.
     public func acquireLease(
         on volume: VolumeID, for holder: String, lasting duration: Duration? = nil
     ) async throws -> VolumeLease {

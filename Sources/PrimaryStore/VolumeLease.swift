@@ -1,20 +1,20 @@
 public import Foundation
 public import LXCCore
 
-/// Who uses a volume.
+/// The use of a volume by a host.
 public struct VolumeLease: Hashable, Sendable, Codable {
     /// The volume.
     public var volume: VolumeID
     /// The host that uses it.
     public var holder: String
-    /// What the host uses it for, such as a container's name; nil where that was not said.
+    /// The host's use of the volume, such as a container's name; nil if unspecified.
     public var use: String?
-    /// Tells this taking of the volume from every other, also from others of the same holder; nil for a lease of an
+    /// A token that distinguishes this acquisition from every other, also of the same holder; nil for a lease of an
     /// earlier version of this package.
     public var token: UUID?
     /// Since when.
     public var acquired: Date
-    /// When it ends unless it is renewed; nil when it does not.
+    /// The time it expires unless it is renewed; nil if never.
     public var expires: Date?
 
     /// Creates a lease.
@@ -30,18 +30,18 @@ public struct VolumeLease: Hashable, Sendable, Codable {
         self.expires = expires
     }
 
-    /// The lease a holder has after it asked for the volume. One it has already for the same use is taken over: the new
-    /// one has a token of its own, and whoever took the earlier cannot give it back any more.
+    /// The lease of a holder that asks for the volume. A lease it holds already for the same use is taken over: the new
+    /// one has its own token, and the earlier one can no longer be released.
     ///
     /// - Parameters:
     ///   - present: the lease there is.
     ///   - volume: the volume.
-    ///   - holder: who asks.
-    ///   - use: what for; nil takes over whatever the holder has.
+    ///   - holder: the requesting host.
+    ///   - use: the purpose; nil takes over any lease of the holder.
     ///   - now: the time by the store's clock; whole seconds of it count.
-    ///   - duration: how long it shall last; nil for ever.
+    ///   - duration: the time after which it expires; nil never.
     /// - Returns: the lease to keep.
-    /// - Throws: `LXCError` `inUse` while it is another's, or the same holder's for something else; `invalidArgument`.
+    /// - Throws: `LXCError` `inUse` while another holder has it, or the same holder for another use; `invalidArgument`.
     public static func succeeding(
         _ present: VolumeLease?, on volume: VolumeID, for holder: String, use: String? = nil, now: Date,
         lasting duration: Duration?
@@ -59,9 +59,9 @@ public struct VolumeLease: Hashable, Sendable, Codable {
             volume: volume, holder: holder, use: use ?? present.use, acquired: present.acquired, expires: expires)
     }
 
-    /// The lease after its holder renewed it. It is the same lease; one that ended is begun anew.
+    /// The lease renewed by its holder. It is the same lease; an expired one starts anew.
     ///
-    /// - Throws: `LXCError` `inUse` when it is another's, `invalidArgument`.
+    /// - Throws: `LXCError` `inUse` if another holder has it, `invalidArgument`.
     public func renewed(by holder: String, now: Date, lasting duration: Duration?) throws -> VolumeLease {
         guard self.holder == holder else { throw conflict }
         let (now, expires) = try Self.period(on: volume, now, duration)

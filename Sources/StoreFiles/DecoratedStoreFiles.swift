@@ -122,6 +122,6 @@ extension DecoratedStoreFiles {
     /// Passes the call on to ``base``.
     public func removeLock(_ lock: String) async throws { try await base.removeLock(lock) }
 
-    /// What ``base`` says.
+    /// The value of ``base``.
     public var locksTakeSpace: Bool { base.locksTakeSpace }
 }

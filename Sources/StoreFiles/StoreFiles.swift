@@ -7,11 +7,11 @@ public import LXCCore
 /// primary store or a template store does is built on these calls, so a store for another place is one conforming type. To
 /// change something of a place that exists, conform to ``DecoratedStoreFiles``.
 ///
-/// Paths are relative to the place, with `/` between names; `""` is the place itself. What a call changed is durable when it
-/// returns. A call that throws has changed nothing, unless its documentation says otherwise. Every call may be made from
-/// several tasks, processes and hosts at once.
+/// Paths are relative to the place, with `/` between names; `""` is the place itself. Changes are durable when a call
+/// returns. A call that throws has changed nothing, unless its documentation says otherwise. Every call may be made
+/// from several tasks, processes and hosts concurrently.
 public protocol StoreFiles: Sendable, CustomStringConvertible {
-    /// The size of the place, and how much of it this process can still write, in bytes.
+    /// The size of the place and the space this process can still use, in bytes.
     func capacity() async throws -> (total: UInt64, available: UInt64)
 
     /// The time by the one clock that counts for all hosts which use the store.
@@ -19,7 +19,8 @@ public protocol StoreFiles: Sendable, CustomStringConvertible {
 
     // MARK: Directories
 
-    /// What is at a path, or `nil` where there is nothing. Follows no symbolic link, except one that is the place itself.
+    /// The type of the object at a path, or `nil` if there is none. Follows no symbolic link, except that the place
+    /// itself may be one.
     func kind(of path: String) async throws -> StoredKind?
     /// The names in a directory, sorted; empty where there is no such directory.
     func list(_ path: String) async throws -> [String]
@@ -29,19 +30,19 @@ public protocol StoreFiles: Sendable, CustomStringConvertible {
     func makeDirectory(_ path: String) async throws
     /// Makes a directory only its owner can enter, unless it exists.
     ///
-    /// - Throws: `LXCError` `unsafe` when others can enter the one that exists.
+    /// - Throws: `LXCError` `unsafe` if the directory exists and others can enter it.
     func makePrivateDirectory(_ path: String) async throws
     /// Checks directories only their owner can enter.
     ///
-    /// - Returns: those that do not exist.
-    /// - Throws: `LXCError` `unsafe` when others can enter one that exists.
+    /// - Returns: the missing directories.
+    /// - Throws: `LXCError` `unsafe` if others can enter an existing one.
     func missing(ofPrivateDirectories paths: [String]) async throws -> [String]
-    /// Removes a directory if it is empty. Does nothing where there is none.
+    /// Removes a directory if it is empty. Does nothing if it does not exist.
     func removeEmptyDirectory(_ path: String) async throws
 
     // MARK: Access
 
-    /// Who can pass through the place to what is in it.
+    /// The users who can pass through the place to its contents.
     func passage() async throws -> StorePassage
     /// Lets only the owner and the users of `passage` pass through the place. Where the place cannot name single users,
     /// ``StorePassage/everyone`` decides.
@@ -54,12 +55,12 @@ public protocol StoreFiles: Sendable, CustomStringConvertible {
 
     // MARK: Files
 
-    /// The contents of a regular file, or `nil` where there is none.
+    /// The contents of a regular file, or `nil` if it does not exist.
     ///
     /// - Throws: `LXCError` `limitExceeded` beyond `limit` bytes, `corrupt` when it is no regular file, `io`.
     func read(_ path: String, limit: Int) async throws -> [UInt8]?
-    /// The contents of the regular files of a directory whose names `isWanted` accepts, read concurrently. Leaves out a file
-    /// that is removed meanwhile; empty where there is no such directory.
+    /// The contents of the regular files of a directory whose names `isWanted` accepts, read concurrently. Omits files
+    /// removed in the meantime; empty if there is no such directory.
     func readAll(
         in path: String, limit: Int, where isWanted: @escaping @Sendable (String) -> Bool
     ) async throws -> [String: Result<[UInt8], LXCError>]
@@ -69,7 +70,7 @@ public protocol StoreFiles: Sendable, CustomStringConvertible {
     ///
     /// - Throws: `LXCError` `notFound` without the staged file, which then replaces nothing; `io`.
     func replace(_ path: String, with staged: String) async throws
-    /// Makes a file as a whole unless the name is taken. Of all that try at once exactly one succeeds.
+    /// Creates a whole file unless the name is taken. Of several concurrent callers exactly one succeeds.
     ///
     /// - Returns: whether this call made it.
     func create(_ bytes: [UInt8], at path: String) async throws -> Bool
@@ -91,13 +92,14 @@ public protocol StoreFiles: Sendable, CustomStringConvertible {
 
     // MARK: Objects
 
-    /// Tells the object at a path from every other object of the place, also after a rename; `nil` where there is nothing.
+    /// A text that distinguishes the object at a path from every other object of the place, also after a rename; `nil`
+    /// if there is none.
     func identity(of path: String) async throws -> String?
 
     /// Renames a directory or a file to a name that must be free.
     ///
-    /// When this throws, the object may have its new name all the same: the rename was done and could not be made durable,
-    /// or its answer was lost. ``identity(of:)`` tells.
+    /// When this throws, the object may have its new name nevertheless: the rename could not be made durable, or its
+    /// answer was lost. Check ``identity(of:)``.
     ///
     /// - Throws: `LXCError` `alreadyExists`, `notFound`, `io`.
     func publish(_ staged: String, as path: String) async throws
@@ -108,31 +110,31 @@ public protocol StoreFiles: Sendable, CustomStringConvertible {
 
     // MARK: Locks
 
-    /// Runs `body` holding a lock, waiting for it as long as it takes. Those who share the lock one after the other do not
-    /// keep an exclusive waiter out for ever.
+    /// Runs `body` holding a lock, waiting for it without a time limit. A succession of sharers does not starve an
+    /// exclusive waiter.
     ///
     /// - Throws: what `body` throws; `CancellationError` when cancelled while waiting; `LXCError` `io`.
     func hold<Value>(
         _ lock: String, _ mode: StoreLock.Mode, _ body: (StoreLock) async throws -> Value
     ) async throws -> Value
-    /// Runs `body` holding a lock, or returns `nil` at once while another keeps this caller out.
+    /// Runs `body` holding a lock, or returns `nil` immediately while another holder excludes this caller.
     ///
     /// A lock is named by the path of a file and excludes tasks, processes and hosts. It ends with its holder, however that
     /// ends.
     func tryHold<Value>(
         _ lock: String, _ mode: StoreLock.Mode, _ body: (StoreLock) async throws -> Value
     ) async throws -> Value?
-    /// Removes the file of a lock nobody holds.
+    /// Removes the file of a lock that is free.
     func removeLock(_ lock: String) async throws
     /// Whether taking a lock makes a file, for which there must be room.
     var locksTakeSpace: Bool { get }
 }
 
 extension StoreFiles {
-    /// Whether there is a directory of that path; a symbolic link to one is none.
+    /// Whether there is a directory at the path; a symbolic link to one does not count.
     package func isDirectory(_ path: String) async throws -> Bool { try await kind(of: path) == .directory }
 
-    /// The contents of a small file, or `nil` where there is none.
+    /// The contents of a small file, or `nil` if it does not exist.
     package func read(_ path: String) async throws -> [UInt8]? { try await read(path, limit: 1 << 20) }
 
     /// Makes or replaces a file as a whole; only its owner can read it.
@@ -140,13 +142,14 @@ extension StoreFiles {
         try await write(bytes, to: path, mode: 0o600)
     }
 
-    /// Runs `body` holding a lock that keeps everyone else out.
+    /// Runs `body` holding a lock exclusively.
     package func hold<Value>(_ lock: String, _ body: (StoreLock) async throws -> Value) async throws -> Value {
         try await hold(lock, .exclusive, body)
     }
 
-    /// Runs `body`, which removes something, holding a lock whose file is removed with it. Where there is no room for
-    /// that file nobody has the lock: removing must be possible then, and goes on without. Not for locks that are shared.
+    /// Runs `body`, which removes something, holding a lock whose file is removed with it. If there is no space for the
+    /// lock's file, no one holds the lock: removing must be possible then, and continues without it. Not for shared
+    /// locks.
     package func holdToRemove<Value>(
         _ lock: String, _ body: (StoreLock) async throws -> Value
     ) async throws -> Value {

@@ -1,10 +1,10 @@
 /// A lock of a place that is held.
 public struct StoreLock: Sendable {
-    /// Whom a holder keeps out.
+    /// The other holders a holder excludes.
     public enum Mode: Hashable, Sendable {
         /// Everyone.
         case exclusive
-        /// Those who want the lock exclusively.
+        /// Exclusive holders.
         case shared
     }
 
@@ -17,7 +17,7 @@ public struct StoreLock: Sendable {
     ///
     /// - Parameters:
     ///   - isTakenOver: whether it was taken from a holder that may still be running.
-    ///   - check: what ``confirm()`` does; nothing for a lock that cannot be lost while its holder runs.
+    ///   - check: implements ``confirm()``; empty for a lock that cannot be lost while its holder runs.
     public init(isTakenOver: Bool = false, _ check: @escaping @Sendable () async throws -> Void = {}) {
         self.isTakenOver = isTakenOver
         self.check = check
@@ -26,6 +26,6 @@ public struct StoreLock: Sendable {
     /// Makes sure that the lock is still held, and will be for long enough for one more call. Stores ask right before each
     /// change that others see.
     ///
-    /// - Throws: `LXCError` `inUse` when it became another's.
+    /// - Throws: `LXCError` `inUse` if another holder has it now.
     public func confirm() async throws { try await check() }
 }

@@ -17,7 +17,8 @@ public protocol StoredFile: Sendable, CustomStringConvertible {
 public protocol OpenStoredFile: AnyObject {
     /// The size of the file when it was opened, in bytes.
     var size: UInt64 { get }
-    /// Tells the file, in the state in which it was opened, from other files and other states, on every host that reads it.
+    /// A text that distinguishes the file, in the state in which it was opened, from other files and other states, on
+    /// every host that reads it.
     var identity: String { get }
     /// Reads bytes from `offset` on into the buffer.
     ///

@@ -1,8 +1,8 @@
-/// A name in a directory of a place, and what it stands for.
+/// A name in a directory of a place, and the type of its object.
 public struct StoredName: Hashable, Sendable {
     /// The name, without the directory.
     public var name: String
-    /// What has it.
+    /// The type of the object.
     public var kind: StoredKind
 
     /// Creates a name.
@@ -12,7 +12,7 @@ public struct StoredName: Hashable, Sendable {
     }
 }
 
-/// What is at a path of a place.
+/// The type of an object at a path of a place.
 public enum StoredKind: Hashable, Sendable {
     /// A directory.
     case directory
@@ -22,9 +22,9 @@ public enum StoredKind: Hashable, Sendable {
     case other
 }
 
-/// Who can pass through a place to what is in it, besides its owner and the superuser.
+/// The users who can pass through a place to its contents, besides its owner and the superuser.
 public struct StorePassage: Hashable, Sendable {
-    /// The users who can, each named by an entry of its own.
+    /// The users with an entry of their own in the access list.
     public var users: Set<UInt32>
     /// Whether everybody can.
     public var everyone: Bool
@@ -33,7 +33,7 @@ public struct StorePassage: Hashable, Sendable {
     /// Whether others can do more than pass: list the place, write to it, pass as a group.
     public var isLoose: Bool
 
-    /// Creates a description of who can pass.
+    /// Creates a description of the users who can pass.
     public init(users: Set<UInt32> = [], everyone: Bool = false, namesUsers: Bool, isLoose: Bool = false) {
         self.users = users
         self.everyone = everyone

@@ -3,7 +3,7 @@ public import LXCCore
 
 /// A directory tree in a place: read, written, and removed as a whole.
 public protocol StoredTree: TreeOrigin, TreeDestination {
-    /// Removes the tree. Succeeds where there is none.
+    /// Removes the tree. Succeeds if it does not exist.
     ///
     /// - Parameter pool: threads for what blocks.
     /// - Throws: `LXCError` `inUse` when a mount point is inside, `io`; `CancellationError`.
@@ -14,7 +14,7 @@ public protocol StoredTree: TreeOrigin, TreeDestination {
     /// - Parameter pool: threads for what blocks.
     /// - Throws: `LXCError` `unsafe` naming the entry, `notFound`.
     func requireSafeRoot(pool: BlockingPool) async throws
-    /// Refuses a tree that cannot be removed as a whole, before anything is changed. Succeeds where there is none.
+    /// Refuses a tree that cannot be removed as a whole, before anything is changed. Succeeds if it does not exist.
     ///
     /// - Parameter pool: threads for what blocks.
     /// - Throws: `LXCError` `inUse` naming a mount point inside.

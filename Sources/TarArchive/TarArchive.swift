@@ -4,11 +4,11 @@ package import StoreFiles
 
 /// A tar archive in a local file, as an origin and as a destination.
 ///
-/// As an origin it is plain, compressed with gzip, bzip2, xz, lzma, lzip, zstd, lz4 or compress (`.Z`), or the one file in a
-/// zip file, recognized by content. Anything else is refused, naming what it is.
-/// As a destination the file must not exist; its name says how it is compressed: `.tar`, `.tar.gz` (`.tgz`), `.tar.xz`
-/// (`.txz`), `.tar.zst` (`.tzst`), `.tar.bz2` (`.tbz2`) or `.tar.lz4`. It is built beside its place under a hidden name
-/// and renamed when complete. The same tree makes the same bytes, with the same versions of the compressors.
+/// As an origin it is plain, compressed with gzip, bzip2, xz, lzma, lzip, zstd, lz4 or compress (`.Z`), or the one file
+/// in a zip file, recognized by content. Anything else is refused with an error that names its type. As a destination
+/// the file must not exist; its name selects the compression: `.tar`, `.tar.gz` (`.tgz`), `.tar.xz` (`.txz`),
+/// `.tar.zst` (`.tzst`), `.tar.bz2` (`.tbz2`) or `.tar.lz4`. It is built beside its final place under a hidden name and
+/// renamed when complete. The same tree yields the same bytes, with the same versions of the compressors.
 ///
 /// ```swift
 /// var options = TreeCopyOptions()
@@ -38,7 +38,7 @@ package import StoreFiles
 public struct TarArchive: TreeOrigin, TreeDestination {
     /// The archive's path.
     public let path: String
-    /// How it is read.
+    /// The way it is read.
     package let reading: ArchiveReading
 
     /// Creates an archive at a path, without opening it.
@@ -74,7 +74,7 @@ public struct TarArchive: TreeOrigin, TreeDestination {
     public func refuseInside(_ origin: any TreeOrigin) throws { try TreeLocation.refuse(path, inside: origin) }
 }
 
-/// A tar archive in a file wherever that is, as an origin; what ``TarArchive`` says of reading holds for it too.
+/// A tar archive in a file in any place, as an origin; the rules of ``TarArchive`` for reading apply.
 package struct StoredArchive: TreeOrigin {
     private let file: any StoredFile
     private let reading: ArchiveReading

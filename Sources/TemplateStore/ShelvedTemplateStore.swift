@@ -16,8 +16,8 @@ public protocol ShelvedTemplateStore: TemplateStore {
 }
 
 extension ShelvedTemplateStore {
-    /// Builds the template's directory under a hidden name and publishes it by rename. What a killed registration left
-    /// behind goes with the next one of the same key, or with its deletion.
+    /// Builds the template's directory under a hidden name and publishes it by rename. The remains of a killed
+    /// registration are removed by the next one of the same key, or by its deletion.
     public func register(_ registration: TemplateRegistration, progress: ProgressHandler?) async throws -> Template {
         try await shelf.register(registration, progress: progress)
     }
@@ -39,6 +39,6 @@ extension ShelvedTemplateStore {
         try await shelf.verify(key, progress: progress)
     }
 
-    /// Takes the template's directory away by rename, then removes it.
+    /// Moves the template's directory away by rename, then removes it.
     public func delete(_ key: TemplateKey) async throws { try await shelf.delete(key) }
 }

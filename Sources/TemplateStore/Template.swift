@@ -1,7 +1,7 @@
 public import FileTree
 public import LXCCore
 
-/// Where a template is on secondary storage: CloudStack's account and template ids, written `1/10`.
+/// The location of a template on secondary storage: CloudStack's account and template ids, written `1/10`.
 public struct TemplateKey: Hashable, Sendable, Codable, Comparable, CustomStringConvertible {
     /// The account's id.
     public var account: UInt64
@@ -33,9 +33,9 @@ public struct TemplateKey: Hashable, Sendable, Codable, Comparable, CustomString
     public static func < (left: Self, right: Self) -> Bool { (left.account, left.id) < (right.account, right.id) }
 }
 
-/// A template on secondary storage: a plain tar, or a disk image, and what `template.properties` says of it.
+/// A template on secondary storage: a plain tar, or a disk image, with the data in `template.properties`.
 public struct Template: Hashable, Sendable, Codable {
-    /// What a template is, by CloudStack's names.
+    /// The format of a template, by CloudStack's names.
     public enum Format: String, Hashable, Sendable, Codable, CaseIterable {
         /// A root file system, for containers.
         case tar
@@ -43,13 +43,13 @@ public struct Template: Hashable, Sendable, Codable {
         case qcow2
     }
 
-    /// Where it is.
+    /// The location of the template.
     public var key: TemplateKey
     /// CloudStack's unique name.
     public var name: String
     /// CloudStack's display text.
     public var description: String
-    /// What it is.
+    /// The format of the template.
     public var format: Format
     /// The file's name, `<uuid>.tar` or `<uuid>.qcow2`.
     public var fileName: String
@@ -61,7 +61,7 @@ public struct Template: Hashable, Sendable, Codable {
     public var isPublic: Bool
     /// The digest of the tree inside; nil for a disk image, and for a template this package did not register.
     public var digest: TreeDigest?
-    /// What was found when it was registered, and is to be known.
+    /// Findings of the registration that its user should know.
     public var warnings: [TemplateWarning] = []
 
     /// Creates a template; a tar, unless it says otherwise.
@@ -81,13 +81,13 @@ public struct Template: Hashable, Sendable, Codable {
     }
 }
 
-/// What is on secondary storage.
+/// The contents of secondary storage.
 public struct TemplateListing: Hashable, Sendable, Codable {
     /// A directory that should hold a template and does not.
     public struct Broken: Hashable, Sendable, Codable {
-        /// Where it is.
+        /// The location of the template.
         public var key: TemplateKey
-        /// What is wrong with it.
+        /// The fault.
         public var reason: String
 
         /// Creates a note of a broken template.
@@ -99,7 +99,7 @@ public struct TemplateListing: Hashable, Sendable, Codable {
 
     /// The templates, ordered by key.
     public var templates: [Template]
-    /// What could not be read, ordered by key.
+    /// The unreadable templates, ordered by key.
     public var broken: [Broken]
 
     /// Creates a template listing from both lists.

@@ -4,7 +4,7 @@ import OpenSSL
 
 /// A request to put a template on secondary storage.
 public struct TemplateRegistration: Hashable, Sendable {
-    /// Where it is to be.
+    /// The location of the new template.
     public var key: TemplateKey
     /// CloudStack's unique name.
     public var name: String
@@ -16,15 +16,16 @@ public struct TemplateRegistration: Hashable, Sendable {
     ///
     /// A name and password in a URL are sent to its own host alone; neither they nor the query are ever shown.
     public var source: Locator
-    /// What the archive's bytes must hash to, as they are before anything is unpacked.
+    /// The expected hash of the archive's bytes, before anything is unpacked.
     public var checksum: Checksum?
-    /// How large the archive, the plain tar or image, and the disk in an image may be; CloudStack's default of 50 GiB.
+    /// The maximum size of the archive, of the plain tar or image, and of the disk in an image; CloudStack's default of
+    /// 50 GiB.
     public var maximumSize: ByteCount
     /// Whether every account may use it.
     public var isPublic: Bool
-    /// What is accepted of the tree inside.
+    /// The limits of the tree inside.
     public var limits = TreeLimits()
-    /// How the archive is fetched, where it comes from a web server.
+    /// Options for fetching the archive from a web server.
     public var download = DownloadOptions()
 
     /// Creates a template registration from what describes the template; `source` is the path or URL of ``source``.
@@ -44,7 +45,7 @@ public struct TemplateRegistration: Hashable, Sendable {
     /// The display text with its default.
     var displayText: String { description.isEmpty ? name : description }
 
-    /// A hash of what makes the template what it is; `origin` stands for the source.
+    /// A hash of the properties that identify the template; `origin` stands for the source.
     func fingerprint(origin: String) -> String {
         let parts = [origin, name, displayText, checksum?.description ?? "", "\(isPublic)"]
         return Checksum(

@@ -4,14 +4,14 @@ import NFSClient
 import NFSStoreFiles
 import StoreFiles
 
-/// Where a registration takes its archive from.
+/// The origin of a registration's archive.
 enum TemplateSource {
     /// A file that is read where it is: on this host, or on an NFS server.
     case file(any StoredFile)
     /// A web server.
     case web(WebAddress)
 
-    /// Reads a path, or a URL of `file`, `nfs`, `http` or `https`. What begins like another URL is none of them.
+    /// Reads a path, or a URL of `file`, `nfs`, `http` or `https`. Text that begins like another URL is refused.
     ///
     /// - Throws: `LXCError` `invalidArgument`, `unsupported` for other schemes.
     init(_ source: Locator) throws {
@@ -59,19 +59,8 @@ enum TemplateSource {
         guard host.isEmpty || host == "localhost" else {
             throw LXCError(.invalidArgument, "a file: URL must not name another host; expected file:///path")
         }
-        var bytes: [UInt8] = []
-        var encoded = Array(rest[slash...].utf8)[...]
-        while let byte = encoded.popFirst() {
-            guard byte == UInt8(ascii: "%") else {
-                bytes.append(byte)
-                continue
-            }
-            let digits = encoded.prefix(2)
-            encoded = encoded.dropFirst(2)
-            guard digits.count == 2, digits.allSatisfy({ Character(Unicode.Scalar($0)).isHexDigit }),
-                let value = UInt8(String(decoding: digits, as: UTF8.self), radix: 16), value != 0
-            else { throw LXCError(.invalidArgument, "a file: URL has a malformed %xx in its path") }
-            bytes.append(value)
+        guard let bytes = PercentEncoding.decode(rest[slash...].utf8), !bytes.contains(0) else {
+            throw LXCError(.invalidArgument, "a file: URL has a malformed %xx in its path")
         }
         guard let path = String(validating: bytes, as: UTF8.self), path.hasPrefix("/"), path != "/" else {
             throw LXCError(.invalidArgument, "a file: URL must have an absolute path; expected file:///path")

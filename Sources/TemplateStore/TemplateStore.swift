@@ -2,26 +2,26 @@ public import FileTree
 public import LXCCore
 public import StoreFiles
 
-/// Where templates are kept, as tar archives and disk images: CloudStack's secondary storage. A store that keeps disk
-/// images conforms to ``DiskImageStore``.
+/// A store of templates, as tar archives and disk images: CloudStack's secondary storage. A store for disk images
+/// conforms to ``DiskImageStore``.
 ///
 /// Check a conforming type of your own with `TemplateStoreConformance` of the LXCTesting product.
 public protocol TemplateStore: Sendable {
-    /// Stores a template: fetches the archive, checks its checksum, unpacks its compression, reads the tree inside to its
-    /// end, and only then makes it visible. What turns out to be a qcow2 image is stored as a template of system VMs; one
-    /// that needs another file, a backing file or an external data file, is refused as `unsafe`.
+    /// Stores a template: fetches the archive, checks its checksum, unpacks its compression, reads the tree inside to
+    /// its end, and only then makes it visible. A qcow2 image is stored as a template of system VMs; one that needs
+    /// another file, a backing file or an external data file, is refused as `unsafe`.
     ///
-    /// Of several registrations of the same at once, in this program or others, one does the work and the others wait for
-    /// its template.
+    /// Of several concurrent registrations of the same template, in this program or others, one does the work and the
+    /// others wait for its result.
     ///
     /// - Parameters:
-    ///   - registration: what to store, and as what.
+    ///   - registration: the template to store, and its properties.
     ///   - progress: called while it is stored.
     /// - Returns: the template.
-    /// - Throws: `LXCError` `alreadyExists` where that key is taken, `notFound` without the archive, `corrupt`
-    ///   for a damaged archive or another checksum, `unsafe` for a tree, a server or a redirect that is refused,
-    ///   `limitExceeded`, `unavailable` when a server stays away, `permissionDenied`, `unsupported` for a source of
-    ///   another kind, `invalidArgument`, `io`; `CancellationError`. Nothing is visible in the store then.
+    /// - Throws: `LXCError` `alreadyExists` if that key is taken, `notFound` without the archive, `corrupt` for a
+    ///   damaged archive or another checksum, `unsafe` for a refused tree, server or redirect, `limitExceeded`,
+    ///   `unavailable` if a server stays unreachable, `permissionDenied`, `unsupported` for a source of another kind,
+    ///   `invalidArgument`, `io`; `CancellationError`. Nothing is visible in the store then.
     func register(_ registration: TemplateRegistration, progress: ProgressHandler?) async throws -> Template
 
     /// All templates. One that is broken does not hide its neighbours.
@@ -44,13 +44,13 @@ public protocol TemplateStore: Sendable {
     /// - Throws: `LXCError` `corrupt` naming the difference, `notFound`; `CancellationError`.
     func verify(_ key: TemplateKey, progress: ProgressHandler?) async throws
 
-    /// Removes a template. Succeeds if it is not there.
+    /// Removes a template. Succeeds if it does not exist.
     ///
     /// - Throws: `LXCError` `io`.
     func delete(_ key: TemplateKey) async throws
 }
 
-/// A template store that keeps disk images of virtual machines as well.
+/// A template store that also stores disk images of virtual machines.
 public protocol DiskImageStore: TemplateStore {
     /// The disk image, to be copied by a primary store.
     ///

@@ -1,9 +1,9 @@
-/// Something about a template that does not keep it from being stored, and that whoever registers it should know.
+/// A finding about a template that does not prevent its registration, but that its user should know.
 public struct TemplateWarning: Hashable, Sendable, Codable, CustomStringConvertible {
-    /// What is to be known.
+    /// The kind of finding.
     public enum Kind: String, Hashable, Sendable, Codable, CaseIterable {
-        /// The server said neither how long the archive is nor where it ends, and no checksum was given: one that was cut
-        /// short would look the same as far as its format has no end mark.
+        /// The server reported neither the archive's length nor its end, and no checksum was given: a truncated archive
+        /// would look the same if its format has no end mark.
         case unverifiedLength
         /// There is no `/sbin/init`, which containers start by default.
         case noInit
@@ -13,9 +13,9 @@ public struct TemplateWarning: Hashable, Sendable, Codable, CustomStringConverti
         case rootInside
     }
 
-    /// What is to be known.
+    /// The kind of finding.
     public var kind: Kind
-    /// The same for people, with what can be done.
+    /// The same for people, with the remedy.
     public var message: String
 
     /// Creates a warning.

@@ -3,28 +3,28 @@ public import LibvirtXML
 
 /// Connects guests to networks: one way of doing so.
 ///
-/// A driver checks what the host has, makes what is missing, and says how libvirt is to connect the guest. It does not
-/// talk to libvirt: the `Interface` it returns goes into the guest's domain document, or is attached to the
-/// running guest. One that holds guests to rules on the host conforms to ``NICSecuring``.
+/// A driver checks the host's devices, makes missing ones, and returns the connection for libvirt. It does not talk to
+/// libvirt: the `Interface` it returns goes into the guest's domain document, or is attached to the running guest. A
+/// driver that enforces rules on guests conforms to ``NICSecuring``.
 ///
-/// A driver refuses what it cannot give, with ``NIC/require(only:of:by:)``, and leaves nothing out. Check a conforming type
-/// of your own with `VifDriverConformance` of the LXCTesting product.
+/// A driver refuses features it lacks, with ``NIC/require(only:of:by:)``, and ignores none. Check a conforming type of
+/// your own with `VifDriverConformance` of the LXCTesting product.
 public protocol VifDriver: Sendable {
     /// A short stable name for log metadata and metric dimensions.
     var name: String { get }
 
-    /// Makes what the NIC needs on the host and returns the interface for the guest's domain document.
+    /// Makes the devices the NIC needs on the host and returns the interface for the guest's domain document.
     ///
     /// - Parameters:
-    ///   - nic: what the guest is to have.
+    ///   - nic: the NIC the guest is to have.
     ///   - guest: the guest's name; names on the host are derived from it.
-    /// - Returns: how libvirt is to connect the guest.
-    /// - Throws: `LXCError` with code `notFound` when a device of the host is not there, `invalidArgument`
-    ///   when it cannot serve or a value of the NIC breaks a rule, `unsupported` when this way of connecting guests
-    ///   cannot give what the NIC asks for; `CancellationError`.
+    /// - Returns: the guest's connection for libvirt.
+    /// - Throws: `LXCError` with code `notFound` if a device of the host does not exist, `invalidArgument` if it is
+    ///   unsuitable or a value of the NIC breaks a rule, `unsupported` if this driver lacks a feature the NIC requests;
+    ///   `CancellationError`.
     func plug(_ nic: NIC, of guest: GuestName) async throws -> Interface
 
-    /// Where ``plug(_:of:)`` would connect the NIC, found out without making or changing anything.
+    /// The connection that ``plug(_:of:)`` would make, without making or changing anything.
     ///
     /// - Throws: as ``plug(_:of:)``.
     func connection(of nic: NIC) async throws -> Interface.Kind

@@ -1,3 +1,4 @@
+import LXCCore
 import Testing
 
 @testable import HypervisorDriver
@@ -40,7 +41,7 @@ import Testing
     @Test func thePrivateDaemonsLogsAreBesideItsSocket() {
         #expect(
             ControllerLog.directory("lxc:///system?socket=/run/a%20b/run/libvirt-sock") == "/run/a b/log/lxc")
-        for uri in ["lxc:///", "lxc:///system", "lxc:///system?socket=/run/libvirt/libvirt-sock"] {
+        for uri: Locator in ["lxc:///", "lxc:///system", "lxc:///system?socket=/run/libvirt/libvirt-sock"] {
             #expect(ControllerLog.directory(uri) == "/var/log/libvirt/lxc")
         }
     }

@@ -144,4 +144,27 @@ struct DurableFileTests {
         #expect(Set(names).count == 1000)
         #expect(names.allSatisfy { $0.utf8.count == 16 && $0.allSatisfy(\.isHexDigit) })
     }
+
+    // MARK: Directories of this user's own
+
+    @Test func missingDirectoriesAreMadeForThisUserAlone() throws {
+        try DurableFile.makeOwnDirectories(directory["a/b/c"])
+        for name in ["a", "a/b", "a/b/c"] { #expect(mode(name) == 0o700) }
+        #expect(chmod(directory["a/b/c"], 0o755) == 0)
+        try DurableFile.makeOwnDirectories(directory["a/b/c"])
+        #expect(mode("a/b/c") == 0o755, "what is there stays as it is")
+    }
+
+    @Test func inADirectoryOfAllOnlyThisUsersOwnAreUsed() throws {
+        try directory.makeDirectory("all")
+        try directory.makeDirectory("elsewhere")
+        #expect(chmod(directory["all"], 0o1777) == 0)
+        try DurableFile.makeOwnDirectories(directory["all/own/below"])
+        #expect(symlink(directory["elsewhere"], directory["all/link"]) == 0)
+        #expect(throws: LXCError.self) { try DurableFile.makeOwnDirectories(directory["all/link/below"]) }
+        #expect(directory.list("elsewhere").isEmpty)
+        #expect(chmod(directory["all/own"], 0o777) == 0)
+        let error = #expect(throws: LXCError.self) { try DurableFile.makeOwnDirectories(directory["all/own/below"]) }
+        #expect(error?.code == .unsafe)
+    }
 }

@@ -48,23 +48,23 @@ struct Arguments {
 
     init(_ words: some Sequence<String>) { self.words = Array(words) }
 
-    /// Takes the next word that is no option's.
+    /// Consumes the next word that does not belong to an option.
     mutating func next() -> String? { words.isEmpty ? nil : words.removeFirst() }
 
-    /// Takes the next word, which has to be there.
+    /// Consumes the next word, which is mandatory.
     mutating func required() throws -> String {
         guard let word = next() else { throw Wrong() }
         return word
     }
 
-    /// Takes an option without a value; says whether it was there.
+    /// Consumes an option without a value; returns whether it was there.
     mutating func flag(_ name: String) -> Bool {
         guard let index = words.firstIndex(of: name) else { return false }
         words.remove(at: index)
         return true
     }
 
-    /// Takes an option's value.
+    /// Consumes an option's value.
     mutating func value(_ name: String) throws -> String? {
         guard let index = words.firstIndex(of: name) else { return nil }
         guard index + 1 < words.count else { throw Wrong() }
@@ -72,14 +72,14 @@ struct Arguments {
         return words[index + 1]
     }
 
-    /// Takes an option's number.
+    /// Consumes an option's number.
     mutating func number(_ name: String) throws -> Int? {
         guard let text = try value(name) else { return nil }
         guard let number = Int(text), number > 0 else { throw Wrong() }
         return number
     }
 
-    /// Takes an option's values, separated by commas; all there are where it is not given.
+    /// Consumes an option's values, separated by commas; all there are by default.
     mutating func list<Value: RawRepresentable & CaseIterable>(_ name: String) throws -> [Value]
     where Value.RawValue == String {
         guard let text = try value(name) else { return Array(Value.allCases) }

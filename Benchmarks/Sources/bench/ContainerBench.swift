@@ -4,8 +4,8 @@ import LXCHypervisor
 import LibvirtXML
 import Logging
 
-/// Containers from creation to destruction against virsh on the same document, many at once against one after the other,
-/// and what a program that holds many of them takes.
+/// Containers from creation to destruction compared with virsh on the same document, many concurrently compared with
+/// one after the other, and the resources of a program with many of them.
 struct ContainerBench {
     private let directory: String
     private let rounds: Int
@@ -55,7 +55,7 @@ struct ContainerBench {
 
     // MARK: One
 
-    /// A process 1 that ignores SIGTERM, as every one does that sets no handler; and one that ends.
+    /// A process 1 that ignores SIGTERM, the default without a handler; and one that ends.
     private enum Initializer: String, CaseIterable {
         case sleeping
         case ending
@@ -139,7 +139,7 @@ struct ContainerBench {
 
     // MARK: Holding
 
-    /// Defines many, listens to their events, and reads what this process takes.
+    /// Defines many, listens to their events, and measures this process.
     private func hold(_ driver: LibvirtContainers) async throws {
         let before = try Self.usage()
         let domains = try (0..<held).map { try domain("held-\($0)", .sleeping) }

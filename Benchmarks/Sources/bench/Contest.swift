@@ -1,10 +1,10 @@
 /// One of those compared.
 struct Contestant {
-    /// How the table calls it.
+    /// Its name in the table.
     var name: String
     /// Which of the two times it stands for; a tool stands for both, its end and the end of a sync after it.
     var durability: Set<Durability>
-    /// What is run; several programs one after the other where a tool needs its directory made.
+    /// The programs to run; several if a tool needs its directory made first.
     var programs: [Program]
     /// Whether the last of them is `bench op`, which prints the memory it took.
     var isOurs = false
@@ -18,7 +18,7 @@ enum Durability: String, CaseIterable, Encodable {
 
 /// This package's way to do a work and the tools' ways, measured in turn.
 struct Contest {
-    /// What the first of two lines of a table row says.
+    /// The first line of a table row.
     var filesystem: String
     var work: String
     /// Ours first; each is compared with the tools that stand for the same time.
@@ -89,7 +89,7 @@ struct Contest {
         var times: [Durability: Double] = [:]
         if contestant.durability.contains(.plain) { times[.plain] = sum }
         if contestant.durability.contains(.durable) {
-            // What of ours is durable has synced already; asking once more costs both sides the same.
+            // Our durable copy has synced already; another sync costs both sides the same.
             times[.durable] = try sum + filesystem.sync()
         }
         return (times, contestant.isOurs ? output.split(separator: " ").first.flatMap { Int($0) } : nil)

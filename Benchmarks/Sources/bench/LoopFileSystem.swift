@@ -10,12 +10,12 @@ struct LoopFileSystem {
         case btrfs
     }
 
-    /// Where it is mounted.
+    /// Its mount point.
     let path: String
     let kind: Kind
     private let image: String
     private let log: String
-    /// The block device of the file, one for all its file systems: what is written and what is mounted are the same pages.
+    /// The block device of the file, shared by all its file systems, so that writing and mounting use the same pages.
     private let device: String
 
     /// Writes the file from its first to its last block: the first write to a block of a virtual disk is several times
@@ -50,7 +50,7 @@ struct LoopFileSystem {
 
     /// Unmounts it if it is mounted. What uses it for a moment more is waited for.
     ///
-    /// - Throws: `Program.Failure` when it stays in use: what would be measured next would be in it.
+    /// - Throws: `Program.Failure` if it stays in use: the next measurement would include it.
     func unmount() throws {
         for _ in 0..<100 {
             if umount2(path, 0) == 0 || errno == EINVAL { return }

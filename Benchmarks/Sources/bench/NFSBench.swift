@@ -95,7 +95,7 @@ struct NFSBench {
         }
     }
 
-    /// Starts a server, and ends it before the file system goes.
+    /// Starts a server, and ends it before its file system.
     private func serve(
         _ filesystem: LoopFileSystem, _ roundTrip: Int, _ way: Way, _ prepare: (String) throws -> Void
     ) throws -> Measured {

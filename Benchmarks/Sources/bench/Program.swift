@@ -19,7 +19,7 @@ struct Program: CustomStringConvertible {
     /// Runs it to its end.
     ///
     /// - Parameter log: the file its output is added to.
-    /// - Returns: the seconds from start to end, and what it wrote to its standard output.
+    /// - Returns: the seconds from start to end, and its standard output.
     /// - Throws: ``Failure``.
     @discardableResult
     func run(log: String) throws -> (seconds: Double, output: String) {

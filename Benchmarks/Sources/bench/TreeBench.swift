@@ -44,7 +44,7 @@ struct TreeBench {
             for contest in contests(on: filesystem) {
                 note("\(contest.filesystem): \(contest.work)")
                 let ratios = try contest.run(rounds: rounds)
-                // A run takes long: what is known of it is told at once.
+                // A run takes long: results are shown immediately.
                 for ratio in ratios { note("  \(ratio)") }
                 report.ratios += ratios
             }
@@ -124,7 +124,7 @@ struct TreeBench {
 
     // MARK: Their parts
 
-    /// Ours in two ways, one for each time: what is made durable is another operation, not the same and a sync.
+    /// Ours in two ways, one for each time: a durable copy is a different operation, not the same one and a sync.
     private func contest(
         _ work: String, on filesystem: LoopFileSystem, ours: [(name: String, operation: [String])],
         tools: [(name: String, programs: [[String]])], prepare: @escaping () throws -> LoopFileSystem

@@ -2,10 +2,10 @@ public import Foundation
 public import PrimaryStore
 import StoreFiles
 
-/// A primary store in a directory that asks before each object appears in the pool or leaves it, such as for an audit trail.
-/// What the audit refuses does not happen.
+/// A primary store in a directory that asks an audit before each object appears in the pool or leaves it, such as for
+/// an audit trail. Changes the audit refuses do not happen.
 public struct AuditedStore: PooledStore {
-    /// What is about to happen to a template, a volume or a disk.
+    /// The intended change of a template, a volume or a disk.
     public enum Change: Hashable, Sendable {
         case added(UUID)
         case removed(UUID)

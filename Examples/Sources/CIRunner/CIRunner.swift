@@ -1,14 +1,14 @@
 import Foundation
 import LXCHypervisor
 
-/// Runs one job in a container made for it: the job's script goes in, it runs as a user of no rights, its result comes
-/// out, and nothing is left:
+/// Runs one job in a container made for it: the job's script is copied in, it runs as a user without rights, its result
+/// is copied out, and nothing is left:
 ///
 ///     ci-runner DIRECTORY TEMPLATE SCRIPT RESULT
 ///
-/// DIRECTORY has the store `primary`; TEMPLATE is the UUID of a template installed there, with `/bin/sh`. SCRIPT is copied
-/// to `/job/script` and runs in `/job`; what it writes to `/job/result` becomes the file RESULT. The program ends with the
-/// script's status.
+/// DIRECTORY has the store `primary`; TEMPLATE is the UUID of a template installed there, with `/bin/sh`. SCRIPT is
+/// copied to `/job/script` and runs in `/job`; its file `/job/result` becomes the file RESULT. The program ends with
+/// the script's status.
 @main
 enum CIRunner {
     static func main() async {
@@ -56,7 +56,7 @@ enum CIRunner {
         var command = GuestCommand(["/bin/sh", "/job/script"])
         command.user = .id(1000)
         command.workingDirectory = "/job"
-        // A job that does not end in time is killed, with everything it started, and so is one that writes without end.
+        // A job that exceeds its time limit is killed, with all its processes, and so is one that writes without end.
         let job = try await container.run(command, timeout: .seconds(3600), limit: .mebibytes(64))
         try FileHandle.standardOutput.write(contentsOf: Data(job.output))
         try FileHandle.standardError.write(contentsOf: Data(job.errorOutput))

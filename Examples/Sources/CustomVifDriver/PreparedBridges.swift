@@ -3,8 +3,8 @@ public import LXCCore
 public import LibvirtXML
 public import VifDriver
 
-/// Connects guests to bridges the operator has prepared, one for each VLAN: a NIC in VLAN 42 goes to the bridge
-/// `tenant-42`. The driver makes nothing on the host, so there is nothing to take back.
+/// Connects guests to bridges the operator has prepared, one for each VLAN: a NIC in VLAN 42 is connected to the bridge
+/// `tenant-42`. The driver makes nothing on the host, so it removes nothing.
 public struct PreparedBridges: VifDriver {
     /// The driver's name, in log metadata and error messages.
     public let name = "prepared-bridges"
@@ -15,8 +15,8 @@ public struct PreparedBridges: VifDriver {
     /// Creates the driver.
     ///
     /// - Parameters:
-    ///   - prefix: what the bridges' names begin with; the number of the VLAN follows.
-    ///   - devices: where the kernel lists the host's network devices.
+    ///   - prefix: the prefix of the bridges' names, before the number of the VLAN.
+    ///   - devices: the directory in which the kernel lists the host's network devices.
     public init(prefix: String, devices: URL = URL(filePath: "/sys/class/net")) {
         self.prefix = prefix
         self.devices = devices

@@ -30,7 +30,7 @@ enum Events {
         let configuration = LXCHypervisor.Configuration(
             primary: "\(arguments[1])/primary", secondary: "\(arguments[1])/secondary")
         try await LXCHypervisor.withHost(configuration) { host in
-            // The host is a service itself: it restarts containers, renews leases, keeps console logs.
+            // The host is itself a service: it restarts containers, renews leases, keeps console logs.
             let group = ServiceGroup(
                 services: [host, Watch(host: host)], gracefulShutdownSignals: [.sigterm, .sigint],
                 logger: Logger(label: "events"))
@@ -39,7 +39,7 @@ enum Events {
     }
 }
 
-/// Prints each change of a container once, over restarts of libvirtd too, with what the container uses.
+/// Prints each change of a container once, also across restarts of libvirtd, with the container's resource usage.
 struct Watch: Service {
     let host: LXCHypervisor
 

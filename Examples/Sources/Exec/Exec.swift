@@ -48,14 +48,14 @@ enum Exec {
         print("cat ended with status \(result.status.shellStatus): \(String(decoding: result.output, as: UTF8.self))")
     }
 
-    /// A command whose output is handled while it comes. Cancelling the task kills the command and what it started.
+    /// A command whose output is handled while it arrives. Cancelling the task kills the command and its processes.
     static func stream(_ arguments: [String], in container: LXCHypervisor.Container) async throws {
         var command = GuestCommand(arguments)
         command.user = .id(65534)
         command.environment["LANG"] = "C.UTF-8"
         let process = try await container.execute(command)
         try await process.closeInput()
-        // Both streams are read side by side: a command waits while nobody reads one that is full.
+        // Both streams are read concurrently: a command blocks while one of them is full.
         async let errors: Void = copy(process.errorOutput, to: .standardError)
         try await copy(process.output, to: .standardOutput)
         try await errors

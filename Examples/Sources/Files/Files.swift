@@ -44,8 +44,8 @@ enum Files {
         try await files.makeDirectory("/srv/app", owner: .init(user: 1000, group: 1000))
         try await files.write(Array("greeting = hello\n".utf8), to: "/srv/app/settings", mode: 0o640)
 
-        // Running: the same calls see what the container sees, its mounts included. Paths are resolved inside its root,
-        // so a link to /etc/shadow leads to the container's, never to the host's.
+        // While it runs, the same calls see the container's view, including its mounts. Paths are resolved inside its
+        // root, so a link to /etc/shadow leads to the container's, never to the host's.
         try await container.start()
         try await files.push("/etc/hosts", to: "/srv/app/hosts")
         print(try await files.list("/srv/app"))
@@ -54,7 +54,7 @@ enum Files {
             print("owner \(status.user):\(status.group), mode \(String(status.mode, radix: 8))")
         }
 
-        // A file of any size goes to the host without passing through memory; the name must be free there.
+        // A file of any size is copied to the host without passing through memory; the name must be free there.
         try await files.pull("/srv/app/hosts", to: "\(directory)/hosts-of-the-container")
         try await files.remove("/srv/app/hosts")
         try await container.stop(within: .seconds(1))

@@ -2,7 +2,7 @@ import LXCHypervisor
 
 // A program with types of its own that are called as the library's are: the library's are members of `LXCHypervisor`.
 
-/// What this program is configured with.
+/// The configuration of this program.
 struct Configuration {
     var directory: String
 }
@@ -13,10 +13,10 @@ struct Container {
     let isRunning: Bool
 }
 
-/// How this program connects.
+/// The kind of connection of this program.
 enum Connection { case local, remote }
 
-/// What this program may do.
+/// The permissions of this program.
 enum Policy { case readOnly, all }
 
 /// A machine this program draws.

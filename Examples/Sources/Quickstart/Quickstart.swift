@@ -5,7 +5,7 @@ import LXCHypervisor
 ///
 ///     quickstart ARCHIVE DIRECTORY [BRIDGE]
 ///
-/// ARCHIVE is a root filesystem as tar or tar.gz with a `/sbin/init`; DIRECTORY, which must exist, takes the stores.
+/// ARCHIVE is a root filesystem as tar or tar.gz with a `/sbin/init`; DIRECTORY, which must exist, holds the stores.
 @main
 enum Quickstart {
     static func main() async {

@@ -9,7 +9,7 @@ public func mutate(_ data: UnsafeMutablePointer<UInt8>?, _ count: Int, _ capacit
     return mutated
 }
 
-/// Goes from header to header as a reader would. What is no plain archive has nothing that looks like a header.
+/// Follows headers like a reader. A file that is not a plain archive has nothing that looks like a header.
 private func repairChecksums(_ bytes: UnsafeMutableBufferPointer<UInt8>) {
     var start = 0
     while start + 512 <= bytes.count {

@@ -4,10 +4,10 @@ import Glibc
 import LXCCore
 import TarArchive
 
-/// What libFuzzer calls with every input: reads it as an archive, once with all contents and once skipping them.
+/// libFuzzer's entry point: reads each input as an archive, once with all contents and once skipping them.
 ///
-/// Whatever the bytes are, the reader ends with an `LXCError` or the archive's end, and what it hands out before keeps
-/// the promises of `TreeSource`.
+/// For any bytes, the reader ends with an `LXCError` or the archive's end, and its output before that keeps the
+/// promises of `TreeSource`.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func testOneInput(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let bytes = UnsafeRawBufferPointer(start: data, count: count)
@@ -17,7 +17,7 @@ public func testOneInput(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     return 0
 }
 
-/// What came of a reading.
+/// The result of a reading.
 private struct Outcome: Equatable {
     var entries = 0
     var error: LXCError.Code?
@@ -55,7 +55,7 @@ private func read(_ archive: ArchiveInMemory, contents: Bool) -> Outcome {
             require(try source.nextPiece() == nil, "contents follow the end")
         } catch let error as LXCError {
             outcome.error = error.code
-            // A caller that goes on after a failure gets nothing sensible, but no crash and no endless loop either.
+            // A caller that continues after a failure gets nothing sensible, but neither a crash nor an endless loop.
             for _ in 0..<4 {
                 _ = try? source.next()
                 _ = try? source.nextPiece()
@@ -75,7 +75,7 @@ private func check(_ position: (read: UInt64, total: UInt64?)) {
     require(position.read <= total, "\(position.read) bytes of \(total) were read")
 }
 
-/// Ends the process, which libFuzzer takes for a finding, when a promise is broken.
+/// Ends the process, which libFuzzer reports as a finding, if a promise is broken.
 func require(_ condition: Bool, _ message: @autoclosure () -> String) {
     if !condition { fatalError(message()) }
 }

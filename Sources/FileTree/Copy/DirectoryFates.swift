@@ -1,6 +1,6 @@
 import LXCCore
 
-/// Which of the directories a sequence of entries made are still there.
+/// Tracks which of the directories made by a sequence of entries still exist.
 ///
 /// Four bytes are kept for each: the directory it was made in, which has a smaller number.
 struct DirectoryFates {

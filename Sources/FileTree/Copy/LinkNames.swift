@@ -19,7 +19,7 @@ struct LinkNames {
     /// No names.
     init() {}
 
-    /// Whether there is none.
+    /// Whether there are no names.
     var isEmpty: Bool { names.count == 0 }
 
     /// Adds a name, and returns where its path is kept. A name may be added twice.

@@ -5,7 +5,7 @@ import LinuxSystem
 struct LinkTable {
     /// One inode.
     struct Group: BitwiseCopyable, Sendable {
-        /// Where the path of the name met first is kept: it represents the inode at the destination.
+        /// The place of the path of the first name, which represents the inode at the destination.
         let first: UInt64
         var record = Hash.zero
         var kind = EntryKind.file
@@ -31,7 +31,7 @@ struct LinkTable {
         return true
     }
 
-    /// Notes what the inode is.
+    /// Records the state of the inode.
     mutating func complete(
         _ identity: FileStatus.Identity, _ record: Hash, _ kind: EntryKind, isMade: Bool
     ) throws {
@@ -44,7 +44,7 @@ struct LinkTable {
         try groups.replace(Int(number), with: group)
     }
 
-    /// A name with what is known of its inode.
+    /// A name with the known state of its inode.
     struct Name {
         let path: TreePath
         let hash: Hash
@@ -70,7 +70,7 @@ struct LinkTable {
     func first(of group: Group) throws -> TreePath { try names.path(at: group.first) }
 }
 
-/// What the threads of a walk found, put together.
+/// The combined findings of a walk's threads.
 struct LocalWalkResult {
     private(set) var records: ManifestRecords
     var losses = TreeLosses()
@@ -86,7 +86,7 @@ struct LocalWalkResult {
         if workers.contains(where: \.contents.shared) { strategy = "reflink" }
     }
 
-    /// Makes the hard links and adds their records. Names of what could not be read or made are lost with it.
+    /// Makes the hard links and adds their records. Names of inodes that could not be read or made are lost with them.
     mutating func take(_ links: LinkTable, _ writer: EntryWriter?, _ cancellation: Cancellation) throws {
         try links.forEach { name in
             try cancellation.check()
@@ -107,13 +107,13 @@ struct LocalWalkResult {
 
 /// Directories a walk has met and not read yet, beyond those its threads were given: kept in a file once there are many.
 struct WalkBacklog {
-    /// How many directories the threads are given at most, and below how many they are given more.
+    /// The maximum number of directories given to the threads, and the number below which they get more.
     static let maximumWaiting = 4_096
     static let minimumWaiting = 1_024
 
     private var log = DirectoryLog()
     private var places = SpillArray<UInt64>()
-    /// How many of `places` are still to be read.
+    /// The number of `places` not read yet.
     private var count = 0
 
     /// Adds a directory.
@@ -127,7 +127,7 @@ struct WalkBacklog {
         count += 1
     }
 
-    /// Removes and returns the directory added last; `nil` when there is none.
+    /// Removes and returns the directory added last; `nil` if there is none.
     mutating func pop() throws -> TreeEntry? {
         guard count > 0 else { return nil }
         count -= 1

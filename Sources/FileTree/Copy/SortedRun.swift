@@ -6,7 +6,7 @@ struct SortedRun<Record: BitwiseCopyable & Sendable> {
     }
 
     private let storage: Storage
-    /// How many there are.
+    /// The number of records.
     let count: Int
 
     /// Creates a sorted run from records in ascending order.
@@ -15,7 +15,7 @@ struct SortedRun<Record: BitwiseCopyable & Sendable> {
         count = records.count
     }
 
-    /// Creates a sorted run from what is in a file from `start` on.
+    /// Creates a sorted run from the contents of a file from `start` on.
     init(_ file: SpillFile, start: UInt64, count: Int) {
         storage = .file(file, start: start)
         self.count = count
@@ -39,9 +39,9 @@ struct SortedRun<Record: BitwiseCopyable & Sendable> {
     }
 }
 
-/// Where a merge of several runs has come to.
+/// The position of a merge of several runs.
 struct RunMerge<Record: BitwiseCopyable & Comparable & Sendable> {
-    /// How many records of a run are in memory.
+    /// The number of records of a run held in memory.
     private static var ahead: Int { max(64, (64 << 10) / MemoryLayout<Record>.stride) }
 
     private struct Cursor {
@@ -50,7 +50,7 @@ struct RunMerge<Record: BitwiseCopyable & Comparable & Sendable> {
         var records: [Record] = []
         var index = 0
 
-        /// Goes on to the next record; nil after the last.
+        /// Advances to the next record; nil after the last.
         mutating func advance() throws -> Record? {
             index += 1
             if index >= records.count {
@@ -63,7 +63,7 @@ struct RunMerge<Record: BitwiseCopyable & Comparable & Sendable> {
     }
 
     private var cursors: [Cursor]
-    /// A heap of the cursors' records; of equal ones that of the run named first is on top.
+    /// A heap of the cursors' records; among equal ones the record of the first run is on top.
     private var heap: [(record: Record, cursor: Int)] = []
 
     /// Starts a merge.
@@ -110,7 +110,7 @@ struct RunMerge<Record: BitwiseCopyable & Comparable & Sendable> {
 
 /// Sorts plain records, of which only some are in memory once there are many.
 struct SpillSorter<Record: BitwiseCopyable & Comparable & Sendable> {
-    /// How many bytes are kept in memory, and sorted at once.
+    /// The number of bytes kept in memory and sorted together.
     private static var memory: Int { 4 << 20 }
 
     private var file: SpillFile?
@@ -120,7 +120,7 @@ struct SpillSorter<Record: BitwiseCopyable & Comparable & Sendable> {
     /// No records.
     init() {}
 
-    /// How many records there are.
+    /// The number of records.
     var count: Int { runs.reduce(recent.count) { $0 + $1.count } }
 
     /// Adds a record.

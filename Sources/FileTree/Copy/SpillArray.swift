@@ -2,7 +2,7 @@ import LXCCore
 
 /// An array of plain values of which only the last are in memory once there are many.
 struct SpillArray<Element: BitwiseCopyable & Sendable> {
-    /// How many bytes are kept in memory.
+    /// The number of bytes kept in memory.
     private static var memory: Int { 4 << 20 }
 
     private var file: SpillFile?
@@ -12,7 +12,7 @@ struct SpillArray<Element: BitwiseCopyable & Sendable> {
     /// No elements.
     init() {}
 
-    /// How many elements there are.
+    /// The number of elements.
     var count: Int { stored + tail.count }
 
     private static var stride: Int { MemoryLayout<Element>.stride }

@@ -2,15 +2,15 @@ import Glibc
 import LXCCore
 import LinuxSystem
 
-/// A temporary file without a name, for what is too much to be kept in memory. It disappears with the value, or with
-/// the program, whatever ends that.
+/// A temporary file without a name, for data too large for memory. It disappears with the value, or with the program,
+/// even if that is killed.
 ///
 /// It is in the directory `TMPDIR` names, else in `/var/tmp`: `/tmp` is memory itself on many hosts.
 final class SpillFile: @unchecked Sendable {
     // @unchecked: its owner is used by one thread at a time.
     private let descriptor: Descriptor
     private let directory: String
-    /// How many bytes there are.
+    /// The size in bytes.
     private(set) var size: UInt64 = 0
 
     /// Makes the file.
@@ -47,7 +47,7 @@ final class SpillFile: @unchecked Sendable {
         }
     }
 
-    /// Reads as much as there is room, up to the end; returns how much that is.
+    /// Fills the buffer as far as the file reaches; returns the number of bytes read.
     func read(into room: UnsafeMutableRawBufferPointer, at offset: UInt64) throws -> Int {
         var done = 0
         while done < room.count {

@@ -2,9 +2,9 @@ import LXCCore
 
 /// Texts one after the other, found again by where they begin; only the last are in memory once there are many.
 struct SpillLog {
-    /// How many bytes are kept in memory.
+    /// The number of bytes kept in memory.
     private static let memory = 4 << 20
-    /// How much is read at once where the length is not known yet.
+    /// The number of bytes read while the length is unknown.
     private static let guess = 512
     private static let headerSize = 4
 
@@ -15,7 +15,7 @@ struct SpillLog {
     /// No texts.
     init() {}
 
-    /// Where the next text will begin.
+    /// The offset of the next text.
     var end: UInt64 { stored + UInt64(tail.count) }
 
     /// Adds a text of less than 4 GiB and returns where it begins.

@@ -1,6 +1,6 @@
 import LinuxSystem
 
-/// What a ``SpillTable`` finds its values by.
+/// A key of a ``SpillTable``.
 protocol SpillKey: BitwiseCopyable, Comparable, Hashable, Sendable {
     /// Two numbers that differ for different keys nearly always, and are spread evenly.
     var spread: (UInt64, UInt64) { get }
@@ -8,9 +8,9 @@ protocol SpillKey: BitwiseCopyable, Comparable, Hashable, Sendable {
 
 /// A dictionary of plain values of which only the newest are in memory once there are many.
 ///
-/// When there is no more room what is in memory goes to a file, in the order of the keys; a value there is replaced by
-/// one in a newer file. A filter of 12 bits for each key, which is in memory, says that a key is in none of the files
-/// nearly always when it is not, and files are merged when there are many of one size.
+/// When memory is full its contents go to a file, sorted by key; a value there is replaced by one in a newer file. A
+/// filter of 12 bits for each key, held in memory, recognizes nearly all keys that are in none of the files. Files of
+/// similar size are merged.
 struct SpillTable<Key: SpillKey, Value: BitwiseCopyable & Sendable> {
     /// A key with its value; ordered by the key alone.
     struct Entry: BitwiseCopyable, Comparable, Sendable {
@@ -26,11 +26,11 @@ struct SpillTable<Key: SpillKey, Value: BitwiseCopyable & Sendable> {
         let filter: KeyFilter
         /// Every so many keys one.
         let fences: [Key]
-        /// How often what is in it was merged.
+        /// The number of merges its contents went through.
         let level: Int
     }
 
-    /// How many values are in memory.
+    /// The maximum number of values in memory.
     private let capacity: Int
     private static var runsOfALevel: Int { 8 }
     private static var fenceDistance: Int { 128 }
@@ -121,7 +121,7 @@ struct SpillTable<Key: SpillKey, Value: BitwiseCopyable & Sendable> {
     }
 }
 
-/// Tells whether a key is certainly not in a set, or may be (a Bloom filter).
+/// Says whether a key is certainly not in a set or may be in it (a Bloom filter).
 struct KeyFilter {
     private static let bitsOfAKey = 12
     private static let probes: UInt64 = 5

@@ -1,8 +1,8 @@
 public import LXCCore
 
-/// How a copy is done.
+/// Options of a copy.
 public struct TreeCopyOptions: Hashable, Sendable {
-    /// How the contents of files are brought over on a local store.
+    /// The way file contents are copied on a local store.
     public enum Strategy: String, CaseIterable, Hashable, Sendable {
         /// The best the file system offers, found by probing.
         case auto
@@ -18,11 +18,11 @@ public struct TreeCopyOptions: Hashable, Sendable {
     public var sourceMap: IDMap?
     /// The map under which container ids become the destination's host ids.
     public var destinationMap: IDMap?
-    /// What is accepted.
+    /// The limits of the source.
     public var limits = TreeLimits()
     /// Whether any loss is an error (`lossRefused`).
     public var lossless = false
-    /// How contents are brought over.
+    /// The way contents are copied.
     public var strategy = Strategy.auto
     /// Whether the tree must be a root filesystem a container can be started from: `dev proc sys run etc sbin`, where
     /// present, are real directories, or symbolic links that stay inside.
@@ -31,17 +31,18 @@ public struct TreeCopyOptions: Hashable, Sendable {
     public var durable = true
     /// Whether the contents are hashed. Without a digest a local copy leaves moving the contents to the kernel.
     public var computesDigest = true
-    /// What the digest, and the manifest, leave out: two trees can be compared in what both of them can hold.
+    /// The parts that the digest and the manifest omit, so that two trees can be compared in the parts both can store.
     public var digestOmits: Set<TreeDigest.Part> = []
     /// Whether the summary has the manifest the digest is made of: 36 bytes and the path for each entry, as long as there are
     /// no more than ``TreeManifest/maximumEntries`` with 32 MiB of paths.
     public var keepsManifest = false
-    /// How many threads read and write files on a local file system; nil takes what suits the host's processors.
+    /// The number of threads that read and write files on a local file system; nil derives it from the host's
+    /// processors.
     public var threads: Int?
 
     /// The defaults.
     public init() {}
 
-    /// Whether a snapshot of a tree is the copy that is wanted, as it is.
+    /// Whether a snapshot of the tree is the wanted copy without further changes.
     var changesNothing: Bool { sourceMap == destinationMap && !computesDigest }
 }

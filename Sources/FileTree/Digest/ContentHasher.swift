@@ -25,7 +25,7 @@ final class ContentHasher {
         isAssembling = false
     }
 
-    /// Adds a piece that lies inside the file.
+    /// Adds a piece within the file.
     func update(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) {
         var rest = bytes
         var offset = offset

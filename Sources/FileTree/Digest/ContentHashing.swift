@@ -3,7 +3,7 @@ import LXCCore
 /// Computes the records of entries, and for that hashes the contents of files, in a thread of its own, in the order they
 /// pass.
 ///
-/// What passes is handed over in batches that keep about two MiB, so that small files cost no change of threads.
+/// Contents are passed on in batches of about two MiB, so that small files do not cost a thread switch each.
 final class ContentHashing {
     private enum Step: Sendable {
         case begin(size: UInt64)
@@ -12,8 +12,8 @@ final class ContentHashing {
         case entry(TreeEntry)
     }
 
-    /// How many batches may wait, how many steps and how many bytes of memory make one: more than one block of
-    /// contents, or a block would be a batch.
+    /// The number of queued batches, and the steps and bytes of memory in one: more than one block of contents, or each
+    /// block would be a batch.
     private static let waiting = 8
     private static let batchSteps = 512
     private static let batchBytes = 2 * SharedBytes.Maker.blockSize
@@ -74,7 +74,7 @@ final class ContentHashing {
     /// Ends the file, which `entry` describes.
     func end(_ entry: TreeEntry) {
         var entry = entry
-        // Where holes are does not count.
+        // The position of holes does not count.
         entry.extents = nil
         weight.add(entry)
         add(.end(entry))

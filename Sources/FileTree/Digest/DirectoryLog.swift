@@ -1,6 +1,6 @@
 import LXCCore
 
-/// What is known of directories, kept as bytes.
+/// Records of directories, stored as bytes.
 struct DirectoryLog {
     private var log = SpillLog()
 
@@ -67,8 +67,8 @@ struct DirectoryLog {
     }
 }
 
-/// Directories that get their attributes when everything is in them: the deepest first, so that no mode set forbids going
-/// below. Of one that is added several times the last counts.
+/// Directories whose attributes are set once their contents are complete: the deepest first, so that a restrictive mode
+/// does not block access further down. If a directory is added several times, the last entry counts.
 struct UnfinishedDirectories {
     private struct Mark: BitwiseCopyable, Comparable, Sendable {
         let depth: UInt32

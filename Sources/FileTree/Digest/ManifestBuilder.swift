@@ -3,9 +3,9 @@ import OpenSSL
 
 /// Follows a sequence of entries, and computes the digest of the resulting tree (Documentation/TreeDigest.md).
 ///
-/// It checks the sequence as well: a name below something that is no directory, or a hard link to anything but a file
-/// that came before, is refused here whatever the destination is, also when there is none. Names are kept as hashes, and
-/// most of those in temporary files once there are many: memory grows by few bytes an entry.
+/// It also validates the sequence: a name below a non-directory, or a hard link to anything but an earlier file, is
+/// refused for every destination and when there is none. Names are stored as hashes, mostly in temporary files once
+/// there are many: memory grows by few bytes per entry.
 final class ManifestBuilder {
     /// A name. It counts as long as the directory it was made in is there.
     struct Node: BitwiseCopyable {
@@ -18,7 +18,7 @@ final class ManifestBuilder {
         var kind: EntryKind
         /// Whether other names may lead to the inode.
         var isLinked = false
-        /// Where its texts are kept, where any are.
+        /// The offset of its texts, if it has any.
         var texts: UInt64 = .max
     }
 
@@ -28,7 +28,7 @@ final class ManifestBuilder {
     private var parentCache: (path: TreePath, directory: UInt32)?
     /// The names of inodes that have, or had, more than one.
     private var links = LinkNames()
-    /// The file last begun.
+    /// The file in progress.
     private var current: TreeEntry?
     /// Nil where no digest is wanted.
     private let hashing: ContentHashing?
@@ -45,7 +45,7 @@ final class ManifestBuilder {
     ///   - hashesContents: whether a digest is wanted; without one only the sequence is judged.
     ///   - keepsPaths: whether a manifest is wanted.
     ///   - keepsLinkTargets: whether the tree will be looked at as a `RootView`.
-    ///   - omits: what the digest leaves out.
+    ///   - omits: the parts that the digest omits.
     init(hashesContents: Bool, keepsPaths: Bool, keepsLinkTargets: Bool, omits: Set<TreeDigest.Part> = []) {
         self.keepsPaths = keepsPaths
         self.omits = omits
@@ -56,7 +56,7 @@ final class ManifestBuilder {
     /// Starts an entry.
     ///
     /// - Parameters:
-    ///   - entry: what comes next.
+    ///   - entry: the next entry.
     ///   - implying: called before a directory above it is made that had no entry so far; may refuse it.
     /// - Returns: the directories above it that had no entry so far, from the top down; and whether nothing of the
     ///   entry's name came before, not even something that went away again. Nil when the entry changes nothing.
@@ -91,10 +91,10 @@ final class ManifestBuilder {
         return (implied, known == nil)
     }
 
-    /// Adds a piece of the contents of the file begun last.
+    /// Adds a piece of the contents of the file in progress.
     func update(_ piece: TreePiece) { hashing?.update(piece) }
 
-    /// Completes the entry last begun.
+    /// Completes the entry in progress.
     func end() {
         guard let entry = current else { return }
         current = nil
@@ -171,7 +171,7 @@ extension ManifestBuilder {
         guard inodes < .max else { throw LXCError(.limitExceeded, "there are more than \(inodes) entries") }
         let known = old?.directory ?? 0
         if kind == .directory {
-            // A directory over a directory stays the same one.
+            // A repeated directory keeps its identity.
             node.directory = try known != 0 ? known : directories.add(in: parent)
         } else {
             remove(known)
@@ -187,7 +187,7 @@ extension ManifestBuilder {
         return node.directory
     }
 
-    /// Everything below a directory goes away with it.
+    /// Everything below a directory is removed with it.
     private func remove(_ directory: UInt32) {
         guard directory != 0 else { return }
         directories.remove(directory)
@@ -230,7 +230,7 @@ extension ManifestBuilder {
 
     // MARK: Texts
 
-    /// Keeps a name's path, and where a symbolic link leads.
+    /// Stores a name's path and a symbolic link's target.
     private func keepTexts(_ path: TreePath, _ entry: TreeEntry?, linkTo found: Node? = nil) throws -> UInt64 {
         var target: [UInt8] = []
         if keepsLinkTargets {
@@ -269,7 +269,7 @@ extension ManifestBuilder: RootView {
             if known.directory != 0 { return .directory(path) }
             return try target(of: known).map { .link(target: $0) } ?? .other
         } catch {
-            // What cannot be read again is taken for something that is refused.
+            // An unreadable text counts as a refused one.
             return .other
         }
     }

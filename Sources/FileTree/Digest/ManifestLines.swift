@@ -10,9 +10,9 @@ struct ManifestLines: Hashable, Sendable {
     /// No lines.
     init() {}
 
-    /// How many lines there are.
+    /// The number of lines.
     var count: Int { records.count }
-    /// How many bytes all paths have.
+    /// The total length of all paths in bytes.
     var pathBytes: Int { paths.count }
 
     /// Adds a line. There is room for 4 GiB of paths.

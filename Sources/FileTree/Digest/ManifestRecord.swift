@@ -11,7 +11,7 @@ struct ManifestRecord: BitwiseCopyable, Comparable {
     static func < (left: Self, right: Self) -> Bool { left.name < right.name }
 }
 
-/// All lines of a tree's manifest, in any order, and how many entries of each kind there are.
+/// All lines of a tree's manifest, in any order, and the number of entries of each kind.
 struct ManifestRecords {
     private(set) var counts = TreeSummary.Counts()
     /// Nil where no digest is wanted.
@@ -19,7 +19,7 @@ struct ManifestRecords {
     /// The paths with their records, where they are kept.
     private var lines: ManifestLines?
 
-    /// None. With `keepsPaths` there will be a ``manifest()``.
+    /// Creates an empty set of records. With `keepsPaths` it yields a ``manifest()``.
     init(hashes: Bool, keepsPaths: Bool) {
         sorters = hashes ? [SpillSorter()] : nil
         lines = keepsPaths ? ManifestLines() : nil
@@ -37,8 +37,8 @@ struct ManifestRecords {
         }
     }
 
-    /// Adds one of the names of an inode that has several: the smallest stands for the inode, whose record is `record`, the
-    /// others for links to it.
+    /// Adds one of several names of an inode: the smallest represents the inode, with the record `record`; the others
+    /// are links to it.
     mutating func add(
         _ path: TreePath?, _ name: Hash, smallest: Hash, _ record: Hash, _ kind: EntryKind
     ) throws {
@@ -104,11 +104,11 @@ extension TreeDigest {
     }
 }
 
-/// What kind of inode an entry is, where nothing else of it matters.
+/// The type of an entry's inode, where its other properties do not matter.
 enum EntryKind: UInt8, BitwiseCopyable {
     case directory, file, symbolicLink, device, fifo
 
-    /// The kind of an entry; what a hard link leads to is taken for a file.
+    /// The kind of an entry; the target of a hard link counts as a file.
     init(_ entry: TreeEntry) {
         switch entry.kind {
         case .directory: self = .directory

@@ -26,11 +26,11 @@ final class ExtendedAttributes {
         value.deallocate()
     }
 
-    /// What was read of an inode.
+    /// The result of reading an inode's attributes.
     struct Reading {
         /// The attributes a tree carries.
         var attributes: [TreeEntry.Attribute] = []
-        /// Kinds of losses: the attributes a tree cannot carry, but for those that belong to the host.
+        /// Kinds of losses: attributes that a tree cannot carry, except those that belong to the host.
         var losses: [String] = []
     }
 
@@ -77,7 +77,7 @@ final class ExtendedAttributes {
         guard length >= 0 else {
             switch errno {
             case EOPNOTSUPP: return Reading()
-            // The kernel lists 64 KiB of names or none at all, and files can have more.
+            // The kernel lists either all names or, beyond 64 KiB, none; files can have more.
             case E2BIG: return wellKnown(get: get)
             default: return nil
             }
@@ -100,7 +100,7 @@ final class ExtendedAttributes {
         return result
     }
 
-    /// What decides who may do what is found by its name.
+    /// Attributes that decide about access are read by name.
     private func wellKnown(get: (UnsafePointer<CChar>) -> Int) -> Reading? {
         var result = Reading(losses: [Self.unlisted])
         for name in [AttributeName.accessACL, .defaultACL, .capability] {
@@ -109,7 +109,7 @@ final class ExtendedAttributes {
         return result
     }
 
-    /// Adds an attribute, unless there is none of the name; false with `errno` set when it cannot be read.
+    /// Appends an attribute if it exists; false with `errno` set if it cannot be read.
     private func append(
         _ name: AttributeName, _ pointer: UnsafePointer<CChar>, to result: inout Reading,
         _ get: (UnsafePointer<CChar>) -> Int
@@ -132,7 +132,7 @@ extension ExtendedAttributes.Subject {
     /// A file system that is not full has more than this free.
     private static let reserve: UInt64 = 4 << 20
 
-    /// What ENOSPC means: whether the attribute is too large for where the inode is, and not the file system full. ext4 has
+    /// Interprets ENOSPC: true if the attribute is too large for the inode rather than the file system full. ext4 has
     /// one block for all attributes of an inode, btrfs a leaf for each.
     func isTooSmall(for attribute: TreeEntry.Attribute) -> Bool {
         let descriptor =

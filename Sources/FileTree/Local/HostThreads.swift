@@ -1,10 +1,10 @@
 import Foundation
 
-/// How many threads a copy works with where its options do not say.
+/// The default number of threads of a copy.
 enum HostThreads {
-    /// Contents come from elsewhere in memory: one for each processor keeps them busy.
+    /// Contents come from memory: one thread for each processor suffices.
     static let forWriting = min(max(processors, 2), 8)
-    /// Reading from disk waits: more threads than processors, so that others compute meanwhile.
+    /// Reading from disk waits: more threads than processors let others compute in the meantime.
     static let forReading = min(max(2 * processors, 4), 16)
 
     private static var processors: Int { ProcessInfo.processInfo.activeProcessorCount }

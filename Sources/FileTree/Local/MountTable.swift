@@ -1,10 +1,10 @@
 import Glibc
 import LinuxSystem
 
-/// What is mounted in this process's mount namespace (proc_pid_mountinfo(5)).
+/// The mounts of this process's mount namespace (proc_pid_mountinfo(5)).
 enum MountTable {
-    /// Whether anything is mounted below an open directory, so that what is there is not what its file system has; nil
-    /// where the kernel does not tell.
+    /// Whether anything is mounted below an open directory, so that its visible contents differ from its file system's;
+    /// nil if the kernel does not report it.
     static func hasMounts(below directory: CInt) -> Bool? {
         guard let path = path(of: directory), let mount = FileStatus(of: directory)?.mount,
             let file = Descriptor("/proc/self/mountinfo", flags: O_RDONLY), let table = Descriptor.readAll(file.raw)

@@ -7,7 +7,7 @@ import LinuxSystem
 ///
 /// Used by one thread. Only some of the directories on the way to the last path are kept open.
 final class PathDescent {
-    /// How many directories are kept open at most.
+    /// The maximum number of open directories.
     private static let maximum = 24
     /// Whether this process may open too few files for directories to be kept open: many threads walk a tree, each with
     /// a descent in the source and one in the clone. They go down from the root every time then.
@@ -15,12 +15,12 @@ final class PathDescent {
         var limit = rlimit()
         return getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 && limit.rlim_cur < 1024
     }()
-    /// Longer ways are halved, and what is at the middle is kept open.
+    /// Longer ways are halved, and the directory in the middle stays open.
     private static let stride = 8
 
     /// An open directory on the way.
     private final class Step {
-        /// How long its path is.
+        /// The length of its path.
         let length: Int
         let descriptor: Descriptor
 
@@ -36,10 +36,10 @@ final class PathDescent {
     private var path: [UInt8] = []
     /// From the root down.
     private var steps: [Step] = []
-    /// How many components of paths were looked up so far.
+    /// The number of path components looked up so far.
     private(set) var lookUps = 0
 
-    /// Creates a descent from the tree's root, whose descriptor must outlive it, with a way of resolving paths.
+    /// Creates a descent from the tree's root, whose descriptor must outlive it.
     init(root: CInt, _ resolution: PathResolution) {
         self.root = root
         self.resolution = resolution
@@ -84,7 +84,7 @@ final class PathDescent {
         }
     }
 
-    /// Where the path of `count` components from `start` on ends.
+    /// The end of the path of `count` components from `start` on.
     private static func end(of count: Int, in bytes: [UInt8], from start: Int) -> Int {
         var index = start
         var left = count

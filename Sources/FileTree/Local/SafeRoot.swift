@@ -23,9 +23,9 @@ package enum RootFinding<Directory> {
 
 /// The check that a container can be started from a tree without a mount ending up outside of it.
 package enum SafeRoot {
-    /// What is mounted over when a container starts: nothing but a real directory will do.
+    /// Mount points of a starting container: they must be real directories.
     private static let mounted = ["dev", "proc", "sys", "run"]
-    /// What is only read inside: a symbolic link that stays inside is common (`sbin -> usr/sbin`).
+    /// Paths only read inside: a symbolic link that stays inside is common (`sbin -> usr/sbin`).
     private static let read = ["etc", "sbin"]
     /// The kernel's own limit on symbolic links in one path.
     private static let maximumLinks = 40
@@ -49,8 +49,8 @@ package enum SafeRoot {
         }
     }
 
-    /// Resolves a path component by component; `..` goes back to a directory that was passed already, and never above
-    /// the root.
+    /// Resolves a path component by component; `..` returns to a directory already passed, and never goes above the
+    /// root.
     private static func leadsToDirectory<Tree: RootView>(_ path: [UInt8], in tree: Tree) -> Bool {
         var rest = Array(path.split(separator: UInt8(ascii: "/")).reversed())
         var passed: [Tree.Directory] = []

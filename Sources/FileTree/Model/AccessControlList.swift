@@ -1,6 +1,6 @@
-/// A POSIX ACL as the kernel keeps it in `system.posix_acl_access` and `system.posix_acl_default`.
+/// A POSIX ACL in the kernel's format of `system.posix_acl_access` and `system.posix_acl_default`.
 package struct AccessControlList {
-    /// What an entry of the list is about.
+    /// The subject of an entry of the list.
     package enum Tag: UInt16 {
         case owner = 0x01
         case user = 0x02
@@ -59,8 +59,8 @@ package struct AccessControlList {
             }
     }
 
-    /// Whether the list has everything acl(5) demands and nothing twice: the three classes, and a mask where it names
-    /// anybody. The kernel refuses others.
+    /// Whether the list has every entry acl(5) requires and no duplicates: the three classes, and a mask if it names a
+    /// user or group. The kernel refuses other lists.
     package var isComplete: Bool {
         let tags = Set(entries.map(\.tag))
         let names = entries.map { UInt64($0.tag.rawValue) << 32 | UInt64($0.id) }

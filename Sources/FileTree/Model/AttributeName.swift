@@ -2,9 +2,9 @@ import LXCCore
 
 /// The name of an extended attribute a tree can carry, such as `user.note` or `security.capability`.
 ///
-/// Every source and every sink uses this type, so the name that is judged is the name the kernel gets: 1 to 255 bytes,
-/// none of them NUL, in one of Linux's namespaces. What belongs to the host or to a file system and not to a tree has no
-/// such name: archives must not set it (Documentation/Security.md lists what they may set).
+/// Every source and every sink uses this type, so the checked name is the name the kernel gets: 1 to 255 bytes without
+/// NUL, in one of Linux's namespaces. Attributes that belong to the host or to a file system rather than a tree have no
+/// such name: archives must not set them (Documentation/Security.md lists the attributes they may set).
 public struct AttributeName: Hashable, Sendable, Comparable, CustomStringConvertible {
     /// The longest name the kernel accepts (XATTR_NAME_MAX).
     public static let maximumLength = 255
@@ -28,7 +28,7 @@ public struct AttributeName: Hashable, Sendable, Comparable, CustomStringConvert
         bytes = name
     }
 
-    /// Checks and takes a name given as text.
+    /// Creates a name from text and checks it.
     public init?(_ name: String) { self.init(name.utf8) }
 
     /// The name as text fit for a log line.

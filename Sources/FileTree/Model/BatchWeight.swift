@@ -2,7 +2,7 @@ extension TreeEntry {
     /// Sum of names and values of the extended attributes in bytes.
     package var attributeBytes: Int { attributes.reduce(0) { $0 + $1.name.bytes.count + $1.value.count } }
 
-    /// About how much memory the entry takes.
+    /// The entry's approximate size in memory.
     package var weight: Int {
         let target =
             switch kind {
@@ -15,12 +15,11 @@ extension TreeEntry {
     }
 }
 
-/// How much memory a batch of entries and pieces of contents holds.
+/// The memory held by a batch of entries and pieces of contents.
 ///
-/// A piece keeps the whole block of memory it is a part of, however small it is; pieces that follow each other mostly
-/// share one.
+/// A piece holds the whole memory block that contains it, however small it is; consecutive pieces mostly share one.
 package struct BatchWeight {
-    /// About how many bytes.
+    /// The approximate number of bytes.
     package private(set) var bytes = 0
     private var last: SharedBytes?
 

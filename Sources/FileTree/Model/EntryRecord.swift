@@ -42,7 +42,7 @@ struct EntryRecord {
         hash = Hash(of: bytes)
     }
 
-    /// The record of a further name of an entry, whose own name has the hash `name`.
+    /// The record of a further name of an entry whose own name has the hash `name`.
     static func link(to name: Hash) -> Hash { Hash(of: [UInt8(ascii: "h")] + name.bytes) }
 
     private static func append(_ attributes: [TreeEntry.Attribute], to bytes: inout [UInt8]) {
@@ -67,7 +67,7 @@ extension TreeEntry {
     /// The directory that is made where a source has no entry for one.
     static func impliedDirectory(_ path: TreePath) -> TreeEntry { TreeEntry(path: path, kind: .directory, mode: 0o755) }
 
-    /// The entry without what a digest is to leave out.
+    /// The entry without the parts that a digest omits.
     func omitting(_ parts: Set<TreeDigest.Part>) -> TreeEntry {
         guard !parts.isEmpty else { return self }
         var entry = self

@@ -1,8 +1,8 @@
 import LXCCore
 
-/// Counts what a copy has read and stops it at the limits.
+/// Counts the entries and bytes of a copy and stops it at the limits.
 struct LimitGuard {
-    /// Where the expansion ratio begins to apply: small archives of zeros are common and harmless.
+    /// The size from which the expansion ratio applies: small archives of zeros are common and harmless.
     private static let expansionFloor: UInt64 = 64 << 20
 
     private let limits: TreeLimits
@@ -20,7 +20,7 @@ struct LimitGuard {
         deadline = ContinuousClock.now + limits.wallTime
     }
 
-    /// Counts an entry; `read` is how much of the medium has been read so far.
+    /// Counts an entry; `read` is the number of bytes read from the medium so far.
     mutating func count(_ entry: TreeEntry, read: UInt64) throws {
         try countName(entry.path)
         let attributes = entry.attributeBytes
@@ -48,13 +48,13 @@ struct LimitGuard {
         try checkTime(entry.path)
     }
 
-    /// Counts a directory without an entry of its own, made for what is in it.
+    /// Counts a directory that has no entry of its own and is made for its contents.
     mutating func count(implied path: TreePath) throws {
         try countName(path)
         try checkTime(path)
     }
 
-    /// Counts a piece of contents; `read` is how much of the medium has been read so far.
+    /// Counts a piece of contents; `read` is the number of bytes read from the medium so far.
     mutating func count(_ bytes: UInt64, of path: TreePath, read: UInt64) throws {
         allocatedBytes += bytes
         try checkAllocated(path, read)

@@ -33,8 +33,7 @@ struct OwnerMapping {
         ).apply(entry)
     }
 
-    /// An access ACL decides the nine mode bits; one that says no more than they do, and a list without entries, is not
-    /// kept by the kernel.
+    /// An access ACL decides the nine mode bits; the kernel drops a list that adds nothing to them, and an empty list.
     private static func settleLists(of entry: inout TreeEntry) {
         entry.attributes.removeAll(where: \.isEmptyList)
         guard let index = entry.attributes.firstIndex(where: { $0.name == .accessACL }),
@@ -86,15 +85,15 @@ private struct Translation {
             })
     }
 
-    /// Capabilities of the host's own root in a mapped source count for nobody in the container; they are taken for
-    /// the container's, as if the tree had been unpacked without the rewrite.
+    /// Capabilities of the host's own root in a mapped source have no effect in the container; they are converted to
+    /// the container's root, as if the tree had been unpacked without the mapping.
     private func root(of capability: FileCapability) throws -> UInt32 {
         if place == "host", capability.root == 0 { return 0 }
         return try translate(capability.root, "user", user)
     }
 
     private func translate(_ id: UInt32, _ what: String, _ map: ((UInt32) -> UInt32?)?) throws -> UInt32 {
-        // chown(2) takes this number for "leave it as it is".
+        // chown(2) interprets this number as "leave it unchanged".
         guard id != .max else {
             throw LXCError(.unsafe, "\"\(path)\" has the \(what) id 4294967295, which no file can have; refused")
         }

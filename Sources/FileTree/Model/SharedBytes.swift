@@ -1,14 +1,14 @@
 import LXCCore
 import Synchronization
 
-/// A range of memory that is written once and then only read, by any thread, as long as it is referenced.
+/// An immutable range of memory that any thread may read.
 ///
-/// Contents travel from a source to the digest and to the sink as values of this type, so that none of them copies.
+/// Contents travel from a source to the digest and to the sink as values of this type, without copying.
 public struct SharedBytes: @unchecked Sendable {
-    // @unchecked: the memory is not written any more once a value exists, and `block` keeps it alive.
+    // @unchecked: the memory is never written once a value exists, and `block` keeps it alive.
     private let block: Block?
     private let start: UnsafeRawPointer?
-    /// How many bytes there are.
+    /// The number of bytes.
     public let count: Int
 
     private init(_ block: Block?, _ start: UnsafeRawPointer?, _ count: Int) {
@@ -34,13 +34,13 @@ public struct SharedBytes: @unchecked Sendable {
     /// A copy of some bytes.
     public init(copying bytes: [UInt8]) { self = bytes.withUnsafeBytes { SharedBytes(copying: $0) } }
 
-    /// The memory this value keeps from other use.
+    /// The size of the memory block this value holds.
     package var heldBytes: Int { block?.memory.count ?? 0 }
 
     /// Whether both are parts of the same memory.
     package func sharesMemory(with other: SharedBytes) -> Bool { block === other.block }
 
-    /// Whether there are none.
+    /// Whether the range is empty.
     public var isEmpty: Bool { count == 0 }
 
     /// Lends the bytes for reading.
@@ -55,7 +55,7 @@ public struct SharedBytes: @unchecked Sendable {
     /// The first bytes, at most `length`; the memory is shared.
     public func prefix(_ length: Int) -> SharedBytes { SharedBytes(block, start, min(length, count)) }
 
-    /// What follows the first `length` bytes; the memory is shared.
+    /// The bytes after the first `length`; the memory is shared.
     public func dropFirst(_ length: Int) -> SharedBytes {
         let dropped = min(length, count)
         return SharedBytes(block, start.map { $0 + dropped }, count - dropped)
@@ -74,7 +74,7 @@ public struct SharedBytes: @unchecked Sendable {
         deinit { if pool?.giveBack(memory) != true { memory.deallocate() } }
     }
 
-    /// Keeps a few blocks for their next use: memory touched before is several times faster to write to.
+    /// Keeps a few blocks for reuse: memory touched before is several times faster to write to.
     fileprivate final class BlockPool: Sendable {
         private static let kept = 16
         // Memory in here has no user.

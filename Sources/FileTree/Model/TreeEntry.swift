@@ -2,7 +2,7 @@ public import LXCCore
 
 /// One entry of a root filesystem: what tar(5) and stat(2) know of it, without its contents.
 public struct TreeEntry: Hashable, Sendable {
-    /// What kind of object an entry is.
+    /// The type of an entry.
     public enum Kind: Hashable, Sendable {
         /// A directory.
         case directory
@@ -34,9 +34,9 @@ public struct TreeEntry: Hashable, Sendable {
         }
     }
 
-    /// Where in the tree the entry is.
+    /// The entry's path in the tree.
     public var path: TreePath
-    /// What it is.
+    /// The entry's type.
     public var kind: Kind
     /// The mode bits 07777; meaningless for symbolic links.
     public var mode: UInt16
@@ -44,12 +44,11 @@ public struct TreeEntry: Hashable, Sendable {
     public var user: UInt32
     /// The numeric group id.
     public var group: UInt32
-    /// When the contents last changed.
+    /// The time of the last change of the contents.
     public var modified: Timestamp
     /// The extended attributes, in no particular order.
     public var attributes: [Attribute]
-    /// For a file with holes: the stretches that are none, ascending and apart from each other. Nil where the source
-    /// knows of no hole.
+    /// The data ranges of a file with holes, ascending and disjoint. Nil if the source knows of no hole.
     public var extents: [Range<UInt64>]?
 
     /// Creates a tree entry.

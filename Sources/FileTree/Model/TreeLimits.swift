@@ -21,7 +21,7 @@ public struct TreeLimits: Hashable, Sendable {
     public var attributeBytes = 1 << 20
     /// Decompressed bytes, and bytes of contents and attributes, for each compressed byte, once there are 64 MiB.
     public var expansionRatio: UInt64 = 2_000
-    /// How long the copy may take.
+    /// The maximum duration of the copy.
     public var wallTime: Duration = .seconds(6 * 3600)
 
     /// The defaults.
@@ -33,22 +33,29 @@ public struct TreeLimits: Hashable, Sendable {
     /// - Throws: `LXCError` `invalidArgument` for an unknown name or a bad number.
     public mutating func set(_ name: String, to value: String) throws {
         let number = try ByteCount(parsing: value).bytes
-        let small = Int(clamping: number)
-        switch name {
-        case "entries": entries = number
-        case "logicalBytes": logicalBytes = number
-        case "allocatedBytes": allocatedBytes = number
-        case "pathLength": pathLength = small
-        case "depth": depth = small
-        case "linkTargetLength": linkTargetLength = small
-        case "attributeBytes": attributeBytes = small
-        case "expansionRatio": expansionRatio = number
-        case "wallTime": wallTime = .seconds(small)
-        default:
+        guard let (_, limit) = Self.names.first(where: { $0.name == name }) else {
+            let names = Self.names.map(\.name).joined(separator: ", ")
             throw LXCError(
-                .invalidArgument,
-                "there is no limit \"\(name.escapedForDisplay)\"; the limits are entries, logicalBytes, allocatedBytes, "
-                    + "pathLength, depth, linkTargetLength, attributeBytes, expansionRatio, wallTime")
+                .invalidArgument, "there is no limit \"\(name.escapedForDisplay)\"; the limits are \(names)")
+        }
+        switch limit {
+        case .wide(let path): self[keyPath: path] = number
+        case .narrow(let path): self[keyPath: path] = Int(clamping: number)
+        case .time(let path): self[keyPath: path] = .seconds(Int(clamping: number))
         }
     }
+
+    private enum Limit: Sendable {
+        case wide(any WritableKeyPath<TreeLimits, UInt64> & Sendable)
+        case narrow(any WritableKeyPath<TreeLimits, Int> & Sendable)
+        case time(any WritableKeyPath<TreeLimits, Duration> & Sendable)
+    }
+
+    private static let names: [(name: String, limit: Limit)] = [
+        ("entries", .wide(\.entries)), ("logicalBytes", .wide(\.logicalBytes)),
+        ("allocatedBytes", .wide(\.allocatedBytes)), ("pathLength", .narrow(\.pathLength)),
+        ("depth", .narrow(\.depth)), ("linkTargetLength", .narrow(\.linkTargetLength)),
+        ("attributeBytes", .narrow(\.attributeBytes)), ("expansionRatio", .wide(\.expansionRatio)),
+        ("wallTime", .time(\.wallTime)),
+    ]
 }

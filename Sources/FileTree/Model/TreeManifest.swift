@@ -1,11 +1,11 @@
 import LXCCore
 
-/// What a tree's digest is made of, entry by entry: kept to find the entries of a tree that have changed.
+/// The hashed lines behind a tree's digest, entry by entry, kept to find the entries that have changed.
 ///
 /// As text it has a line for each entry, sorted by path: 64 hexadecimal digits, a blank, and the path with `\\` for a
 /// backslash and `\n` for a line break, below a first line that names the version of the digest.
 public struct TreeManifest: Hashable, Sendable {
-    /// How two trees differ at one path.
+    /// A difference between two trees at one path.
     public struct Difference: Hashable, Sendable, Codable, CustomStringConvertible {
         /// In what way.
         public enum Kind: String, Sendable, Codable {
@@ -19,16 +19,16 @@ public struct TreeManifest: Hashable, Sendable {
 
         /// In what way.
         public var kind: Kind
-        /// Where, as text fit for a log line.
+        /// The path, escaped for a log line.
         public var path: String
 
         /// The way and the path.
         public var description: String { "\(kind.rawValue) \(path)" }
     }
 
-    /// How many entries a manifest is kept for; beyond, only the digest is.
+    /// The largest number of entries for which a manifest is kept; larger trees have only the digest.
     public static let maximumEntries = 1_000_000
-    /// And up to how many bytes of paths.
+    /// The largest total length of paths in bytes for which a manifest is kept.
     static let maximumPathBytes = 32 << 20
 
     /// In ascending order of the paths.
@@ -108,7 +108,7 @@ public struct TreeManifest: Hashable, Sendable {
         while !rest.isEmpty {
             let line = rest.prefix { $0 != Self.newline }
             rest = rest[line.endIndex...].dropFirst()
-            // Blank lines are none.
+            // Blank lines are ignored.
             if line.isEmpty { continue }
             let number = lines.count + 2
             guard let digest = try? TreeDigest(parsing: String(decoding: line.prefix(64), as: UTF8.self)),

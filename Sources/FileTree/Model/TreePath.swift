@@ -59,7 +59,7 @@ public struct TreePath: Hashable, Sendable, Comparable, CustomStringConvertible 
         return range.map { $0.count == raw.count ? raw : Array(raw[$0]) }
     }
 
-    /// Checks and takes a path given as text.
+    /// Creates a path from text and checks it.
     public init(_ path: String) throws { try self.init(path.utf8) }
 
     /// Whether this is the root.
@@ -76,7 +76,7 @@ public struct TreePath: Hashable, Sendable, Comparable, CustomStringConvertible 
         isRoot ? nil : TreePath(unchecked: lastSlash.map { Array(bytes[..<$0]) } ?? [])
     }
 
-    /// How many components there are.
+    /// The number of components.
     public var depth: Int { isRoot ? 0 : 1 + bytes.count { $0 == UInt8(ascii: "/") } }
 
     /// The path of an entry of this directory. `name` is one the kernel gave: not empty, no slash, no NUL.

@@ -20,19 +20,19 @@ public protocol TreeSource: AnyObject {
     func next() throws -> TreeEntry?
 
     /// The next piece of the contents of the file ``next()`` last returned; nil after the last. Pieces ascend and do
-    /// not overlap; what lies between them, and from the last to the file's size, is a hole.
+    /// not overlap; gaps between them, and from the last to the file's size, are holes.
     func nextPiece() throws -> TreePiece?
 
-    /// Bytes read from the underlying medium so far, and how many there are where that is known: for progress.
+    /// Bytes read from the underlying medium so far, and their total number if known: for progress.
     var position: (read: UInt64, total: UInt64?) { get }
 
-    /// What the source left out, such as sockets.
+    /// The objects the source left out, such as sockets.
     var losses: TreeLosses { get }
 }
 
 /// A piece of a file's contents.
 public struct TreePiece: Sendable {
-    /// Where in the file the first byte belongs.
+    /// The offset of the first byte in the file.
     public var offset: UInt64
     /// The bytes; at least one.
     public var bytes: SharedBytes
@@ -51,44 +51,44 @@ public protocol TreeDestination: Sendable, CustomStringConvertible {
     /// - Throws: `LXCError` `alreadyExists`, `notFound`, `permissionDenied`, `unsupported`; `CancellationError`.
     func openForWriting(_ opening: TreeOpening) throws -> any TreeSink
 
-    /// Refuses to be inside `origin`: a copy to it would read what it writes. Called before either is opened. Without an
-    /// implementation every origin is taken.
+    /// Refuses a destination inside `origin`: a copy to it would read its own output. Called before either is opened. The
+    /// default implementation accepts every origin.
     ///
     /// - Throws: `LXCError` `invalidArgument`.
     func refuseInside(_ origin: any TreeOrigin) throws
 }
 
 extension TreeDestination {
-    /// Takes every origin.
+    /// Accepts every origin.
     public func refuseInside(_ origin: any TreeOrigin) throws {}
 }
 
 /// One writing of a tree.
 ///
-/// Used by one thread, which it may block; what it hands to threads of its own may fail at any later call, at the
-/// latest in ``finish()``. Owners in the entries are the destination's own: the copy has applied the id maps. Nothing is
-/// visible at the destination before ``finish()`` returns. With `lossless` among the options a loss is an error.
+/// Used by one thread, which it may block; work passed to its own threads may fail at any later call, at the latest in
+/// ``finish()``. Owners in the entries are the destination's own: the copy has applied the id maps. Nothing is visible
+/// at the destination before ``finish()`` returns. With `lossless` among the options a loss is an error.
 public protocol TreeSink: AnyObject {
-    /// Starts an entry. Its parents were begun before. An entry that is there already is replaced, except that a
-    /// directory over a directory only changes its attributes.
+    /// Starts an entry after its parents. An existing entry is replaced, except that a repeated directory only changes
+    /// its attributes.
     ///
     /// - Parameters:
-    ///   - entry: what is made.
-    ///   - isNew: whether nothing of this name was begun before. New entries can be made in any order, except that a
-    ///     hard link comes after its target and everything after its parent.
+    ///   - entry: the entry to make.
+    ///   - isNew: whether the name is new. New entries can be made in any order, except that a hard link comes after
+    ///     its target and everything after its parent.
     /// - Throws: `LXCError` `io`, `unsafe`, `lossRefused` and other errors of the destination, about this entry or an
     ///   earlier one.
     func begin(_ entry: TreeEntry, isNew: Bool) throws
-    /// Writes a piece of the contents of the regular file begun last.
+    /// Writes a piece of the contents of the regular file in progress.
     func write(_ piece: TreePiece) throws
-    /// Completes the entry last begun.
+    /// Completes the entry in progress.
     func end() throws
     /// Makes everything durable and visible.
     func finish() throws
     /// Removes everything written. Called instead of ``finish()`` after a failure or cancellation.
     func abandon()
-    /// What the destination could not hold; all of it once ``finish()`` has returned.
+    /// The parts the destination could not store; complete once ``finish()`` has returned.
     var losses: TreeLosses { get }
-    /// How contents were written, for the summary: `write`, `copy_file_range`, `reflink`, `snapshot`.
+    /// The way contents were written, for the summary: `write`, `copy_file_range`, `reflink`, `snapshot`.
     var strategy: String { get }
 }

@@ -1,8 +1,8 @@
 import LXCCore
 
-/// What a copy did.
+/// The result of a copy.
 public struct TreeSummary: Hashable, Sendable {
-    /// How many entries of each kind.
+    /// The number of entries of each kind.
     public struct Counts: Hashable, Sendable, Codable {
         /// Directories, the root among them.
         public var directories: UInt64 = 0
@@ -24,7 +24,7 @@ public struct TreeSummary: Hashable, Sendable {
         public var total: UInt64 { directories + files + symbolicLinks + hardLinks + devices + fifos }
     }
 
-    /// How many entries of each kind.
+    /// The number of entries of each kind.
     public var counts = Counts()
     /// Sum of the files' sizes, holes included, in bytes.
     public var logicalBytes: UInt64 = 0
@@ -35,17 +35,17 @@ public struct TreeSummary: Hashable, Sendable {
     /// The entries the digest is made of, where `TreeCopyOptions.keepsManifest` asked for them and there are no more than
     /// ``TreeManifest/maximumEntries``.
     public var manifest: TreeManifest?
-    /// What source or destination could not hold.
+    /// The parts that the source or the destination could not hold.
     public var losses = TreeLosses()
-    /// How contents were written: `write`, `copy_file_range`, `reflink`, `snapshot`.
+    /// The way contents were written: `write`, `copy_file_range`, `reflink`, `snapshot`.
     public var strategy = ""
-    /// How long it took.
+    /// The duration of the copy.
     public var duration: Duration = .zero
 
     /// All zero.
     public init() {}
 
-    /// Adds what the records of the tree say.
+    /// Adds the counts, digest and manifest of a tree's records.
     mutating func take(_ records: ManifestRecords, _ options: TreeCopyOptions) throws {
         counts = records.counts
         guard options.computesDigest else { return }
@@ -54,32 +54,32 @@ public struct TreeSummary: Hashable, Sendable {
     }
 }
 
-/// What a copy left out, counted by kind, with the first paths of each kind.
+/// The parts a copy left out, counted by kind, with the first paths of each kind.
 ///
-/// What is kept is bounded whatever was lost: beyond ``TreeLosses/maximumKinds`` what is left is counted as `other`, and
-/// long names are cut.
+/// The memory is bounded, whatever was lost: beyond ``TreeLosses/maximumKinds`` further kinds are counted as `other`,
+/// and long names are cut.
 public struct TreeLosses: Hashable, Sendable, Codable {
     /// One kind of loss.
     public struct Loss: Hashable, Sendable, Codable {
-        /// How often.
+        /// The number of losses.
         public var count: UInt64
         /// The first paths, at most ``TreeLosses/examples``.
         public var paths: [String]
     }
 
-    /// How many paths are kept for each kind.
+    /// The number of paths kept for each kind.
     public static let examples = 20
 
-    /// How many kinds are counted separately.
+    /// The number of kinds counted separately.
     public static let maximumKinds = 100
     private static let otherKind = "other"
-    /// How long a kind, and a path among the examples, may be in characters.
+    /// The maximum length of a kind, and of a path among the examples, in characters.
     private static let maximumLength = 1_024
 
     /// The losses by kind, such as `socket`, `device`, `xattr:security.selinux`, `acl`.
     public private(set) var kinds: [String: Loss] = [:]
 
-    /// None.
+    /// Creates an empty list.
     public init() {}
 
     /// Whether nothing was lost.

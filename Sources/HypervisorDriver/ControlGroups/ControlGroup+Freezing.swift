@@ -3,7 +3,7 @@ import Glibc
 import LXCCore
 import LinuxSystem
 
-/// Groups whose processes stand still. With version 1 even SIGKILL reaches a process only when it goes on.
+/// Freezing and thawing of groups. With version 1 even SIGKILL reaches a process only after it is thawed.
 extension ControlGroup {
     /// Whether the processes of the group stand still, or are about to: by a group above it, too.
     var isFrozen: Bool {
@@ -27,8 +27,8 @@ extension ControlGroup {
         return isWritten
     }
 
-    /// The group's directory and those below it, the outer ones first. A guest may nest groups; nobody needs thousands,
-    /// and it must not cost the host more.
+    /// The group's directory and those below it, the outer ones first. A guest may nest groups without limit; the
+    /// number looked at is bounded.
     static func directories(below path: String, atMost limit: Int = 4096) -> [String] {
         var found = DurableFile.isDirectory(path) ? [path] : []
         var next = 0
@@ -42,7 +42,7 @@ extension ControlGroup {
     }
 }
 
-/// Holds a group of version 1 still. It goes on when this ends, and when this program does.
+/// Freezes a group of version 1. It is thawed when this ends, and when this program does.
 final class FreezerHold: Sendable {
     private static let patience = Duration.seconds(2)
 
@@ -82,7 +82,7 @@ final class FreezerHold: Sendable {
         awaitStillness()
     }
 
-    /// Lets it go on, and returns when it does.
+    /// Thaws the group, and returns when it is thawed.
     func end() {
         shutdown(client.raw, CInt(SHUT_RDWR))
         _ = clinux_await_child(holder, 0)
@@ -100,8 +100,8 @@ final class FreezerHold: Sendable {
 
 /// Lets all of a container's processes go on, so that SIGKILL reaches them.
 struct Thawing {
-    /// Groups of the container that stand still, wherever they are: the outer ones first, because what is below one that
-    /// stands still does so, too.
+    /// Thaws the container's frozen groups, wherever they are: the outer ones first, because a group below a frozen one
+    /// is frozen, too.
     ///
     /// - Parameters:
     ///   - controller: the container's controller process.
@@ -112,7 +112,7 @@ struct Thawing {
         else { return }
         for directory in ControlGroup.directories(below: own) { thaw(directory) }
         guard let top = mounts.directory(of: "/", below: "freezer") else { return }
-        // One that may write to the host's groups can have made others.
+        // A container that may write to the host's groups can have made others.
         var known: Set<String> = []
         for process in processes(inside: first) {
             guard let group = mounts.group(of: process)?.controllers["freezer"], known.insert(group).inserted,

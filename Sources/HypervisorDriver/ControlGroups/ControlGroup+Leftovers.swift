@@ -2,14 +2,14 @@ import Glibc
 import LXCCore
 import LinuxSystem
 
-/// Groups of containers that have ended: libvirt takes away those of the controllers it knows, and not always.
+/// Groups of containers that have ended: libvirt removes those of the controllers it knows, and not always.
 extension ControlGroupMounts {
-    /// How often the controller process of a container that has ended is looked for.
+    /// The number of checks for the end of a container's controller process.
     private static let patience = 10
 
-    /// Removes the groups of containers whose controller process is gone. What has a process in it stays.
+    /// Removes the groups of containers whose controller process is gone. A group with a process in it stays.
     ///
-    /// - Parameter guest: a container that has ended, whose controller process may be about to go.
+    /// - Parameter guest: a container that has ended, whose controller process may be about to end.
     func removeLeftovers(of guest: GuestName) {
         for attempt in 0..<Self.patience {
             var remains = false
@@ -31,7 +31,7 @@ extension ControlGroupMounts {
         }
     }
 
-    /// Whose group it is by its name, as libvirt names those of containers: `lxc-<controller>-<name>.libvirt-lxc`.
+    /// The owner of a group according to its name, which libvirt forms as `lxc-<controller>-<name>.libvirt-lxc`.
     private struct Owner {
         private static let suffix = ".libvirt-lxc"
         /// Longer names are cut off at this length.
@@ -53,10 +53,10 @@ extension ControlGroupMounts {
     }
 }
 
-/// The process of libvirt that a container's runs are told apart by. Daemons of one host do not share the names of their
-/// containers, so what is left of a run is told by this process and never by the container's name alone.
+/// The libvirt process that identifies a container's run. Daemons of one host do not share the names of their
+/// containers, so the remains of a run are identified by this process and never by the container's name alone.
 enum ControllerProcess {
-    /// Whether there is no such process, or one that has ended and was not waited for, or another program's.
+    /// Whether the process does not exist, is a zombie, or runs another program.
     static func isGone(_ number: pid_t) -> Bool {
         guard let stat = ControlGroup.read("/proc/\(number)/stat"), let end = stat.lastIndex(of: ")") else {
             return kill(number, 0) != 0 && errno == ESRCH

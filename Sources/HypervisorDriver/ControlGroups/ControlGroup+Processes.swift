@@ -2,14 +2,14 @@ import Glibc
 import LXCCore
 import LinuxSystem
 
-/// The limit of processes of one container, as its control groups hold it. libvirt sets none: with control groups of
-/// version 1 it leaves containers without a group of that controller, with version 2 it leaves the controller out.
+/// The limit of processes of one container in its control groups. libvirt sets none: with control groups of version 1
+/// it leaves containers without a group of that controller, with version 2 it omits the controller.
 struct ProcessLimitGroup: Sendable {
-    /// Where the limit is.
+    /// The directory of the limit.
     let directory: String
     /// The groups that must hand the controller down, the outer ones first; of version 2 alone.
     private let above: [String]
-    /// Where the container's processes are listed, and can be held; of version 1 alone.
+    /// The group that lists the container's processes and can freeze them; of version 1 alone.
     private let freezer: String?
     private let controller: Int32
 
@@ -17,7 +17,7 @@ struct ProcessLimitGroup: Sendable {
     ///
     /// - Parameters:
     ///   - controller: the container's controller process, which libvirt puts into the container's groups.
-    ///   - mounts: where groups are.
+    ///   - mounts: the mounts of control groups.
     init?(of controller: Int32, _ mounts: ControlGroupMounts) {
         self.controller = controller
         guard let group = mounts.group(of: controller) else { return nil }
@@ -38,13 +38,13 @@ struct ProcessLimitGroup: Sendable {
         }
     }
 
-    /// The limit in force; nil where there is none.
+    /// The limit in force; nil if there is none.
     var limit: UInt64? { ControlGroup.number("\(directory)/pids.max") }
 
     /// Sets the limit. All of the container's processes are under it when this returns: those of version 1 are moved
-    /// into the group while they stand still, because what makes others meanwhile would not be caught.
+    /// into the group while they are frozen, because a process forked in the meantime would escape.
     ///
-    /// - Parameter limit: how many; 0 for any number.
+    /// - Parameter limit: the number of processes; 0 for no limit.
     /// - Throws: `LXCError` `unsupported` where the host's control groups cannot count processes.
     func set(_ limit: UInt64) throws {
         for group in above { ControlGroup.write("+pids", to: "\(group)/cgroup.subtree_control") }
@@ -58,7 +58,7 @@ struct ProcessLimitGroup: Sendable {
         guard let freezer, !strays(of: freezer).isEmpty else { return }
         let hold = ControlGroup(controllers: ["freezer": freezer]).isFrozen ? nil : try FreezerHold(freezer)
         defer { hold?.end() }
-        // What stands still makes no others; where it could not be brought to, those it makes are moved the next time.
+        // Frozen processes do not fork; if they could not be frozen, new processes are moved in the next round.
         for _ in 0..<100 {
             let strays = strays(of: freezer)
             if strays.isEmpty { return }
@@ -87,8 +87,9 @@ struct ProcessLimitGroup: Sendable {
         return members(freezer).subtracting(members(directory)).subtracting([controller, 0])
     }
 
-    /// Takes the files of limits back to the host's root. With version 2 libvirt gives the container's root all files of
-    /// the container's group, so that it could lift its own limits; it needs those that the kernel names alone.
+    /// Returns the ownership of the limit files to the host's root. With version 2 libvirt gives the container's root
+    /// all files of the container's group, so that it could lift its own limits; it needs only those named by the
+    /// kernel.
     func protect() {
         guard freezer == nil, let names = try? DurableFile.list(directory) else { return }
         let usual = "cgroup.procs cgroup.threads cgroup.subtree_control"

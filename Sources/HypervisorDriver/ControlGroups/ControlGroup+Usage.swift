@@ -1,7 +1,7 @@
 import LXCCore
 import LinuxSystem
 
-/// What a guest uses, as the kernel counts it.
+/// The resource usage of a guest in the kernel's accounting.
 extension ControlGroup {
     /// Processor time in nanoseconds.
     var cpuNanoseconds: UInt64? {
@@ -10,7 +10,7 @@ extension ControlGroup {
         return Self.number("\(path)/cpuacct.usage")
     }
 
-    /// Adds what is known of the memory to the statistics.
+    /// Adds the memory usage to the statistics.
     func readMemory(into statistics: inout GuestStatistics) {
         guard let (path, isUnified) = directory(of: "memory") else { return }
         let counters = Self.table("\(path)/memory.stat")
@@ -38,7 +38,7 @@ extension ControlGroup {
     /// Version 1 writes a number near 2⁶³, rounded down to pages, where there is no limit.
     static let noLimit: UInt64 = 1 << 62
 
-    /// What went to and came from block devices.
+    /// The traffic to and from block devices.
     var blockIO: GuestStatistics.BlockIO? {
         guard let (path, isUnified) = directory(of: "blkio") else { return nil }
         var total = GuestStatistics.BlockIO()
@@ -78,7 +78,8 @@ extension ControlGroup {
         return sums
     }
 
-    /// How many processes the guest has: those of the group and of all below it, but for the controller, the host's own.
+    /// The number of the guest's processes: those of the group and all below it, except for the controller, which is
+    /// the host's.
     var processes: Int? {
         guard let (path, _) = directory(of: "freezer"), DurableFile.isDirectory(path) else { return nil }
         let counts = Self.directories(below: path).map { directory in

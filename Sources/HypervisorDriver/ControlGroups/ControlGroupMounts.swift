@@ -2,11 +2,11 @@ import Foundation
 import LXCCore
 import LinuxSystem
 
-/// Where this host's control groups are mounted (cgroups(7)), and how a process's groups are found there.
+/// The mounts of this host's control groups (cgroups(7)), and the lookup of a process's groups in them.
 struct ControlGroupMounts: Sendable {
     private struct Mount {
         var directory: String
-        /// What of the hierarchy is mounted there; more than `/` where this program is in a container itself.
+        /// The part of the hierarchy mounted there; not `/` if this program is in a container itself.
         var root: String
 
         /// The group of a directory.
@@ -16,7 +16,7 @@ struct ControlGroupMounts: Sendable {
             return root == "/" ? (below.isEmpty ? "/" : String(below)) : root + below
         }
 
-        /// The directory of a group; nil for one that is not below what is mounted.
+        /// The directory of a group; nil if it is not below the mounted part.
         func directory(of group: Substring) -> String? {
             if root == "/" { return directory + group }
             return group == root || group.hasPrefix(root + "/") ? directory + group.dropFirst(root.utf8.count) : nil
@@ -31,7 +31,7 @@ struct ControlGroupMounts: Sendable {
     /// Whether all controllers are of version 2, so that its groups hold the limits of guests.
     var hasOnlyVersion2: Bool { unified != nil && !controllers.keys.contains { !$0.hasPrefix("name=") } }
 
-    /// Where the hierarchy of version 2 is mounted.
+    /// The mount point of the version 2 hierarchy.
     var unifiedDirectory: String? { unified?.directory }
 
     /// Reads the table of mounts (proc_pid_mountinfo(5)).
@@ -48,12 +48,12 @@ struct ControlGroupMounts: Sendable {
         }
     }
 
-    /// What is mounted now.
+    /// The present mounts.
     static func current() throws -> ControlGroupMounts {
         ControlGroupMounts(mountinfo: try String(contentsOfFile: "/proc/self/mountinfo", encoding: .utf8))
     }
 
-    /// The group whose directory this is in the hierarchy of a controller of version 1.
+    /// The group of this directory in the hierarchy of a controller of version 1.
     func path(of directory: String, below controller: Substring) -> String? {
         controllers[controller]?.group(of: directory)
     }
@@ -107,12 +107,12 @@ struct ControlGroup: Sendable {
         return unified.map { ($0, true) }
     }
 
-    /// A file's contents; nil where there is none.
+    /// A file's contents; nil if there is none.
     static func read(_ path: String) -> String? {
         (try? DurableFile.read(path)).flatMap { $0 }.map { String(decoding: $0, as: UTF8.self) }
     }
 
-    /// A file's one number; nil where there is none, as for `max`.
+    /// A file's single number; nil if there is none, as for `max`.
     static func number(_ path: String) -> UInt64? {
         read(path).flatMap { UInt64($0.split(whereSeparator: \.isWhitespace).first ?? "") }
     }

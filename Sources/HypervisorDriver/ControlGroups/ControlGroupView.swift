@@ -3,13 +3,13 @@ import Foundation
 import Glibc
 import LXCCore
 
-/// What a container sees of control groups. libvirt shows it the host's own trees: the names and the use of all others,
-/// and where the container's root is the host's, groups without the container's limits to go to.
+/// The container's view of control groups. libvirt shows it the host's own trees: the names and the usage of all
+/// others, and, if the container's root is the host's, groups outside of the container's limits to move to.
 ///
-/// Where all is of version 2, and for a container whose root is the host's, its ``InitLauncher`` makes a namespace of
-/// control groups, in which the container's own is all there is, and shows that at `/sys/fs/cgroup`. What is left are
-/// containers without the host's root where controllers are of version 1: nothing there could be given to them, and the
-/// place is covered.
+/// With version 2 alone, and for a container whose root is the host's, its ``InitLauncher`` makes a control group
+/// namespace, in which only the container's own group exists, and mounts that at `/sys/fs/cgroup`. In the remaining
+/// case, containers without the host's root and controllers of version 1, no part could be given to them, and the path
+/// is covered.
 struct ControlGroupView: Sendable {
     static let target = "/sys/fs/cgroup"
 
@@ -24,13 +24,13 @@ struct ControlGroupView: Sendable {
         self.uuid = uuid
     }
 
-    /// Whether a place in a container is that of control groups, or in it.
+    /// Whether a path in a container is that of control groups, or inside it.
     static func holds(_ place: String) -> Bool { place == target || place.hasPrefix(target + "/") }
 
-    /// The name of the group of version 2 of a container whose limits are of version 1.
+    /// The name of the version 2 group of a container whose limits are of version 1.
     static func group(of uuid: UUID) -> String { "guest-\(uuid.uuidString.lowercased())" }
 
-    /// Adds what shows it. It goes on whatever fails: then the place is covered.
+    /// Adds the system calls that mount the view. It continues after any failure: then the path is covered.
     func show(by list: inout SystemCallList) {
         let calls = clinux_calls
         let here = UInt64(bitPattern: Int64(AT_FDCWD))

@@ -11,7 +11,7 @@ public protocol GuestConsoles: HypervisorDriver {
 
 /// A driver that passes the size of a terminal on to a guest's console.
 public protocol ConsoleResizing: GuestConsoles {
-    /// Tells a guest's console the size of the terminal it is shown on.
+    /// Sets the size of the terminal that shows a guest's console.
     ///
     /// - Throws: `LXCError` `invalidState` when the guest is not running.
     func resizeConsole(of guest: GuestName, to size: TerminalSize) async throws
@@ -19,7 +19,7 @@ public protocol ConsoleResizing: GuestConsoles {
 
 /// A guest's console: bytes in both directions.
 public protocol GuestConsole: Sendable {
-    /// What the guest writes, from the opening on and what the console still held. Ends when the guest ends or the
+    /// The guest's output from the opening on, including what the console had buffered. Ends when the guest ends or the
     /// console is closed. Meant for one reader.
     var output: any AsyncSequence<[UInt8], any Error> & Sendable { get }
 
@@ -28,13 +28,13 @@ public protocol GuestConsole: Sendable {
     /// - Throws: `LXCError` `invalidState` after the end.
     func write(_ bytes: [UInt8]) async throws
 
-    /// Lets go of the console; the guest goes on.
+    /// Closes the console; the guest continues.
     func close() async
 }
 
 /// A driver that runs commands inside guests.
 public protocol GuestExecution: HypervisorDriver {
-    /// Runs a command inside a guest, and returns when it has begun.
+    /// Runs a command inside a guest, and returns when it has started.
     ///
     /// - Throws: `LXCError` `invalidState` when the guest is not running, `notFound` for a program, directory or user it
     ///   does not have, `invalidArgument`.
@@ -51,15 +51,15 @@ public protocol GuestFiles: HypervisorDriver {
 
 /// A driver whose guests run an agent that writes files for it.
 public protocol GuestAgent: HypervisorDriver {
-    /// Writes a file inside a running guest, by the agent that runs there; what the file held is gone.
+    /// Writes a file inside a running guest through the agent there, replacing its contents.
     ///
     /// - Parameters:
-    ///   - contents: what the file is to hold.
-    ///   - path: where it is to be in the guest; its directory must be there.
+    ///   - contents: the new contents of the file.
+    ///   - path: the file's path in the guest; its directory must exist.
     ///   - guest: the guest.
-    ///   - limit: how long is waited for the agent to answer for the first time.
-    /// - Throws: `LXCError` `timedOut` when no agent answers, `invalidState` when the guest is not running,
-    ///   `unsupported` when it has no channel for an agent, `hypervisor` with what the agent says.
+    ///   - limit: the time to wait for the agent's first answer.
+    /// - Throws: `LXCError` `timedOut` if no agent answers, `invalidState` if the guest is not running, `unsupported`
+    ///   if it has no channel for an agent, `hypervisor` with the agent's error.
     func writeFile(
         _ contents: [UInt8], to path: String, in guest: GuestName, within limit: Duration
     ) async throws

@@ -73,7 +73,7 @@ public struct Guest: Hashable, Sendable, Codable {
     }
 }
 
-/// What a running guest uses.
+/// The resource usage of a running guest.
 public struct GuestStatistics: Hashable, Sendable, Codable {
     /// The counters of one network interface since the guest's start, as the guest sees them.
     public struct Interface: Hashable, Sendable, Codable {
@@ -100,7 +100,7 @@ public struct GuestStatistics: Hashable, Sendable, Codable {
         }
     }
 
-    /// What the guest has read from and written to block devices since its start.
+    /// The data the guest has read from and written to block devices since its start.
     public struct BlockIO: Hashable, Sendable, Codable {
         /// Bytes read.
         public var readBytes: UInt64
@@ -122,7 +122,7 @@ public struct GuestStatistics: Hashable, Sendable, Codable {
         }
     }
 
-    /// When this was read, in nanoseconds of a clock that never jumps (CLOCK_MONOTONIC).
+    /// The time of the reading, in nanoseconds of a clock that never jumps (CLOCK_MONOTONIC).
     public var monotonicNanoseconds: UInt64
     /// Processor time used since the start, in nanoseconds.
     public var cpuNanoseconds: UInt64
@@ -138,11 +138,11 @@ public struct GuestStatistics: Hashable, Sendable, Codable {
     public var swapUsed: ByteCount?
     /// Processes the kernel killed because the memory did not suffice; nil if the hypervisor does not report it.
     public var outOfMemoryKills: UInt64?
-    /// How many processes it has; nil if the hypervisor does not report it.
+    /// The number of its processes; nil if the hypervisor does not report it.
     public var processes: Int?
-    /// How many processes and threads it can have; nil where there is no limit, or the hypervisor does not report it.
+    /// The maximum number of its processes and threads; nil if there is no limit, or the hypervisor does not report it.
     public var processLimit: UInt64?
-    /// What went to and came from block devices; nil if the hypervisor does not report it.
+    /// The traffic to and from block devices; nil if the hypervisor does not report it.
     public var blockIO: BlockIO?
     /// The counters of each interface.
     public var interfaces: [Interface]
@@ -164,7 +164,7 @@ public struct GuestStatistics: Hashable, Sendable, Codable {
     ///
     /// - Parameters:
     ///   - earlier: a reading before this one.
-    ///   - hostCPUs: how many processors the host has.
+    ///   - hostCPUs: the number of the host's processors.
     /// - Returns: 0 to 100; nil when no time has passed, or the guest was started anew in between.
     public func cpuPercent(since earlier: GuestStatistics, hostCPUs: Int) -> Double? {
         guard monotonicNanoseconds > earlier.monotonicNanoseconds, cpuNanoseconds >= earlier.cpuNanoseconds,
@@ -177,7 +177,7 @@ public struct GuestStatistics: Hashable, Sendable, Codable {
 
 /// Something that happened to a guest.
 public struct GuestEvent: Hashable, Sendable, Codable {
-    /// What can happen.
+    /// The kind of event.
     public enum Kind: String, Hashable, Sendable, Codable, CaseIterable {
         /// It was made known, or its document changed.
         case defined
@@ -187,7 +187,7 @@ public struct GuestEvent: Hashable, Sendable, Codable {
         case started
         /// It was suspended.
         case suspended
-        /// It goes on.
+        /// The guest was resumed.
         case resumed
         /// It ended.
         case stopped
@@ -199,7 +199,7 @@ public struct GuestEvent: Hashable, Sendable, Codable {
 
     /// The guest's name.
     public var guest: GuestName
-    /// What happened.
+    /// The kind of event.
     public var kind: Kind
 
     /// Creates a guest event.

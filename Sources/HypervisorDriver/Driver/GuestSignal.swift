@@ -5,7 +5,7 @@ public struct GuestSignal: RawRepresentable, Hashable, Sendable, CustomStringCon
     /// The number.
     public let rawValue: Int32
 
-    /// Creates a guest signal from a number; nil for one that is no signal.
+    /// Creates a guest signal from a number; nil if it is not a signal.
     public init?(rawValue: Int32) {
         guard (1...64).contains(rawValue) else { return nil }
         self.rawValue = rawValue
@@ -23,14 +23,14 @@ public struct GuestSignal: RawRepresentable, Hashable, Sendable, CustomStringCon
     public static let user1 = Self(10)
     /// SIGUSR2: BusyBox's init powers off.
     public static let user2 = Self(12)
-    /// SIGTERM: what a plain program expects.
+    /// SIGTERM: the usual request to a program to end.
     public static let terminate = Self(15)
     /// SIGPWR, the power fails: what LXC sends SysV's init and Upstart.
     public static let powerFailure = Self(30)
     /// SIGRTMIN+3 of the C library: systemd halts (systemd(1)).
     public static let systemdHalt = Self(firstRealTime + 3)
 
-    /// The C library keeps two real-time signals to itself.
+    /// The C library reserves two real-time signals.
     private static let firstRealTime: Int32 = 34
 
     private static let names: [String: Int32] = [

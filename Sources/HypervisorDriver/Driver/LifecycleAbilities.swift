@@ -40,7 +40,7 @@ public protocol GuestSuspension: HypervisorDriver {
     func resume(_ guest: GuestName) async throws
 }
 
-/// A driver whose hypervisor starts guests when it starts itself.
+/// A driver whose hypervisor starts guests at its own start.
 public protocol GuestAutostart: HypervisorDriver {
     /// Whether the hypervisor starts the guest when it starts itself.
     func isAutostarted(_ guest: GuestName) async throws -> Bool
@@ -51,17 +51,17 @@ public protocol GuestAutostart: HypervisorDriver {
     func setAutostart(_ isOn: Bool, of guest: GuestName) async throws
 }
 
-/// A driver that completes what its hypervisor leaves undone at a guest's start and end. A driver whose hypervisor leaves
-/// nothing does not conform.
+/// A driver that completes the hypervisor's work at a guest's start and end. A driver without such work does not
+/// conform.
 public protocol GuestUpkeep: HypervisorDriver {
-    /// Brings a running guest under what the hypervisor itself does not keep: its limit of processes.
-    /// ``HypervisorDriver/start(_:)`` and ``TransientGuests/startTransient(_:)`` do so themselves; this is for guests that
-    /// the hypervisor has started by itself, or restarted.
+    /// Applies to a running guest the limits that the hypervisor itself does not enforce: its limit of processes.
+    /// ``HypervisorDriver/start(_:)`` and ``TransientGuests/startTransient(_:)`` do so themselves; this is for guests
+    /// that the hypervisor has started or restarted automatically.
     ///
     /// - Throws: `LXCError` `notFound`, `invalidState` when it has ended.
     func confine(_ guest: GuestName) async throws
 
-    /// Removes what the hypervisor leaves on the host of a guest that has ended by itself, such as control groups;
+    /// Removes the remains on the host of a guest that has ended by itself, such as control groups;
     /// ``HypervisorDriver/kill(_:)`` does so itself.
     ///
     /// - Parameter guest: the guest as it was known last; the hypervisor may have forgotten it since.

@@ -1,19 +1,19 @@
 public import LXCCore
 public import LibvirtXML
 
-/// A driver that connects interfaces to guests and takes them away, also while they run.
+/// A driver that attaches and detaches guests' interfaces, also while they run.
 public protocol GuestInterfaces: HypervisorDriver {
-    /// Connects an interface to a guest: at once where it runs, and for its next starts. In a container the interface is
-    /// up and has its name when this returns. An interface that is there already, by its hardware address, its name and
-    /// its network, is left as it is, but for one whose attaching was interrupted, which is completed.
+    /// Attaches an interface to a guest: immediately if it runs, and for its next starts. In a container the interface
+    /// is up and has its name when this returns. An interface that exists already, by its hardware address, its name
+    /// and its network, stays unchanged, except that an interrupted attachment is completed.
     ///
     /// - Throws: `LXCError` `invalidArgument` without a hardware address, `alreadyExists` when the guest has another
     ///   interface with the address, or the container another device of the name, `invalidState` when a running guest
     ///   cannot be reached; nothing is attached then.
     func attach(_ interface: Interface, to guest: GuestName) async throws
 
-    /// Detaches the interface with a hardware address from a guest: at once where it runs, and for its next starts. Succeeds
-    /// if the guest has no such interface. A virtual machine may take a moment to let go of it.
+    /// Detaches the interface with a hardware address from a guest: immediately if it runs, and for its next starts.
+    /// Succeeds if the guest has no such interface. A virtual machine may take a moment to release it.
     ///
     /// - Throws: `LXCError` `unsupported` for an interface that cannot be taken while the guest runs.
     func detach(_ address: MACAddress, from guest: GuestName) async throws
@@ -38,8 +38,8 @@ public protocol GuestLimiting: HypervisorDriver {
     /// The limits of a guest: those in force while it runs, else those of its next start.
     func limits(of guest: GuestName) async throws -> GuestLimits
 
-    /// Changes limits, of a running guest at once and of a defined one for its later starts too. A limit that is nil
-    /// stays as it is.
+    /// Changes limits, of a running guest immediately and of a defined one for its later starts, too. A nil limit stays
+    /// unchanged.
     ///
     /// - Throws: `LXCError` `invalidArgument` for a value the hypervisor refuses, `unsupported` for a limit the host
     ///   cannot keep.

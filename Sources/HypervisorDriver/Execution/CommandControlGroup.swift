@@ -6,15 +6,15 @@ import LinuxSystem
 /// The control group of one command: all that it starts is in it, also what begins a session of its own, and is killed
 /// as a whole.
 ///
-/// It is a group of version 2, whose tree every kernel has, also where controllers are of version 1: there the command
-/// is in the container's groups of version 1 besides. Where version 2 holds the container's limits it is a group below
-/// the container's.
+/// It is a group of version 2, whose tree every kernel has, even if controllers are of version 1: then the command is
+/// in the container's groups of version 1 as well. If version 2 holds the container's limits it is a group below the
+/// container's.
 final class CommandControlGroup: Sendable {
-    /// Where our groups are in a tree of version 2 that has none of the container's.
+    /// The directory of our groups in a version 2 tree without the container's limits.
     static let home = "lxc-hypervisor"
 
-    /// The directory it is in, its file of processes, and the file that kills it; the last writes nowhere where the kernel
-    /// has none (before Linux 5.14).
+    /// The group's directory, its file of processes, and the file that kills it; the last is a null device if the
+    /// kernel has none (before Linux 5.14).
     let descriptors: [CInt]
     /// Its name in its directory, from the time of its making.
     let name = "exec-\(RandomName.make())"
@@ -28,7 +28,7 @@ final class CommandControlGroup: Sendable {
     /// - Parameters:
     ///   - guest: the container's name.
     ///   - controller: its controller process.
-    ///   - root: its root, as the host counts, which takes the group away when this program is gone.
+    ///   - root: the host's id of its root, who removes the group when this program is gone.
     init?(of guest: GuestName, _ controller: Int32, root: (user: UInt32, group: UInt32)?) {
         guard let parent = Self.parent(guest, controller, root), mkdirat(parent.raw, name, 0o755) == 0 else {
             return nil
@@ -48,7 +48,7 @@ final class CommandControlGroup: Sendable {
         self.directory = directory
     }
 
-    /// What is left of it is in the way of nobody; a group with a process in it stays.
+    /// A group with a process in it stays; an empty leftover is harmless.
     deinit {
         unlinkat(parent.raw, name, AT_REMOVEDIR)
         for number in descriptors.dropFirst() { close(number) }
@@ -82,7 +82,7 @@ final class CommandControlGroup: Sendable {
         return Descriptor(home, in: top.raw, flags: flags)
     }
 
-    /// Removes what is left of the groups of a container's runs that have ended; a group with a process in it stays.
+    /// Removes the remaining groups of a container's runs that have ended; a group with a process in it stays.
     static func removeLeftovers(of guest: GuestName) {
         guard let mounts = try? ControlGroupMounts.current(), !mounts.hasOnlyVersion2,
             let home = home(mounts, isMade: false)
@@ -97,7 +97,7 @@ final class CommandControlGroup: Sendable {
         }
     }
 
-    /// Removes the group of a container that has ended, and those that it has made in it.
+    /// Removes the group of a container that has ended, and the groups it made inside.
     static func remove(_ name: String) {
         guard let mounts = try? ControlGroupMounts.current(), let home = home(mounts, isMade: false) else { return }
         let path = "/proc/self/fd/\(home.raw)/\(name)"

@@ -9,7 +9,7 @@ final class CommandPipes: Sendable {
     let input: DescriptorStream?
     let output: DescriptorStream?
     let errorOutput: DescriptorStream?
-    /// Where the starter reports.
+    /// The stream of the starter's reports.
     let report: DescriptorStream
     /// The other ends: standard input, output and error, and the report.
     let programEnds: [CInt]

@@ -1,12 +1,12 @@
 public import LXCCore
 
-/// What a command that was run to its end left.
+/// The result of a command that ran to its end.
 public struct CommandResult: Hashable, Sendable {
-    /// How it ended.
+    /// The status it ended with.
     public var status: TerminationStatus
-    /// What it wrote on its standard output, or on its terminal.
+    /// Its standard output, or its terminal's.
     public var output: [UInt8]
-    /// What it wrote on its standard error.
+    /// Its standard error.
     public var errorOutput: [UInt8]
 
     /// Creates a result.
@@ -21,12 +21,12 @@ extension GuestExecution {
     /// Runs a command inside a guest to its end.
     ///
     /// - Parameters:
-    ///   - command: what is run.
+    ///   - command: the command to run.
     ///   - guest: the guest.
-    ///   - input: what it reads.
-    ///   - timeout: after which it is killed, its beginning included; nil waits as long as it takes.
+    ///   - input: its standard input.
+    ///   - timeout: the time after which it is killed, including its start; nil waits without a limit.
     ///   - limit: the most of each stream that is kept; a command that writes more is killed.
-    /// - Returns: what it left.
+    /// - Returns: the result.
     /// - Throws: as ``execute(_:in:)``; `LXCError` `timedOut`, `limitExceeded`; `CancellationError`. It is killed then.
     public func run(
         _ command: GuestCommand, in guest: GuestName, input: [UInt8] = [], timeout: Duration? = nil,
@@ -67,7 +67,7 @@ extension CommandResult {
             if !input.isEmpty { try await process.write(input) }
             try await process.closeInput()
         } catch let error as LXCError where error.code == .invalidState {
-            // It has ended, or does not want to read.
+            // It has ended, or does not read its input.
         }
     }
 

@@ -1,8 +1,9 @@
 import Glibc
 import LXCCore
 
-/// What the container's process 1 is confined by, and the command must be too. Nothing of it is this program's own, which
-/// may be confined more (a command that fails for no reason of the container's) or less (one that escapes; CVE-2022-24769).
+/// The confinement of the container's process 1, which applies to commands, too. None of it comes from this program,
+/// which may be confined more (the command would fail without a reason in the container) or less (it could escape;
+/// CVE-2022-24769).
 struct Confinement: Hashable {
     /// Sets of capabilities, a bit for each.
     struct Capabilities: Hashable {
@@ -19,7 +20,7 @@ struct Confinement: Hashable {
         static let unlimited = UInt64.max
     }
 
-    /// Who is served first (sched(7)).
+    /// The scheduling policy and priority (sched(7)).
     struct Scheduling: Hashable {
         var policy: UInt32
         var nice: Int32
@@ -60,7 +61,7 @@ extension Confinement {
             let scheduling = Self.scheduling(stat)
         else { return nil }
         capabilities = Capabilities(
-            // What is not in the bounding set cannot be added to the inheritable one (capabilities(7)).
+            // Capabilities outside of the bounding set cannot be added to the inheritable one (capabilities(7)).
             bounding: bounding, inheritable: inheritable & bounding, ambient: set("CapAmb") ?? 0)
         capabilities.ambient &= capabilities.inheritable
         self.limits = limits
@@ -121,7 +122,7 @@ extension Confinement {
     }
 }
 
-/// What this program may do.
+/// The capabilities of this program.
 enum OwnCapabilities {
     /// The capabilities of a program that it executes as root (capabilities(7)).
     static func afterExecution() -> UInt64 {
@@ -136,7 +137,7 @@ enum OwnCapabilities {
 struct SecurityLabel: Hashable {
     /// The file below `/proc/thread-self`.
     var file: String
-    /// What is written into it.
+    /// The text to write into it.
     var request: String
 
     /// The modules that give such labels.
@@ -149,7 +150,7 @@ struct SecurityLabel: Hashable {
     ///
     /// - Parameters:
     ///   - current: the file's text.
-    ///   - module: whose it is.
+    ///   - module: the label's security module.
     ///   - hasOwnFiles: whether the kernel has the files of AppArmor apart from those of other modules (Linux 5.8).
     ///
     /// Nil for a process that is not confined.

@@ -6,10 +6,10 @@ import Synchronization
 
 /// One end of a pipe, of a socket or of a terminal, read and written without blocking a thread.
 final class DescriptorStream: Sendable {
-    /// What one read takes at most: as much as a pipe holds.
+    /// The maximum size of one read: the capacity of a pipe.
     private static let chunkSize = 64 << 10
 
-    /// An open descriptor that is shared by those who use it right now.
+    /// An open descriptor shared by its present users.
     private final class Shared: Sendable {
         let descriptor: Descriptor
         init(_ descriptor: consuming Descriptor) { self.descriptor = descriptor }
@@ -17,9 +17,9 @@ final class DescriptorStream: Sendable {
 
     private struct State {
         var shared: Shared?
-        /// How many bytes are still read; nil while there is no end of them in sight.
+        /// The number of bytes still to be read; nil while unlimited.
         var remaining: Int?
-        /// The wait of who reads.
+        /// The reader's wait.
         var reading: UInt64?
     }
 
@@ -37,7 +37,7 @@ final class DescriptorStream: Sendable {
         state = Mutex(State(shared: Shared(descriptor)))
     }
 
-    /// Reads what is there, and waits while nothing is; empty at the end.
+    /// Reads the available bytes, and waits while there are none; empty at the end.
     func read() async throws -> [UInt8] {
         let bytes = try await use(.read) { descriptor -> [UInt8]? in
             let size = min(state.withLock { $0.remaining } ?? .max, Self.chunkSize)
@@ -60,7 +60,8 @@ final class DescriptorStream: Sendable {
         return bytes ?? []
     }
 
-    /// Ends it for who reads: what can be read now still is, and then there is no more, though others can write.
+    /// Ends the stream for the reader: bytes available now can still be read, nothing after them, although others can
+    /// write.
     func finish() {
         let reading = state.withLock { state -> UInt64? in
             guard let shared = state.shared, state.remaining == nil else { return nil }
@@ -83,7 +84,7 @@ final class DescriptorStream: Sendable {
         }
     }
 
-    /// Writes all of it, and waits while the other end takes no more.
+    /// Writes all bytes, and waits while the other end accepts no more.
     func write(_ bytes: [UInt8]) async throws {
         var rest = bytes[...]
         while !rest.isEmpty {
@@ -102,13 +103,13 @@ final class DescriptorStream: Sendable {
         }
     }
 
-    /// Does something with the descriptor at once; nil when it is closed.
+    /// Uses the descriptor without waiting; nil if it is closed.
     func withDescriptor<Value>(_ body: (CInt) throws -> Value) rethrows -> Value? {
         guard let shared = state.withLock({ $0.shared }) else { return nil }
         return try body(shared.descriptor.raw)
     }
 
-    /// Lets go of it; it is closed once nobody waits on it any more.
+    /// Closes the descriptor once no wait uses it any more.
     func close() { state.withLock { $0.shared = nil } }
 
     /// Tries, and tries again whenever the descriptor is ready; nil when it is closed.
@@ -133,7 +134,7 @@ final class DescriptorStream: Sendable {
     }
 }
 
-/// What a command writes, chunk by chunk.
+/// The output of a command, chunk by chunk.
 struct DescriptorOutput: AsyncSequence, Sendable {
     /// Nil is a stream with nothing in it.
     let stream: DescriptorStream?

@@ -3,10 +3,10 @@ import Glibc
 import LXCCore
 import LinuxSystem
 
-/// The program that makes the calls of a list: an executable in memory that nobody can change.
+/// The program that executes the system calls of a list: an immutable executable in memory.
 ///
-/// A guest with enough privilege can open the executable of a process it sees and write to it (CVE-2019-5736). What it
-/// finds here is sealed, and is neither this program nor a file.
+/// A guest with enough privilege can open the executable of a visible process and write to it (CVE-2019-5736). This one
+/// is sealed, and is neither this program nor a file.
 enum EnterProgram {
     /// Segments begin where pages of any size the architectures have begin.
     private static let alignment = 0x10000

@@ -4,13 +4,13 @@ import LXCCore
 
 /// Writes the calls that turn a process of the host into a command inside a container.
 ///
-/// The process stays outside of the container's process numbers and control groups: nothing inside sees it, holds it up
-/// or ends it. Its only child is the command, which is seen, and which then has nothing of the host: no descriptor but
-/// its streams, no memory, no keyring, no capability, limit or priority that process 1 does not have.
+/// The process stays outside of the container's PID namespace and control groups: nothing inside sees it, delays it or
+/// ends it. Its only child is the command, which is visible, and has nothing of the host: no descriptor but its
+/// streams, no memory, no keyring, no capability, limit or priority that process 1 lacks.
 struct EnterScript {
     /// The numbers of the program's descriptors, beside those of its streams.
     struct Numbers {
-        /// Where it reports; its end says that nobody hears of the command any more.
+        /// The descriptor for reports; its end means that no one waits for the command any more.
         static let report: UInt64 = 3
         /// The command's control group: the directory it is in, its file of processes, and the file that kills it.
         let controlGroup: UInt64?
@@ -33,10 +33,10 @@ struct EnterScript {
     private let controlGroupName: String?
 
     /// - Parameters:
-    ///   - command: what is run.
-    ///   - confinement: what holds it.
+    ///   - command: the command to run.
+    ///   - confinement: the confinement of the command.
     ///   - namespaces: the CLONE_NEW… flags of the namespaces.
-    ///   - controlGroup: the name of the command's control group; nil where it has none.
+    ///   - controlGroup: the name of the command's control group; nil for none.
     init(_ command: ResolvedCommand, _ confinement: Confinement, namespaces: [CInt], controlGroup: String?) {
         numbers = Numbers(namespaces: namespaces.count, withControlGroup: controlGroup != nil)
         controlGroupName = controlGroup
@@ -93,7 +93,7 @@ struct EnterScript {
         return files
     }
 
-    /// What only the host's root may set. The command inherits it.
+    /// Settings that need the host's root. The command inherits them.
     private mutating func prepare(_ confinement: Confinement, besides number: UInt64) {
         let adjustment = Array(confinement.memoryKillAdjustment.utf8)
         let purpose = "set its oom_score_adj"
@@ -108,7 +108,7 @@ struct EnterScript {
             48 | UInt64(scheduling.policy) << 32, 0,
             UInt64(UInt32(bitPattern: scheduling.nice)) | UInt64(scheduling.priority) << 32, 0, 0, 0,
         ])
-        // Whoever may not be served sooner stays where it is.
+        // Without the permission for a higher priority the present one stays.
         list.call(calls.sched_setattr, [0, attributes, 0], to: "set its priority", tolerating: [EPERM])
         let ofProcess: UInt64 = 1
         list.call(
@@ -141,8 +141,8 @@ struct EnterScript {
         list.call(calls.setresuid, [0, 0, 0], to: "become the container's root")
     }
 
-    /// A terminal of the container's own, so that what runs inside finds it by its name. Its controlling end goes to the
-    /// host, which takes no other kind of file for it.
+    /// A terminal of the container's own, so that programs inside find it by its name. The host gets its controlling
+    /// end, and accepts no other kind of file for it.
     private mutating func makeTerminal(_ size: TerminalSize, of user: UInt32) {
         let purpose = "make a terminal inside"
         // The namespaces are closed, so the two get the first numbers that are free.
@@ -153,7 +153,7 @@ struct EnterScript {
         list.call(calls.openat2, [UInt64(bitPattern: Int64(AT_FDCWD)), path, how, 24], to: purpose)
         list.call(calls.ioctl, [master, requests.lock_terminal, list.place(words: [0])], to: purpose)
         list.call(calls.ioctl, [master, requests.open_peer, UInt64(O_RDWR | O_NOCTTY)], to: purpose)
-        // struct winsize: before the command begins, which may ask for it at once.
+        // struct winsize: before the command starts, which may query it immediately.
         let characters = UInt64(size.rows) | UInt64(size.columns) << 16
         list.call(calls.ioctl, [master, requests.window_size, list.place(words: [characters])], to: purpose)
         for stream in 0...2 as ClosedRange<UInt64> { list.call(calls.dup3, [peer, stream, 0], to: purpose) }
@@ -175,7 +175,7 @@ struct EnterScript {
         list.call(calls.sendmsg, [Numbers.report, message, UInt64(MSG_NOSIGNAL)], to: purpose)
     }
 
-    /// Without its starter nobody tells of it, or ends it with its client.
+    /// Without its starter the command would be neither reported nor ended with its client.
     private mutating func endWithStarter() {
         list.call(calls.prctl, [requests.death_signal, UInt64(SIGKILL)], to: "end with its starter")
     }
@@ -198,7 +198,7 @@ struct EnterScript {
         if let label = confinement.securityLabel, let processes = files.processes { ask(for: label, in: processes) }
     }
 
-    /// For the program that is executed next. Never without: a label that cannot be had is a failure.
+    /// For the next program executed. It is mandatory: an unavailable label is a failure.
     private mutating func ask(for label: SecurityLabel, in processes: UInt64) {
         let purpose = "take the security label \(label.request.escapedForDisplay)"
         let path = list.place("thread-self/\(label.file)")
@@ -209,7 +209,7 @@ struct EnterScript {
     }
 
     private mutating func confine(_ command: ResolvedCommand, _ confinement: Confinement, isOfHostUsers: Bool) {
-        // What libraries keep for themselves, and posix_spawn(3) therefore leaves as it was.
+        // Signals reserved by libraries, which posix_spawn(3) therefore leaves unchanged.
         let standard = list.place(words: [0, 0, 0, 0])
         for signal in 32...33 as ClosedRange<UInt64> {
             list.call(calls.rt_sigaction, [signal, standard, 0, 8], to: "reset its signals")
@@ -249,7 +249,8 @@ struct EnterScript {
         }
         let (raise, clearAll): (UInt64, UInt64) = (2, 4)
         list.call(calls.prctl, [requests.ambient, clearAll, 0, 0, 0], to: purpose, tolerating: [EINVAL])
-        // capset(2), version 3: what it may do until it is the command stays, what it hands on is process 1's.
+        // capset(2), version 3: the starter keeps its permitted set until it becomes the command, and passes on process
+        // 1's.
         let header = list.place(words: [0x2008_0522])
         let may = isOfHostUsers ? OwnCapabilities.afterExecution() : .max
         let low = { (set: UInt64) in set & 0xFFFF_FFFF }
@@ -264,8 +265,8 @@ struct EnterScript {
         }
     }
 
-    /// As execvp(3) has it: what is not there is looked for further on, also what may not be executed, which is told when
-    /// nothing else is found; a file that is no program is the shell's.
+    /// Like execvp(3): a program missing in one directory is searched in the next, also after a permission failure,
+    /// which is reported if none is found; a file that is not an executable is passed to the shell.
     private mutating func execute(_ command: ResolvedCommand) {
         let directory = command.workingDirectory
         list.call(calls.chdir, [list.place(directory)], to: "go to the directory \(directory.escapedForDisplay)")

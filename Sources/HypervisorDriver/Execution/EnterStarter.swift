@@ -4,7 +4,7 @@ import Glibc
 import LXCCore
 import LinuxSystem
 
-/// Starts the program that enters a container, and hears from it until the command runs.
+/// Starts the program that enters a container, and receives its reports until the command runs.
 struct EnterStarter {
     /// A command that runs.
     struct Started {
@@ -17,14 +17,14 @@ struct EnterStarter {
         var processes: CommandProcesses
     }
 
-    /// How long a command may take to begin: one that enters a container takes milliseconds. What stands still there
-    /// would hold it up without an end.
+    /// The time limit for a command's start: entering a container takes milliseconds. A frozen container would delay it
+    /// endlessly.
     private static let patience = Duration.seconds(30)
 
     /// Starts a command.
     ///
-    /// - Throws: `LXCError` saying which step failed, `notFound` where the program is not there, `timedOut` when it does
-    ///   not begin.
+    /// - Throws: `LXCError` naming the failed step, `notFound` if the program does not exist, `timedOut` if it does not
+    ///   start.
     static func start(
         _ command: ResolvedCommand, _ confinement: Confinement, in namespaces: GuestNamespaces,
         _ controlGroup: CommandControlGroup?, shown: String
@@ -46,11 +46,11 @@ struct EnterStarter {
             if let started { return started }
             throw LXCError(.timedOut, "the command did not begin in \(shown) within \(patience); is it suspended?")
         } catch {
-            // It ends when nobody listens to it; what it had started ends with it.
+            // It ends when its report stream is closed, and the command with it.
             kill(starter, SIGKILL)
             controlGroup?.kill()
             pipes.report.close()
-            // Not waited for: what stands still ends only when it goes on.
+            // Not waited for: a frozen process ends only when it is thawed.
             Thread.detachNewThread {
                 _ = clinux_await_child(starter, 0)
                 withExtendedLifetime(controlGroup) {}
@@ -103,7 +103,7 @@ struct EnterStarter {
 
     /// Starts a program of ``EnterProgram``.
     ///
-    /// - Parameter descriptors: what the program has from number 0 on; the last one is the program itself.
+    /// - Parameter descriptors: the program's descriptors from number 0 on; the last one is the program itself.
     /// - Returns: its number.
     /// - Throws: `LXCError`.
     static func spawn(_ descriptors: [CInt]) throws -> pid_t {

@@ -4,7 +4,7 @@ import LXCCore
 import LinuxSystem
 import Synchronization
 
-/// A command inside a container: its streams, and the starter outside that tells of its end.
+/// A command inside a container: its streams, and the starter outside that reports its end.
 final class EnteredProcess: GuestProcess {
     private let input: DescriptorStream
     private let standardOutput: DescriptorStream
@@ -13,11 +13,11 @@ final class EnteredProcess: GuestProcess {
     private let processes: CommandProcesses
     private let outcome = Outcome<TerminationStatus>()
 
-    /// How long something that a command has left may go on writing to its streams once it has ended.
+    /// The time that processes left by a command may continue to write to its streams after its end.
     private static let drainage = Duration.milliseconds(500)
-    /// How long the starter of a command that has ended may take to clean up, before its end is told all the same.
+    /// The time the starter may take to clean up after a command, before its end is reported anyway.
     private static let tidiness = Duration.milliseconds(100)
-    /// How long the end of a killed command is waited for: what stands still ends only when it goes on.
+    /// The time to wait for the end of a killed command: a frozen one ends only when it is thawed.
     private static let patience = Duration.seconds(5)
 
     /// Creates the process that ``EnterStarter`` has started.
@@ -34,7 +34,7 @@ final class EnteredProcess: GuestProcess {
         let message = try? await started.report.receive(ExitReport.size)
         started.processes.end()
         started.report.close()
-        // Who kills the starter kills the command with it, and the starter tells nothing.
+        // Killing the starter kills the command with it, without a report.
         let report = message.flatMap { $0.bytes.count == ExitReport.size ? $0.bytes : nil }
         let exit = report.map(ExitReport.decode) ?? .signalled(SIGKILL)
         let starter = started.starter
@@ -45,7 +45,8 @@ final class EnteredProcess: GuestProcess {
         if report == nil {
             await reaping.value
         } else {
-            // What the command has left keeps its control group, and with it the starter, which tries to remove that.
+            // Processes left by the command keep its control group, and with it the starter, which tries to remove
+            // that.
             try? await Task.sleep(for: tidiness)
             outcome.settle(exit)
         }
@@ -84,14 +85,13 @@ final class EnteredProcess: GuestProcess {
             return exit
         }
         processes.send(SIGKILL)
-        // In a task of its own: this one is cancelled.
-        await Task { [outcome] in _ = try? await within(Self.patience) { await outcome.value() } }.value
+        await withoutCancellation { [outcome] in _ = try? await within(Self.patience) { await outcome.value() } }
         throw CancellationError()
     }
 }
 
-/// The processes of a command: by the number of their group on the host, and by their control group. The number is theirs
-/// until ``end()``, because the starter keeps what is left of the command until then.
+/// The processes of a command: by the number of their group on the host, and by their control group. The number is
+/// theirs until ``end()``, because the starter holds the command's remains until then.
 final class CommandProcesses: Sendable {
     private let number: Mutex<pid_t?>
     private let controlGroup: CommandControlGroup?
@@ -110,11 +110,11 @@ final class CommandProcesses: Sendable {
         }
     }
 
-    /// The number may be another's from now on.
+    /// The number may be reused from now on.
     func end() { number.withLock { $0 = nil } }
 }
 
-/// A value that comes once, for all who wait for it.
+/// A value that is set once, for any number of waiters.
 final class Outcome<Value: Sendable>: Sendable {
     private struct State {
         var value: Value?

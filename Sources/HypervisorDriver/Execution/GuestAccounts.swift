@@ -17,7 +17,7 @@ package struct GuestAccounts {
     private let users: String
     private let groups: String
 
-    /// Reads both files; one that is missing has nobody in it.
+    /// Reads both files; a missing one counts as empty.
     ///
     /// - Throws: `LXCError` `limitExceeded` beyond 4 MiB, `invalidArgument` when it is no regular file.
     init(_ root: ConfinedRoot) throws {

@@ -4,7 +4,7 @@ public struct GuestCommand: Hashable, Sendable {
     public enum User: Hashable, Sendable {
         /// The guest's root.
         case root
-        /// A number as the guest sees it, with the groups its `/etc/passwd` and `/etc/group` give it; one that has no
+        /// A number as the guest sees it, with the groups from its `/etc/passwd` and `/etc/group`; a user without an
         /// account there has the group of the same number.
         case id(UInt32)
         /// Ids as the guest sees them, and the groups beside the first.
@@ -19,7 +19,7 @@ public struct GuestCommand: Hashable, Sendable {
     /// Added to the environment, which is `PATH`, `HOME`, `USER`, `container`, and `TERM` on a terminal. Nothing of this
     /// program's own environment is in it.
     public var environment: [String: String] = [:]
-    /// Where it starts: an absolute path inside.
+    /// The working directory: an absolute path inside.
     public var workingDirectory = "/"
     /// As whom it runs.
     public var user = User.root
@@ -44,9 +44,9 @@ public struct TerminalSize: Hashable, Sendable {
     }
 }
 
-/// How a command ended.
+/// The way a command ended.
 public enum TerminationStatus: Hashable, Sendable {
-    /// By itself, with a status from 0 to 255.
+    /// It exited, with a status from 0 to 255.
     case exited(Int32)
     /// By a signal.
     case signalled(Int32)
@@ -60,11 +60,11 @@ public enum TerminationStatus: Hashable, Sendable {
     }
 }
 
-/// Why a command was not begun in a guest that runs, as the cause of an error.
+/// The reason why a command was not started in a running guest, as the cause of an error.
 public enum GuestCommandFault: Error, Hashable, Sendable, CustomStringConvertible {
     /// The guest has no such program.
     case programNotFound
-    /// The program is there and cannot be run, or what the command needs besides is not there: its user, its directory.
+    /// The program exists and cannot be run, or the command's user or directory does not exist.
     case cannotRun
 
     /// The fault in words.
@@ -86,14 +86,14 @@ public enum GuestCommandFault: Error, Hashable, Sendable, CustomStringConvertibl
 
 /// A command that runs inside a guest. Dropping the last reference kills it.
 public protocol GuestProcess: Sendable {
-    /// What it writes on its standard output, or on its terminal. For one reader; a command waits while nobody reads.
-    /// It ends a moment after the command, also when something that the command has started holds it open.
+    /// Its standard output, or its terminal's. For one reader; a command waits while its output is not read. It ends a
+    /// moment after the command, even if a process started by the command holds it open.
     var output: any AsyncSequence<[UInt8], any Error> & Sendable { get }
 
-    /// What it writes on its standard error; on a terminal that is part of ``output``, and this is empty.
+    /// Its standard error; with a terminal that is part of ``output``, and this is empty.
     var errorOutput: any AsyncSequence<[UInt8], any Error> & Sendable { get }
 
-    /// Gives bytes to its standard input, and waits while it takes no more.
+    /// Writes bytes to its standard input, and waits while it accepts no more.
     ///
     /// - Throws: `LXCError` `invalidState` when it reads no more.
     func write(_ bytes: [UInt8]) async throws
@@ -101,20 +101,20 @@ public protocol GuestProcess: Sendable {
     /// Ends its standard input; on a terminal it is what Ctrl-D is.
     func closeInput() async throws
 
-    /// Tells it that its terminal has another size.
+    /// Sets the size of its terminal.
     ///
     /// - Throws: `LXCError` `invalidState` when it has no terminal.
     func resize(to size: TerminalSize) async throws
 
-    /// Sends a signal to it and what it started, its process group; SIGKILL also to what has left that. A command that
-    /// has ended is no error.
+    /// Sends a signal to its process group; SIGKILL also reaches its processes that have left the group. Succeeds if
+    /// the command has ended.
     ///
     /// - Throws: `LXCError` when it cannot be sent.
     func send(_ signal: GuestSignal) throws
 
-    /// Waits for its end. A task that is cancelled meanwhile kills it, and waits a moment at the most until it is gone.
+    /// Waits for its end. Cancelling the task kills it, and waits a moment at most until it is gone.
     ///
-    /// - Returns: how it ended.
+    /// - Returns: the termination status.
     /// - Throws: `CancellationError`, after it has been killed.
     func wait() async throws -> TerminationStatus
 }

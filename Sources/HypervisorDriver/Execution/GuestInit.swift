@@ -3,7 +3,7 @@ import Glibc
 import LXCCore
 import LinuxSystem
 
-/// What the host's kernel says of a container's process 1, read so that a process number used again misleads nobody.
+/// The host kernel's information on a container's process 1, read so that a reused process number is detected.
 ///
 /// libvirt itself can go on believing in the process 1 of an earlier run, so it is not asked.
 final class GuestInit: Sendable {
@@ -17,7 +17,7 @@ final class GuestInit: Sendable {
 
     /// Finds it among the children of the container's controller process: the one with process numbers of its own.
     ///
-    /// - Throws: `LXCError` `invalidState` when there is none.
+    /// - Throws: `LXCError` `invalidState` if there is none.
     init(childOf controller: Int32, shown: String) throws {
         self.controller = controller
         let host = try Self.inode(of: "/proc/self/ns/pid")
@@ -64,7 +64,7 @@ final class GuestInit: Sendable {
         return root
     }
 
-    /// What it is confined by.
+    /// Its confinement.
     ///
     /// - Throws: `LXCError` `invalidState` when it has ended; `unsupported` when the kernel does not tell a part of it, or
     ///   a security module is in force that is neither AppArmor nor SELinux.
@@ -83,7 +83,7 @@ final class GuestInit: Sendable {
         return confinement
     }
 
-    /// Refuses a container whose processes stand still: a command would not begin.
+    /// Refuses a frozen container, in which a command would not start.
     ///
     /// - Throws: `LXCError` `invalidState`.
     func requireRunning() throws {
@@ -104,12 +104,13 @@ final class GuestInit: Sendable {
         return (user, group)
     }
 
-    /// How readily the kernel ends it when memory is short.
+    /// Its adjustment for the kernel's out-of-memory killer.
     private func memoryKillAdjustment() throws -> String {
         try String(text("oom_score_adj").prefix { $0 != "\n" })
     }
 
-    /// The label of the host's security module; nil where there is none, it confines nothing, or this program has the same.
+    /// The label of the host's security module; nil if there is none, it confines nothing, or this program has the
+    /// same.
     private func securityLabel() throws -> SecurityLabel? {
         let hasOwnFiles = access("/proc/self/attr/apparmor/current", F_OK) == 0
         let file = hasOwnFiles ? "attr/apparmor/current" : "attr/current"

@@ -30,7 +30,7 @@ final class GuestNamespaces: Sendable {
                 for descriptor in opened { close(descriptor.number) }
                 throw error
             }
-            // One that is the host's own is not entered: the kernel refuses that for user namespaces.
+            // The host's own namespace is not entered: the kernel refuses that for user namespaces.
             if status.st_ino == own.st_ino { close(number) } else { opened.append((kind, number)) }
         }
         descriptors = opened

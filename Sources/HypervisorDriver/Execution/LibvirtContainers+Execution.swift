@@ -47,7 +47,7 @@ extension LibvirtContainers: GuestExecution, GuestFiles, ConsoleResizing {
         }
     }
 
-    /// How long after its start a container may have no process 1 yet.
+    /// The time after its start during which a container may have no process 1 yet.
     private static let startPatience = Duration.seconds(5)
 
     /// Calls `body` with process 1 of a running container, on a thread that may block.
@@ -68,7 +68,7 @@ extension LibvirtContainers: GuestExecution, GuestFiles, ConsoleResizing {
             let controller = try await controller(of: guest)
             do {
                 let first = try await BlockingPool.shared.run { _ in try GuestInit(childOf: controller, shown: shown) }
-                // The number of a controller that has ended can be another's; then this is somebody else's process 1.
+                // The number of a controller that has ended can be reused; then this is an unrelated process 1.
                 if try await self.controller(of: guest) == controller { return first }
             } catch let error as LXCError where error.code == .invalidState {
                 // It comes a moment after the start has returned.
@@ -78,7 +78,7 @@ extension LibvirtContainers: GuestExecution, GuestFiles, ConsoleResizing {
         }
     }
 
-    /// The process of libvirt's that keeps a running container.
+    /// The libvirt process that runs a container.
     private func controller(of guest: GuestName) async throws -> Int32 {
         let found = try await self.guest(guest)
         guard found.state == .running || found.state == .blocked, let controller = found.id else {
@@ -89,7 +89,7 @@ extension LibvirtContainers: GuestExecution, GuestFiles, ConsoleResizing {
     }
 }
 
-/// What a command needs to enter a container.
+/// The data a command needs to enter a container.
 struct GuestEntry: Sendable {
     let command: ResolvedCommand
     let confinement: Confinement

@@ -9,7 +9,7 @@ import Synchronization
 ///
 /// libdispatch's sources would do, but where they come and go as fast as commands do they fail on Linux.
 final class ReadinessLoop: Sendable {
-    /// What is waited for.
+    /// The direction to wait for.
     enum Direction {
         case read
         case write
@@ -49,8 +49,8 @@ final class ReadinessLoop: Sendable {
         }
     }
 
-    /// Returns when the descriptor is ready or its other end is gone, the wait was given up, or the task is cancelled. The
-    /// descriptor has to stay open meanwhile.
+    /// Returns when the descriptor is ready or its other end is gone, the wait was given up, or the task is cancelled.
+    /// The descriptor has to stay open during the wait.
     func wait(for direction: Direction, of descriptor: CInt, as ticket: UInt64) async {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
@@ -68,7 +68,7 @@ final class ReadinessLoop: Sendable {
         state.withLock { state in _ = state.givenUp.remove(ticket) }
     }
 
-    /// Ends a wait; it may come before the wait has begun.
+    /// Ends a wait, even before it has started.
     func giveUp(_ ticket: UInt64) {
         let waiting = state.withLock { state in
             let waiting = state.waiting.removeValue(forKey: ticket)

@@ -1,6 +1,6 @@
 import LXCCore
 
-/// What a command becomes inside: its ids, its environment, and where its program may be.
+/// A command in the container's terms: its ids, its environment, and the possible paths of its program.
 struct ResolvedCommand: Hashable {
     private static let defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -14,10 +14,10 @@ struct ResolvedCommand: Hashable {
     private(set) var groups: [UInt32]
     private(set) var terminal: TerminalSize?
 
-    /// Checks a command and completes it with what the container says of its user.
+    /// Checks a command and completes it with the container's data on its user.
     ///
     /// - Parameters:
-    ///   - command: what was asked for.
+    ///   - command: the requested command.
     ///   - accounts: the container's users; asked for only where the command names one, or needs its home.
     /// - Throws: `LXCError` `invalidArgument`; `notFound` when the container has no such user.
     init(_ command: GuestCommand, _ accounts: @autoclosure () throws -> GuestAccounts) throws {

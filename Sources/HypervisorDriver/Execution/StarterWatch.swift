@@ -2,16 +2,16 @@ import CLinux
 import Glibc
 import LXCCore
 
-/// What the starter does once the command runs: it tells the command's number on the host, then how the command ended,
-/// and goes when the host has heard of it; until then the number stays the command's. Where nobody hears of it any more,
-/// it ends the command and all that the command has started.
+/// The starter's work while the command runs: it reports the command's number on the host, then its termination, and
+/// exits when the host has received that; until then the number stays the command's. Without a receiver it kills the
+/// command and all processes started by it.
 struct StarterWatch {
-    /// struct pollfd: the command's descriptor, which clone(2) puts there, and the report's, whose end is told unasked.
+    /// struct pollfd: the command's descriptor, which clone(2) puts there, and the report's, whose closing is always
+    /// signalled.
     static let pollCommand = UInt64(UInt32(bitPattern: -1)) | UInt64(POLLIN) << 32
     static let pollReport = EnterScript.Numbers.report
 
-    /// How long is waited before the control group is tried to be taken away again, in milliseconds: those who were killed
-    /// need a moment.
+    /// The waits between attempts to remove the control group, in milliseconds: killed processes need a moment.
     private static let patience: [UInt64] = [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048]
 
     private let child: SystemCallList.Call
@@ -40,11 +40,11 @@ struct StarterWatch {
         poll(2, for: nil, by: &list)
         let ended = poll(1, for: 0, by: &list)
 
-        // Nobody hears of it any more.
+        // There is no receiver any more.
         list.branchHere(from: told, after: EPIPE)
         kill(by: &list)
         let gone = poll(1, for: numbers.controlGroup == nil ? 0 : 5000, by: &list)
-        // The kernel ends the command with its starter; what the command has started is out of reach then.
+        // The kernel ends the command with its starter; processes started by the command are out of reach then.
         list.call(calls.exit_group, [0], to: purpose)
 
         list.branchHere(whenPositive: ended)
@@ -55,14 +55,14 @@ struct StarterWatch {
         let last = list.call(calls.read, [report, end, 1], to: purpose)
         let heard = list.call(calls.fcntl, [report, UInt64(F_GETFD)], to: purpose)
 
-        // Nobody has heard of its end: what it has started is ended too.
+        // The end was not received: the remaining processes are killed, too.
         list.branchHere(from: reported, after: EPIPE)
         list.branchHere(from: last, after: ECONNRESET)
         kill(by: &list)
 
         list.branchHere(whenPositive: gone)
         list.branchHere(whenPositive: heard)
-        // Left to itself it would be the host's process 1's to take note of; an init inside waits for what it sees there.
+        // Left alone it would become a child of the host's process 1; an init inside waits for its own children.
         list.call(calls.waitid, [UInt64(P_ALL.rawValue), 0, end, UInt64(WEXITED), 0], to: purpose)
         removeControlGroup(by: &list)
         list.call(calls.exit_group, [0], to: purpose)
@@ -73,7 +73,7 @@ struct StarterWatch {
             calls.sendto, [EnterScript.Numbers.report, address, size, UInt64(MSG_NOSIGNAL)], to: purpose)
     }
 
-    /// Waits for the first of the two, or for both; nil as long as it takes.
+    /// Waits for the first of the two, or for both; nil without a time limit.
     @discardableResult
     private func poll(_ count: UInt64, for milliseconds: UInt64?, by list: inout SystemCallList) -> SystemCallList.Call
     {
@@ -111,8 +111,8 @@ struct StarterWatch {
 enum ExitReport {
     static let size = MemoryLayout<siginfo_t>.size
 
-    /// How the command ended: si_code says by what, si_status which (both after si_signo and si_errno, and si_status
-    /// after the 8 bytes of si_pid and si_uid, with the union's alignment of 8 between).
+    /// The way the command ended: si_code says by what, si_status which (both after si_signo and si_errno, and
+    /// si_status after the 8 bytes of si_pid and si_uid, with the union's alignment of 8 between).
     static func decode(_ bytes: [UInt8]) -> TerminationStatus {
         let code = bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: 8, as: Int32.self) }
         let status = bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: 24, as: Int32.self) }

@@ -7,9 +7,9 @@ struct SystemCallList {
     /// One call in the list.
     struct Call: Hashable { fileprivate let index: Int }
 
-    /// What a failed call says of the command.
+    /// The meaning of a failed call for the command.
     enum Kind {
-        /// It could not be begun.
+        /// The command could not be started.
         case entering
         /// Its program could not be run.
         case execution
@@ -41,7 +41,7 @@ struct SystemCallList {
     /// The list as the program reads it.
     var encoded: [UInt8] { entries.enumerated().flatMap { $1.words($0).flatMap(Self.bytes) } }
 
-    /// What a call was for, as an error says it after "cannot".
+    /// The purpose of a call, worded to follow "cannot".
     func purpose(of index: Int) -> (text: String, kind: Kind) {
         purposes.indices.contains(index) ? purposes[index] : ("run a command", .entering)
     }
@@ -73,11 +73,11 @@ struct SystemCallList {
     /// Adds a call.
     ///
     /// - Parameters:
-    ///   - number: which.
+    ///   - number: the number of the call.
     ///   - arguments: numbers and addresses, up to six.
-    ///   - purpose: what an error says after "cannot".
-    ///   - kind: what a failure says of the command.
-    ///   - tolerated: the errors that are none, up to eight.
+    ///   - purpose: the purpose, worded to follow "cannot".
+    ///   - kind: the meaning of a failure for the command.
+    ///   - tolerated: the errors to ignore, up to eight.
     /// - Returns: the call.
     @discardableResult
     mutating func call(
@@ -96,18 +96,18 @@ struct SystemCallList {
     /// Has a call's result, a word, put into the memory.
     mutating func store(resultOf call: Call, at address: UInt64) { entries[call.index].storage = address }
 
-    /// Has a call's result put in the place of another's first argument.
+    /// Stores a call's result as another's first argument.
     mutating func store(resultOf call: Call, asFirstArgumentOf other: Call) {
         let argument = UInt64(other.index) * Self.entrySize + UInt64(Self.wordSize)
         store(resultOf: call, at: clinux_enter_list_address + argument)
     }
 
-    /// Has the program go on with what is added next when the call's result is above zero.
+    /// Continues with the next call added if the call's result is above zero.
     mutating func branchHere(whenPositive call: Call) {
         entries[call.index].branch = clinux_enter_list_address + UInt64(entries.count) * Self.entrySize
     }
 
-    /// Has the program go on with what is added next when the call fails with an error.
+    /// Continues with the next call added if the call fails with an error.
     mutating func branchHere(from call: Call, after error: CInt) {
         let entry = clinux_enter_list_address + UInt64(entries.count) * Self.entrySize
         entries[call.index].detour = (UInt64(UInt32(bitPattern: error)), entry)

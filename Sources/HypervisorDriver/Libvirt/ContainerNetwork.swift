@@ -8,7 +8,7 @@ import LinuxSystem
 ///
 /// Synchronous: call it on a `BlockingPool`.
 struct ContainerNetwork: ~Copyable {
-    /// What tells the namespace from others.
+    /// The identity of the namespace.
     let inode: UInt64
     private let descriptor: CInt
 
@@ -30,8 +30,8 @@ struct ContainerNetwork: ~Copyable {
 
     deinit { close(descriptor) }
 
-    /// Gives the container's end of an interface that was just attached its name, sets what ``adjust(_:)`` sets, and
-    /// switches it on. One that was attached before is left as it is, unless whoever attached it was killed before this.
+    /// Gives the container's end of a newly attached interface its name, applies ``adjust(_:)``, and switches it on. An
+    /// interface attached earlier stays unchanged, unless its attachment was interrupted before this step.
     ///
     /// - Throws: `LXCError` `notFound` when no device with the interface's hardware address is in the container,
     ///   `alreadyExists` when another has the name.
@@ -51,9 +51,9 @@ struct ContainerNetwork: ~Copyable {
         try links.setUp(link)
     }
 
-    /// Sets what libvirt leaves undone of an interface in a container, from outside of it. The host's end gets an address
-    /// no bridge takes for its own, and the bridge's MTU, or the guest's where that is larger; the container's end gets
-    /// the MTU that was asked for, or the bridge's.
+    /// Completes libvirt's settings of an interface in a container, from outside of it. The host's end gets an address
+    /// no bridge adopts, and the bridge's MTU, or the guest's if that is larger; the container's end gets the requested
+    /// MTU, or the bridge's.
     borrowing func adjust(_ interface: Interface) throws {
         let links = try NetworkLinks(namespace: descriptor)
         let host = try NetworkLinks()
@@ -75,8 +75,8 @@ struct ContainerNetwork: ~Copyable {
         if let mtu, link.mtu != mtu { try links.setMTU(link, mtu) }
     }
 
-    /// A bridge takes the lowest address of its ports for its own. libvirt does the same with virtual machines: `fe`, then
-    /// the guest's; a guest whose own begins so gets another.
+    /// A bridge adopts the lowest address of its ports. libvirt prevents that for virtual machines in the same way:
+    /// `fe`, then the guest's address; a guest whose own address begins so gets another.
     private static func hostAddress(_ interface: Interface) -> UInt64? {
         guard let mac = interface.mac else { return nil }
         return mac.value & 0xFF_FFFF_FFFF | (mac.value >> 40 == 0xFE ? 0xFA : 0xFE) << 40
@@ -92,8 +92,8 @@ struct ContainerNetwork: ~Copyable {
         return try host.link(name)
     }
 
-    /// The container's end. The container can make devices with the same address, and change its own: only what lies on
-    /// the device of the host is it.
+    /// The container's end. The container can make devices with the same address, and change its own: only the peer of
+    /// the host's device qualifies.
     private borrowing func end(
         of interface: Interface, _ links: borrowing NetworkLinks, _ host: borrowing NetworkLinks
     ) throws -> NetworkLink {

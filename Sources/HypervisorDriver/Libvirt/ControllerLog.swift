@@ -1,9 +1,9 @@
-import Foundation
 import Glibc
 import LXCCore
+import Libvirt
 
-/// What the controller of a container says of its start. The daemon has it in a file for each container, and libvirt
-/// repeats of it only what was said before the controller took its leave of the daemon.
+/// A container controller's log of its start. The daemon writes one file for each container, and libvirt repeats only
+/// messages from before the controller detached from the daemon.
 struct ControllerLog: Sendable {
     private static let limit = 64 << 10
 
@@ -12,15 +12,15 @@ struct ControllerLog: Sendable {
     private let position: off_t
 
     /// Notes where the file ends now.
-    init(of container: String, libvirt uri: String) {
+    init(of container: String, libvirt uri: Locator) {
         path = "\(Self.directory(uri))/\(container).log"
         var status = stat()
         position = lstat(path, &status) == 0 ? status.st_size : 0
     }
 
-    /// The directory of the logs: that of a private daemon is beside its socket's.
-    static func directory(_ uri: String) -> String {
-        let socket = URLComponents(string: uri)?.queryItems?.first { $0.name == "socket" }?.value ?? ""
+    /// The directory of the logs: a private daemon's is beside its socket's.
+    static func directory(_ uri: Locator) -> String {
+        let socket = LibvirtURI(uri)?.socket ?? ""
         let mark = "/run/libvirt-sock"
         guard socket.hasSuffix(mark) else { return "/var/log/libvirt/lxc" }
         return "\(socket.dropLast(mark.count))/log/lxc"
@@ -33,7 +33,7 @@ struct ControllerLog: Sendable {
         defer { close(descriptor) }
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { return nil }
-        // One that is shorter now was begun anew.
+        // A shorter file was started anew.
         let start = status.st_size < position ? 0 : max(position, status.st_size - off_t(Self.limit))
         var bytes = [UInt8](repeating: 0, count: Self.limit)
         let count = pread(descriptor, &bytes, bytes.count, start)

@@ -17,7 +17,7 @@ extension GuestState {
 }
 
 extension Guest {
-    /// Nil for a domain whose name this package would not have given.
+    /// Nil for a domain whose name breaks the rules of this package.
     init?(_ summary: DomainSummary) {
         guard let name = try? GuestName(summary.identity.name) else { return nil }
         self.init(
@@ -27,7 +27,7 @@ extension Guest {
 }
 
 extension GuestEventLedger.Report {
-    /// Nil for an event of another's domain, and for kinds of events this package has no word for.
+    /// Nil for an event of a foreign domain, and for kinds of events unknown to this package.
     init?(_ event: DomainEvent) {
         guard let name = try? GuestName(event.name), let kind = GuestEvent.Kind(event.kind) else { return nil }
         self.init(event: GuestEvent(guest: name, kind: kind), id: event.id)

@@ -1,11 +1,11 @@
 import Foundation
 import LXCCore
 
-/// What is known of the guests from the events told so far, so that each change is told once.
+/// The state of the guests according to the events reported so far, so that each change is reported once.
 ///
-/// A hypervisor tells some ends twice (libvirt's LXC driver does, once for who destroys a guest and once for who watches
-/// it), and tells nothing of what happens while it cannot be reached. Reports are compared with what is known, and what is
-/// known with a list of the guests after a loss.
+/// A hypervisor reports some ends twice (libvirt's LXC driver does, once for the caller that destroys a guest and once
+/// for its watcher), and nothing while it cannot be reached. Reports are compared with the known state, and after a
+/// loss the known state with a list of the guests.
 struct GuestEventLedger: Sendable {
     /// An event as the hypervisor reports it.
     struct Report: Sendable {
@@ -38,7 +38,7 @@ struct GuestEventLedger: Sendable {
             isPaused: guest.state == .paused, id: guest.id, isFromList: true)
     }
 
-    /// The id of a run whose end this reports, where the report may be of an earlier run: it is, if the guest still runs
+    /// The id of a run whose end this reports, if the report may be of an earlier run: it is, if the guest still runs
     /// under that id.
     func doubtfulRun(_ report: Report) -> Int32? {
         guard report.event.kind == .stopped || report.event.kind == .crashed,
@@ -47,7 +47,7 @@ struct GuestEventLedger: Sendable {
         return entry.id
     }
 
-    /// The events a report makes: none when all of it is known.
+    /// The events that follow from a report: none if all of it is known.
     mutating func take(_ report: Report) -> [GuestEvent] {
         let name = report.event.guest
         var entry = known[name] ?? Known(isDefined: false)

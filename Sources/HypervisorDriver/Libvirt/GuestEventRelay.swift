@@ -1,11 +1,11 @@
 import LXCCore
 import Logging
 
-/// A stream of events that outlives what it comes from: after a loss it subscribes again, and tells what it missed.
+/// A stream of events that outlives its source: after a loss it subscribes again, and reports the missed events.
 struct GuestEventRelay: Sendable {
     typealias Reports = AsyncThrowingStream<GuestEventLedger.Report, any Error>
 
-    /// How many events may wait for a slow reader.
+    /// The maximum number of events that wait for a slow reader.
     static let backlog = 4096
 
     /// Begins to listen; fails while the hypervisor cannot be reached.
@@ -16,7 +16,7 @@ struct GuestEventRelay: Sendable {
 
     /// Listens from now on.
     ///
-    /// - Throws: what the first subscription throws.
+    /// - Throws: the error of the first subscription.
     func events() async throws -> AsyncThrowingStream<GuestEvent, any Error> {
         let (reports, guests) = try await begin()
         let (stream, continuation) = AsyncThrowingStream<GuestEvent, any Error>.makeStream(
@@ -49,7 +49,7 @@ struct GuestEventRelay: Sendable {
                 }
                 try Task.checkCancellation()
             } catch let error as LXCError {
-                // Whatever it was: when it can be asked again, it is told what was missed.
+                // After any loss: the missed events are reported when the hypervisor answers again.
                 logger.info("the guests are out of sight", metadata: ["error": "\(error)"])
             }
             let guests: [Guest]

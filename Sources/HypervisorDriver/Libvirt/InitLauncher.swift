@@ -13,7 +13,7 @@ enum InitLauncher {
     /// In the container's own /dev, which libvirt makes at each start, so that nothing of it is left in the volume.
     static let program = "/dev/.lxc-hypervisor-init"
     private static let cover = ByteCount.kibibytes(64)
-    /// Kept, because libvirtd can start containers before anybody else runs on the host.
+    /// Persistent, because libvirtd can start containers before any program of this package runs.
     private static let parent = "/var/lib/lxc-hypervisor"
     private static let directory = parent + "/init"
 
@@ -28,7 +28,7 @@ enum InitLauncher {
         let isCovered = !isItsOwn && !mounts.hasOnlyVersion2 && domain.idMap != nil
         let file = path(of: uuid)
         try make(file, list(isItsOwn || isCovered ? nil : .init(isAlone: mounts.hasOnlyVersion2, uuid)))
-        // libvirt adds to what it has; that is not to be changed again.
+        // libvirt adds to its copy; that must not be changed again.
         let isThere = document.filesystems.contains { $0.source == .mount(file) && $0.target == program }
         if isThere, document.os.initPath == program, document.filesystems.contains(where: isCover) == isCovered {
             return document
@@ -40,7 +40,7 @@ enum InitLauncher {
         return domain
     }
 
-    /// Takes it from a document.
+    /// Removes it from a document.
     static func removed(from document: Domain) -> Domain {
         var domain = document
         domain.filesystems.removeAll { filesystem in
@@ -58,10 +58,10 @@ enum InitLauncher {
         return false
     }
 
-    /// Removes what a container that is forgotten leaves.
+    /// Removes the remains of a forgotten container.
     static func forget(_ uuid: UUID) { unlink(path(of: uuid)) }
 
-    /// Where the host has a container's program.
+    /// The path of a container's program on the host.
     static func path(of uuid: UUID) -> String { "\(directory)/\(uuid.uuidString.lowercased())" }
 
     /// Whether a file is the program process 1 of a container begins as.
@@ -78,8 +78,8 @@ enum InitLauncher {
         guard chmod(file, 0o755) == 0 else { throw LXCError.lastSystemCall("chmod", "open \(file) to containers") }
     }
 
-    /// Makes a directory through which every container's root passes, and into which only the host's root writes. Who keeps
-    /// something else of the host in it may have made it first, closed.
+    /// Makes a directory that every container's root can pass, and only the host's root can write to. Another user of
+    /// the directory may have made it earlier, with a closed mode.
     static func makePassable(_ path: String) throws {
         try DurableFile.makeDirectory(path, mode: 0o755)
         var status = stat()
@@ -90,7 +90,7 @@ enum InitLauncher {
         }
     }
 
-    /// What the program does. It goes on whatever fails.
+    /// The calls of the program. It continues after any failure.
     private static func list(_ view: ControlGroupView?) -> SystemCallList {
         var list = SystemCallList()
         let calls = clinux_calls
@@ -102,7 +102,7 @@ enum InitLauncher {
             calls.unlinkat, [UInt64(bitPattern: Int64(AT_FDCWD)), itself, 0], to: "leave the launcher",
             tolerating: [EPERM, ENOENT, EBUSY, EACCES, EROFS])
         let argumentsAsProgram = -1
-        // Its console says why it ends; what is tolerated here goes on with the next call.
+        // The container's console shows why it ends; a tolerated failure continues with the next call.
         list.call(
             argumentsAsProgram, [], to: "run process 1",
             tolerating: [ENOENT, EACCES, ENOEXEC, ENOTDIR, EPERM, ELOOP, EISDIR, EINVAL])

@@ -3,8 +3,8 @@ import LXCCore
 import LibvirtXML
 import LinuxSystem
 
-/// The program that is a container's process 1, as it is below the container's root: why it cannot be executed, where
-/// nobody else has said so.
+/// The program of a container's process 1, as seen below the container's root: the reason why it cannot be executed, if
+/// no other report has it.
 struct InitProgram: Sendable {
     private static let headerLimit = 64 << 10
 
@@ -24,7 +24,7 @@ struct InitProgram: Sendable {
 
     /// Why the kernel does not execute it, in this package's words; nil where it does.
     ///
-    /// What the container has mounted on other places of its root is not seen: this is asked only of what has ended.
+    /// Mounts of the container over its root are not visible: this is only used for containers that have ended.
     func fault() -> String? {
         guard let root = try? ConfinedRoot(path: root, shown: "the container") else { return nil }
         let shown = path.escapedForDisplay(atMost: 500)
@@ -42,7 +42,7 @@ struct InitProgram: Sendable {
         }
         var status = stat()
         guard fstat(file.raw, &status) == 0 else { return nil }
-        // The container's root passes whatever is executable for anybody.
+        // The container's root may execute any file that is executable for anyone.
         guard status.st_mode & 0o111 != 0 else {
             return "\(unusable): its mode does not allow it"
         }
@@ -86,7 +86,7 @@ struct InitProgram: Sendable {
         }
     }()
 
-    /// What the kernel takes a file for.
+    /// The kernel's interpretation of a file.
     enum Format: Equatable {
         /// A script, and the interpreter its first line names.
         case script(String?)

@@ -28,8 +28,9 @@ extension LibvirtContainers {
         do {
             try await onNetwork(of: guest) { try $0.settle(interface, isNew: !isAttached) }
         } catch {
-            // In a task of its own: it must complete in a cancelled one too.
-            if !isAttached { try? await Task { try await detach(interface, from: guest.description, .live) }.value }
+            if !isAttached {
+                try? await withoutCancellation { try await detach(interface, from: guest.description, .live) }
+            }
             throw error
         }
     }
@@ -45,7 +46,7 @@ extension LibvirtContainers {
                 for interface in interfaces { try network.adjust(interface) }
             }
         } catch let error as LXCError where error.code == .notFound || error.code == .invalidState {
-            // A container that has ended by itself meanwhile was started all the same.
+            // A container that has ended in the meantime was started nevertheless.
             guard let now = try? await self.guest(guest) else { return }
             if now.state.isActive { throw error }
         }

@@ -4,14 +4,15 @@ import Libvirt
 import LibvirtXML
 
 extension LibvirtContainers: GuestUpkeep {
-    /// How long a container may take to be gone once its process 1 was killed, before libvirt is left to it alone.
+    /// The time for a container to end after its process 1 was killed, before libvirt is left to it alone.
     private static let killPatience = Duration.seconds(3)
 
     /// Destroys the domain, and removes what libvirt leaves of it.
     ///
     /// libvirt ends a container by SIGTERM to every process in its control group, and by SIGKILL only one and a half
-    /// seconds later. Where process 1 ignores SIGTERM, as the kernel has it by default, that is the time it takes. So
-    /// process 1 is killed first: all others end with it (pid_namespaces(7)), and libvirt tells when it has cleaned up.
+    /// seconds later. If process 1 ignores SIGTERM, which is the kernel's default for it, killing takes that long. So
+    /// process 1 is killed first: all others end with it (pid_namespaces(7)), and libvirt reports when it has cleaned
+    /// up.
     ///
     /// With control groups of version 1 what stands still does not end: not a container that is suspended, and not what has
     /// suspended itself, in a group of its own. libvirt gives up on the latter.
@@ -40,7 +41,7 @@ extension LibvirtContainers: GuestUpkeep {
             } catch let error as LXCError where error.code == .invalidState || error.code == .notFound {
                 // It ended by our signal, only that the event did not come.
             } catch is LXCError {
-                // What was stopped after we had looked.
+                // Groups frozen since the last look.
                 try await BlockingPool.shared.run { _ in Thawing.thaw(controller, first) }
                 try await connection.destroy(guest.description)
             }
@@ -48,18 +49,17 @@ extension LibvirtContainers: GuestUpkeep {
         try await removeControlGroups(of: found)
     }
 
-    /// Removes what libvirt leaves of the control groups of a container that has ended; of one that it has forgotten
-    /// also the program its process 1 began as.
+    /// Removes libvirt's remains of the control groups of a container that has ended; of a forgotten one also its
+    /// process 1's launcher.
     public func tidy(_ guest: Guest) async throws {
         guard hasProcessesHere else { return }
         try await removeControlGroups(of: guest)
     }
 
-    /// Removes what was made for a document that libvirt has not taken. In a task of its own, because it must complete
-    /// in a cancelled one too.
+    /// Removes what was prepared for a domain that libvirt then refused; completes in a cancelled task, too.
     func tidy(after domain: Domain) async {
         guard let name = try? GuestName(domain.name), let uuid = domain.uuid else { return }
-        await Task { try? await tidy(Guest(name: name, uuid: uuid, state: .shutOff)) }.value
+        await withoutCancellation { try? await tidy(Guest(name: name, uuid: uuid, state: .shutOff)) }
     }
 
     /// Removes what libvirt does not of the control groups of a container that has ended.

@@ -30,19 +30,19 @@ extension LibvirtContainers {
         gate?.open()
     }
 
-    /// Brings a container under its limit that has just been started. One that cannot be limited is not left running.
+    /// Applies the limit to a container just started. A container that cannot be limited is not left running.
     private func confineStarted(_ guest: GuestName) async throws {
         do {
             try await confine(guest)
         } catch let error as LXCError where [.notFound, .invalidState].contains(error.code) {
             // It has ended by itself.
         } catch {
-            try? await Task { try await kill(guest) }.value
+            try? await withoutCancellation { try await kill(guest) }
             throw error
         }
     }
 
-    /// What was asked for; nil for a container that this package did not make.
+    /// The requested limit; nil for a container that this package did not make.
     private func keptProcessLimit(of guest: GuestName) async throws -> UInt64? {
         guard let metadata = try await definition(of: guest).containerMetadata() else { return nil }
         return metadata.processes ?? GuestLimits.standardProcesses
@@ -56,7 +56,7 @@ extension LibvirtContainers {
         }
     }
 
-    /// The limit in force, or that of the next start; nil where there is none.
+    /// The limit in force, or that of the next start; nil if there is none.
     func processLimit(of guest: GuestName) async throws -> UInt64? {
         if hasProcessesHere, let controller = try await self.guest(guest).id {
             return try await BlockingPool.shared.run { _ in try ProcessLimitGroup(of: controller, .current())?.limit }
@@ -64,7 +64,7 @@ extension LibvirtContainers {
         return try await keptProcessLimit(of: guest).flatMap { $0 == 0 ? nil : $0 }
     }
 
-    /// Changes the limit, at once where the container runs, and for its next starts.
+    /// Changes the limit, immediately if the container runs, and for its next starts.
     ///
     /// - Throws: `LXCError` `unsupported` for a container this package did not make, or on another host.
     func setProcessLimit(_ limit: UInt64, of guest: GuestName, _ summary: DomainSummary) async throws {

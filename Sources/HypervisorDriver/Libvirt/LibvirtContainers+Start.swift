@@ -10,7 +10,8 @@ import Logging
 extension LibvirtContainers {
     /// Creates the defined domain, and sees it run.
     ///
-    /// - Throws: `LXCError` `hypervisor` saying why process 1 of a container could not be executed, or that it ended at once.
+    /// - Throws: `LXCError` `hypervisor` with the reason why process 1 of a container could not be executed, or that it
+    ///   ended immediately.
     public func start(_ guest: GuestName) async throws {
         guard hasProcessesHere else { return try await startDomain(guest) }
         try await seeingItRun(guest, definition(of: guest)) { try await startDomain(guest) }
@@ -32,21 +33,21 @@ extension LibvirtContainers {
         }
     }
 
-    /// How long the controller may take until it executes process 1.
+    /// The time for the controller to execute process 1.
     private static let executionPatience = Duration.seconds(15)
-    /// How long process 1 has to live to count as started.
+    /// The time process 1 has to live to count as started.
     private static let leastLife = Duration.milliseconds(200)
 
     private func seeingItRun(
         _ guest: GuestName, _ domain: Domain, _ start: () async throws -> Void
     ) async throws {
         let log = try await BlockingPool.shared.run { [connection] _ in
-            ControllerLog(of: guest.description, libvirt: connection.uri.revealed)
+            ControllerLog(of: guest.description, libvirt: connection.uri)
         }
         do {
             try await start()
         } catch let error as LXCError where error.code != .invalidState {
-            // What it says is libvirt's; what the controller says is why.
+            // Its message is libvirt's; the controller's has the reason.
             guard let reason = try await reason(from: log), try await !isActive(guest) else { throw error }
             logger.debug("a container did not start", metadata: ["container": "\(guest)", "error": "\(error)"])
             throw notStarted(guest, reason)
@@ -60,7 +61,7 @@ extension LibvirtContainers {
         throw notStarted(guest, reason ?? "its process 1 has ended at once; its console may say why")
     }
 
-    /// How long libvirt may take to see that a container has ended.
+    /// The time for libvirt to notice that a container has ended.
     private static let endPatience = Duration.seconds(2)
 
     /// Has libvirt take the container for ended: under load libvirt 9 can miss an end that comes right after the start.
@@ -130,7 +131,7 @@ extension LibvirtContainers {
     }
 }
 
-/// Process 1 of a container, once it is what the container is to run, and no longer libvirt's controller or its
+/// Process 1 of a container, once it runs the container's program, and no longer libvirt's controller or its
 /// ``InitLauncher``.
 private struct ExecutedInit: Sendable {
     private let process: GuestInit
@@ -146,8 +147,8 @@ private struct ExecutedInit: Sendable {
         self.process = process
     }
 
-    /// Whether it has ended. The kernel is asked for the process itself: what it executes cannot be seen at every moment of
-    /// one that lives.
+    /// Whether it has ended. The kernel is asked about the process itself: the executable of a live process is not
+    /// visible at every moment.
     var hasEnded: Bool { (try? process.send(0)) == nil }
 
     private static func program(in directory: CInt, _ path: String) -> stat? {

@@ -90,8 +90,8 @@ public struct LibvirtContainers: LibvirtDriver {
 }
 
 extension LibvirtContainers: GuestSignalling {
-    /// Signals the container's init: on this host itself, because libvirt can go on believing in the init of an earlier
-    /// run, whose number may be another process's by now.
+    /// Signals the container's init from this host directly, because libvirt may still hold the init of an earlier run,
+    /// whose number may have been reused.
     public func send(_ signal: GuestSignal, to guest: GuestName) async throws {
         guard !hasProcessesHere else {
             return try await withInit(of: guest) { first, _ in try first.send(signal.rawValue) }

@@ -1,7 +1,7 @@
 import Libvirt
 import Logging
 
-/// What ``LibvirtContainers`` and ``LibvirtMachines`` work with: one connection to libvirt, and where they log.
+/// The base of ``LibvirtContainers`` and ``LibvirtMachines``: one connection to libvirt, and the logger.
 ///
 /// The connection opens with the first call and again after the daemon was restarted.
 public struct LibvirtCore: Sendable {
@@ -20,7 +20,7 @@ public struct LibvirtCore: Sendable {
             uri: daemon.uri(for: kind), startDaemon: { try await daemon.startAgain() }, logger: logger)
     }
 
-    /// Whether the guests are processes of this host, in whose namespaces and control groups this program can work. The id
-    /// of such a guest is the process that keeps it; that of a guest of libvirt's test driver is a mere number.
+    /// Whether the guests are processes of this host, in whose namespaces and control groups this program can work. The
+    /// id of such a guest is the process that runs it; that of a guest of libvirt's test driver is a mere number.
     var hasProcessesHere: Bool { connection.driverName == "lxc" && connection.isLocal }
 }

@@ -2,9 +2,9 @@ import LXCCore
 import Libvirt
 
 extension LibvirtDriver {
-    /// Tells libvirt's lifecycle events, each change once, over losses of the daemon too: then the list of the guests is
-    /// compared with what was told. The stream ends with `limitExceeded` when its reader is 4096 events behind, and with
-    /// `invalidState` when the driver is closed.
+    /// Reports libvirt's lifecycle events, each change once, also after a loss of the daemon: then the list of the
+    /// guests is compared with the events reported. The stream ends with `limitExceeded` when its reader is 4096 events
+    /// behind, and with `invalidState` when the driver is closed.
     public func events() async throws -> AsyncThrowingStream<GuestEvent, any Error> {
         let relay = GuestEventRelay(subscribe: { try await reports() }, list: { try await guests() }, logger: logger)
         return try await relay.events()

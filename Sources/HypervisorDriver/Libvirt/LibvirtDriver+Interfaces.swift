@@ -38,7 +38,7 @@ extension LibvirtDriver {
         }
     }
 
-    /// The interface that has the address already; nil when none has.
+    /// The interface that has the address already; nil if there is none.
     ///
     /// - Throws: `LXCError` `alreadyExists` when it is another one, by its name in the guest or its network: that must not
     ///   be touched.
@@ -77,7 +77,7 @@ extension LibvirtDriver {
         return try Domain(xml: document).interfaces.first { $0.mac == mac }
     }
 
-    /// Detaches a device; one that went meanwhile is no error.
+    /// Detaches a device; succeeds if it disappears in the meantime.
     func detach(_ interface: Interface, from domain: String, _ impact: ModificationImpact) async throws {
         do {
             try await connection.detachDevice(xml: interface.xml(), from: domain, affecting: impact)

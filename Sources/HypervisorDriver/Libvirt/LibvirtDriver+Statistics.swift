@@ -4,9 +4,9 @@ import Libvirt
 import LibvirtXML
 import LinuxSystem
 
-/// What guests use. The LXC driver of libvirt has no call for many containers and none for what the kernel's control
-/// groups count, so on this host these are read from the groups themselves; a container on another host has what libvirt
-/// tells.
+/// Resource usage. libvirt's LXC driver has no call for several containers and none for the kernel's control group
+/// counters, so on this host these are read from the groups themselves; for a container on another host there is
+/// libvirt's data.
 extension LibvirtDriver {
     /// Reads the domain's counters.
     public func statistics(of guest: GuestName) async throws -> GuestStatistics {
@@ -23,7 +23,7 @@ extension LibvirtDriver {
         let mounts = core.hasProcessesHere ? try ControlGroupMounts.current() : nil
         return try await withThrowingTaskGroup(of: (GuestName, GuestStatistics?).self) { group in
             var waiting = running[...]
-            // No more at once than the connection has threads.
+            // At most as many at a time as the connection has threads.
             for guest in waiting.prefix(5) { group.addTask { (guest.name, try await read(guest, mounts)) } }
             waiting = waiting.dropFirst(5)
             var all: [GuestName: GuestStatistics] = [:]
@@ -81,7 +81,7 @@ extension LibvirtDriver {
 }
 
 extension ControlGroup {
-    /// Adds what the groups count.
+    /// Adds the counters of the groups.
     func read(into statistics: inout GuestStatistics) {
         statistics.monotonicNanoseconds = MonotonicClock.now()
         statistics.cpuNanoseconds = cpuNanoseconds ?? statistics.cpuNanoseconds
@@ -91,7 +91,7 @@ extension ControlGroup {
     }
 }
 
-/// What a container's interfaces have carried, as the guest sees it.
+/// The traffic of a container's interfaces, from the guest's point of view.
 private enum NetworkCounters {
     /// A cable's end on the host counts the other way round. A device that moved into the container is found there, by
     /// the table of its process 1.

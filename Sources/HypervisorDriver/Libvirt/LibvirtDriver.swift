@@ -95,7 +95,7 @@ extension LibvirtDriver {
         try await LibvirtConsole(stream: connection.openConsole(of: guest.description))
     }
 
-    /// Replaces the namespace's element in the domain's metadata, in what runs and in what is stored.
+    /// Replaces the namespace's element in the domain's metadata, live and stored.
     public func setMetadata(_ element: XMLFragment?, namespace: String, of guest: GuestName) async throws {
         let impact = try await connection.summary(of: guest.description).impact
         try await connection.setMetadata(
@@ -105,7 +105,7 @@ extension LibvirtDriver {
 }
 
 extension DomainSummary {
-    /// What a change of the domain has to affect: what runs and what is stored, as far as they are there.
+    /// The configurations a change of the domain has to affect: live and stored, as far as they exist.
     var impact: ModificationImpact {
         var impact: ModificationImpact = []
         if isActive { impact.insert(.live) }

@@ -24,8 +24,8 @@ public struct LibvirtEndpoint: Sendable {
 
     /// The system's daemon where it answers for every kind of domain asked for; otherwise a private one.
     ///
-    /// - Throws: what ``PrivateLibvirtd/start(_:logger:)`` throws, and `permissionDenied` when the system's daemon refuses
-    ///   this user.
+    /// - Throws: the errors of ``PrivateLibvirtd/start(_:logger:)``, and `permissionDenied` if the system's daemon
+    ///   refuses this user.
     public static func resolve(
         for driver: LibvirtKind, otherwise configuration: PrivateLibvirtd.Configuration, logger: Logger
     ) async throws -> LibvirtEndpoint {

@@ -1,4 +1,4 @@
-/// Which of libvirt's drivers runs the guests.
+/// The libvirt driver that runs the guests.
 public enum LibvirtKind: String, Hashable, Sendable, CaseIterable {
     /// Containers.
     case lxc

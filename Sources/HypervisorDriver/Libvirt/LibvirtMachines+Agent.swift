@@ -4,9 +4,9 @@ import Libvirt
 
 /// Files of virtual machines are written by QEMU's guest agent, the way CloudStack's later agents reach system VMs.
 extension LibvirtMachines: GuestAgent {
-    /// How long the agent has for one answer, in seconds; it is asked again while there is time.
+    /// The time limit for one answer of the agent in seconds; it is asked again while there is time.
     private static let answerTime: Int32 = 5
-    /// How much is written by one command: a message may have 64 KiB.
+    /// The number of bytes written by one command: a message may have 64 KiB.
     private static let pieceSize = 32 << 10
 
     /// Waits for the guest's agent, and has it write the file.
@@ -26,7 +26,9 @@ extension LibvirtMachines: GuestAgent {
                 }
             }
         } catch {
-            await Task { _ = try? await ask(guest, Command("guest-file-close", .init(handle: handle.number))) }.value
+            await withoutCancellation {
+                _ = try? await ask(guest, Command("guest-file-close", .init(handle: handle.number)))
+            }
             throw error
         }
         _ = try await ask(guest, Command("guest-file-close", .init(handle: handle.number)))
@@ -88,7 +90,7 @@ private struct Reply: Decodable {
     var `return`: Answer
 }
 
-/// What these commands return: the number of a file, how much was written, or nothing.
+/// The results of these commands: the number of a file, the number of bytes written, or nothing.
 private struct Answer: Decodable {
     var number: Int64?
     var count: Int?

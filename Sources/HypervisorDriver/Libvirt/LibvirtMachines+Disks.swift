@@ -1,3 +1,4 @@
+import LXCCore
 import Libvirt
 public import LibvirtXML
 import Logging
@@ -15,14 +16,13 @@ extension LibvirtMachines: DiskMaking {
         } catch {
             result = .failure(error)
         }
-        // In a task of its own, because it must complete in a cancelled one too.
-        await Task { [connection, logger] in
+        await withoutCancellation { [connection, logger] in
             do {
                 try await connection.stopStoragePool(pool.uuid)
             } catch {
                 logger.warning("cannot stop a storage pool", metadata: ["pool": "\(pool.uuid)", "error": "\(error)"])
             }
-        }.value
+        }
         try result.get()
     }
 }

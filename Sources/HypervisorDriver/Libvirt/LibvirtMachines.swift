@@ -31,7 +31,7 @@ public struct LibvirtMachines: LibvirtDriver {
     /// `kvm` where the host offers it, `qemu` elsewhere.
     public func domainType() async throws -> DomainType {
         // The capabilities name `kvm` as a domain type of a guest only where /dev/kvm works.
-        try await connection.capabilitiesXML().contains("<domain type='kvm'") ? .kvm : .qemu
+        try await HostCapabilities(xml: connection.capabilitiesXML()).domainTypes.contains(.kvm) ? .kvm : .qemu
     }
 
     /// Defines the domain; libvirt checks the document against its schema.

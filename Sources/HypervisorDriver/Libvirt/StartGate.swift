@@ -4,11 +4,12 @@ import Glibc
 import LXCCore
 import LinuxSystem
 
-/// Holds process 1 of a container back until the container is under its limits: what runs before could make more processes
-/// than the container may have, or be ended for want of memory that they take.
+/// Holds process 1 of a container back until the container is under its limits: before that it could make more
+/// processes than allowed, or be killed for their memory.
 ///
-/// It is a lock (flock(2)) on the container's ``InitLauncher``, which waits for it. The kernel lets go of it when this
-/// program ends, so nobody waits for one that was killed, nor in a container that libvirtd starts by itself.
+/// It is a lock (flock(2)) on the container's ``InitLauncher``, which waits for it. The kernel releases it when this
+/// program ends, so a killed program holds no container back, nor does any in a container that libvirtd starts
+/// automatically.
 struct StartGate: ~Copyable {
     private let file: Descriptor
 

@@ -10,8 +10,8 @@ import Synchronization
 /// A libvirtd started for this program alone: own sockets, own definitions, own view of the host's control groups.
 ///
 /// It runs beside a system daemon and beside others of its kind without touching their state: in a mount namespace of
-/// its own, in which its directories lie over libvirt's usual ones. What the host mounts later is visible to it where
-/// the host's mounts propagate, as they do under systemd; what it mounts is not visible to the host.
+/// its own, in which its directories are mounted over libvirt's usual ones. Later mounts of the host are visible to it
+/// if the host's mounts propagate, as they do under systemd; its own mounts are not visible to the host.
 ///
 /// By default it ends with this process, and so do its containers: see ``Lifetime``. Starting one forks this process,
 /// so start it early, while the process is small.
@@ -26,7 +26,7 @@ public final class PrivateLibvirtd: Sendable {
     private let lifeline: Mutex<CInt?>
     /// Held open while a lingering daemon is in use here, because one without clients may end.
     private let client: Mutex<LibvirtConnection?>
-    /// Starts a lingering daemon that has died again; nil for one that its supervisor starts.
+    /// Restarts a lingering daemon that has died; nil if its supervisor does that.
     private let restart: PrivateLibvirtdStart?
     private let waits = Mutex(RestartPause())
 
@@ -45,15 +45,15 @@ public final class PrivateLibvirtd: Sendable {
     deinit {
         guard let end = lifeline.withLock({ $0.take() }), let process else { return }
         close(end)
-        // Nobody waits for the supervisor any more, but its exit status must be collected.
+        // The supervisor is not waited for any more, but its exit status must be collected.
         Thread.detachNewThread { _ = clinux_await_child(process, 0) }
     }
 
     /// Starts a daemon and returns when it answers, or finds the lingering one of the directory.
     ///
-    /// - Throws: `LXCError` `permissionDenied` for a user other than root or where the kernel refuses a mount
-    ///   namespace, `unavailable` when libvirtd is not installed or ends at once, `timedOut` when it does not answer in
-    ///   time, `invalidArgument` or `unsafe` for a directory that cannot be used, `inUse` when a daemon runs in it.
+    /// - Throws: `LXCError` `permissionDenied` for a user other than root or if the kernel refuses a mount namespace,
+    ///   `unavailable` if libvirtd is not installed or ends immediately, `timedOut` if it does not answer in time,
+    ///   `invalidArgument` or `unsafe` for an unusable directory, `inUse` if a daemon runs in it.
     public static func start(_ configuration: Configuration = Configuration(), logger: Logger) async throws
         -> PrivateLibvirtd
     {
@@ -87,7 +87,7 @@ public final class PrivateLibvirtd: Sendable {
 
     /// The process id of the daemon that answers now; a lingering one may be another than the one found at first.
     ///
-    /// - Throws: `LXCError` `unavailable` when none runs, `io`.
+    /// - Throws: `LXCError` `unavailable` if none runs, `io`.
     package func processID() throws -> Int32 {
         guard let bytes = try DurableFile.read(paths.processFile),
             let process = Int32(String(decoding: bytes, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines))
@@ -97,8 +97,8 @@ public final class PrivateLibvirtd: Sendable {
         return process
     }
 
-    /// Starts a lingering daemon again that has died; one that answers stays as it is. A daemon that ends with this process
-    /// is started by its supervisor, which is not asked for it.
+    /// Restarts a lingering daemon that has died; a live one stays unchanged. A daemon that ends with this process is
+    /// restarted by its supervisor without a request.
     ///
     /// - Throws: `LXCError` `unavailable` also while the wait since the last start is not over: it is twice as long each
     ///   time, up to a minute.
@@ -107,7 +107,7 @@ public final class PrivateLibvirtd: Sendable {
         try waits.withLock { try $0.begin(in: directory) }
         logger.warning("private libvirtd has died; starting it again", metadata: ["libvirt.directory": "\(directory)"])
         let (opened, _) = try await restart.shared()
-        // Whoever stops using it meanwhile needs no client any more.
+        // After a concurrent stop the client is not needed any more.
         let unneeded = client.withLock { client in
             guard let old = client else { return opened }
             client = opened
@@ -117,7 +117,7 @@ public final class PrivateLibvirtd: Sendable {
     }
 
     /// Ends the daemon and everything it runs, and returns when all of it is gone, which takes at most half a minute.
-    /// It completes although the task is cancelled, and may be called again.
+    /// Completes in a cancelled task, and may be called again.
     ///
     /// A lingering daemon is only left alone: its domains run on.
     public func stop() async {
@@ -130,7 +130,7 @@ public final class PrivateLibvirtd: Sendable {
             return
         }
         guard let process else { return }
-        await Task { try? await BlockingPool.shared.run { _ in _ = clinux_await_child(process, 0) } }.value
+        await withoutCancellation { try? await BlockingPool.shared.run { _ in _ = clinux_await_child(process, 0) } }
     }
 }
 

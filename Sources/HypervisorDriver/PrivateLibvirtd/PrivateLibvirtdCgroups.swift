@@ -1,6 +1,6 @@
-/// Where this host has its control groups, read from `/proc/self/mountinfo`.
+/// This host's control groups according to `/proc/self/mountinfo`.
 package struct PrivateLibvirtdCgroups: Hashable, Sendable {
-    /// Mount points of a version 2 hierarchy beside version 1 controllers. libvirt takes such a mount for one it can
+    /// Mount points of a version 2 hierarchy beside version 1 controllers. libvirt mistakes such a mount for one it can
     /// place containers in, and fails every start: a private daemon must not see it.
     package private(set) var hidden: [String] = []
     /// Mount points of the hierarchies where containers are placed.

@@ -8,7 +8,7 @@ struct PrivateLibvirtdDirectory: Sendable {
     /// The directory's absolute path.
     let path: String
 
-    /// What the daemon sees in the place of the system daemon's directories.
+    /// The directories the daemon sees in place of the system daemon's.
     static let mounts = [
         (name: "run", target: "/run/libvirt"), (name: "etc", target: "/etc/libvirt"),
         (name: "lib", target: "/var/lib/libvirt"), (name: "log", target: "/var/log/libvirt"),
@@ -17,17 +17,17 @@ struct PrivateLibvirtdDirectory: Sendable {
 
     var socket: String { path + "/run/libvirt-sock" }
     var logSocket: String { path + "/run/virtlogd-sock" }
-    /// Where the daemon writes its process id.
+    /// The file of the daemon's process id.
     var processFile: String { path + "/run/libvirtd.pid" }
     var log: String { path + "/log/libvirtd.log" }
     var lock: String { path + "/lock" }
 
-    /// Checks the path and makes the directory with all that the daemon needs; what is there already stays.
+    /// Checks the path and makes the directory with everything the daemon needs; existing files stay.
     ///
     /// - Parameters:
     ///   - path: the directory.
-    ///   - isRemoved: whether it goes with the daemon; then it must hold nothing else.
-    /// - Throws: `invalidArgument` for a path that cannot work, `unsafe` when somebody else could write to it.
+    ///   - isRemoved: whether it is removed with the daemon; then it must hold nothing else.
+    /// - Throws: `invalidArgument` for an unusable path, `unsafe` if another user could write to it.
     init(_ path: String, isRemoved: Bool) throws {
         self.path = path
         try checkPath()
@@ -71,7 +71,7 @@ struct PrivateLibvirtdDirectory: Sendable {
         }
     }
 
-    /// Refuses a directory that holds what is not a daemon's: all of it would be removed with the daemon.
+    /// Refuses a directory with foreign files: all of it would be removed with the daemon.
     private func checkContents() throws {
         let ours = Self.mounts.map(\.name) + ["libvirtd.conf", "virtlogd.conf", "lock"]
         guard let other = try DurableFile.list(path).first(where: { !ours.contains($0) }) else { return }

@@ -10,11 +10,11 @@ struct PrivateLibvirtdLauncher: Sendable {
     let drivers: Set<LibvirtKind>
     let lifetime: PrivateLibvirtd.Lifetime
 
-    /// What runs after a start.
+    /// The processes of a started daemon.
     struct Running: Sendable {
         /// The supervisor, or the daemon itself when it lingers.
         var process: pid_t
-        /// The descriptor whose closing ends the supervised daemon; nil when it lingers.
+        /// The descriptor whose closing ends the supervised daemon; nil if it lingers.
         var lifeline: CInt?
     }
 
@@ -66,7 +66,7 @@ struct PrivateLibvirtdLauncher: Sendable {
                 + "libvirt-daemon-driver-lxc for containers or libvirt-daemon-driver-qemu for virtual machines")
     }
 
-    /// Whether somebody listens at a Unix socket.
+    /// Whether a process listens at a Unix socket.
     static func answers(_ path: String) -> Bool {
         let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { return false }
@@ -108,7 +108,7 @@ struct PrivateLibvirtdLauncher: Sendable {
     }
 }
 
-/// Text for C that lives as long as this object: what is forked reads it without allocating.
+/// Text for C that lives as long as this object: the forked process reads it without allocating.
 private final class CText {
     private var owned: [UnsafeMutableRawPointer] = []
 

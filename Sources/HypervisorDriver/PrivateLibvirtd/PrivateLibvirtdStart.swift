@@ -43,9 +43,9 @@ struct PrivateLibvirtdStart: Sendable {
         } catch {
             // Closing the lifeline ends the supervisor and all below it, also when the task was cancelled.
             if let lifeline = running.lifeline { close(lifeline) }
-            await Task {
+            await withoutCancellation {
                 try? await BlockingPool.shared.run { _ in _ = clinux_await_child(running.process, 0) }
-            }.value
+            }
             throw error
         }
     }

@@ -5,7 +5,7 @@ import Foundation
 /// `await pool.run { … }` costs about 30 µs a round trip; a blocking call on the cooperative pool of a two-core host
 /// stops every other task of the program for as long as it lasts.
 public final class BlockingPool: Sendable {
-    /// The pool this package uses where the embedder gives none: eight threads, started on first use.
+    /// The pool this package uses unless the embedder passes another: eight threads, started on first use.
     public static let shared = BlockingPool(threads: 8)
 
     private let queue: WorkQueue

@@ -8,7 +8,7 @@ package final class BoundedQueue<Element: Sendable>: @unchecked Sendable {
     private var elements: [Element] = []
     private var isFinished = false
     private var isCancelled = false
-    /// How many threads wait for an element, and how many for room.
+    /// The numbers of threads that wait for an element and for room.
     private var takers = 0
     private var givers = 0
 
@@ -51,7 +51,7 @@ package final class BoundedQueue<Element: Sendable>: @unchecked Sendable {
         return true
     }
 
-    /// Waits for the oldest element, removes and returns it; `nil` when there will be none.
+    /// Waits for the oldest element, removes and returns it; `nil` at the end of the input.
     package func pop() -> Element? {
         condition.lock()
         defer { condition.unlock() }

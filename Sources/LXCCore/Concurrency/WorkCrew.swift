@@ -21,7 +21,7 @@ package final class WorkCrew<Work: Sendable, State>: @unchecked Sendable {
     private var waiting: [Work] = []
     /// The number of pieces added and not done.
     private var outstanding = 0
-    /// How many threads wait for work.
+    /// The number of threads that wait for work.
     private var idle = 0
     private var isEnding = false
     private var failure: (any Error)?
@@ -31,7 +31,7 @@ package final class WorkCrew<Work: Sendable, State>: @unchecked Sendable {
     ///
     /// - Parameters:
     ///   - name: the threads' name, for debuggers.
-    ///   - threads: how many there are.
+    ///   - threads: the number of threads.
     ///   - order: in what order work is taken.
     ///   - makeState: makes a thread's state, on that thread.
     ///   - perform: does one piece of work, on any of the threads; may give more where the order has no limit.
@@ -72,8 +72,8 @@ package final class WorkCrew<Work: Sendable, State>: @unchecked Sendable {
         if let failure { throw failure }
     }
 
-    /// Drops what waits, waits for what is under way, and ends the threads. Returns their states. To be called exactly
-    /// once, whether the work failed or not.
+    /// Drops queued work, waits for work in progress, and ends the threads. Must be called exactly once, whether the
+    /// work failed or not.
     @discardableResult
     package func end() -> [State] {
         condition.withLock {
@@ -83,7 +83,7 @@ package final class WorkCrew<Work: Sendable, State>: @unchecked Sendable {
         }
         for worker in workers { worker.join() }
         workers = []
-        // A thread that ends may keep the crew for a moment: it keeps nothing of a state, such as open files.
+        // An ending thread may keep the crew alive for a moment; it must not keep a state, such as open files.
         defer { states = [] }
         return states
     }

@@ -1,5 +1,5 @@
 extension DecodingError {
-    /// What is wrong with the document, worded for its author: Foundation's descriptions are for programmers.
+    /// A description of the document's fault, worded for its author: Foundation's descriptions are for programmers.
     public var words: String {
         switch self {
         case .keyNotFound(let key, let context): "the key \(Self.name(of: context.codingPath + [key])) is missing"
@@ -33,7 +33,7 @@ extension DecodingError {
 }
 
 extension Decoder {
-    /// Runs `body`, which reads from this; what Foundation says of a value it cannot read is said in ours.
+    /// Runs `body`, which reads from this decoder, and rewords Foundation's decoding errors for the document's author.
     ///
     /// - Throws: what `body` throws; ``LXCError`` `invalidArgument` for everything else.
     package func inOurWords<Value>(_ body: () throws -> Value) throws -> Value {

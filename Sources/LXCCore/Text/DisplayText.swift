@@ -3,11 +3,11 @@ extension String {
     /// outside may be shown in a log line or an error without forging a second one.
     public var escapedForDisplay: String { Self.escaping(unicodeScalars) }
 
-    /// The same, truncated at another number of scalars: for error output of other programs, whose end is most
-    /// informative.
+    /// The same, truncated at another number of scalars: the end of another program's error output is the most
+    /// informative part.
     package func escapedForDisplay(atMost limit: Int) -> String { Self.escaping(unicodeScalars, limit) }
 
-    /// Bytes shown as text: control characters escaped as above, what is not valid UTF-8 as U+FFFD.
+    /// Creates text to show for bytes: control characters are escaped as above, invalid UTF-8 becomes U+FFFD.
     public init(escapingForDisplay bytes: some Sequence<UInt8>) {
         self = Self.escaping(String(decoding: Array(bytes), as: UTF8.self).unicodeScalars)
     }

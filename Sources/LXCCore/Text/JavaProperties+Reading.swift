@@ -54,7 +54,7 @@ extension JavaProperties {
             case UInt8(ascii: "u"):
                 let digits = rest.prefix(4)
                 rest = rest.dropFirst(4)
-                guard digits.count == 4, digits.allSatisfy(isHexDigit),
+                guard digits.count == 4, digits.allSatisfy(\.isHexadecimalDigit),
                     let unit = UInt16(String(decoding: digits, as: UTF8.self), radix: 16)
                 else {
                     throw LXCError(.corrupt, "line \(line) of the properties has a malformed \\uXXXX escape")
@@ -69,8 +69,6 @@ extension JavaProperties {
     private static func isSeparator(_ byte: UInt8) -> Bool {
         isBlank(byte) || byte == UInt8(ascii: "=") || byte == UInt8(ascii: ":")
     }
-
-    private static func isHexDigit(_ byte: UInt8) -> Bool { Character(Unicode.Scalar(byte)).isHexDigit }
 
     fileprivate static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 || byte == 0x0C }
 }

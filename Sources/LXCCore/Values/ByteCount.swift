@@ -51,7 +51,7 @@ public struct ByteCount: Hashable, Sendable, Codable, Comparable, CustomStringCo
         guard bytes >= 1024, var unit = units.popFirst() else { return "\(bytes) B" }
         var value = Double(bytes) / 1024
         var tenths = Int((value * 10).rounded())
-        // What rounds to 1024.0 of a unit is 1.0 of the next.
+        // A value that rounds to 1024.0 of a unit is shown as 1.0 of the next.
         while tenths >= 10240, let next = units.popFirst() {
             value /= 1024
             tenths = Int((value * 10).rounded())

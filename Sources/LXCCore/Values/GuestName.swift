@@ -6,7 +6,7 @@ public struct GuestName: Hashable, Sendable, Codable, Comparable, CustomStringCo
     /// The text of the name.
     public let description: String
 
-    /// Checks and takes a name.
+    /// Creates a name from text and checks it.
     ///
     /// - Throws: ``LXCError`` with code `invalidArgument` when the name breaks the rule above.
     public init(_ text: String) throws {

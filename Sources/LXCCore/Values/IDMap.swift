@@ -1,4 +1,4 @@
-/// Which host ids a container's user and group ids are: libvirt's `<idmap>`, user_namespaces(7).
+/// The mapping of a container's user and group ids to host ids: libvirt's `<idmap>`, user_namespaces(7).
 ///
 /// The one value serves both sides: the tree engine maps owners while it copies, and the domain document carries the
 /// same ranges to the kernel.
@@ -9,7 +9,7 @@ public struct IDMap: Hashable, Sendable, Codable {
         public var container: UInt32
         /// The first id on the host.
         public var host: UInt32
-        /// How many ids.
+        /// The number of ids.
         public var count: UInt32
 
         /// Creates a range from the three numbers of a line of `/proc/<pid>/uid_map`.
@@ -39,7 +39,7 @@ public struct IDMap: Hashable, Sendable, Codable {
     /// The group id ranges.
     public let groups: [Range]
 
-    /// Checks and takes the ranges.
+    /// Creates a map from ranges and checks them.
     ///
     /// - Throws: ``LXCError`` with code `invalidArgument` when a list is empty, has more than the kernel's 340 ranges,
     ///   does not map container id 0, or has ranges that are empty, overlap or run past the last id (2³² − 2).
@@ -98,13 +98,13 @@ public struct IDMap: Hashable, Sendable, Codable {
         }
     }
 
-    /// The host's id for a user of the container; nil where the map has none.
+    /// The host's id for a user of the container; nil if the map does not cover it.
     public func hostUser(_ id: UInt32) -> UInt32? { Self.first(users) { $0.hostID(id) } }
-    /// The host's id for a group of the container; nil where the map has none.
+    /// The host's id for a group of the container; nil if the map does not cover it.
     public func hostGroup(_ id: UInt32) -> UInt32? { Self.first(groups) { $0.hostID(id) } }
-    /// The container's id for a user of the host; nil where the map has none.
+    /// The container's id for a user of the host; nil if the map does not cover it.
     public func containerUser(_ id: UInt32) -> UInt32? { Self.first(users) { $0.containerID(id) } }
-    /// The container's id for a group of the host; nil where the map has none.
+    /// The container's id for a group of the host; nil if the map does not cover it.
     public func containerGroup(_ id: UInt32) -> UInt32? { Self.first(groups) { $0.containerID(id) } }
 
     private static func first(_ ranges: [Range], _ translate: (Range) -> UInt32?) -> UInt32? {

@@ -17,7 +17,7 @@ public struct Identifier<Subject>: Hashable, Sendable, Codable, CustomStringConv
     ///
     /// - Throws: ``LXCError`` with code `invalidArgument` when `text` is not 8-4-4-4-12 hexadecimal digits.
     public init(parsing text: String) throws {
-        // Foundation takes blanks, signs and `0x` for digits, so the text is compared with what was read.
+        // Foundation accepts blanks, signs and `0x` as digits, so the text is compared with the result.
         guard let uuid = UUID(uuidString: text), uuid.uuidString.lowercased().utf8.elementsEqual(text.lowercased().utf8)
         else {
             throw LXCError(
@@ -45,11 +45,11 @@ public struct Identifier<Subject>: Hashable, Sendable, Codable, CustomStringConv
     }
 }
 
-/// What a ``PoolID`` names: one primary store.
+/// The subject of a ``PoolID``: one primary store.
 public enum PoolSubject {}
-/// What a ``TemplateID`` names: a template unpacked on primary storage.
+/// The subject of a ``TemplateID``: a template unpacked on primary storage.
 public enum TemplateSubject {}
-/// What a ``VolumeID`` names: a container's root volume.
+/// The subject of a ``VolumeID``: a container's root volume.
 public enum VolumeSubject {}
 
 /// Names a primary store.

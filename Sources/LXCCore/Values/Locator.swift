@@ -1,4 +1,4 @@
-/// Where something is: a path, or a URL, which may hold a name, a password or a token.
+/// A location: a path, or a URL, which may contain a name, a password or a token.
 ///
 /// Printing one, in a message, a log, a record or a debugger, shows neither what stands before the host's name nor the values of
 /// a query, nor a fragment. ``revealed`` is the text as it was given, for the parser that connects to it and nothing else.

@@ -1,4 +1,4 @@
-/// A point in time as the kernel keeps it.
+/// A point in time in the kernel's representation.
 public struct Timestamp: Hashable, Sendable {
     /// Seconds since 1970-01-01T00:00:00Z; may be negative.
     public var seconds: Int64

@@ -2,6 +2,7 @@ import Foundation
 import HypervisorDriver
 import LXCCore
 import LibvirtXML
+import LinuxSystem
 import Logging
 import PrimaryStore
 import Synchronization
@@ -16,10 +17,7 @@ extension LXCHypervisor {
     func consoleTurn(of name: GuestName) async throws -> ConsoleTurn {
         let directories = [policy.consoleLogs.directory, policy.consoleLogs.lockDirectory]
         try await BlockingPool.shared.run { _ in
-            for directory in directories {
-                try FileManager.default.createDirectory(
-                    atPath: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-            }
+            for directory in directories { try DurableFile.makeOwnDirectories(directory) }
         }
         return ConsoleTurn(path: "\(policy.consoleLogs.lockDirectory)/\(name)")
     }

@@ -1,4 +1,3 @@
-import Foundation
 import Glibc
 import LXCCore
 import LinuxSystem
@@ -35,7 +34,10 @@ struct GuestLocks: Sendable {
         return try await own.hold(guest, within: limit, orThrow: { busy(nil) }) {
             guard let directory else { return try await body() }
             let path = "\(directory)/\(guest)"
-            try await BlockingPool.shared.run { _ in try Self.prepare(directory) }
+            try await BlockingPool.shared.run { _ in
+                try DurableFile.makeOwnDirectories(directory)
+                try DurableFile.makePrivateDirectory(directory)
+            }
             while true {
                 let value = try await FileLock.tryHold(
                     path, note: "\(operation) by process \(getpid())", pool: .shared
@@ -51,12 +53,4 @@ struct GuestLocks: Sendable {
 
     /// Tells what the body returned from a lock that was not to be had.
     private struct Held<Value> { let value: Value }
-
-    private static func prepare(_ directory: String) throws {
-        guard !DurableFile.isDirectory(directory) else { return try DurableFile.makePrivateDirectory(directory) }
-        let above = URL(filePath: directory).deletingLastPathComponent().path(percentEncoded: false)
-        try FileManager.default.createDirectory(
-            atPath: above, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-        try DurableFile.makePrivateDirectory(directory)
-    }
 }

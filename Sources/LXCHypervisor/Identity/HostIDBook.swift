@@ -46,30 +46,9 @@ struct HostIDBook: Sendable {
     }
 
     private func makeDirectories() throws {
-        guard !DurableFile.isDirectory(pools) else { return try checkOwner() }
-        do {
-            try FileManager.default.createDirectory(
-                atPath: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-        } catch {
-            throw LXCError(
-                .io, "cannot make the directory \(directory.escapedForDisplay) for the book of host ids", cause: error)
-        }
-        try checkOwner()
+        try DurableFile.makeOwnDirectories(directory)
+        try DurableFile.requireOwn(directory)
         for path in [claims, pools] { try DurableFile.makeDirectory(path, mode: 0o700) }
-    }
-
-    /// In a directory anybody can write to, somebody else may have made it first.
-    private func checkOwner() throws {
-        var status = stat()
-        guard lstat(directory, &status) == 0 else {
-            throw LXCError.lastSystemCall("lstat", "look at \(directory.escapedForDisplay)")
-        }
-        guard status.st_mode & S_IFMT == S_IFDIR, status.st_uid == geteuid(), status.st_mode & 0o022 == 0 else {
-            throw LXCError(
-                .unsafe,
-                "\(directory.escapedForDisplay), the book of host ids, is not a directory of this user's alone; remove it, "
-                    + "or choose another")
-        }
     }
 
     // MARK: Claims

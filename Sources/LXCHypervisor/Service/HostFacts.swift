@@ -54,7 +54,7 @@ extension LXCHypervisor {
                 let id = String(decoding: bytes, as: UTF8.self).filter { !$0.isWhitespace }
                 guard id.count == 32, id.allSatisfy(\.isHexDigit) else { continue }
                 let digest = MessageDigest.hash(data: Array("lxc-hypervisor leases \(id)".utf8), with: .sha256)
-                return "\(name).\(digest.prefix(4).map { String(format: "%02x", $0) }.joined())"
+                return "\(name).\(digest.prefix(4).hexadecimal)"
             }
             return name
         }

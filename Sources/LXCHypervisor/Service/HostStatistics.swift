@@ -100,15 +100,8 @@ extension LXCHypervisor {
         }
 
         private static func capacity(of path: String) throws -> StoreCapacity {
-            try requireNoNUL(path, "the path")
-            var status = statvfs()
-            guard statvfs(path, &status) == 0 else {
-                throw LXCError.lastSystemCall("statvfs", "see how full \(path) is")
-            }
-            let block = UInt64(status.f_frsize)
-            return StoreCapacity(
-                total: ByteCount(UInt64(status.f_blocks) * block), available: ByteCount(UInt64(status.f_bavail) * block)
-            )
+            let capacity = try FileSystemCapacity(of: path)
+            return StoreCapacity(total: capacity.total, available: capacity.available)
         }
     }
 }

@@ -1,6 +1,6 @@
 import LXCCore
 
-/// One rule of a protocol, and the proof that a driver keeps it.
+/// One rule of a protocol, and the check that a driver follows it.
 ///
 /// With Swift Testing:
 ///
@@ -45,7 +45,7 @@ public struct ConformanceCheck: Sendable, Identifiable, CustomStringConvertible 
 public struct ConformanceFailure: Error, Hashable, CustomStringConvertible {
     /// The rule.
     public let rule: String
-    /// What was found instead.
+    /// The actual behaviour.
     public let found: String
 
     /// Rule and finding.
@@ -65,7 +65,7 @@ extension Sequence<ConformanceCheck> {
     }
 }
 
-/// What a check found instead of what the rule says.
+/// The actual behaviour that a check found against the rule.
 struct Broken: Error {
     let found: String
 }

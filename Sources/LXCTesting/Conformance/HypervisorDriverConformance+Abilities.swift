@@ -2,7 +2,7 @@ import HypervisorDriver
 import LXCCore
 import LibvirtXML
 
-/// The rules of abilities, and of what is kept with a guest.
+/// The rules of abilities, and of the metadata stored with a guest.
 extension HypervisorDriverConformance {
     var furtherChecks: [ConformanceCheck] {
         [transientCheck, signalCheck, limitsCheck, autostartCheck, metadataCheck, foreignMetadataCheck]

@@ -32,7 +32,7 @@ public struct HypervisorDriverConformance: Sendable {
     /// Creates the suite from what makes drivers and guests.
     ///
     /// - Parameters:
-    ///   - timeout: how long an event or a guest's end may take to arrive.
+    ///   - timeout: the time limit for an event or a guest's end.
     ///   - makeDomain: makes the document of a guest that the driver can start and that runs until it is ended.
     ///   - withDriver: makes a driver, once for each rule.
     public init(
@@ -69,17 +69,17 @@ public struct HypervisorDriverConformance: Sendable {
                 } catch {
                     result = .failure(error)
                 }
-                // In a task of its own: a cancelled test still takes its guest away.
-                await Task {
+                // A cancelled test removes its guest, too.
+                await withoutCancellation {
                     try? await driver.kill(name)
                     try? await driver.undefine(name)
-                }.value
+                }
                 try result.get()
             }
         }
     }
 
-    /// The same for drivers that have an ability; others keep the rule by not claiming it.
+    /// The same for drivers that have an ability; drivers without it pass.
     func check<Ability>(
         _ rule: String, of ability: Ability.Type,
         _ body: @escaping @Sendable (Ability, GuestName, Domain) async throws -> Void

@@ -3,7 +3,7 @@ import Foundation
 import LXCCore
 import PrimaryStore
 
-/// What a store promises beyond the program that has it open: others, later and at once, and those that are killed.
+/// The guarantees of a store beyond the program that has it open: for later and concurrent programs, and killed ones.
 extension PrimaryStoreConformance {
     var lastingChecks: [ConformanceCheck] {
         [

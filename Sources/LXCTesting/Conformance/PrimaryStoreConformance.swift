@@ -22,7 +22,7 @@ public struct PrimaryStoreConformance: Sendable {
     public typealias WithStore =
         @Sendable (_ check: @Sendable (any PrimaryStore) async throws -> Void) async throws -> Void
 
-    /// What depends on the machine the checks run on, or on the kind of store.
+    /// Conditions that depend on the machine the checks run on, or on the kind of store.
     public struct Options: Sendable {
         /// The tree that is installed and cloned. Choose its owner for a process that is not root.
         public var tree = MemoryTree.smallRoot()
@@ -30,11 +30,11 @@ public struct PrimaryStoreConformance: Sendable {
         public var mapsOwners = true
         /// Whether `hostPath(of:)` names directories that can be read here.
         public var hasHostPaths = true
-        /// Whether the store keeps what it has when its program ends. Without it, as for a store in memory that is for tests
-        /// alone, the rules on that are left out.
+        /// Whether the store's contents outlive its program. If not, as for an in-memory store for tests, the rules on
+        /// that are skipped.
         public var keepsContents = true
-        /// Opens the place of a store once more, as another program does. A store that keeps its contents needs it: without it
-        /// the rules on that are broken.
+        /// Opens the place of a store once more, as another program does. A store that keeps its contents needs it:
+        /// without it the rules on that fail.
         public var reopen: (@Sendable (any PrimaryStore) async throws -> any PrimaryStore)?
         /// Changes something in an installed template behind the store's back; nil leaves the rule on that out.
         public var tamper: (@Sendable (any PrimaryStore, TemplateID) async throws -> Void)?

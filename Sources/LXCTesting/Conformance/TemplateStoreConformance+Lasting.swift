@@ -1,7 +1,7 @@
 import LXCCore
 import TemplateStore
 
-/// What a store promises beyond the program that has it open.
+/// The guarantees of a store beyond the program that has it open.
 extension TemplateStoreConformance {
     var lastingChecks: [ConformanceCheck] {
         [

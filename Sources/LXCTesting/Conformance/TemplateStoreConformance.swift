@@ -25,8 +25,8 @@ public struct TemplateStoreConformance: Sendable {
         public var damagedArchive: String
         /// A source that does not exist.
         public var missingArchive: String
-        /// Opens the place of the store once more, as another program does; nil for a store that keeps nothing when its program
-        /// ends, which then breaks the rules on that.
+        /// Opens the place of the store once more, as another program does; nil for a store whose contents end with its
+        /// program, for which the rules on that fail.
         public var reopen: (@Sendable (any TemplateStore) async throws -> any TemplateStore)?
 
         /// Creates a subject.
@@ -58,8 +58,8 @@ public struct TemplateStoreConformance: Sendable {
     /// Creates the suite from what makes a subject, once for each rule.
     ///
     /// - Parameters:
-    ///   - keepsContents: whether the store keeps what it has when its program ends. Without it, as for a store in memory
-    ///     that is for tests alone, the rules on that are left out.
+    ///   - keepsContents: whether the store's contents outlive its program. If not, as for an in-memory store for
+    ///     tests, the rules on that are skipped.
     ///   - withSubject: makes a subject, passes it to its argument, and removes it.
     public init(keepsContents: Bool = true, _ withSubject: @escaping WithSubject) {
         self.keepsContents = keepsContents

@@ -139,7 +139,7 @@ public struct VifDriverConformance: Sendable {
             try requireEqual(Set(names).count, names.count, "the number of different names")
             for name in names {
                 try require((1...15).contains(name.utf8.count), "the name \(name) has not 1 to 15 bytes")
-                // libvirt takes these for its own, throws them away and makes others.
+                // libvirt considers these its own, drops them and makes others.
                 let prefixes = ["vnet", "vif", "macvtap", "macvlan"]
                 try require(!prefixes.contains(where: name.hasPrefix), "the name \(name) is one libvirt replaces")
             }

@@ -1,4 +1,4 @@
-/// Errors that an in-memory driver is to throw instead of doing what it is asked.
+/// Errors that an in-memory driver throws instead of performing an operation.
 struct FaultQueue {
     private var faults: [any Error] = []
 
@@ -12,7 +12,7 @@ struct FaultQueue {
 
 /// Lets one task at a time work on the object of a name, in the order in which they came.
 ///
-/// Kept by an actor, whose isolation guards it.
+/// Owned by an actor, whose isolation guards it.
 struct Turns<Name: Hashable> {
     private var waiting: [Name: [CheckedContinuation<Void, Never>]] = [:]
 

@@ -20,7 +20,7 @@ final class InMemoryConsole: GuestConsole {
         self.continuation = continuation
     }
 
-    /// What was written to the guest so far.
+    /// The input written to the guest so far.
     var typed: [UInt8] { state.withLock { $0.typed } }
 
     func emit(_ bytes: [UInt8]) { continuation.yield(bytes) }

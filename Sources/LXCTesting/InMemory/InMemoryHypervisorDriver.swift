@@ -13,15 +13,15 @@ public actor InMemoryHypervisorDriver: TransientGuests, GuestShutdown, GuestSign
 {
     /// `in-memory`.
     public nonisolated let name = "in-memory"
-    /// What was given to the initializer.
+    /// The value given to the initializer.
     public nonisolated let sharesGuests: Bool
 
     /// One guest. At least one of the two documents is there.
     private struct Record {
         var uuid: UUID
-        /// What survives the guest's end; nil when it was undefined while it ran.
+        /// The document that survives the guest's end; nil if it was undefined while it ran.
         var persistent: Domain?
-        /// What runs.
+        /// The document of the running guest.
         var live: Domain?
         var state = GuestState.shutOff
         var id: Int32?
@@ -41,14 +41,14 @@ public actor InMemoryHypervisorDriver: TransientGuests, GuestShutdown, GuestSign
     private var faults = FaultQueue()
     private var listeners: [UUID: AsyncThrowingStream<GuestEvent, any Error>.Continuation] = [:]
     private var consoles: [GuestName: [InMemoryConsole]] = [:]
-    /// What happened while the hypervisor was lost.
+    /// Events during the loss of the hypervisor.
     private var missed: [GuestEvent] = []
     private var signals: [GuestName: [GuestSignal]] = [:]
 
     /// A hypervisor without guests.
     ///
     /// - Parameters:
-    ///   - type: what the documents must have as their type.
+    ///   - type: the required type of documents.
     ///   - sharesGuests: whether operations exclude each other as those of several programs do.
     public init(type: DomainType = .lxc, sharesGuests: Bool = false) {
         self.sharesGuests = sharesGuests
@@ -66,10 +66,10 @@ public actor InMemoryHypervisorDriver: TransientGuests, GuestShutdown, GuestSign
     /// Ends a running guest by its own will, as when its init exits.
     public func exit(_ guest: GuestName) { end(guest, .shutOff, .stopped) }
 
-    /// Whether a guest ends when it is asked to. Without this it does, at once.
+    /// Sets whether a guest ends when asked to. By default it does, immediately.
     public func setObeysShutdown(_ obeys: Bool, _ guest: GuestName) { records[guest]?.obeysShutdown = obeys }
 
-    /// Sets what ``statistics(of:)`` says of a guest from now on.
+    /// Sets the result of ``statistics(of:)`` for a guest.
     public func setStatistics(_ statistics: GuestStatistics, of guest: GuestName) {
         records[guest]?.statistics = statistics
     }
@@ -77,7 +77,7 @@ public actor InMemoryHypervisorDriver: TransientGuests, GuestShutdown, GuestSign
     /// Loses the hypervisor: every call throws an `unavailable` error until ``reconnect()``. The guests go on.
     public func disconnect() { lost = LXCError(.unavailable, "the in-memory hypervisor was disconnected") }
 
-    /// Ends what ``disconnect()`` began; streams of events tell what happened meanwhile.
+    /// Ends the loss started by ``disconnect()``; event streams report the events in between.
     public func reconnect() {
         lost = nil
         for event in missed { tell(event.guest, event.kind) }
@@ -92,7 +92,7 @@ public actor InMemoryHypervisorDriver: TransientGuests, GuestShutdown, GuestSign
         for console in consoles[guest] ?? [] { console.emit(bytes) }
     }
 
-    /// What was typed at a guest's open consoles, console after console.
+    /// The input typed at a guest's consoles, console after console.
     public func typed(atConsoleOf guest: GuestName) -> [UInt8] {
         (consoles[guest] ?? []).flatMap(\.typed)
     }
@@ -105,7 +105,7 @@ public actor InMemoryHypervisorDriver: TransientGuests, GuestShutdown, GuestSign
         return type
     }
 
-    /// Keeps the document. A guest without a UUID gets one.
+    /// Stores the document. A guest without a UUID gets one.
     public func define(_ domain: Domain) throws {
         try check()
         let name = try GuestName(domain.name)
@@ -125,7 +125,7 @@ public actor InMemoryHypervisorDriver: TransientGuests, GuestShutdown, GuestSign
         tell(name, .defined)
     }
 
-    /// Forgets the document; a running guest goes on.
+    /// Forgets the document; a running guest continues.
     public func undefine(_ guest: GuestName) throws {
         var record = try record(guest)
         guard record.persistent != nil else {
@@ -168,15 +168,15 @@ public actor InMemoryHypervisorDriver: TransientGuests, GuestShutdown, GuestSign
         tell(name, .started)
     }
 
-    /// Keeps the signal for ``signals(to:)``; a guest that obeys ends by it, as by ``shutdown(_:)``.
+    /// Records the signal for ``signals(to:)``; an obedient guest ends, as by ``shutdown(_:)``.
     public func send(_ signal: GuestSignal, to guest: GuestName) async throws {
         let record = try running(guest)
         signals[guest, default: []].append(signal)
         if record.obeysShutdown, record.state != .paused { end(guest, .shutOff, .stopped) }
     }
 
-    /// Asks the guest to end, which it does at once unless ``setObeysShutdown(_:_:)`` said otherwise, or it is suspended
-    /// and hears nothing.
+    /// Asks the guest to end, which it does immediately unless ``setObeysShutdown(_:_:)`` disabled that, or it is
+    /// suspended.
     public func shutdown(_ guest: GuestName) throws {
         let record = try running(guest)
         guard record.obeysShutdown, record.state != .paused else { return }
@@ -217,7 +217,7 @@ public actor InMemoryHypervisorDriver: TransientGuests, GuestShutdown, GuestSign
     /// One guest.
     public func guest(_ name: GuestName) throws -> Guest { Self.guest(name, try record(name)) }
 
-    /// The document that runs, or else the one that would.
+    /// The running document, or else the stored one.
     public func definition(of guest: GuestName) throws -> Domain {
         let record = try record(guest)
         guard let document = record.live ?? record.persistent else {
@@ -226,7 +226,7 @@ public actor InMemoryHypervisorDriver: TransientGuests, GuestShutdown, GuestSign
         return document
     }
 
-    /// What ``setStatistics(_:of:)`` said; without it, an idle guest's.
+    /// The value set by ``setStatistics(_:of:)``; without it, an idle guest's.
     public func statistics(of guest: GuestName) async throws -> GuestStatistics {
         let record = try running(guest)
         return record.statistics
@@ -235,10 +235,10 @@ public actor InMemoryHypervisorDriver: TransientGuests, GuestShutdown, GuestSign
                 memoryLimit: record.live?.memory ?? ByteCount(0))
     }
 
-    /// What ``setLimits(_:of:)`` made them.
+    /// The limits set by ``setLimits(_:of:)``.
     public func limits(of guest: GuestName) async throws -> GuestLimits { try record(guest).limits }
 
-    /// Keeps the limits that are given.
+    /// Stores the given limits.
     public func setLimits(_ limits: GuestLimits, of guest: GuestName) async throws {
         try limits.check()
         let old = try record(guest).limits
@@ -251,12 +251,12 @@ public actor InMemoryHypervisorDriver: TransientGuests, GuestShutdown, GuestSign
             devices: limits.devices.isEmpty ? old.devices : limits.devices)
     }
 
-    /// What ``setAutostart(_:of:)`` made it.
+    /// The value set by ``setAutostart(_:of:)``.
     public func isAutostarted(_ guest: GuestName) async throws -> Bool {
         try record(guest).isAutostarted
     }
 
-    /// Keeps it.
+    /// Stores the value.
     public func setAutostart(_ isOn: Bool, of guest: GuestName) async throws {
         guard try record(guest).persistent != nil else {
             throw LXCError(.invalidState, "guest \(guest) is forgotten when it ends")
@@ -282,7 +282,7 @@ public actor InMemoryHypervisorDriver: TransientGuests, GuestShutdown, GuestSign
         return stream
     }
 
-    /// A console on which nothing is written but what the test has the guest write.
+    /// A console that shows only the output the test supplies.
     public func openConsole(of guest: GuestName) throws -> any GuestConsole {
         _ = try running(guest)
         let console = InMemoryConsole()
@@ -318,7 +318,7 @@ public actor InMemoryHypervisorDriver: TransientGuests, GuestShutdown, GuestSign
         try change(guest) { $0.interfaces.removeAll { $0.mac == address } }
     }
 
-    /// Keeps the filter in ``networkFilters``.
+    /// Stores the filter in ``networkFilters``.
     public func define(_ filter: NetworkFilter) throws {
         try check()
         _ = try filter.xml()

@@ -35,7 +35,7 @@ public actor InMemoryPrimaryStore: PrimaryStore {
     ///
     /// - Parameters:
     ///   - id: names the pool.
-    ///   - capacity: the most bytes of file contents it takes; beyond that it is full, as a disk is.
+    ///   - capacity: the maximum number of bytes of file contents; beyond that it is full, like a disk.
     ///   - pool: threads on which trees are copied.
     public init(id: PoolID = .random(), capacity: ByteCount = .gibibytes(1), pool: BlockingPool = .shared) {
         self.id = id
@@ -48,15 +48,15 @@ public actor InMemoryPrimaryStore: PrimaryStore {
     /// Makes the next call throw `error`. Called several times, as many calls do.
     public func failNext(with error: any Error) { faults.add(error) }
 
-    /// The tree of a volume, owners as they are on the host; nil when there is none.
+    /// The tree of a volume, with the owners on the host; nil if there is none.
     public func tree(of volume: VolumeID) -> MemoryTree? { volumes[volume]?.tree }
 
-    /// The tree of a template; nil when there is none.
+    /// The tree of a template; nil if there is none.
     public func tree(of template: TemplateID) -> MemoryTree? { templates[template]?.tree }
 
     // MARK: PrimaryStore
 
-    /// The capacity given, and what the contents leave of it.
+    /// The given capacity, and the rest of it.
     public func capacity() throws -> StoreCapacity {
         try faults.check()
         return StoreCapacity(total: total, available: available)
@@ -96,7 +96,7 @@ public actor InMemoryPrimaryStore: PrimaryStore {
         }
     }
 
-    /// Memory keeps what was installed.
+    /// Memory does not change: the tree is as installed.
     public func verifyTemplate(
         _ id: TemplateID, progress: ProgressHandler?
     ) async throws -> [TreeManifest.Difference] {
@@ -169,7 +169,7 @@ public actor InMemoryPrimaryStore: PrimaryStore {
         return try ConfinedRoot(path: path, shown: "volume \(volume)")
     }
 
-    /// What was noted.
+    /// The recorded lease.
     public func lease(on volume: VolumeID) throws -> VolumeLease? {
         try faults.check()
         return volumes[volume]?.lease

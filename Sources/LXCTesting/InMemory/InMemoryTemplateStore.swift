@@ -4,8 +4,7 @@ public import TemplateStore
 
 /// A template store that keeps its templates in memory, for unit tests of programs that use one.
 ///
-/// What a registration names as its source is looked up among the archives given with ``addArchive(_:at:checksum:)``;
-/// no file is read.
+/// A registration's source is looked up among the archives added with ``addArchive(_:at:checksum:)``; no file is read.
 public actor InMemoryTemplateStore: TemplateStore {
     private struct Archive {
         var tree: MemoryTree
@@ -45,7 +44,7 @@ public actor InMemoryTemplateStore: TemplateStore {
 
     // MARK: TemplateStore
 
-    /// Reads the archive's tree to its end and keeps it.
+    /// Reads the archive's tree to its end and stores it.
     public func register(_ registration: TemplateRegistration, progress: ProgressHandler?) async throws -> Template {
         try faults.check()
         let key = registration.key
@@ -66,7 +65,7 @@ public actor InMemoryTemplateStore: TemplateStore {
         }
         let template = try await examine(archive.tree, registration, progress)
         if let stored = templates[key] {
-            // Another was faster; whoever asked for the same gets what it made.
+            // Another caller was faster; callers with the same registration get its result.
             guard stored.registration == registration else { throw taken(key) }
             return stored.template
         }
@@ -82,7 +81,7 @@ public actor InMemoryTemplateStore: TemplateStore {
             broken: broken.map { TemplateListing.Broken(key: $0.key, reason: $0.value) }.sorted { $0.key < $1.key })
     }
 
-    /// What was registered.
+    /// The registered template.
     public func template(_ key: TemplateKey) throws -> Template {
         try faults.check()
         return try stored(key).template

@@ -6,33 +6,33 @@ public import VifDriver
 public actor InMemoryVifDriver: NICSecuring {
     /// A NIC that is plugged in.
     public struct Plugged: Hashable, Sendable {
-        /// Whose it is.
+        /// The guest.
         public var guest: GuestName
-        /// What was asked for.
+        /// The requested NIC.
         public var nic: NIC
-        /// What was given.
+        /// The interface returned.
         public var interface: Interface
     }
 
     /// `in-memory`.
     public nonisolated let name = "in-memory"
 
-    /// What is plugged in, in the order in which it was.
+    /// The connected NICs, in the order in which they were plugged.
     public private(set) var plugged: [Plugged] = []
 
     private let bridges: [String]
-    /// What was enforced by ``secure(_:of:)``, by the guest and the number of its NIC.
+    /// The security enforced by ``secure(_:of:)``, by guest and number of the NIC.
     public private(set) var secured: [GuestName: [Int: NICSecurity]] = [:]
     private var numbers: [String: Int] = [:]
     private var faults = FaultQueue()
 
-    /// A driver of a host with the given bridges, of which the first serves NICs that name none.
+    /// Creates a driver of a host with the given bridges; the first serves NICs that name none.
     public init(bridges: [String] = ["cloudbr0"]) { self.bridges = bridges }
 
     /// Makes the next call throw `error`. Called several times, as many calls do.
     public func failNext(with error: any Error) { faults.add(error) }
 
-    /// Notes the NIC. One that is plugged in already has its interface again.
+    /// Records the NIC. A NIC that is plugged already gets the same interface again.
     public func plug(_ nic: NIC, of guest: GuestName) throws -> Interface {
         try faults.check()
         try nic.check()
@@ -40,7 +40,7 @@ public actor InMemoryVifDriver: NICSecuring {
         let place = plugged.firstIndex { $0.guest == guest && $0.nic.deviceID == nic.deviceID }
         let end = "\(guest):\(nic.deviceID)"
         var interface = interface(nic, bridge, guest)
-        // The same NIC has the same name for ever, as a guest's document keeps it.
+        // A NIC always has the same name, which a guest's document stores.
         let number = numbers[end] ?? numbers.count
         numbers[end] = number
         interface.targetDevice = "mem\(number)"

@@ -2,8 +2,7 @@ public import FileTree
 import LXCCore
 import Synchronization
 
-/// A root filesystem in memory: something to install templates from without an archive, and what the in-memory stores
-/// keep.
+/// A root filesystem in memory: a source of templates without an archive, and the contents of the in-memory stores.
 ///
 /// ```swift
 /// var tree = MemoryTree.smallRoot()
@@ -13,7 +12,7 @@ import Synchronization
 public struct MemoryTree: TreeOrigin {
     /// An entry and, for a regular file, its contents.
     public struct Node: Hashable, Sendable {
-        /// What it is.
+        /// The entry.
         public var entry: TreeEntry
         /// The bytes of a regular file.
         public var contents: [UInt8]
@@ -32,7 +31,7 @@ public struct MemoryTree: TreeOrigin {
     /// Called with its index before an entry is read, on the thread of the copy: throw to make the reading fail there,
     /// or wait to hold it up.
     public var beforeEntry: (@Sendable (Int) throws -> Void)?
-    /// The owner of what is added from now on.
+    /// The owner of entries added later.
     public var owner: (user: UInt32, group: UInt32) = (0, 0)
 
     private var openings = Counter()
@@ -58,10 +57,10 @@ public struct MemoryTree: TreeOrigin {
         return tree
     }
 
-    /// How often this tree, or a copy of this value, was opened for reading.
+    /// The number of times this tree, or a copy of this value, was opened for reading.
     public var timesOpened: Int { openings.value }
 
-    /// The same tree, whose openings are counted from zero and for itself.
+    /// The same tree with an opening count of its own, starting at zero.
     func countedAnew() -> MemoryTree {
         var tree = self
         tree.openings = Counter()

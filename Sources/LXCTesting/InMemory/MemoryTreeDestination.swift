@@ -12,7 +12,7 @@ public final class MemoryTreeDestination: TreeDestination {
     /// An empty destination for one copy.
     public init(_ description: String = "memory") { self.description = description }
 
-    /// What was copied, once the copy is complete.
+    /// The copied tree, once the copy is complete.
     public var tree: MemoryTree? { finished.withLock { $0 } }
 
     /// Starts the copy.
@@ -69,7 +69,7 @@ public final class MemoryTreeDestination: TreeDestination {
 }
 
 extension MemoryTree {
-    /// What a container's start mounts over must be a directory; what it only reads may be a link that stays inside.
+    /// Mount points of a container's start must be directories; paths that are only read may be links that stay inside.
     ///
     /// - Throws: ``LXCCore/LXCError`` `unsafe`.
     fileprivate func requireSafeRoot() throws {

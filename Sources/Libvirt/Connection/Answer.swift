@@ -1,7 +1,7 @@
 import LXCCore
 import Synchronization
 
-/// What a call that blocks will give, for callers that need not wait for its end.
+/// The future result of a blocking call, for callers that need not wait for its end.
 ///
 /// A call into libvirt cannot be interrupted: a daemon that hangs holds it for as long as it hangs. So the call is made on
 /// a thread that may be left behind, and its callers wait here, where their time can be over and their tasks cancelled.
@@ -17,14 +17,14 @@ final class Answer<Value: Sendable>: Sendable {
         var phase = Phase.waiting
         var next = 0
         var callers: [Int: CheckedContinuation<Value, any Error>] = [:]
-        /// Those that left before they waited.
+        /// Callers that left before they waited.
         var gone: [Int: any Error] = [:]
         var isUnwanted = false
     }
 
     private let state = Mutex(State())
 
-    /// Marks the work as begun.
+    /// Marks the work as started.
     ///
     /// - Returns: `false` if nothing waits for it any more: then it must not be done.
     func begin() -> Bool {
@@ -35,7 +35,7 @@ final class Answer<Value: Sendable>: Sendable {
         }
     }
 
-    /// Gives the answer to all who wait.
+    /// Passes the result to all waiting callers.
     func give(_ result: Result<Value, any Error>) {
         let callers = state.withLock { state in
             state.phase = .given(result)
@@ -48,8 +48,8 @@ final class Answer<Value: Sendable>: Sendable {
     /// Waits for the answer.
     ///
     /// - Parameters:
-    ///   - limit: how long.
-    ///   - grace: how long a cancelled caller still waits, once the work has begun.
+    ///   - limit: the time limit.
+    ///   - grace: the time a cancelled caller still waits once the work has started.
     ///   - late: the error when the time is over.
     /// - Returns: the answer.
     /// - Throws: the answer's error, `late`'s when the time is over, `CancellationError`.
@@ -90,7 +90,7 @@ final class Answer<Value: Sendable>: Sendable {
         if let result { continuation.resume(with: result) }
     }
 
-    /// Lets a caller leave; returns `false` if it has to stay because the work has begun.
+    /// Lets a caller leave; returns `false` if it has to stay because the work has started.
     private func leave(_ caller: Int, throwing error: any Error, evenIfBegun: Bool) -> Bool {
         let (leaves, continuation) = state.withLock { state -> (Bool, CheckedContinuation<Value, any Error>?) in
             switch state.phase {

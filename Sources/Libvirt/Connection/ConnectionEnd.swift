@@ -1,7 +1,7 @@
 import LXCCore
 import Synchronization
 
-/// The end of a connection, for those that wait on something that ends with it.
+/// The end of a connection, for everything that ends with it.
 ///
 /// libvirt reports it on its event loop's thread, where nothing may block.
 final class ConnectionEnd: Sendable {
@@ -16,7 +16,7 @@ final class ConnectionEnd: Sendable {
     /// Whether the connection has ended.
     var hasCome: Bool { state.withLock { $0.reason != nil } }
 
-    /// Calls `action` when the connection ends, at once if it has; returns what ``forget(_:)`` takes.
+    /// Calls `action` when the connection ends, immediately if it has; returns the argument for ``forget(_:)``.
     func notify(_ action: @escaping @Sendable (LXCError) -> Void) -> Int {
         let (id, reason) = state.withLock { state in
             state.next += 1

@@ -7,11 +7,11 @@ import LXCCore
 /// A class and not a `~Copyable` value because calls in flight on several threads share it: libvirt's connections may
 /// be used from any thread, and the last user closes it.
 final class ConnectionHandle: @unchecked Sendable {
-    // @unchecked: `raw` never changes and libvirt locks what is behind it; the rest is Sendable.
+    // @unchecked: `raw` never changes and libvirt locks the object behind it; the rest is Sendable.
     let raw: virConnectPtr
     /// The URI as it may be shown.
     let displayURI: String
-    /// Comes when the daemon goes away or the connection is closed here.
+    /// Settles when the daemon goes away or the connection is closed here.
     let end = ConnectionEnd()
     /// The lifecycle events of the connection.
     let lifecycle = LifecycleEventHub()
@@ -35,7 +35,7 @@ final class ConnectionHandle: @unchecked Sendable {
         guard let raw = virConnectOpen(uri) else { throw Self.openFailure(displayURI) }
         self.raw = raw
         if let keepAlive {
-            // Drivers that run inside the process know no keepalive and need none: a failure here means nothing.
+            // Drivers inside the process have no keepalive and need none: a failure here is harmless.
             virConnectSetKeepAlive(raw, keepAlive.interval, keepAlive.count)
             virResetLastError()
         }
@@ -99,9 +99,9 @@ final class ConnectionHandle: @unchecked Sendable {
     }
 }
 
-/// What ends with a connection. It asks the daemon, so it blocks.
+/// The libvirt objects to free with a connection. Freeing asks the daemon, so it blocks.
 private struct Closing: @unchecked Sendable {
-    // @unchecked: libvirt locks what is behind the pointer.
+    // @unchecked: libvirt locks the object behind the pointer.
     let raw: virConnectPtr
     let lifecycle: LifecycleEventHub
 
@@ -113,7 +113,7 @@ private struct Closing: @unchecked Sendable {
     }
 }
 
-/// What the close callback needs, without holding the connection it watches.
+/// The state of the close callback, which does not retain the connection it watches.
 private final class LossWatch: Sendable {
     let end: ConnectionEnd
     let displayURI: String

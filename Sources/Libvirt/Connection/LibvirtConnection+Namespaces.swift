@@ -3,8 +3,8 @@ import Glibc
 import LXCCore
 
 extension LibvirtConnection {
-    /// The inode of the network namespace in which libvirt believes a container's processes to be: what it moves devices
-    /// into.
+    /// The inode of the network namespace to which libvirt assigns a container's processes, and into which it moves
+    /// devices.
     ///
     /// - Throws: `LXCError` `invalidState` when the container does not run, or libvirt does not know its init (yet);
     ///   `unsupported` on a connection to another host.

@@ -7,7 +7,7 @@ public struct LibvirtError: Error, Hashable, Sendable, CustomStringConvertible {
     public let code: Int32
     /// The part of libvirt that reported it, a `virErrorDomain` such as 17 for the LXC driver.
     public let domain: Int32
-    /// How bad it is, a `virErrorLevel`: 1 warning, 2 error.
+    /// The severity, a `virErrorLevel`: 1 warning, 2 error.
     public let level: Int32
     /// libvirt's own words, as they came: escape them before showing them.
     public let message: String
@@ -20,8 +20,8 @@ public struct LibvirtError: Error, Hashable, Sendable, CustomStringConvertible {
         self.message = message
     }
 
-    /// The last error of this thread. libvirt keeps it per thread, so it must be read in the same synchronous stretch
-    /// as the call that failed.
+    /// The last error of this thread. libvirt stores it per thread, so it must be read in the same synchronous stretch
+    /// as the failed call.
     static func takeLast() -> LibvirtError? {
         guard let last = virGetLastError() else { return nil }
         defer { virResetLastError() }

@@ -1,15 +1,14 @@
 extension LibvirtConnection {
-    /// How long the calls of a connection may take. libvirt itself waits for as long as its daemon hangs.
+    /// Time limits for the calls of a connection. libvirt itself waits as long as its daemon hangs.
     public struct Patience: Hashable, Sendable {
         /// Until a daemon has answered for the first time; a system's may be started by that.
         public var opening: Duration
         /// For the answer to a question.
         public var reading: Duration
-        /// For something to be done, such as a start; and for a question libvirt has to ask others, such as what the
-        /// host's emulators can do.
+        /// For changes, such as a start; and for queries that libvirt passes on to others, such as the capabilities of
+        /// the host's emulators.
         public var changing: Duration
-        /// How long a cancelled task still waits for something that is being done. After that it is not known whether it
-        /// was.
+        /// The time a cancelled task still waits for a change in progress. After that its result is unknown.
         public var afterCancellation: Duration
 
         /// Creates time limits; by default half a minute for answers and two minutes for changes.
@@ -24,11 +23,11 @@ extension LibvirtConnection {
         }
     }
 
-    /// What a call does, as far as waiting for it goes.
+    /// The kind of a call, which decides how callers wait for it.
     enum Call {
-        /// It asks; a cancelled task leaves at once.
+        /// A query; a cancelled task leaves immediately.
         case reading
-        /// It asks what takes libvirt long to find out.
+        /// A query that takes libvirt long.
         case slowReading
         /// It changes something; a cancelled task sees it done if it can.
         case changing

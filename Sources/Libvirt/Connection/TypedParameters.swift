@@ -68,7 +68,7 @@ struct TypedParameterList: ~Copyable {
 
     deinit { virTypedParamsFree(raw, count) }
 
-    /// Lets libvirt fill the list in; `fill` gets the room and changes the count to what it used.
+    /// Lets libvirt fill the list; `fill` gets the buffer and sets the count to the number of entries used.
     mutating func filled(by fill: (virTypedParameterPtr?, inout Int32) -> Int32) -> Int32 {
         var used = count
         let result = fill(raw, &used)

@@ -4,10 +4,10 @@ import Synchronization
 
 /// Reads a console's output from libvirt, on the event loop's thread, and passes it on.
 ///
-/// libvirt's client reads from the daemon whether or not the data is wanted, and keeps it without limit. So it is
-/// always taken, and what a slow reader cannot hold is dropped here, oldest first, and counted.
+/// libvirt's client reads from the daemon whether or not the data is wanted, and buffers it without limit. So the
+/// output is always read, and what exceeds a slow reader's buffer is dropped here, oldest first, and counted.
 final class ConsoleReader: Sendable {
-    /// At most this many bytes arrive at once.
+    /// The maximum number of bytes per read.
     static let chunkSize = 4096
     /// At most this many chunks wait for the reader: 4 MiB.
     static let backlog = 1024
@@ -35,7 +35,7 @@ final class ConsoleReader: Sendable {
         continuation.finish(throwing: error)
     }
 
-    /// Has libvirt call back for output of `stream`; it keeps this object until the callback is removed.
+    /// Registers a libvirt callback for output of `stream`; it retains this object until the callback is removed.
     func attach(to stream: virStreamPtr) throws(LXCError) {
         let reader = Unmanaged.passRetained(self)
         let events = VIR_STREAM_EVENT_READABLE.rawValue | Self.endings

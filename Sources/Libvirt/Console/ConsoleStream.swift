@@ -8,8 +8,8 @@ import Synchronization
 ///   `LXCError` `unavailable` when the connection is lost.
 /// - 1024 chunks of at most 4096 bytes wait for a slow reader; beyond that the oldest are dropped and counted in
 ///   ``droppedByteCount``.
-/// - ``write(_:)`` waits while the daemon takes no more, which it does until the guest reads. A guest that reads nothing
-///   for about 15 seconds although much was written costs the console: its connection then counts as lost.
+/// - ``write(_:)`` waits while the daemon accepts no more, which is until the guest reads. A guest that reads nothing
+///   for about 15 seconds after much input costs the console: its connection then counts as lost.
 /// - It has a connection of its own, so that it cannot hold up other calls. Dropping the last reference closes it.
 public final class ConsoleStream: AsyncSequence, Sendable {
     /// Bytes as they came from the guest.
@@ -40,7 +40,7 @@ public final class ConsoleStream: AsyncSequence, Sendable {
     /// The output, from what has come since the last read.
     public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(base: line.reader.output.makeAsyncIterator()) }
 
-    /// How many bytes of output were dropped because they were not read in time.
+    /// The number of bytes of output dropped because they were not read in time.
     public var droppedByteCount: UInt64 { line.reader.droppedByteCount }
 
     /// Sends input; writes of one task arrive in order.
@@ -49,13 +49,13 @@ public final class ConsoleStream: AsyncSequence, Sendable {
     ///   lost. A cancelled task stops between two blocks of 4096 bytes.
     public func write(_ bytes: some Sequence<UInt8>) async throws { try await line.write(Array(bytes)) }
 
-    /// Ends the output at once, and returns when the connection is closed. May be called again.
+    /// Ends the output immediately, and returns when the connection is closed. May be called again.
     public func close() async { await line.close() }
 }
 
-/// What a console holds: its own connection, the stream, and one thread that writes to it.
+/// The resources of a console: its own connection, the stream, and one thread that writes to it.
 private final class ConsoleLine: @unchecked Sendable {
-    // @unchecked: libvirt locks what is behind the stream's pointer, and only the one writing thread frees it.
+    // @unchecked: libvirt locks the object behind the stream's pointer, and only the one writing thread frees it.
     let reader: ConsoleReader
     private let shown: String
     private let connection: ConnectionHandle
@@ -113,8 +113,7 @@ private final class ConsoleLine: @unchecked Sendable {
 
     func close() async {
         reader.end()
-        // A task of its own, because closing must complete in a cancelled one too.
-        await Task { try? await thread.run { [self] _ in free() } }.value
+        await withoutCancellation { [self] in try? await thread.run { [self] _ in free() } }
     }
 
     private func free() {

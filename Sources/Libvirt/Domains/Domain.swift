@@ -13,11 +13,11 @@ public struct DomainIdentity: Hashable, Sendable {
     public var id: Int32?
 }
 
-/// A domain with what a power report needs.
+/// A domain with the data for a power report.
 public struct DomainSummary: Hashable, Sendable {
-    /// Which domain.
+    /// The domain.
     public var identity: DomainIdentity
-    /// What it is doing.
+    /// The state of the domain.
     public var state: DomainState
     /// Whether a stored definition outlives its run.
     public var isPersistent: Bool
@@ -26,7 +26,7 @@ public struct DomainSummary: Hashable, Sendable {
     public var isActive: Bool { identity.id != nil }
 }
 
-/// What a domain is doing.
+/// The state of a domain.
 public enum DomainState: Hashable, Sendable {
     /// libvirt does not know.
     case noState
@@ -65,19 +65,19 @@ public enum DomainState: Hashable, Sendable {
 
 /// A domain's state and why it is in it.
 public struct DomainStatus: Hashable, Sendable {
-    /// What the domain is doing.
+    /// The state of the domain.
     public var state: DomainState
     /// libvirt's number for why, which counts per state: `virDomainShutoffReason` and its like.
     public var reason: Int32
 }
 
-/// What a domain may use and has used.
+/// The resources a domain may use and has used.
 public struct DomainInfo: Hashable, Sendable {
-    /// What it is doing.
+    /// The state of the domain.
     public var state: DomainState
     /// The memory it may have at most.
     public var maximumMemory: ByteCount
-    /// The memory it has now: for a container what it uses, for a virtual machine what it was given.
+    /// The current memory: the usage of a container, the allocation of a virtual machine.
     public var memory: ByteCount
     /// Its virtual CPUs.
     public var virtualCPUs: Int
@@ -85,7 +85,7 @@ public struct DomainInfo: Hashable, Sendable {
     public var cpuTime: UInt64
 }
 
-/// How a guest is asked to shut down or to reboot.
+/// The ways to ask a guest to shut down or to reboot.
 public struct ShutdownMethods: OptionSet, Hashable, Sendable {
     /// The bits of `virDomainShutdownFlagValues`.
     public let rawValue: UInt32
@@ -104,7 +104,7 @@ public struct ShutdownMethods: OptionSet, Hashable, Sendable {
     public static let signal = Self(rawValue: 1 << 3)
 }
 
-/// How a domain is started.
+/// The options for starting a domain.
 public struct StartOptions: OptionSet, Hashable, Sendable {
     /// The bits of `virDomainCreateFlags`.
     public let rawValue: UInt32
@@ -120,7 +120,7 @@ public struct StartOptions: OptionSet, Hashable, Sendable {
     public static let validate = Self(rawValue: 1 << 4)
 }
 
-/// What of a domain's document is shown.
+/// The parts of a domain's document to return.
 public struct XMLOptions: OptionSet, Hashable, Sendable {
     /// The bits of `virDomainXMLFlags`.
     public let rawValue: UInt32
@@ -134,9 +134,9 @@ public struct XMLOptions: OptionSet, Hashable, Sendable {
     public static let inactive = Self(rawValue: 1 << 1)
 }
 
-/// Which of its two configurations a change reaches.
+/// The configurations a change applies to.
 public struct ModificationImpact: OptionSet, Hashable, Sendable {
-    /// The bits of `virDomainModificationImpact`; none means the running domain, or the stored one when it does not run.
+    /// The bits of `virDomainModificationImpact`; zero means the running domain, or the stored one if it does not run.
     public let rawValue: UInt32
 
     /// Creates a modification impact from libvirt's bits.

@@ -5,7 +5,7 @@ import LXCCore
 /// Owns one reference to a domain; every method is one libvirt call and blocks.
 struct DomainHandle: ~Copyable {
     let raw: virDomainPtr
-    /// The name as it is shown in errors, with its kind: `domain "web"`.
+    /// The name for errors, with the object's kind: `domain "web"`.
     let shown: String
 
     init(named name: String, on connection: virConnectPtr) throws(LXCError) {

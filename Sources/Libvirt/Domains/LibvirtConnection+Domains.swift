@@ -57,7 +57,7 @@ extension LibvirtConnection {
         try await withDomain(domain, .changing) { try $0.check(virDomainReboot($0.raw, methods.rawValue), "reboot") }
     }
 
-    /// Stops a domain at once, whatever its guest thinks of it.
+    /// Stops a domain immediately, without the guest's cooperation.
     ///
     /// - Throws: `LXCError` `invalidState` when it does not run.
     public func destroy(_ domain: String) async throws {
@@ -95,7 +95,7 @@ extension LibvirtConnection {
         }
     }
 
-    /// Sends a signal, 1 to 64, to a process of the domain. LXC's driver takes only process 1, the container's init.
+    /// Sends a signal, 1 to 64, to a process of the domain. LXC's driver accepts only process 1, the container's init.
     ///
     /// - Throws: `LXCError` `invalidArgument` for a process or a signal libvirt does not take.
     public func send(signal: Int32, toProcess process: Int64 = 1, of domain: String) async throws {
@@ -109,11 +109,11 @@ extension LibvirtConnection {
     }
 }
 
-/// What domains there are and what they look like.
+/// Lists the domains and reads their documents.
 extension LibvirtConnection {
     /// Every domain of the connection, running or only defined.
     ///
-    /// A domain that goes while the list is made is left out.
+    /// A domain that disappears during the listing is omitted.
     public func domains() async throws -> [DomainSummary] {
         try await perform { (raw: virConnectPtr) in
             var list: UnsafeMutablePointer<virDomainPtr?>?
@@ -142,7 +142,7 @@ extension LibvirtConnection {
         try await withDomain(domain) { try $0.summary() }
     }
 
-    /// What the domain is doing, and why.
+    /// The state of the domain and its reason.
     public func status(of domain: String) async throws -> DomainStatus {
         try await withDomain(domain) { try $0.status() }
     }

@@ -8,7 +8,7 @@ extension LibvirtConnection {
     /// - Parameters:
     ///   - command: a JSON object, as `{"execute":"guest-ping"}`.
     ///   - domain: the virtual machine.
-    ///   - seconds: how long the agent has for its answer.
+    ///   - seconds: the time limit for the agent's answer.
     /// - Returns: the answer, a JSON object.
     /// - Throws: `LXCError` `timedOut` while no agent answers, `invalidState` when the domain does not run,
     ///   `unsupported` when it has no channel for an agent, `hypervisor` with the agent's own error.

@@ -3,8 +3,8 @@ public import LXCCore
 
 /// Limits of domains, read and changed while they run.
 ///
-/// A getter of limits that libvirt keeps in cgroups throws `invalidState` when it is asked for the running domain and
-/// the domain does not run.
+/// A getter of limits that libvirt stores in cgroups throws `invalidState` for the running configuration of a domain
+/// that does not run.
 extension LibvirtConnection {
     /// CPU limits: `cpu_shares`, `vcpu_period`, `vcpu_quota` and what else the driver knows.
     ///
@@ -14,7 +14,7 @@ extension LibvirtConnection {
     ///
     /// - Parameters:
     ///   - domain: the domain's name.
-    ///   - count: how many are asked for at the most: the first.
+    ///   - count: the maximum number of processors: the first ones.
     ///   - impact: the running domain's or the stored ones; by default those in force.
     /// - Returns: the limits by name.
     /// - Throws: `LXCError` `notFound`, `unavailable`, `hypervisor`.
@@ -119,7 +119,7 @@ extension LibvirtConnection {
 }
 
 extension DomainHandle {
-    /// Reads parameters with one of libvirt's getters, which is asked first how many there are.
+    /// Reads parameters with one of libvirt's getters, after asking it for their number.
     borrowing func parameters(
         _ doing: String, _ get: (virDomainPtr, virTypedParameterPtr?, UnsafeMutablePointer<Int32>) -> Int32
     ) throws(LXCError) -> [String: TypedValue] {

@@ -1,7 +1,7 @@
 import CLibvirt
 import LXCCore
 
-/// A program's own element in a domain's `<metadata>`, which libvirt keeps and does not read.
+/// A program's own element in a domain's `<metadata>`, which libvirt stores without interpreting it.
 extension LibvirtConnection {
     /// The element of a namespace in a domain's metadata, as a document, or `nil`.
     public func metadata(
@@ -18,8 +18,8 @@ extension LibvirtConnection {
         }
     }
 
-    /// Replaces the element of a namespace in a domain's metadata; nil removes it. `prefix` is what the namespace is
-    /// called in the document.
+    /// Replaces the element of a namespace in a domain's metadata; nil removes it. `prefix` is the namespace's prefix
+    /// in the document.
     ///
     /// - Throws: `LXCError` `invalidArgument` for text that is not one XML element.
     public func setMetadata(

@@ -1,17 +1,17 @@
 import CLibvirt
 public import LXCCore
 
-/// A domain's memory statistics; `nil` for what the driver does not report.
+/// A domain's memory statistics; `nil` for values the driver does not report.
 public struct MemoryStatistics: Hashable, Sendable {
-    /// What it may use now: a container's limit, a virtual machine's balloon.
+    /// The present limit: of a container's memory, or of a virtual machine's balloon.
     public var actual: ByteCount?
-    /// What of it is in the host's memory.
+    /// The part in the host's memory.
     public var resident: ByteCount?
-    /// What the guest sees as memory.
+    /// The memory visible to the guest.
     public var available: ByteCount?
-    /// What the guest does not use at all.
+    /// The memory the guest does not use at all.
     public var unused: ByteCount?
-    /// What the guest could use without swapping.
+    /// The memory the guest could use without swapping.
     public var usable: ByteCount?
     /// Swapped in since the start; for a container the swap it uses.
     public var swapIn: ByteCount?
@@ -33,7 +33,7 @@ public struct CPUStatistics: Hashable, Sendable {
     public var system: UInt64?
 }
 
-/// What a NIC has carried since it was plugged in. Receiving is the guest's.
+/// The traffic of a NIC since it was plugged in. Receiving is the guest's.
 public struct InterfaceStatistics: Hashable, Sendable {
     /// Bytes the guest received.
     public var receivedBytes: UInt64
@@ -53,7 +53,7 @@ public struct InterfaceStatistics: Hashable, Sendable {
     public var sendDrops: UInt64
 }
 
-/// What a domain has read from and written to disks.
+/// The data a domain has read from and written to disks.
 public struct BlockStatistics: Hashable, Sendable {
     /// Requests to read.
     public var readRequests: UInt64
@@ -65,7 +65,7 @@ public struct BlockStatistics: Hashable, Sendable {
     public var writtenBytes: UInt64
 }
 
-/// What domains use. All of these throw `invalidState` for a domain that does not run.
+/// The resource usage of domains. All of these throw `invalidState` for a domain that does not run.
 extension LibvirtConnection {
     /// Memory, CPUs and CPU time at a glance; the one of these that also answers for a domain that does not run.
     public func info(of domain: String) async throws -> DomainInfo {
@@ -104,7 +104,7 @@ extension LibvirtConnection {
         }
     }
 
-    /// What one NIC has carried; `device` is the NIC's name on the host, or its MAC address.
+    /// The traffic of one NIC; `device` is the NIC's name on the host, or its MAC address.
     ///
     /// - Throws: `LXCError` `invalidArgument` when the domain has no such NIC.
     public func interfaceStatistics(of domain: String, device: String) async throws -> InterfaceStatistics {
@@ -118,7 +118,8 @@ extension LibvirtConnection {
         }
     }
 
-    /// What the domain has read and written; `device` is a disk's target or source, empty for all of a container's.
+    /// The data the domain has read and written; `device` is a disk's target or source, empty for all disks of a
+    /// container.
     ///
     /// - Throws: `LXCError` `unsupported` or `invalidArgument` where the driver cannot tell.
     public func blockStatistics(of domain: String, device: String = "") async throws -> BlockStatistics {

@@ -3,7 +3,7 @@ public import Foundation
 
 /// A turn in a domain's life.
 public struct DomainEvent: Hashable, Sendable {
-    /// What happened.
+    /// The kind of event.
     public enum Kind: Hashable, Sendable {
         /// A definition was stored or changed.
         case defined
@@ -33,7 +33,7 @@ public struct DomainEvent: Hashable, Sendable {
     public var uuid: UUID
     /// Its number as in ``DomainIdentity/id`` when the event was made; nil after its end.
     public var id: Int32?
-    /// What happened.
+    /// The kind of event.
     public var kind: Kind
     /// libvirt's number for how it happened, which counts per kind: `virDomainEventStoppedDetailType` and its like.
     public var detail: Int32

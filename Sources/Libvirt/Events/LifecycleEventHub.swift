@@ -5,12 +5,12 @@ import Synchronization
 
 /// Distributes one connection's lifecycle events to its streams.
 ///
-/// libvirt takes a C callback only once per connection, so there is one registration, made for the first stream and
+/// libvirt accepts a C callback only once per connection, so there is one registration, made for the first stream and
 /// kept until the connection ends.
 final class LifecycleEventHub: Sendable {
     typealias Continuation = AsyncThrowingStream<DomainEvent, any Error>.Continuation
 
-    /// How many events may wait for a slow reader.
+    /// The maximum number of events that wait for a slow reader.
     static let backlog = 4096
 
     private struct Readers {
@@ -64,7 +64,7 @@ final class LifecycleEventHub: Sendable {
     }
 
     private func drop(_ id: Int) {
-        // The continuation goes outside the lock: its end may run code of others.
+        // The continuation is released outside the lock: its end may run foreign code.
         let dropped = readers.withLock { $0.all.removeValue(forKey: id) }
         withExtendedLifetime(dropped) {}
     }

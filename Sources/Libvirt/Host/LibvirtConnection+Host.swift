@@ -1,7 +1,7 @@
 import CLibvirt
 public import LXCCore
 
-/// What libvirt knows of a host.
+/// libvirt's description of a host.
 public struct NodeInfo: Hashable, Sendable {
     /// The CPU model, such as `x86_64`.
     public var model: String
@@ -56,7 +56,7 @@ extension LibvirtConnection {
         }
     }
 
-    /// What the host can run, as libvirt's `<capabilities>` document.
+    /// The host's capabilities, as libvirt's `<capabilities>` document.
     public func capabilitiesXML() async throws -> String {
         try await perform(.slowReading) { (raw: virConnectPtr) in
             guard let xml = virConnectGetCapabilities(raw) else {
@@ -66,8 +66,8 @@ extension LibvirtConnection {
         }
     }
 
-    /// What domains of one type (`kvm`, `qemu`; nil for the host's best) and architecture (such as `x86_64`; nil for the
-    /// host's own) can have, as libvirt's `<domainCapabilities>` document.
+    /// The capabilities of domains of one type (`kvm`, `qemu`; nil for the host's best) and architecture (such as
+    /// `x86_64`; nil for the host's own), as libvirt's `<domainCapabilities>` document.
     ///
     /// - Throws: `LXCError` `invalidArgument` when the host does not offer the type, `unsupported` where the
     ///   driver has no such document, as LXC's.

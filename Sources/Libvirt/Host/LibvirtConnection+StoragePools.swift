@@ -4,12 +4,11 @@ import LXCCore
 
 /// Storage pools, as far as a host needs them: started, looked at, stopped.
 extension LibvirtConnection {
-    /// Starts a transient pool (`virStoragePoolCreateXML`); what it is made of, such as the mount of a
-    /// `netfs` pool, is made now.
+    /// Starts a transient pool (`virStoragePoolCreateXML`), including its backing, such as the mount of a `netfs` pool.
     ///
     /// - Parameters:
     ///   - xml: the pool's document.
-    ///   - builds: whether what it needs first, such as the directory that is mounted on, is made too.
+    ///   - builds: whether prerequisites, such as the mount point, are made, too.
     /// - Throws: `LXCError` `hypervisor` when libvirt cannot start it, `alreadyExists` when one of the UUID is active.
     public func startStoragePool(xml: String, building builds: Bool = false) async throws {
         try requireNoNUL(xml, "the storage pool document")
@@ -33,7 +32,7 @@ extension LibvirtConnection {
         } ?? false
     }
 
-    /// Stops a pool, which unmounts what it mounted. Does nothing if there is no such pool.
+    /// Stops a pool, which unmounts its mount. Does nothing if there is no such pool.
     ///
     /// - Throws: `LXCError` `hypervisor` when libvirt cannot stop it, as when files in it are in use.
     public func stopStoragePool(_ uuid: UUID) async throws {

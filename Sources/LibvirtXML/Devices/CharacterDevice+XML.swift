@@ -69,8 +69,8 @@ extension Channel {
 }
 
 extension CharacterDevice.Source {
-    /// Removes the type and the source from the element; a device whose source this model cannot read is one of another
-    /// type.
+    /// Removes the type and the source from the element; a device with an unknown kind of source keeps the type
+    /// `other`.
     fileprivate init(taking rest: inout XMLFragment) throws {
         let type = rest.take("type") ?? "pty"
         let known: Self? =

@@ -6,15 +6,15 @@ public struct CharacterDevice: Hashable, Sendable {
         case pty(path: String?)
         /// A Unix domain socket.
         case unix(path: String?, mode: SocketMode?)
-        /// A file that output goes to.
+        /// A file that receives the output.
         case file(String)
         /// Nothing.
         case null
-        /// A type this model does not know; its `<source>` stays in `other`.
+        /// A type unknown to this model; its `<source>` stays in `other`.
         case other(type: String)
     }
 
-    /// Who makes a Unix domain socket.
+    /// The side that makes a Unix domain socket.
     public enum SocketMode: String, Hashable, Sendable, Codable, CaseIterable {
         /// The guest's side listens.
         case bind
@@ -45,8 +45,8 @@ public struct CharacterDevice: Hashable, Sendable {
 public struct Channel: Hashable, Sendable {
     /// The host's end of the line.
     public var source: CharacterDevice.Source
-    /// The name the guest finds the line by, such as `org.qemu.guest_agent.0`; nil when the guest's end is none that
-    /// this model knows.
+    /// The name of the line in the guest, such as `org.qemu.guest_agent.0`; nil if the guest's end is of a kind unknown
+    /// to this model.
     public var name: String?
     /// libvirt's own name for the device, such as `channel0`; it is there to read while the guest runs.
     public var alias: String?

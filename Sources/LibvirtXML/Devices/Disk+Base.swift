@@ -4,7 +4,7 @@ extension Disk {
     /// Says which qcow2 image the contents differ from, and that this one differs from no other: libvirt then looks for
     /// neither in the files' own headers.
     ///
-    /// - Throws: `LXCError` `invalidArgument` for what is no absolute path.
+    /// - Throws: `LXCError` `invalidArgument` for a path that is not absolute.
     public mutating func setBase(_ path: String) throws {
         try FieldFault.reported {
             var base = XMLFragment("backingStore")

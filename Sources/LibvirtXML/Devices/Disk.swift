@@ -1,6 +1,6 @@
 /// A guest's disk: libvirt's `<disk>`.
 public struct Disk: Hashable, Sendable {
-    /// What the guest sees.
+    /// The type of device the guest sees.
     public enum Device: String, Hashable, Sendable, Codable, CaseIterable {
         /// A hard disk.
         case disk
@@ -8,23 +8,23 @@ public struct Disk: Hashable, Sendable {
         case cdrom
         /// A floppy drive.
         case floppy
-        /// A SCSI unit that takes the guest's commands itself.
+        /// A SCSI unit that executes the guest's commands itself.
         case lun
     }
 
-    /// Where the contents are.
+    /// The location of the contents.
     public enum Source: Hashable, Sendable {
         /// A file of the host; nil is a drive without a medium.
         case file(String?)
         /// A block device of the host; nil is a drive without a medium.
         case block(String?)
-        /// A type this model does not know; its `<source>` stays in ``Disk/other``.
+        /// A type unknown to this model; its `<source>` stays in ``Disk/other``.
         case other(type: String)
     }
 
-    /// What the guest sees.
+    /// The type of device the guest sees.
     public var device: Device
-    /// Where the contents are.
+    /// The location of the contents.
     public var source: Source
     /// The program that serves the disk, such as `qemu`; nil in containers.
     public var driverName: String?

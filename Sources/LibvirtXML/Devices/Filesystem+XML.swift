@@ -34,8 +34,8 @@ extension Filesystem {
 }
 
 extension Filesystem.Source {
-    /// Removes the type and the source from the element; a file system whose source this model cannot read is one of
-    /// another type.
+    /// Removes the type and the source from the element; a file system with an unknown kind of source keeps the type
+    /// `other`.
     fileprivate init(taking rest: inout XMLFragment) throws {
         let type = rest.take("type") ?? "mount"
         let known: Self? =

@@ -2,7 +2,7 @@ public import LXCCore
 
 /// A directory or file system given to a guest: libvirt's `<filesystem>`.
 public struct Filesystem: Hashable, Sendable {
-    /// Where the files come from.
+    /// The origin of the files.
     public enum Source: Hashable, Sendable {
         /// A directory of the host.
         case mount(String)
@@ -14,11 +14,11 @@ public struct Filesystem: Hashable, Sendable {
         case block(String)
         /// Memory, at most as much as given. Written in KiB, rounded up.
         case ram(ByteCount)
-        /// A type this model does not know; its `<source>` stays in ``Filesystem/other``.
+        /// A type unknown to this model; its `<source>` stays in ``Filesystem/other``.
         case other(type: String)
     }
 
-    /// Which user's permissions are checked when the guest opens a file.
+    /// The user whose permissions apply when the guest opens a file.
     public enum AccessMode: String, Hashable, Sendable, Codable, CaseIterable {
         /// The user's in the guest.
         case passthrough
@@ -28,13 +28,13 @@ public struct Filesystem: Hashable, Sendable {
         case squash
     }
 
-    /// Where the files come from.
+    /// The origin of the files.
     public var source: Source
-    /// Where a container sees them, an absolute path; in a virtual machine the tag to mount them by.
+    /// The mount point in a container, an absolute path; for a virtual machine the tag to mount them by.
     public var target: String
     /// Whether the guest can only read.
     public var isReadOnly: Bool
-    /// Which user's permissions are checked; `nil` leaves it to libvirt.
+    /// The user whose permissions apply; `nil` leaves it to libvirt.
     public var accessMode: AccessMode?
     /// The parts of the element no property models; the element's name is of no account.
     public var other = XMLFragment("filesystem")

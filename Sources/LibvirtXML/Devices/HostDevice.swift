@@ -8,7 +8,7 @@ public struct HostDevice: Hashable, Sendable {
         case character(String)
         /// A network device, by name; it leaves the host while the container runs.
         case network(String)
-        /// A device this model does not know; all of it stays in ``HostDevice/other``.
+        /// A device unknown to this model; all of it stays in ``HostDevice/other``.
         case other
     }
 

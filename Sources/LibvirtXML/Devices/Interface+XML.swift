@@ -68,8 +68,8 @@ extension Interface {
 }
 
 extension Interface.Kind {
-    /// Removes the type and the source from the element; an interface whose source this model cannot read is one of
-    /// another type.
+    /// Removes the type and the source from the element; an interface with an unknown kind of source keeps the type
+    /// `other`.
     fileprivate init(taking rest: inout XMLFragment) throws {
         let type = try rest.required(rest.take("type"), "type")
         let known: Self? =

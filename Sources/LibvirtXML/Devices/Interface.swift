@@ -2,7 +2,7 @@ public import Foundation
 
 /// A guest's network interface: libvirt's `<interface>`.
 public struct Interface: Hashable, Sendable {
-    /// What the interface is connected to.
+    /// The connection of the interface.
     public enum Kind: Hashable, Sendable {
         /// A bridge of the host, by name.
         case bridge(String)
@@ -12,11 +12,11 @@ public struct Interface: Hashable, Sendable {
         case network(String)
         /// A device that libvirt connects to nothing; its creator does.
         case ethernet
-        /// A type this model does not know; its `<source>` stays in ``Interface/other``.
+        /// A type unknown to this model; its `<source>` stays in ``Interface/other``.
         case other(type: String)
     }
 
-    /// Which peers the guests on one device of the host can reach.
+    /// The peers reachable for guests on one device of the host.
     public enum DirectMode: String, Hashable, Sendable, Codable, CaseIterable {
         /// The world outside; never each other.
         case `private`
@@ -109,7 +109,7 @@ public struct Interface: Hashable, Sendable {
         }
     }
 
-    /// What the interface is connected to.
+    /// The connection of the interface.
     public var kind: Kind
     /// The hardware address the guest sees; `nil` lets libvirt make one.
     public var mac: MACAddress?
@@ -117,7 +117,7 @@ public struct Interface: Hashable, Sendable {
     public var model: String?
     /// The name of the host's end, at most 15 bytes; `nil` lets libvirt make one.
     public var targetDevice: String?
-    /// The name in the container, at most 15 bytes; libvirt numbers eth0, eth1, … where there is none.
+    /// The name in the container, at most 15 bytes; by default libvirt numbers eth0, eth1, ….
     public var guestDevice: String?
     /// The largest packet in bytes.
     public var mtu: Int?

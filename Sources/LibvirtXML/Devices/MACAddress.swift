@@ -23,7 +23,7 @@ public struct MACAddress: Hashable, Sendable, Codable, CustomStringConvertible {
         try self.init(value: bytes.reduce(0) { $0 << 8 | $1 })
     }
 
-    /// Checks and takes a number.
+    /// Creates an address from a number and checks it.
     ///
     /// - Throws: `LXCError` with code `invalidArgument` when the number is zero, needs more than 48 bits or names a
     ///   group of interfaces.
@@ -37,8 +37,8 @@ public struct MACAddress: Hashable, Sendable, Codable, CustomStringConvertible {
         }
     }
 
-    /// An address of our own making, from 40 bits. Its first byte, 02, says that it is locally administered; it is also
-    /// not the FE that libvirt keeps for the host's end of a cable.
+    /// A locally administered address (first byte 02) made from 40 bits. Its first byte is not the FE that libvirt
+    /// reserves for the host's end of a cable.
     package init(locallyAdministered bits: UInt64) { value = 0x02 << 40 | bits & 0xff_ffff_ffff }
 
     /// The address in lower case, separated by colons.

@@ -3,16 +3,16 @@ import LXCCore
 extension ContainerMetadata {
     /// Reads the element, as libvirt returns it for this package's namespace.
     ///
-    /// - Throws: `LXCError` with code `corrupt` when it is another element, or has no pool or no volume, or one that
-    ///   is no UUID; what reading a document throws.
+    /// - Throws: `LXCError` with code `corrupt` if it is another element, or its pool or volume is missing or not a
+    ///   UUID; the errors of reading a document.
     public init(xml text: String) throws {
         try self.init(XMLFragment(xml: text))
     }
 
     /// Reads the element.
     ///
-    /// - Throws: `LXCError` with code `corrupt` when it is another element, or has no pool or no volume, or one that
-    ///   is no UUID.
+    /// - Throws: `LXCError` with code `corrupt` if it is another element, or its pool or volume is missing or not a
+    ///   UUID.
     public init(_ fragment: XMLFragment) throws {
         try fragment.expect(Self.name("container"))
         var rest = fragment
@@ -87,7 +87,7 @@ extension ContainerMetadata.Network {
 }
 
 extension ContainerMetadata.Network.Security {
-    /// No list of rules allows everything, an empty list nothing: an attribute tells them apart.
+    /// A missing list allows everything, an empty list nothing: an attribute distinguishes them.
     private enum Rules: String { case any, listed }
 
     fileprivate init(taking rest: inout XMLFragment) throws {
@@ -113,14 +113,14 @@ extension ContainerMetadata.Network.Security {
 }
 
 extension Domain {
-    /// What this package keeps with the domain; `nil` for a domain of another program.
+    /// The data this package stores with the domain; `nil` for a domain of another program.
     ///
     /// - Throws: `LXCError` with code `corrupt` when the element is there and cannot be read.
     public func containerMetadata() throws -> ContainerMetadata? {
         try metadataIndex.map { try ContainerMetadata(metadata[$0]) }
     }
 
-    /// Sets what this package keeps with the domain, or removes it.
+    /// Sets or removes the data this package stores with the domain.
     ///
     /// Parts of the element that a newer version of this package has written stay.
     ///
@@ -144,7 +144,7 @@ extension Domain {
 }
 
 extension XMLFragment {
-    /// The element without its namespace, as virDomainSetMetadata takes it: that adds the namespace itself.
+    /// The element without its namespace, as virDomainSetMetadata expects it: libvirt adds the namespace.
     ///
     /// - Throws: `LXCError` with code `invalidArgument` for a character that XML 1.0 cannot hold.
     package func xmlWithoutNamespace() throws -> String {

@@ -1,30 +1,31 @@
 public import LXCCore
 
-/// What this package keeps with a domain, in `<metadata>`: enough to find a container's parts again from libvirt alone.
+/// The data this package stores with a domain, in `<metadata>`: enough to find a container's parts again from libvirt
+/// alone.
 public struct ContainerMetadata: Hashable, Sendable {
     /// The namespace of the element.
     public static let namespace = "https://lxchypervisor.org/xmlns/domain/1.0"
     /// The prefix the element is written with.
     public static let prefix = "lxc-hypervisor"
 
-    /// What of a NIC its `<interface>` does not say, so that its network can be made again.
+    /// The properties of a NIC that its `<interface>` lacks, so that its network can be made again.
     public struct Network: Hashable, Sendable {
         /// The NIC's number.
         public var device: Int
-        /// What the network is for: CloudStack's name of the type of traffic.
+        /// The purpose of the network: CloudStack's name of the type of traffic.
         public var traffic: String
-        /// Which network it is: CloudStack's broadcast URI.
+        /// The network: CloudStack's broadcast URI.
         public var broadcast: String?
         /// The traffic label: the host's bridge or device.
         public var label: String?
-        /// What the guest may send and receive; nil allows everything.
+        /// The traffic the guest may send and receive; nil allows everything.
         public var security: Security?
 
-        /// What a guest may send and receive on a NIC, as texts.
+        /// The traffic a guest may send and receive on a NIC, as texts.
         public struct Security: Hashable, Sendable {
             /// The guest's addresses; empty leaves them to the guest.
             public var addresses: [String]
-            /// What is allowed, in CloudStack's notation; nil allows everything.
+            /// The allowed traffic in CloudStack's notation; nil allows everything.
             public var rules: [String]?
 
             /// Creates security settings.
@@ -61,18 +62,18 @@ public struct ContainerMetadata: Hashable, Sendable {
     public var stopSignal: String?
     /// The signal the init that was found before the last start ends by.
     public var initSignal: String?
-    /// What happens when the container ends without having been stopped.
+    /// The action when the container ends without having been stopped.
     public var restart = RestartPolicy.never
     /// Whether the container was stopped on purpose and is to stay stopped.
     public var isHeld = false
 
-    /// How much is kept of what the container writes on its console.
+    /// The number of bytes kept of the container's console output.
     public var consoleLog: ByteCount?
 
-    /// How many processes and threads the container can have: 0 for any number; nil where nothing was said.
+    /// The maximum number of processes and threads in the container: 0 for no limit; nil if unspecified.
     public var processes: UInt64?
 
-    /// What happens when a container ends without having been stopped by this package.
+    /// The action when a container ends without having been stopped by this package.
     public enum RestartPolicy: String, Hashable, Sendable, Codable, CaseIterable {
         /// Nothing.
         case never

@@ -49,7 +49,7 @@ extension Domain {
         }
     }
 
-    /// libvirt keeps one element for each namespace, and drops the others without a word.
+    /// libvirt keeps one element for each namespace, and silently drops the others.
     private static func checkNamespaces(_ metadata: [XMLFragment]) throws {
         var seen: Set<String> = []
         for element in metadata {

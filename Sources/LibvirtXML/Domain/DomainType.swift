@@ -10,7 +10,7 @@ public enum DomainType: String, Hashable, Sendable, Codable, CaseIterable {
     case test
 }
 
-/// What libvirt does when a guest powers off or reboots.
+/// libvirt's action when a guest powers off or reboots.
 public enum LifecycleAction: String, Hashable, Sendable, Codable, CaseIterable {
     /// The guest is stopped and its resources are released.
     case destroy
@@ -22,7 +22,7 @@ public enum LifecycleAction: String, Hashable, Sendable, Codable, CaseIterable {
     case renameRestart = "rename-restart"
 }
 
-/// What libvirt does when a guest crashes.
+/// libvirt's action when a guest crashes.
 public enum CrashAction: String, Hashable, Sendable, Codable, CaseIterable {
     /// The guest is stopped and its resources are released.
     case destroy
@@ -38,7 +38,7 @@ public enum CrashAction: String, Hashable, Sendable, Codable, CaseIterable {
     case coredumpRestart = "coredump-restart"
 }
 
-/// What the guest's clock starts from.
+/// The base of the guest's clock.
 public enum ClockOffset: String, Hashable, Sendable, Codable, CaseIterable {
     /// Coordinated universal time.
     case utc
@@ -48,11 +48,11 @@ public enum ClockOffset: String, Hashable, Sendable, Codable, CaseIterable {
 
 /// The model of a guest's memory balloon.
 public enum MemoryBalloonModel: String, Hashable, Sendable, Codable, CaseIterable {
-    /// No balloon: the guest keeps the memory it was given.
+    /// No balloon: the guest's memory does not change.
     case none
     /// The virtio balloon.
     case virtio
-    /// The virtio balloon on a PCI slot that also takes old guests.
+    /// The virtio balloon on a PCI slot that also supports old guests.
     case virtioTransitional = "virtio-transitional"
     /// The virtio balloon for guests that speak virtio 1 alone.
     case virtioNonTransitional = "virtio-non-transitional"

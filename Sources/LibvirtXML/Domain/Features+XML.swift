@@ -1,7 +1,7 @@
 import LXCCore
 
 extension Features {
-    /// Removes from `<features>` what the model knows.
+    /// Removes the modelled parts from `<features>`.
     init(taking rest: inout XMLFragment) throws {
         try self.init(
             acpi: rest.readFlag("acpi"), apic: rest.readFlag("apic"), pae: rest.readFlag("pae"),

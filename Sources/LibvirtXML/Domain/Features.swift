@@ -1,20 +1,20 @@
 /// Features of a virtual machine or a container: libvirt's `<features>`.
 public struct Features: Hashable, Sendable {
-    /// Which of Linux's capabilities a container has.
+    /// The Linux capabilities of a container.
     public struct Capabilities: Hashable, Sendable {
-        /// Where a container's capabilities start from.
+        /// The initial set of a container's capabilities.
         public enum Policy: String, Hashable, Sendable, Codable, CaseIterable {
             /// libvirt's own choice: all but a few that would reach the host.
             case `default`
             /// All of them.
             case allow
-            /// None of them.
+            /// No capability.
             case deny
         }
 
-        /// Where the capabilities start from.
+        /// The initial set of capabilities.
         public var policy: Policy
-        /// What is switched on (true) and off (false) against the policy.
+        /// The capabilities switched on (true) and off (false) against the policy.
         public var changes: [Capability: Bool]
 
         /// Creates a policy with changes to it.
@@ -32,7 +32,7 @@ public struct Features: Hashable, Sendable {
     public var pae: Bool
     /// Whether a container has a network of its own even when it has no interface.
     public var privateNetwork: Bool
-    /// Which of Linux's capabilities a container has; nil leaves them to libvirt.
+    /// The Linux capabilities of a container; nil leaves them to libvirt.
     public var capabilities: Capabilities?
 
     /// The features given, no others.

@@ -1,7 +1,7 @@
 import LXCCore
 
 extension OperatingSystem {
-    /// Removes from `<os>` what the model knows.
+    /// Removes the modelled parts from `<os>`.
     init(taking rest: inout XMLFragment) throws {
         self.init(kind: nil)
         try rest.read("type") { type in

@@ -1,6 +1,6 @@
-/// What is run in a guest, and how it is started: libvirt's `<os>`.
+/// The program of a guest, and the way it is started: libvirt's `<os>`.
 public struct OperatingSystem: Hashable, Sendable {
-    /// What kind of program the guest runs.
+    /// The type of program the guest runs.
     public enum Kind: String, Hashable, Sendable, Codable, CaseIterable {
         /// A program of the container's root file system.
         case executable = "exe"
@@ -35,7 +35,7 @@ public struct OperatingSystem: Hashable, Sendable {
         }
     }
 
-    /// What kind of program the guest runs; nil when a document names a kind this model does not know.
+    /// The type of program the guest runs; nil for a type unknown to this model.
     public var kind: Kind?
     /// The processor architecture, such as `x86_64`; nil leaves it to libvirt.
     public var architecture: String?
@@ -43,8 +43,8 @@ public struct OperatingSystem: Hashable, Sendable {
     public var machine: String?
     /// The path of a container's first program.
     public var initPath: String?
-    /// The arguments of a container's first program, without its own name. None can be empty or hold a carriage
-    /// return: libvirt would not pass it on as it is.
+    /// The arguments of a container's first program, without its own name. They must not be empty or contain a carriage
+    /// return: libvirt would alter them.
     public var initArguments: [String] = []
     /// The environment of a container's first program.
     public var initEnvironment: [EnvironmentVariable] = []
@@ -56,7 +56,7 @@ public struct OperatingSystem: Hashable, Sendable {
     public var initGroup: String?
     /// The path, on the host, of a kernel to boot directly.
     public var kernel: String?
-    /// The path, on the host, of the initial RAM disk that goes with ``kernel``.
+    /// The path, on the host, of the initial RAM disk for ``kernel``.
     public var initialRAMDisk: String?
     /// The command line of ``kernel``.
     public var kernelCommandLine: String?

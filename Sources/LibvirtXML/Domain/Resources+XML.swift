@@ -1,7 +1,7 @@
 import LXCCore
 
 extension MemoryTuning {
-    /// Removes from `<memtune>` what the model knows.
+    /// Removes the modelled parts from `<memtune>`.
     init(taking rest: inout XMLFragment) throws {
         try self.init(
             hardLimit: rest.read("hard_limit") { try $0.takeSize() },
@@ -19,7 +19,7 @@ extension MemoryTuning {
 }
 
 extension CPUTuning {
-    /// Removes from `<cputune>` what the model knows.
+    /// Removes the modelled parts from `<cputune>`.
     init(taking rest: inout XMLFragment) throws {
         try self.init(
             shares: rest.read("shares") { try $0.takeNumber() },
@@ -37,7 +37,7 @@ extension CPUTuning {
 }
 
 extension BlockIOTuning {
-    /// Removes from `<blkiotune>` what the model knows.
+    /// Removes the modelled parts from `<blkiotune>`.
     init(taking rest: inout XMLFragment) throws {
         try self.init(
             weight: rest.read("weight") { try $0.takeNumber() },
@@ -80,8 +80,8 @@ extension BlockIOTuning.Device {
 extension IDMap {
     /// Removes all of `<idmap>` from the element; `nil` when it maps nothing.
     ///
-    /// An id map decides what a container's root may do to its host, so nothing of it is passed over: a part this
-    /// model does not know is an error.
+    /// An id map decides about the rights of a container's root on its host, so none of it is ignored: a part unknown
+    /// to this model is an error.
     init?(taking rest: inout XMLFragment) throws {
         let users = try rest.readEach("uid", Range.init(taking:))
         let groups = try rest.readEach("gid", Range.init(taking:))

@@ -19,7 +19,7 @@ public struct MemoryTuning: Hashable, Sendable {
 
 /// A guest's processors: libvirt's `<vcpu>`.
 public struct VirtualCPUs: Hashable, Sendable {
-    /// How many, 1 to 65535.
+    /// The number of processors, 1 to 65535.
     public var count: Int
     /// The host's processors the guest may run on, as `0-3,^2,8`; nil for all.
     public var cpuSet: String?

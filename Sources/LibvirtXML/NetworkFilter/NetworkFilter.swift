@@ -1,13 +1,13 @@
 public import Foundation
 
-/// A libvirt network filter: what a guest may send and receive on an interface that refers to it.
+/// A libvirt network filter: the traffic a guest may send and receive on an interface that refers to it.
 ///
 /// ```swift
 /// let filter = NetworkFilter(name: "no-arp", rules: [.init(.drop, .out, .init(.arp))])
 /// let document = try filter.xml()
 /// ```
 public struct NetworkFilter: Hashable, Sendable {
-    /// What happens to a packet that matches.
+    /// The action for a packet that matches.
     public enum Action: String, Hashable, Sendable, CaseIterable {
         /// It passes.
         case accept
@@ -21,7 +21,7 @@ public struct NetworkFilter: Hashable, Sendable {
         case `continue`
     }
 
-    /// Which way a packet goes, seen from the guest.
+    /// The direction of a packet, seen from the guest.
     public enum Direction: String, Hashable, Sendable, CaseIterable {
         /// To the guest.
         case `in`
@@ -122,11 +122,11 @@ public struct NetworkFilter: Hashable, Sendable {
         case state
     }
 
-    /// What packets a rule is about.
+    /// The packets a rule applies to.
     public struct Match: Hashable, Sendable {
-        /// What kind of packet.
+        /// The type of packet.
         public var element: Element
-        /// What it has to have.
+        /// The conditions on the packet.
         public var attributes: [Attribute: String]
         /// Whether it is about all packets of the kind but these.
         public var isNegated: Bool
@@ -141,11 +141,11 @@ public struct NetworkFilter: Hashable, Sendable {
 
     /// One rule.
     public struct Rule: Hashable, Sendable {
-        /// What happens to a packet.
+        /// The action for the packet.
         public var action: Action
-        /// Which way it goes.
+        /// The packet's direction.
         public var direction: Direction
-        /// What packets it is about.
+        /// The packets the rule applies to.
         public var match: Match
         /// Whether accepting a packet of a connection accepts the rest of it, answers too.
         public var followsConnections: Bool
@@ -161,7 +161,7 @@ public struct NetworkFilter: Hashable, Sendable {
 
     /// The filter's name, unique on the host.
     public var name: String
-    /// The filter's UUID: who changes a filter has to give its UUID.
+    /// The filter's UUID: libvirt requires it to change a filter.
     public var uuid: UUID
     /// The rules. The first that matches decides; without one the packet passes.
     public var rules: [Rule]

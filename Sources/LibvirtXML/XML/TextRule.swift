@@ -1,6 +1,6 @@
 import LXCCore
 
-/// What the text of a field has to be like, beyond what XML itself can hold.
+/// A rule for the text of a field, beyond the restrictions of XML itself.
 struct TextRule: Sendable {
     private let requirement: String
     private let accepts: @Sendable (String) -> Bool
@@ -21,8 +21,8 @@ struct TextRule: Sendable {
     static let any = Self("text") { _ in true }
     /// An argument of a program. libvirt writes a carriage return without escaping it, and reads back a line feed.
     static let argument = Self("text that is not empty and has no carriage return") { isArgument($0) }
-    /// The value of a variable in a program's environment. libvirt 9 writes it into the document it hands to the
-    /// container's controller, and keeps on disk, as it is: what looks like an element would become one.
+    /// The value of a variable in a program's environment. libvirt 9 writes it unescaped into the document for the
+    /// container's controller and on disk: text that looks like an element would become one.
     static let environmentValue = Self("text that is not empty and has no carriage return and no <, & or ]]>") {
         isArgument($0) && !$0.utf8.contains(UInt8(ascii: "<")) && !$0.utf8.contains(UInt8(ascii: "&"))
             && !$0.contains("]]>")
@@ -41,7 +41,7 @@ struct TextRule: Sendable {
     static let absoluteFilePath = Self("the absolute path of a file, without line breaks and tabs") {
         isPlainLine($0) && $0.utf8.first == UInt8(ascii: "/") && $0.utf8.count > 1
     }
-    /// The name of a network device: what the kernel takes, less what libvirt's schema does not.
+    /// The name of a network device: the names accepted by both the kernel and libvirt's schema.
     static let deviceName = Self("a network device's name, 1 to 15 of A-Z a-z 0-9 . _ -", isDeviceName)
 
     /// Whether a network device can have the name.

@@ -46,7 +46,7 @@ struct XMLDocument: ~Copyable {
     /// Makes an element the document's own.
     func setRoot(_ node: xmlNodePtr) { xmlDocSetRootElement(raw, node) }
 
-    /// The document as text, indented, without an XML declaration (none is needed for UTF-8, and libvirt writes none).
+    /// The document as text, indented, without an XML declaration (UTF-8 needs none, and libvirt writes none).
     func text() throws -> String {
         guard let buffer = xmlBufferCreate() else { throw LXCError.outOfMemory }
         defer { xmlBufferFree(buffer) }

@@ -24,7 +24,7 @@ extension XMLFragment {
         try self.init(xml: String(documentBytes: bytes))
     }
 
-    /// Copies an element and all it holds. The parser has limited how deep this recursion goes.
+    /// Copies an element and everything in it. The parser has limited the depth of this recursion.
     private init(borrowing node: xmlNodePtr) {
         self.init(
             XMLName(node.pointee.name, node.pointee.ns),
@@ -71,8 +71,8 @@ extension XMLFragment {
         }
     }
 
-    /// Leaves out the white space that only lays elements out. In an element with words between its elements, and in
-    /// one that holds text alone, white space is kept: there it may mean something.
+    /// Omits white space used only for layout. In an element with words between its elements, and in one with text
+    /// alone, white space is kept, because it may be significant.
     private static func withoutLayout(_ children: [Node]) -> [Node] {
         let isLayout = { (node: Node) in
             if case .text(let text) = node {
@@ -103,7 +103,7 @@ extension XMLName {
 }
 
 extension String {
-    /// Text of libxml2's; nil for none.
+    /// Creates a string from text of libxml2; nil for NULL.
     init?(xml text: UnsafePointer<xmlChar>?) {
         guard let text else { return nil }
         self.init(cString: text)

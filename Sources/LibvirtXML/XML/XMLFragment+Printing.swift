@@ -4,9 +4,9 @@ import LXCCore
 extension XMLFragment {
     /// The element as a document of its own: UTF-8, indented, without an XML declaration.
     ///
-    /// - Throws: `LXCError` with code `invalidArgument` when a name is none that XML allows, a text holds a
-    ///   character that XML 1.0 cannot hold (the message names the place), or an attribute occurs twice;
-    ///   `limitExceeded` beyond 4 MiB or 64 elements inside each other.
+    /// - Throws: `LXCError` with code `invalidArgument` for a name that XML does not allow, a character that XML 1.0
+    ///   cannot represent (the message names the place), or a repeated attribute; `limitExceeded` beyond 4 MiB or 64
+    ///   elements inside each other.
     public func xml() throws -> String {
         try FieldFault.reported { try printed() }
     }

@@ -1,8 +1,8 @@
 import Foundation
 import LXCCore
 
-/// Reading takes out of an element what the model understands. What is left afterwards is what the model does not
-/// know, and is kept as it is.
+/// Reading removes from an element the parts the model understands. The rest is unknown to the model, and kept
+/// unchanged.
 extension XMLFragment {
     /// Removes and returns an attribute.
     mutating func take(_ attribute: XMLName) -> String? {

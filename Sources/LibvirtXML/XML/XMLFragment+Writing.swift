@@ -3,8 +3,8 @@ import LXCCore
 
 /// Writing puts the model's values back into what reading had left of an element.
 ///
-/// A value that is nil leaves the element as it is: reading took the element's own value out, so only one the model
-/// does not know can still be there.
+/// A nil value leaves the element unchanged: reading removed the known value, so any value still present is unknown to
+/// the model.
 extension XMLFragment {
     /// Sets an attribute.
     mutating func set(_ attribute: XMLName, _ value: String?, _ rule: TextRule = .any) throws {
@@ -38,7 +38,7 @@ extension XMLFragment {
         setText(String(value))
     }
 
-    /// Lets `body` fill the one child element of a name. A child that stays empty is left out.
+    /// Lets `body` fill the one child element of a name. A child that stays empty is omitted.
     mutating func write(_ name: XMLName, _ body: (inout XMLFragment) throws -> Void) throws {
         let place = places(of: name).first
         var child = XMLFragment(name)

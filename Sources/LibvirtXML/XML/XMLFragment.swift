@@ -4,12 +4,12 @@
 public struct XMLName: Hashable, Sendable, ExpressibleByStringLiteral, CustomStringConvertible {
     /// The name without its prefix.
     public var local: String
-    /// The namespace; nil for a name in none, which is where libvirt's own elements are.
+    /// The namespace; nil for a name without one, like libvirt's own elements.
     public var namespace: String?
     /// The prefix the document uses for the namespace; nil for the default namespace.
     public var prefix: String?
 
-    /// A name in a namespace, or in none.
+    /// Creates a name, with or without a namespace.
     public init(_ local: String, namespace: String? = nil, prefix: String? = nil) {
         self.local = local
         self.namespace = namespace
@@ -36,8 +36,8 @@ public struct XMLName: Hashable, Sendable, ExpressibleByStringLiteral, CustomStr
 
 /// An XML element with all it holds, as a value.
 ///
-/// The model keeps whatever it does not understand of a document in such fragments and writes it back, so a document
-/// that passes through this module loses nothing but comments, processing instructions and layout.
+/// The model keeps the unknown parts of a document in such fragments and writes them back, so a document that passes
+/// through this module loses nothing but comments, processing instructions and layout.
 public struct XMLFragment: Hashable, Sendable {
     /// An attribute of an element.
     public struct Attribute: Hashable, Sendable {
@@ -57,7 +57,7 @@ public struct XMLFragment: Hashable, Sendable {
     public struct Declaration: Hashable, Sendable {
         /// The prefix; nil declares the default namespace.
         public var prefix: String?
-        /// The namespace; empty takes the default namespace back.
+        /// The namespace; empty cancels the default namespace.
         public var namespace: String
 
         /// Creates a declaration from prefix and namespace.
@@ -67,7 +67,7 @@ public struct XMLFragment: Hashable, Sendable {
         }
     }
 
-    /// What an element holds.
+    /// The contents of an element.
     public enum Node: Hashable, Sendable {
         /// A child element.
         case element(XMLFragment)

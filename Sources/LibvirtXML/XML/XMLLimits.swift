@@ -1,4 +1,4 @@
-/// What a document may cost. libvirt's own documents stay far below: a few dozen KiB, a dozen levels.
+/// Limits of a document. libvirt's own documents stay far below: a few dozen KiB, a dozen levels.
 enum XMLLimits {
     /// The most bytes of a document, read or written.
     static let bytes = 4 << 20

@@ -4,13 +4,13 @@ import LXCCore
 
 /// A root directory whose files are reached by the paths a guest uses; nothing outside of it is reachable.
 ///
-/// Every path is resolved by the kernel with openat2(2) and `RESOLVE_IN_ROOT`: absolute paths, `..` and symbolic links,
-/// also ones a guest changes meanwhile, stay inside (the class of CVE-2018-15664), and magic links of /proc are not
-/// followed. Needs Linux 5.6. Methods block.
+/// The kernel resolves every path with openat2(2) and `RESOLVE_IN_ROOT`: absolute paths, `..` and symbolic links stay
+/// inside, even if the guest changes them at the same time (the class of CVE-2018-15664), and magic links of /proc are
+/// not followed. Needs Linux 5.6. Methods block.
 public final class ConfinedRoot: Sendable {
-    /// What kind of thing a name is, and how it is kept.
+    /// The type and metadata of a file.
     public struct Status: Hashable, Sendable, Codable {
-        /// What a name can stand for.
+        /// The types of file.
         public enum Kind: String, Hashable, Sendable, Codable {
             /// A regular file.
             case file
@@ -22,7 +22,7 @@ public final class ConfinedRoot: Sendable {
             case other
         }
 
-        /// What it is.
+        /// The type of the file.
         public var kind: Kind
         /// The twelve permission bits.
         public var mode: UInt16
@@ -43,12 +43,12 @@ public final class ConfinedRoot: Sendable {
         }
     }
 
-    /// A guest that renames without end must not keep us for ever.
+    /// Bounds the retries: a guest may rename without end.
     private static let attempts = 256
 
     private let root: Descriptor
-    /// Who makes files where this process's own user cannot: on what a container has mounted itself, where only the
-    /// container's ids exist.
+    /// The ids that create files where this process's own user cannot: on file systems the container has mounted
+    /// itself, where only the container's ids exist.
     private let creator: (user: UInt32, group: UInt32)?
     /// The owner of the root, as named in errors.
     private let shown: String
@@ -114,7 +114,7 @@ public final class ConfinedRoot: Sendable {
             .limitExceeded, "\(path.escapedForDisplay) of \(shown) has more than the \(limit) bytes that are accepted")
     }
 
-    /// What a path leads to; its last component is not followed. Nil when it leads nowhere.
+    /// The status of the file at a path, without following a symbolic link in the last component. Nil if there is none.
     public func status(_ path: String) throws -> Status? {
         guard let found = try find(path, clinux_o_path | clinux_o_nofollow, "look at") else { return nil }
         guard let status = FileStatus(of: found.raw) else { throw failed("statx", "look at", path) }
@@ -147,7 +147,7 @@ public final class ConfinedRoot: Sendable {
 
     /// Opens a terminal.
     ///
-    /// - Throws: `LXCError` `unsafe` when it is something else: a container can put there what it likes.
+    /// - Throws: `LXCError` `unsafe` if it is of another type: a container controls the contents of its root.
     package func openTerminal(_ path: String) throws -> Descriptor {
         let found = try open(path, clinux_o_path | clinux_o_nofollow, "look at")
         // UNIX98_PTY_SLAVE_MAJOR is eight numbers long (Documentation/admin-guide/devices.txt of the kernel).
@@ -164,13 +164,13 @@ public final class ConfinedRoot: Sendable {
 
     // MARK: Writing
 
-    /// Writes a file whole: who reads it meanwhile has the old one or the new.
+    /// Replaces a file atomically: readers see the old contents or the new.
     ///
     /// A link in the place of the file is replaced, not followed; links on the way are followed inside.
     ///
     /// - Parameters:
     ///   - bytes: the contents.
-    ///   - path: where.
+    ///   - path: the file's path in the root.
     ///   - mode: its permissions.
     ///   - owner: user and group, as the host counts them.
     /// - Throws: `LXCError` `notFound` without the directory, `invalidArgument` for a path that names no file, `io`.
@@ -209,7 +209,7 @@ public final class ConfinedRoot: Sendable {
         }
     }
 
-    /// Makes a directory. An existing one is left as it is.
+    /// Makes a directory. An existing one stays unchanged.
     public func makeDirectory(_ path: String, mode: UInt16 = 0o755, owner: (user: UInt32, group: UInt32)) throws {
         let (parent, name) = try split(path)
         let directory = try openDirectory(parent)
@@ -253,7 +253,7 @@ public final class ConfinedRoot: Sendable {
         return found
     }
 
-    /// Opens what a path leads to; nil, with `errno` set, when it leads nowhere.
+    /// Opens the file at a path; nil, with `errno` set, if there is none.
     private func find(_ path: String, _ flags: CInt, _ doing: String) throws -> Descriptor? {
         try requireNoNUL(path, "a path of \(shown)")
         for _ in 0..<Self.attempts {

@@ -19,8 +19,8 @@ package struct Descriptor: ~Copyable, Sendable {
         self.raw = raw
     }
 
-    /// The same for a path given as text; nil with `errno` EINVAL for one with a NUL, which the kernel would see the
-    /// beginning of.
+    /// The same for a path given as text; nil with `errno` EINVAL if it contains a NUL, where the kernel would see only
+    /// its beginning.
     package init?(_ path: String, in directory: CInt = AT_FDCWD, flags: CInt, mode: UInt32 = 0) {
         guard !path.utf8.contains(0) else {
             errno = EINVAL
@@ -50,7 +50,7 @@ package struct Descriptor: ~Copyable, Sendable {
     }
 }
 
-/// What statx(2) says of one inode.
+/// The result of statx(2) for one inode.
 package struct FileStatus {
     private let raw: clinux_stat
 
@@ -64,7 +64,7 @@ package struct FileStatus {
         raw = status
     }
 
-    /// Which inode it is, among all of the host's.
+    /// The inode's identity among all inodes of the host.
     package struct Identity: Hashable, BitwiseCopyable, Sendable {
         package let device: UInt64
         package let inode: UInt64
@@ -82,7 +82,7 @@ package struct FileStatus {
     package var deviceNumbers: (major: UInt32, minor: UInt32) { (raw.device_major, raw.device_minor) }
     /// The number of the mount it is reached through; `nil` if the kernel does not report it.
     package var mount: UInt64? { raw.mount == 0 ? nil : raw.mount }
-    /// When anything of it last changed.
+    /// The time of the last change of any kind.
     package var changed: Timestamp {
         Timestamp(seconds: raw.changed_seconds, nanoseconds: raw.changed_nanoseconds)
     }
@@ -97,8 +97,8 @@ package struct FileStatus {
     }
 }
 
-/// Calls `body` with the bytes as a C string. They hold no NUL, since names and paths are checked where they enter: C
-/// would see another, shorter name than the one that was judged, so one that comes this far ends the program.
+/// Calls `body` with the bytes as a C string. They contain no NUL, since names and paths are checked where they enter:
+/// C would see another, shorter name than the one that was checked, so a NUL that reaches this point ends the program.
 @inline(__always)
 package func withCString<Result: ~Copyable, Bytes: Collection<UInt8>>(
     _ bytes: Bytes, _ body: (UnsafePointer<CChar>) throws -> Result

@@ -1,11 +1,11 @@
 import CLinux
 import Glibc
 
-/// The names in one directory, read into one buffer: all at once, or so many at a time.
+/// The names in one directory, read into one buffer: all at once, or a limited number at a time.
 package struct DirectoryNames {
     /// The order of the names.
     package enum Order {
-        /// The order of inode numbers: many file systems keep inodes in that order on disk, but names in that of their
+        /// The order of inode numbers: many file systems store inodes in this order but names in the order of their
         /// hashes.
         case inode
         /// Bytewise: the same tree always comes in the same order.
@@ -24,12 +24,12 @@ package struct DirectoryNames {
 
     private struct Entry {
         let inode: UInt64
-        /// Where the name begins; it ends before its NUL.
+        /// The offset of the name, which ends before its NUL.
         let name: UInt32
         let type: UInt8
     }
 
-    /// How many names are read at a time where their order does not matter beyond that.
+    /// The number of names read at a time where only their order within a stretch matters.
     package static let stretch = 65_536
 
     /// The names, each with its NUL.
@@ -54,8 +54,7 @@ package struct DirectoryNames {
         guard lseek(directory, 0, SEEK_SET) == 0, readOn(directory) else { return nil }
     }
 
-    /// Goes on with the names that come next, in place of those before, from where the directory was read to; false with
-    /// `errno` set.
+    /// Replaces the names with the next ones of the directory; false with `errno` set.
     package mutating func readOn(_ directory: CInt) -> Bool {
         names.removeAll(keepingCapacity: true)
         entries.removeAll(keepingCapacity: true)
@@ -90,7 +89,7 @@ package struct DirectoryNames {
         return true
     }
 
-    /// Whether there is none, counting from the first.
+    /// Whether the directory has no names, counting from the first.
     package var isEmpty: Bool { entries.isEmpty }
 
     /// Calls `body` with the next name; nil after the last.

@@ -20,7 +20,7 @@ package enum DurableFile {
         try syncDirectory(of: path)
     }
 
-    /// Makes a file that is not there yet and syncs it; not its directory.
+    /// Creates a file that does not exist yet and syncs it, but not its directory.
     package static func writeNew(_ bytes: some Collection<UInt8>, to path: String, mode: UInt32) throws {
         try requireNoNUL(path, "the path")
         let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode)
@@ -72,7 +72,7 @@ package enum DurableFile {
         for text in [staged, path] { try requireNoNUL(text, "the path") }
         var result = clinux_rename_noreplace(AT_FDCWD, staged, AT_FDCWD, path)
         if result != 0, errno == EINVAL || errno == ENOSYS {
-            // Some network file systems know no RENAME_NOREPLACE. A lock of the caller's keeps others away.
+            // Some network file systems lack RENAME_NOREPLACE. The caller's lock keeps others away.
             var status = stat()
             guard lstat(path, &status) != 0 else {
                 throw LXCError.systemCall("lstat", errno: EEXIST, "publish \(path)")
@@ -93,7 +93,7 @@ package enum DurableFile {
 
     /// Makes a directory of this user's alone, unless it is there; its parent must be there.
     ///
-    /// - Throws: ``LXCError`` `unsafe` when what is there is a link, another user's, or open to others.
+    /// - Throws: ``LXCError`` `unsafe` if a link, another user's directory or one open to others has the name.
     package static func makePrivateDirectory(_ path: String) throws {
         try makeDirectory(path, mode: 0o700)
         guard try isPrivateDirectory(path) else {
@@ -101,9 +101,58 @@ package enum DurableFile {
         }
     }
 
+    /// Makes a directory unless it is there, and the missing directories above it, for this user alone.
+    ///
+    /// Directories in a world-writable directory, such as `/tmp`, must belong to this user: another user could have
+    /// made them first.
+    ///
+    /// - Throws: ``LXCError`` `unsafe` when they do not.
+    package static func makeOwnDirectories(_ path: String) throws {
+        try requireNoNUL(path, "the path")
+        let parent = parent(of: path)
+        if parent != path { try makeOwnDirectories(parent) }
+        if !exists(path) { try makeDirectory(path, mode: 0o700) }
+        if isWritableByAll(parent) { try requireOwn(path) }
+    }
+
+    /// Requires a directory, not a link, that belongs to this user or root and that no other user can write to.
+    ///
+    /// - Throws: ``LXCError`` `unsafe`.
+    package static func requireOwn(_ path: String) throws {
+        try requireNoNUL(path, "the path")
+        var status = stat()
+        guard lstat(path, &status) == 0 else {
+            throw LXCError.lastSystemCall("lstat", "look at \(path.escapedForDisplay)")
+        }
+        let isOurs = status.st_uid == geteuid() || status.st_uid == 0
+        // In a sticky directory, such as /tmp itself, only its owner can rename or remove an entry.
+        guard status.st_mode & S_IFMT == S_IFDIR, isOurs, status.st_mode & 0o022 == 0 || status.st_mode & S_ISVTX != 0
+        else {
+            throw LXCError(
+                .unsafe,
+                "\(path.escapedForDisplay) must be a directory, not a link, that belongs to this user and that no other "
+                    + "user can write to; find out who made it and remove it, or choose another directory")
+        }
+    }
+
+    private static func exists(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0
+    }
+
+    private static func parent(of path: String) -> String {
+        guard let slash = path.lastIndex(of: "/") else { return "." }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
+    }
+
+    private static func isWritableByAll(_ directory: String) -> Bool {
+        var status = stat()
+        return stat(directory, &status) == 0 && status.st_mode & 0o002 != 0
+    }
+
     /// Whether there is a directory of that path, which is this user's alone.
     ///
-    /// - Throws: ``LXCError`` `unsafe` when what is there is a link, another user's, or open to others.
+    /// - Throws: ``LXCError`` `unsafe` if a link, another user's directory or one open to others has the name.
     package static func isPrivateDirectory(_ path: String) throws -> Bool {
         try requireNoNUL(path, "the path")
         var status = stat()
@@ -134,7 +183,7 @@ package enum DurableFile {
         return true
     }
 
-    /// The names in a directory, sorted; none where there is no such directory.
+    /// The names in a directory, sorted; empty if there is no such directory.
     package static func list(_ path: String) throws -> [String] {
         try requireNoNUL(path, "the path")
         guard let directory = opendir(path) else {
@@ -164,8 +213,8 @@ package enum DurableFile {
     /// Makes the directory's entry of `path` durable.
     package static func syncDirectory(of path: String) throws {
         try requireNoNUL(path, "the path")
-        let parent = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
-        let descriptor = open(parent.isEmpty ? "/" : parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        let parent = parent(of: path)
+        let descriptor = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard descriptor >= 0 else { throw LXCError.lastSystemCall("open", "sync \(parent)") }
         defer { close(descriptor) }
         guard fsync(descriptor) == 0 else { throw LXCError.lastSystemCall("fsync", "sync \(parent)") }

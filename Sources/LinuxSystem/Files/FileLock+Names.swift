@@ -3,7 +3,7 @@ import Glibc
 package import LXCCore
 
 extension FileLock {
-    /// Runs `body` holding the lock of a name in a file, waiting for it as long as it takes.
+    /// Runs `body` holding the lock of a name in a file, waiting for it without a time limit.
     ///
     /// - Throws: as ``tryHold(_:in:_:pool:_:)``; `CancellationError` when cancelled while waiting.
     package static func hold<Value>(
@@ -18,8 +18,8 @@ extension FileLock {
         return try await run(body, thenOn: pool, release)
     }
 
-    /// Runs `body` holding the lock of a name in a file that is there already, or returns nil at once while another
-    /// holder keeps us out.
+    /// Runs `body` holding the lock of a name in an existing file, or returns nil immediately while another holder
+    /// excludes this one.
     ///
     /// The lock is one byte of the file, chosen by the name's hash, so that nothing has to be made: it can be taken on a
     /// full file system. Two names of one hash, of 2⁶², exclude each other needlessly. The file must never be replaced.
@@ -35,7 +35,7 @@ extension FileLock {
     private static func lockByte(of name: String, in file: String, _ mode: Mode) throws -> CInt? {
         let isExclusive = mode == .exclusive
         if !isExclusive {
-            // One that waits for the lock alone keeps new sharers out.
+            // A waiter for the exclusive lock keeps new sharers out.
             guard let gate = try lock(gate(of: name), in: file, isExclusive: false) else { return nil }
             close(gate)
         }

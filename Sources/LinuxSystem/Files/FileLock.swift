@@ -7,11 +7,11 @@ package import LXCCore
 /// It is an open-file-description lock, so it ends with its holder however that ends, and two tasks of one process
 /// exclude each other as two processes do. The lock file is removed when the last holder releases the lock.
 package enum FileLock {
-    /// Which others a holder excludes.
+    /// The other holders a holder excludes.
     package enum Mode: Sendable {
         /// Everyone.
         case exclusive
-        /// Those that want the lock exclusively.
+        /// Exclusive holders.
         case shared
     }
 
@@ -21,8 +21,8 @@ package enum FileLock {
     ///
     /// - Parameters:
     ///   - path: the lock's file.
-    ///   - mode: whom the holder keeps out.
-    ///   - patience: how long to wait for the lock; nil waits as long as it takes.
+    ///   - mode: the other holders to exclude.
+    ///   - patience: the time to wait for the lock; nil waits without a limit.
     ///   - pool: threads for the calls.
     ///   - body: runs with the lock held.
     /// - Returns: what `body` returns.
@@ -49,8 +49,8 @@ package enum FileLock {
 
     /// Waits until `take` acquires a lock; it returns `nil` while another holder excludes us.
     ///
-    /// Those who share the lock one after the other would keep an exclusive waiter out for ever: while it waits it holds a
-    /// second lock that no new sharer passes.
+    /// A succession of sharers would starve an exclusive waiter: while it waits it holds a second lock that no new
+    /// sharer passes.
     static func wait(
         for lock: String, _ mode: Mode, taking take: (String, Mode) async throws -> Release?
     ) async throws -> Release {
@@ -83,21 +83,21 @@ package enum FileLock {
     /// The lock an exclusive waiter holds while it waits.
     static func gate(of path: String) -> String { path + ".w" }
 
-    /// What the lock's holder wrote into its file; `nil` if the lock is free, or nothing was written.
+    /// The note of the lock's holder; `nil` if the lock is free or has no note.
     package static func note(of path: String) -> String? {
         guard let bytes = try? DurableFile.read(path, limit: 4_096), !bytes.isEmpty else { return nil }
         return String(decoding: bytes, as: UTF8.self)
     }
 
-    /// Runs `body` holding the lock, or returns nil at once while another keeps us out.
+    /// Runs `body` holding the lock, or returns nil immediately while another holder excludes this one.
     ///
     /// - Parameters:
     ///   - path: the lock's file.
-    ///   - mode: which others the holder excludes.
-    ///   - note: shown to those that are excluded, to name the holder; see ``note(of:)``.
+    ///   - mode: the other holders to exclude.
+    ///   - note: shown to excluded callers to name the holder; see ``note(of:)``.
     ///   - pool: threads for the calls.
     ///   - body: runs with the lock held.
-    /// - Returns: what `body` returns; nil when another keeps us out.
+    /// - Returns: what `body` returns; nil while another holder excludes this one.
     /// - Throws: what `body` throws; ``LXCError`` `io`.
     package static func tryHold<Value>(
         _ path: String, _ mode: Mode = .exclusive, note: String? = nil, pool: BlockingPool,

@@ -2,17 +2,18 @@ import CLinux
 import Glibc
 import LXCCore
 
-/// How a path below an open directory is resolved so that nothing leads out of it: no symbolic link is followed.
+/// The way a path below an open directory is resolved so that it cannot leave the directory: no symbolic link is
+/// followed.
 package enum PathResolution: CaseIterable, Sendable {
     /// openat2(2), by the kernel in one step; the walk where the kernel lacks it.
     case automatic
     /// One component after the other with O_NOFOLLOW.
     case walk
 
-    /// Leaves room for the NUL: the kernel takes paths up to PATH_MAX bytes, so longer ones are opened in stretches.
+    /// Leaves room for the NUL: the kernel accepts paths of up to PATH_MAX bytes, so longer ones are opened piecewise.
     private static let stretch = 4_000
 
-    /// Opens `path` below `root`; nil with `errno` set. The path is not that of the root.
+    /// Opens `path`, which is not empty, below `root`; nil with `errno` set.
     package func open(_ path: ArraySlice<UInt8>, below root: CInt, flags: CInt) -> Descriptor? {
         var rest = path
         var current: Descriptor?

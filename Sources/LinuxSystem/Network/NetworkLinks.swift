@@ -18,7 +18,7 @@ package struct NetworkLink: Hashable, Sendable {
     package let mtu: Int
     /// The index of the bridge or bond it belongs to; 0 for none.
     package let master: UInt32
-    /// The index of the device it lies on, or of the other end of a cable, maybe in another namespace; 0 for none.
+    /// The index of the device below it, or of a cable's other end, which may be in another namespace; 0 for none.
     package let lower: UInt32
     /// Its group.
     package let group: UInt32
@@ -66,8 +66,8 @@ package struct NetworkLinks: ~Copyable {
         return NetworkLink(link)
     }
 
-    /// The device of a kind with a hardware address, or with any, that lies on a device, or on any; of a cable's end that
-    /// device is the other end. Nil when there is none.
+    /// The device of a kind, optionally with a hardware address and on a given lower device (for a cable's end, its
+    /// other end); nil if there is none.
     package borrowing func link(
         ofKind kind: String, address: UInt64?, on lower: NetworkLink?
     ) throws(LXCError) -> NetworkLink? {
@@ -108,7 +108,7 @@ package struct NetworkLinks: ~Copyable {
     ///   - id: the network identifier.
     ///   - lower: the device by which other hosts are reached.
     ///   - multicast: the IPv4 address all hosts of the network listen to.
-    ///   - timeToLive: how many routers a packet may pass.
+    ///   - timeToLive: the number of routers a packet may pass.
     ///   - port: the UDP port.
     /// - Throws: as every method.
     package borrowing func addVXLAN(
@@ -160,7 +160,7 @@ package struct NetworkLinks: ~Copyable {
             clinux_link_set_name(socket, link.index, name), "rename the network device \(link.name) to \(name)")
     }
 
-    /// Keeps the kernel from giving a device an IPv6 address by itself. Does nothing on a host without IPv6.
+    /// Stops the kernel from giving a device an IPv6 address automatically. Does nothing on a host without IPv6.
     package borrowing func setNoIPv6Address(_ link: NetworkLink) throws(LXCError) {
         guard clinux_link_set_no_ipv6_address(socket, link.index) < 0, errno != EAFNOSUPPORT else { return }
         throw failure("keep IPv6 addresses from the network device \(link.name)")

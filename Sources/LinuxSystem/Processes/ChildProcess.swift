@@ -4,7 +4,7 @@ import LXCCore
 
 /// Starts programs.
 package enum ChildProcess {
-    /// Numbers below are those that programs are given.
+    /// Lower numbers are reserved for the descriptors passed to programs.
     private static let lowestOwn: CInt = 64
 
     /// Starts a program that gets nothing of this one but the descriptors it is given: no environment, no other
@@ -13,8 +13,8 @@ package enum ChildProcess {
     /// - Parameters:
     ///   - program: its absolute path.
     ///   - arguments: its arguments, the first being its name.
-    ///   - descriptors: what it has from number 0 on. They stay open here.
-    ///   - doing: what an error says after "cannot".
+    ///   - descriptors: the program's descriptors from number 0 on. They stay open here.
+    ///   - doing: the action, for an error message that begins "cannot".
     /// - Returns: its process number; the caller waits for its end.
     /// - Throws: `LXCError`.
     package static func spawn(

@@ -9,12 +9,12 @@ import LinuxSystem
 struct MountService {
     let url: NFSURL
     let endpoint: NFSEndpoint
-    /// How long the service is tried; it may be restarted just now.
+    /// The time to retry the service, which may be restarting.
     let limit: Duration
     private static let firstPause = Duration.milliseconds(50)
     private static let longestPause = Duration.seconds(2)
 
-    /// What a callback of libnfs leaves behind.
+    /// The result of a libnfs callback.
     private final class Answer {
         var isConnected = false
         var isOver = false
@@ -27,7 +27,7 @@ struct MountService {
     /// The service cannot even be asked, as when its server's name stands for no address: trying again would not help.
     private struct CannotBegin: Error { let reason: LXCError }
 
-    /// What the service said.
+    /// The service's reply.
     enum Reply {
         case handle([UInt8])
         /// No such path is exported to this host; one above it may be.
@@ -43,7 +43,7 @@ struct MountService {
         while true {
             do {
                 let answer = Answer()
-                // libnfs calls back for what is left when its context ends, at the end of `ask`.
+                // libnfs calls back for pending calls when its context ends, at the end of `ask`.
                 try withExtendedLifetime(answer) { try ask(path, answer, deadline, cancellation) }
                 return try judge(answer, path)
             } catch let error as CannotBegin {
@@ -131,7 +131,7 @@ struct MountService {
             return .refused(
                 LXCError(code, "the NFS server \(server) does not mount \"\(shown)\" for this host (MNT: \(name))"))
         }
-        // AUTH_NONE and AUTH_SYS; a server that names no flavor takes what it gets.
+        // AUTH_NONE and AUTH_SYS; a server that names no flavor accepts either.
         guard answer.flavors.isEmpty || !Set(answer.flavors).isDisjoint(with: [0, 1]) else {
             throw LXCError(.unsupported, "the NFS export \"\(shown)\" asks for Kerberos; allow sec=sys for this host")
         }

@@ -1,7 +1,7 @@
 import FileTree
 public import LXCCore
 
-/// What kind of object a handle stands for (RFC 1813, ftype3).
+/// The type of a handle's object (RFC 1813, ftype3).
 public enum NFSFileType: UInt32, Hashable, Sendable {
     /// A regular file.
     case file = 1
@@ -19,13 +19,13 @@ public enum NFSFileType: UInt32, Hashable, Sendable {
     case fifo = 7
 }
 
-/// What a server says of an object (RFC 1813, fattr3).
+/// The attributes of an object (RFC 1813, fattr3).
 public struct NFSAttributes: Hashable, Sendable {
-    /// What it is.
+    /// The object's type.
     public var type: NFSFileType
     /// The mode bits 07777.
     public var mode: UInt16
-    /// How many names it has.
+    /// The number of its names.
     public var links: UInt32
     /// The numeric user id.
     public var user: UInt32
@@ -33,32 +33,33 @@ public struct NFSAttributes: Hashable, Sendable {
     public var group: UInt32
     /// Its size in bytes.
     public var size: UInt64
-    /// The bytes it takes on the server's disk.
+    /// The space it occupies on the server's disk in bytes.
     public var used: UInt64
     /// A device's major and minor number.
     public var device: (major: UInt32, minor: UInt32) { (deviceMajor, deviceMinor) }
-    /// Which of the server's file systems it is on.
+    /// The server's file system that contains it.
     public var fileSystem: UInt64
     /// Its number in that file system.
     public var fileID: UInt64
-    /// When it was last read.
+    /// The time of the last read.
     public var accessed: Timestamp
-    /// When its contents last changed.
+    /// The time of the last change of its contents.
     public var modified: Timestamp
-    /// When its attributes last changed.
+    /// The time of the last change of its attributes.
     public var changed: Timestamp
 
     var deviceMajor: UInt32
     var deviceMinor: UInt32
 }
 
-/// Attributes to set (RFC 1813, sattr3); nil leaves one as it is.
+/// Attributes to set (RFC 1813, sattr3); nil leaves one unchanged.
 public struct NFSNewAttributes: Hashable, Sendable {
     /// A time to set.
     public enum Time: Hashable, Sendable {
         /// The server's own time.
         case now
-        /// A given time: 32 bits of seconds from 1970 to 2106, and nanoseconds. What lies outside becomes the nearest.
+        /// A given time: 32 bits of seconds from 1970 to 2106, and nanoseconds. Times out of the range become the
+        /// nearest in it.
         case at(Timestamp)
     }
 
@@ -75,7 +76,7 @@ public struct NFSNewAttributes: Hashable, Sendable {
     /// The time of last modification.
     public var modified: Time?
 
-    /// Creates NFS new attributes from what is to be set.
+    /// Creates a set of attributes to change.
     public init(
         mode: UInt16? = nil, user: UInt32? = nil, group: UInt32? = nil, size: UInt64? = nil, accessed: Time? = nil,
         modified: Time? = nil
@@ -92,7 +93,7 @@ public struct NFSNewAttributes: Hashable, Sendable {
     var isEmpty: Bool { self == NFSNewAttributes() }
 }
 
-/// How far data must be on its way to the disk before the server answers a write (RFC 1813, stable_how).
+/// The durability of data when the server answers a write (RFC 1813, stable_how).
 public enum NFSStability: UInt32, Hashable, Sendable, Comparable {
     /// It may be lost when the server restarts, until a COMMIT.
     case unstable = 0
@@ -105,9 +106,9 @@ public enum NFSStability: UInt32, Hashable, Sendable, Comparable {
     public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
 }
 
-/// How a file is created (RFC 1813, createmode3).
+/// The way a file is created (RFC 1813, createmode3).
 public enum NFSCreation: Hashable, Sendable {
-    /// A file of that name is taken as it is, and given the attributes.
+    /// An existing file of that name is used, and given the attributes.
     case unchecked(NFSNewAttributes)
     /// A file of that name is an error.
     case guarded(NFSNewAttributes)
@@ -121,11 +122,11 @@ public struct NFSVerifier: Hashable, Sendable {
     let rawValue: UInt64
 }
 
-/// What a server answered to a write.
+/// A server's answer to a write.
 public struct NFSWritten: Hashable, Sendable {
-    /// How many of the bytes it took; may be fewer than were given.
+    /// The number of bytes written; may be less than the number given.
     public var count: Int
-    /// How safe they are.
+    /// The durability of the bytes.
     public var stability: NFSStability
     /// To compare with the COMMIT's.
     public var verifier: NFSVerifier
@@ -149,25 +150,25 @@ public struct NFSDirectoryEntry: Hashable, Sendable {
 public struct NFSStatistics: Hashable, Sendable {
     /// Its size in bytes.
     public var totalBytes: UInt64
-    /// The bytes nobody uses.
+    /// The free bytes.
     public var freeBytes: UInt64
     /// The bytes the calls' user may use.
     public var availableBytes: UInt64
-    /// How many files there can be.
+    /// The maximum number of files.
     public var totalFiles: UInt64
-    /// How many more there can be.
+    /// The number of free file slots.
     public var freeFiles: UInt64
-    /// How many more the calls' user may make.
+    /// The number of file slots free to the calls' user.
     public var availableFiles: UInt64
 }
 
-/// What a server supports (RFC 1813, FSINFO); sizes in bytes.
+/// The limits of a server (RFC 1813, FSINFO); sizes in bytes.
 public struct NFSInformation: Hashable, Sendable {
     /// The most one READ brings.
     public var maximumRead: UInt32
-    /// The most one WRITE takes.
+    /// The maximum size of one WRITE.
     public var maximumWrite: UInt32
-    /// What one READDIR is best asked for.
+    /// The preferred size of one READDIR.
     public var preferredDirectoryRead: UInt32
     /// The largest file.
     public var maximumFileSize: UInt64

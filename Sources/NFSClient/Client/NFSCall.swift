@@ -13,7 +13,7 @@ enum NFSCall: Sendable {
     case makeDirectory([UInt8], in: NFSHandle, NFSNewAttributes)
     case makeSymbolicLink([UInt8], in: NFSHandle, target: [UInt8], NFSNewAttributes)
     case makeNode([UInt8], in: NFSHandle, NFSNode, NFSNewAttributes)
-    /// Where `of` says which object has the name, no other loses it: see ``isRepeatable``.
+    /// If `of` names the object, only that object loses the name: see ``isRepeatable``.
     case remove([UInt8], in: NFSHandle, of: NFSHandle? = nil)
     case removeDirectory([UInt8], in: NFSHandle, of: NFSHandle? = nil)
     case rename([UInt8], in: NFSHandle, to: [UInt8], below: NFSHandle, of: NFSObject? = nil)
@@ -24,7 +24,7 @@ enum NFSCall: Sendable {
     case commit(NFSHandle)
     /// The root of all exports, which only NFSv4 has.
     case root
-    /// What NFSv4 needs to create a file.
+    /// A call of NFSv4 needed to create a file.
     case state(V4StateCall)
 }
 
@@ -46,17 +46,17 @@ public enum NFSNode: Hashable, Sendable {
     }
 }
 
-/// Where in a directory a listing goes on.
+/// The position in a directory where a listing continues.
 struct NFSDirectoryPosition: Sendable, Hashable {
     var cookie: UInt64 = 0
     var verifier: UInt64 = 0
 }
 
-/// What came back.
+/// A server's reply.
 enum NFSReply: Sendable {
     /// Nothing else than success; with the attributes afterwards where the server sent them.
     case done(NFSAttributes?)
-    /// An object; where it is created the server may leave out what it is.
+    /// An object; the server may omit its attributes on creation.
     case object([UInt8]?, NFSAttributes?)
     case data(SharedBytes, isEnd: Bool)
     case written(NFSWritten)
@@ -95,8 +95,8 @@ extension NFSCall {
         }
     }
 
-    /// Whether it can be made again as it is after the server answered it. Calls of an NFSv4 owner have numbers, and one with
-    /// the same number gets the same answer.
+    /// Whether it can be made again unchanged after the server answered it. Calls of an NFSv4 owner have numbers, and a
+    /// repeated number gets the same answer.
     var isUnnumbered: Bool {
         switch self {
         case .state(.open), .state(.confirmOwner), .state(.close): false
@@ -104,8 +104,8 @@ extension NFSCall {
         }
     }
 
-    /// Whether it may be sent again as it is when its answer was lost. What takes a name away must not: the server may have
-    /// done it, and the name may be another's by now.
+    /// Whether it may be resent unchanged when its answer was lost. A call that removes a name must not: the server may
+    /// have executed it, and the name may belong to another object by now.
     var isRepeatable: Bool {
         switch self {
         case .remove(_, _, .some), .removeDirectory(_, _, .some), .rename(_, _, _, _, .some): false

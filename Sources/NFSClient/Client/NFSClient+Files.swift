@@ -5,7 +5,7 @@ public import LXCCore
 extension NFSClient {
     // MARK: Attributes
 
-    /// What the server says of an object (GETATTR).
+    /// The attributes of an object (GETATTR).
     ///
     /// - Throws: `LXCError` `notFound` when it is gone, and as ``NFSClient`` says.
     public func attributes(of handle: NFSHandle) async throws -> NFSAttributes {
@@ -18,7 +18,7 @@ extension NFSClient {
     /// Sets attributes (SETATTR).
     ///
     /// - Parameters:
-    ///   - attributes: what to set.
+    ///   - attributes: the attributes to set.
     ///   - handle: the object.
     ///   - time: sets nothing unless the object's attributes last changed then (sattrguard3). A server checks this and
     ///     sets in one; a call sent again after its reply was lost meets its own change.
@@ -56,10 +56,10 @@ extension NFSClient {
     /// share the connection better.
     static let largestTransfer = 256 << 10
 
-    /// How many bytes one ``read(_:at:count:)`` brings at most.
+    /// The maximum number of bytes one ``read(_:at:count:)`` returns.
     public var readSize: Int { Self.transferSize(information.maximumRead) }
 
-    /// How many bytes one ``write(_:to:at:_:)`` takes at most.
+    /// The maximum number of bytes one ``write(_:to:at:_:)`` writes.
     public var writeSize: Int { Self.transferSize(information.maximumWrite) }
 
     private static func transferSize(_ maximum: UInt32) -> Int { min(max(Int(maximum), 512), largestTransfer) }
@@ -96,8 +96,8 @@ extension NFSClient {
 
     /// Writes to a file (WRITE): at most ``writeSize`` bytes, of which the server may take fewer.
     ///
-    /// What was written `.unstable` is safe only once ``commit(_:)`` has returned the verifier that the write did; another
-    /// verifier says that it may be lost and must be written again.
+    /// Bytes written `.unstable` are safe only once ``commit(_:)`` has returned the write's verifier; with another
+    /// verifier they may be lost and must be written again.
     ///
     /// - Throws: `LXCError` `permissionDenied`, `io` with `NFS3ERR_NOSPC` among the causes.
     @discardableResult

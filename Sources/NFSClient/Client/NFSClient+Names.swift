@@ -5,7 +5,7 @@ import LXCCore
 extension NFSClient {
     // MARK: Finding
 
-    /// What a name of a directory stands for (LOOKUP). Symbolic links are not followed.
+    /// Looks up a name of a directory (LOOKUP). Symbolic links are not followed.
     ///
     /// - Throws: `LXCError` `notFound`, `permissionDenied`, `io`.
     public func lookUp(_ name: some Sequence<UInt8>, in directory: NFSHandle) async throws -> NFSObject {
@@ -14,7 +14,7 @@ extension NFSClient {
         return try object(reply, name, directory, "LOOKUP")
     }
 
-    /// What a path below ``root`` stands for; nil where there is nothing. Symbolic links are not followed.
+    /// Looks up a path below ``root``; nil if it does not exist. Symbolic links are not followed.
     ///
     /// - Throws: as ``lookUp(_:in:)``, but for `notFound`.
     public func find(_ path: TreePath) async throws -> NFSObject? {
@@ -104,7 +104,7 @@ extension NFSClient {
         _ = try await perform(.link(file, name, in: directory), "link \"\(directory.pathOf(name))\"")
     }
 
-    /// Where a symbolic link leads (READLINK): bytes that are not to be trusted.
+    /// The target of a symbolic link (READLINK): untrusted bytes.
     ///
     /// - Throws: `LXCError` `notFound`, `io`.
     public func readLink(_ link: NFSHandle) async throws -> [UInt8] {
@@ -127,7 +127,8 @@ extension NFSClient {
         try await rename(name, in: directory, to: newName, in: newDirectory, of: lookUp(name, in: directory))
     }
 
-    /// Renames the object that has the name. Where the answer is lost and the name is another's by now, that one keeps it.
+    /// Renames the object that has the name. If the answer is lost and the name belongs to another object by now, that
+    /// object keeps it.
     package func rename(
         _ name: some Sequence<UInt8>, in directory: NFSHandle, to newName: some Sequence<UInt8>,
         in newDirectory: NFSHandle, of object: NFSObject
@@ -138,14 +139,15 @@ extension NFSClient {
             "rename \"\(directory.pathOf(name))\" to \"\(newDirectory.pathOf(newName))\"")
     }
 
-    /// Takes a name of anything but a directory away (REMOVE).
+    /// Removes a name of anything but a directory (REMOVE).
     ///
     /// - Throws: `LXCError` `notFound`, `permissionDenied`, `io`.
     public func remove(_ name: some Sequence<UInt8>, in directory: NFSHandle) async throws {
         try await remove(name, in: directory, of: lookUp(name, in: directory).handle)
     }
 
-    /// Removes the object that has the name. Where the answer is lost and the name is another's by now, that one keeps it.
+    /// Removes the object that has the name. If the answer is lost and the name belongs to another object by now, that
+    /// object keeps it.
     package func remove(
         _ name: some Sequence<UInt8>, in directory: NFSHandle, of object: NFSHandle
     ) async throws {

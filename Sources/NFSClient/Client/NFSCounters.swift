@@ -1,6 +1,6 @@
 import Synchronization
 
-/// What a client has done since it connected.
+/// The counters of a client since it connected.
 public struct NFSCounters: Hashable, Sendable {
     /// Calls the server answered.
     public var answers = 0
@@ -16,7 +16,7 @@ public struct NFSCounters: Hashable, Sendable {
 final class NFSCounting: Sendable {
     private let state = Mutex(NFSCounters())
 
-    /// What was counted.
+    /// The counts so far.
     var counters: NFSCounters { state.withLock { $0 } }
 
     /// Changes some of them.

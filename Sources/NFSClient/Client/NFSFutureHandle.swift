@@ -9,7 +9,7 @@ final class NFSFutureHandle: Sendable {
 
     private let state: Mutex<State>
 
-    /// Creates an NFS future handle from the handle of something that is there, or none.
+    /// Creates a future handle, which may be known already.
     init(_ handle: NFSHandle? = nil) { state = Mutex(State(handle: handle)) }
 
     /// The handle, once there is one.

@@ -1,12 +1,12 @@
 import LXCCore
 
-/// What a server calls one of its objects; made by the server, and valid as long as the object exists.
+/// A server's identifier of one of its objects, valid as long as the object exists.
 ///
 /// Two handles are equal when their bytes are; the path is only where the handle was found, for messages.
 public struct NFSHandle: Hashable, Sendable, CustomStringConvertible {
     /// The server's bytes, at most 64 of version 3 and 128 of version 4.
     public let bytes: [UInt8]
-    /// Where the object was found, relative to the directory of the URL and escaped for display.
+    /// The path under which the object was found, relative to the directory of the URL and escaped for display.
     public let path: String
 
     /// Creates an NFS handle from bytes that were kept, and a path for messages.
@@ -18,7 +18,7 @@ public struct NFSHandle: Hashable, Sendable, CustomStringConvertible {
     /// The path.
     public var description: String { path.isEmpty ? "." : path }
 
-    /// Where a name in this directory is, for messages.
+    /// The path of a name in this directory, for messages.
     func pathOf(_ name: some Sequence<UInt8>) -> String {
         let shown = String(escapingForDisplay: name)
         return path.isEmpty ? shown : "\(path)/\(shown)"
@@ -27,11 +27,11 @@ public struct NFSHandle: Hashable, Sendable, CustomStringConvertible {
     /// Whether the bytes are the same.
     public static func == (left: Self, right: Self) -> Bool { left.bytes == right.bytes }
 
-    /// Takes the bytes.
+    /// Hashes the bytes.
     public func hash(into hasher: inout Hasher) { hasher.combine(bytes) }
 }
 
-/// An object with what the server said of it.
+/// An object with its known attributes.
 public struct NFSObject: Hashable, Sendable {
     /// The object.
     public let handle: NFSHandle

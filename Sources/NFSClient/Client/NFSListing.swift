@@ -1,10 +1,10 @@
 import LXCCore
 
-/// A directory as it is listed, call by call.
+/// A directory listing in progress, call by call.
 struct NFSListing: Sendable {
-    /// What one reply may have. libnfs takes at most 1 MiB.
+    /// The maximum size of one reply. libnfs takes at most 1 MiB.
     private static let size = 128 << 10
-    /// How often a listing is begun anew because the directory changed.
+    /// The number of times a listing restarts because the directory changed.
     private static let restarts = 16
 
     let directory: NFSHandle
@@ -12,7 +12,7 @@ struct NFSListing: Sendable {
     private var position = NFSDirectoryPosition()
     private var isComplete = false
     private var restartsLeft = restarts
-    /// What was listed so far.
+    /// The entries listed so far.
     private(set) var entries: [NFSDirectoryEntry] = []
 
     /// Starts at the beginning; more than `limit` entries are an error.
@@ -24,7 +24,7 @@ struct NFSListing: Sendable {
     /// The call that brings more; nil when there is no more.
     var next: NFSCall? { isComplete ? nil : .list(directory, position, size: Self.size) }
 
-    /// Takes a reply.
+    /// Adds a reply.
     mutating func take(_ reply: NFSReply) throws {
         guard case .entries(let new, let position, let isEnd) = reply else {
             throw NFSClient.senseless("READDIRPLUS")

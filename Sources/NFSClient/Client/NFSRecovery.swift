@@ -1,28 +1,28 @@
 import Dispatch
 import LXCCore
 
-/// What is to be done about a reply that is not the answer yet: a call the server carried out before, whose first reply
-/// was lost, or a creation of which the server does not say what it made.
+/// The handling of a reply that is not the answer yet: a call the server executed before, whose first reply was lost,
+/// or a creation without the new object's attributes in the reply.
 struct NFSRecovery {
     /// Sends a further call.
     typealias Submit =
         @Sendable (NFSCall, @escaping @Sendable (Result<NFSReply, NFSFailure>) -> Void) -> Void
     typealias Completion = @Sendable (Result<NFSReply, NFSFailure>) -> Void
 
-    /// How often it is looked whether something is ours, and the seconds between.
+    /// The number of ownership checks, and the seconds between them.
     private static let proofs = 25
     private static let pause = 0.02
 
     private enum Need {
-        /// What has the name must be looked up.
+        /// The object that has the name must be looked up.
         case handle
-        /// What has the name may be ours.
+        /// The object that has the name may be ours.
         case proof(NFSFailure)
         /// Nothing is there any more, which is what was wanted.
         case nothing
         /// The new name is there if the rename was done.
         case renamed(NFSFailure)
-        /// Whether it was done shows what the name leads to; if it was not, it is made again.
+        /// The name's object shows whether the call was executed; if not, it is made again.
         case look
     }
 
@@ -38,7 +38,7 @@ struct NFSRecovery {
             (.makeSymbolicLink, .success(.object(nil, _))), (.makeNode, .success(.object(nil, _))):
             need = .handle
         case (.create(_, _, .unchecked), _), (.create(_, _, .exclusive), _):
-            // These may be repeated: the server tells our own file by the verifier.
+            // These may be repeated: the server recognizes our own file by the verifier.
             return nil
         case (.create, .failure(let failure)), (.makeDirectory, .failure(let failure)),
             (.makeSymbolicLink, .failure(let failure)), (.makeNode, .failure(let failure)),
@@ -70,7 +70,7 @@ struct NFSRecovery {
         }
     }
 
-    /// Makes a call again that takes a name away, if the name still leads to the object it was meant for.
+    /// Repeats a call that removes a name, if the name still leads to the intended object.
     private func look(_ submit: @escaping Submit, _ completion: @escaping Completion) {
         let (name, directory, object): ([UInt8], NFSHandle, NFSHandle)
         switch call {
@@ -111,8 +111,8 @@ struct NFSRecovery {
         }
     }
 
-    /// Looks whether what has the name is ours, and again for a while where it is not: the server may still be at the first
-    /// call, and give what it has made its owner and mode after its name.
+    /// Checks whether the object that has the name is ours, and repeats that for a while: the server may still be
+    /// executing the first call, and set owner and mode after making the name.
     private func prove(
         _ failure: NFSFailure, attempts: Int, _ submit: @escaping Submit, _ completion: @escaping Completion
     ) {
@@ -149,7 +149,7 @@ struct NFSRecovery {
         return .object(handle, attributes)
     }
 
-    /// Whether what is there is what the call makes. Somebody else who made just the same is taken for us.
+    /// Whether the object is what the call makes. An identical object made by another client counts as ours.
     private func compare(
         _ found: NFSHandle, _ attributes: NFSAttributes, _ submit: Submit,
         _ completion: @escaping @Sendable (Bool) -> Void

@@ -1,6 +1,6 @@
 import LXCCore
 
-/// What a server answered, by its name in RFC 1813, section 2.6.
+/// A server's status code, by its name in RFC 1813, section 2.6.
 public struct NFSStatus: Hashable, Sendable, CustomStringConvertible {
     /// The number on the wire.
     public let rawValue: UInt32
@@ -18,9 +18,9 @@ public struct NFSStatus: Hashable, Sendable, CustomStringConvertible {
     public static let access = NFSStatus(rawValue: 13)
     /// The name is taken.
     public static let exists = NFSStatus(rawValue: 17)
-    /// What should be a directory is none.
+    /// A directory was expected.
     public static let notDirectory = NFSStatus(rawValue: 20)
-    /// What should be no directory is one.
+    /// A non-directory was expected.
     public static let isDirectory = NFSStatus(rawValue: 21)
     /// The file system is full.
     public static let noSpace = NFSStatus(rawValue: 28)
@@ -115,7 +115,7 @@ enum NFSFailure: Error {
         return error.status
     }
 
-    /// The error for the caller, who was `doing` something, as in `create "etc/passwd"`.
+    /// The error for the caller, with the action in `doing`, such as `create "etc/passwd"`.
     func error(_ doing: String, fileID: String = #fileID, line: Int = #line) -> any Error {
         switch self {
         case .refused(let refusal):

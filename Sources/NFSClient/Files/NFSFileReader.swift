@@ -7,14 +7,15 @@ package final class NFSFileReader: @unchecked Sendable {
     // @unchecked: every access to the variables below holds `condition`.
     private static let ahead = 8 << 20
 
-    /// How many bytes the file had when it was opened.
+    /// The size of the file in bytes when it was opened.
     package let size: UInt64
-    /// Tells the file, in the state in which it was opened, from others, as a mount of the export does.
+    /// A text that distinguishes the file, in the state in which it was opened, from others, as a mount of the export
+    /// does.
     package let identity: String
     private let client: NFSClient
     private let handle: NFSHandle
     private let condition = NSCondition()
-    /// What was asked for and not taken, in sequence.
+    /// The parts requested and not consumed yet, in sequence.
     private var parts: [Part] = []
     private var failure: NFSFailure?
 
@@ -63,7 +64,7 @@ package final class NFSFileReader: @unchecked Sendable {
         identity = "\(attributes.fileID) \(attributes.size) \(modified.seconds).\(modified.nanoseconds)"
     }
 
-    /// Reads bytes from `offset` on; fewer than the buffer holds, none at the end. Blocks.
+    /// Reads bytes from `offset` on; fewer than the buffer holds at the end, none beyond. Blocks.
     package func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws -> Int {
         guard offset < size, !buffer.isEmpty else { return 0 }
         return try condition.withLock {

@@ -27,7 +27,7 @@ package final class NFSFileWriter {
         case .failure(let failure): throw failure.error("create \"\(location.description)\"")
         }
         writer = NFSTreeWriter(client, cancellation, isLossless: false)
-        // Owned by whom the server made it for, which of a squashed client is not who it says.
+        // Owned by the user the server made it for, which for a squashed client differs from its own.
         let entry = TreeEntry(
             path: try TreePath(location.name), kind: .file(size: 0), mode: mode, user: attributes.user,
             group: attributes.group, modified: .init(seconds: Int64(time(nil)), nanoseconds: 0))
@@ -51,7 +51,7 @@ package final class NFSFileWriter {
     /// Removes the file.
     package func abandon() {
         writer.budget.fail(CancellationError())
-        // Nobody could be told of a failure here: the failure that led here is what is reported.
+        // A failure here is not reported: the failure that led here is.
         _ = location.client.wait(for: .remove(location.name, in: location.parent, of: handle), cancellation: nil)
     }
 }

@@ -1,7 +1,8 @@
 import Foundation
 import LXCCore
 
-/// How much of a longer work is under way: holds its giver back when that is too much, and tells it of the first failure.
+/// Limits the amount of concurrent work: blocks its producer while that is too much, and reports the first failure to
+/// it.
 final class FlowBudget: @unchecked Sendable {
     // @unchecked: every access to the variables below holds `condition`.
     private let condition = NSCondition()
@@ -20,7 +21,7 @@ final class FlowBudget: @unchecked Sendable {
     /// The first failure.
     var error: (any Error)? { condition.withLock { failure } }
 
-    /// Takes a share, once there is one.
+    /// Takes a share as soon as there is one.
     ///
     /// - Throws: the first failure; `CancellationError`.
     func acquire(items newItems: Int, bytes newBytes: Int, cancellation: Cancellation?) throws {
@@ -32,7 +33,7 @@ final class FlowBudget: @unchecked Sendable {
         bytes += newBytes
     }
 
-    /// One piece of work always goes, however large.
+    /// A single piece of work is always admitted, however large.
     private func isOver(_ newItems: Int, _ newBytes: Int) -> Bool {
         (items > 0 && items + newItems > maximumItems) || (bytes > 0 && bytes + newBytes > maximumBytes)
     }

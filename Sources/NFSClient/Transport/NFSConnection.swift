@@ -9,12 +9,12 @@ import Synchronization
 
 /// One version of NFS over one TCP connection at a time, with a thread of its own that is the only one to touch libnfs.
 final class NFSConnection: NFSTransport {
-    /// What any thread gives to the connection's.
+    /// The calls that any thread passes to the connection's.
     final class Inbox: Sendable {
         struct State: Sendable {
             var calls: [PendingCall] = []
             var isClosing = false
-            /// Nobody reads any more.
+            /// The inbox has no reader any more.
             var isClosed = false
             /// The thread was woken and has not looked yet.
             var isAwake = false
@@ -50,8 +50,8 @@ final class NFSConnection: NFSTransport {
             Thread.current.name = "lxc-nfs"
             NFSLoop(endpoint, wire, options, inbox, counting).run()
         }
-        // libnfs decodes the entries of a directory by recursion, and a server decides how many a reply has. This is
-        // address space, not memory.
+        // libnfs decodes the entries of a directory by recursion, and a server decides the number of entries in a
+        // reply. This is address space, not memory.
         thread.stackSize = 64 << 20
         thread.start()
     }
@@ -79,7 +79,7 @@ final class NFSConnection: NFSTransport {
     }
 }
 
-/// Which service, and for whom.
+/// The service and the user to connect as.
 struct NFSEndpoint: Sendable {
     var server: String
     var port: UInt16?

@@ -4,14 +4,14 @@ import Glibc
 import LXCCore
 import Synchronization
 
-/// What the thread of a connection does.
+/// The loop of a connection's thread.
 ///
-/// Calls wait in `waiting` until the window has room, then in `sent` until their reply. libnfs forgets what it has sent
-/// when a connection breaks; this does not, and sends it again over the next one.
+/// Calls wait in `waiting` until the window has room, then in `sent` until their reply. libnfs drops sent calls when a
+/// connection breaks; this loop keeps them and resends them over the next one.
 final class NFSLoop: @unchecked Sendable {
     // @unchecked: every method is called on the connection's thread.
     static let closed = LXCError(.unavailable, "the NFS connection was closed")
-    /// How often cancelled and overdue calls are looked for while there are any calls.
+    /// The interval of checks for cancelled and overdue calls while there are any calls.
     private static let tick = Duration.milliseconds(40)
     private static let firstPause = Duration.milliseconds(50)
     private static let longestPause = Duration.seconds(2)
@@ -31,15 +31,15 @@ final class NFSLoop: @unchecked Sendable {
     private var lastSerial: UInt64 = 0
     private var now = ContinuousClock.now
     private var lastCheck = ContinuousClock.now
-    /// Calls libnfs gave up while it served the socket, with what it said.
+    /// Calls that libnfs dropped while it served the socket, with its reasons.
     private var abandoned: [(call: PendingCall, problem: String, status: CInt)] = []
-    /// Why the service does not want the connection that is being made.
+    /// The reason why the service refuses the connection being made.
     private var refusal: String?
     private var isEndingContext = false
     private var problem = "not connected"
 
     private enum State {
-        /// Since when, and when the next attempt is made, after how long a pause.
+        /// The time of the disconnection, the time of the next attempt, and the pause before it.
         case disconnected(since: ContinuousClock.Instant, retry: ContinuousClock.Instant, pause: Duration)
         case connecting(since: ContinuousClock.Instant, began: ContinuousClock.Instant, pause: Duration)
         case connected
@@ -81,7 +81,7 @@ final class NFSLoop: @unchecked Sendable {
             return (inbox.calls, inbox.isClosing)
         }
         if !hasCalls, !calls.isEmpty, case .disconnected(_, let retry, let pause) = state {
-            // The time a server was away while nobody asked is not held against it.
+            // The time a server was away while there were no calls does not count.
             state = .disconnected(since: ContinuousClock.now, retry: retry, pause: pause)
         }
         for call in calls {
@@ -92,7 +92,7 @@ final class NFSLoop: @unchecked Sendable {
         return !isClosing
     }
 
-    /// Fails everything; calls made meanwhile too.
+    /// Fails all calls, also later ones.
     private func end() {
         endContext()
         let late = inbox.state.withLock { inbox in
@@ -322,7 +322,7 @@ final class NFSLoop: @unchecked Sendable {
             call.complete(.failure(.cancelled))
             return true
         }
-        // What was sent stays in the window until the server answers: it may be at work on it.
+        // A sent call stays in the window until the server answers: the server may be executing it.
         for call in sent.values where call.cancellation?.isCancelled == true { call.complete(.failure(.cancelled)) }
     }
 
@@ -342,7 +342,7 @@ final class NFSLoop: @unchecked Sendable {
                 + "\(options.giveUp)")
     }
 
-    /// A server nobody could reach for so long fails all calls.
+    /// A server unreachable for so long fails all calls.
     private func failIfAway(_ since: ContinuousClock.Instant) {
         guard hasCalls, now - since >= options.giveUp else { return }
         fail(

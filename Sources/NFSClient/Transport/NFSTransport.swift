@@ -1,31 +1,31 @@
 import LXCCore
 
-/// How a call ended.
+/// The result of a call.
 struct NFSOutcome: Sendable {
     let result: Result<NFSReply, NFSFailure>
     /// Whether the server may have carried the call out before, and the reply was lost.
     let wasRepeated: Bool
 }
 
-/// What carries calls to a server: many at once, in any order.
+/// Carries calls to a server: many concurrently, in any order.
 protocol NFSTransport: AnyObject, Sendable {
     /// Sends a call; never waits. `completion` is called once, on the transport's thread, where it may submit more but
     /// must not block.
     func submit(
         _ call: NFSCall, cancellation: Cancellation?, completion: @escaping @Sendable (NFSOutcome) -> Void)
-    /// Fails what is under way and ends.
+    /// Fails the calls in flight and ends.
     func close()
 }
 
-/// How a client works.
+/// The options of a client.
 public struct NFSClientOptions: Hashable, Sendable {
-    /// How many calls are under way at most.
+    /// The maximum number of calls in flight.
     public var window = 128
-    /// How many bytes of contents are under way at most; one call always goes.
+    /// The maximum number of bytes of contents in flight; a single call is always sent.
     public var windowBytes = 16 << 20
-    /// How long one reply may take before the connection is made anew and everything under way sent again.
+    /// The time limit for one reply; after it the connection is made anew and all calls in flight are resent.
     public var callTimeout: Duration = .seconds(60)
-    /// How long a call is tried, over all connections, until it fails.
+    /// The time limit for a call over all connections.
     public var giveUp: Duration = .seconds(180)
 
     /// The defaults.

@@ -2,7 +2,7 @@
 import CLibNFS
 import FileTree
 
-/// How calls of one version of NFS look on the wire.
+/// The wire format of one version of NFS's calls.
 protocol NFSWire: Sendable {
     /// The version.
     var version: CInt { get }
@@ -30,7 +30,7 @@ final class NFSReadRoom {
 
     deinit { bytes.deallocate() }
 
-    /// A copy of what a READ brought, which is no more than it asked for: from where libnfs has decoded it, or from `room`.
+    /// A copy of the bytes returned by a READ, never more than requested: from libnfs's decoded buffer, or from `room`.
     static func contents(_ decoded: UnsafePointer<CChar>?, _ count: Int, _ room: NFSReadRoom?) -> SharedBytes {
         let start = room.map { UnsafeRawPointer($0.bytes.baseAddress) } ?? UnsafeRawPointer(decoded)
         return withExtendedLifetime(room) { SharedBytes(copying: UnsafeRawBufferPointer(start: start, count: count)) }

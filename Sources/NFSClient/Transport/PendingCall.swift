@@ -7,18 +7,18 @@ final class PendingCall: @unchecked Sendable {
     let call: NFSCall
     let cancellation: Cancellation?
     private let completion: @Sendable (NFSOutcome) -> Void
-    /// Where what is read goes.
+    /// The buffer of a READ.
     private(set) lazy var room = NFSReadRoom(for: call)
     /// Its place in the order of arrival.
     var serial: UInt64 = 0
-    /// How often it was sent.
+    /// The number of times it was sent.
     var attempts = 0
-    /// When it was sent first, and last.
+    /// The times it was first and last sent.
     var firstSent: ContinuousClock.Instant?
     var lastSent: ContinuousClock.Instant?
     /// The caller no longer waits; the server may still answer.
     private(set) var isCompleted = false
-    /// Who waits for the reply; it is kept until then.
+    /// Kept alive until the reply, for the waiting caller.
     var loop: NFSLoop?
 
     init(_ call: NFSCall, _ cancellation: Cancellation?, _ completion: @escaping @Sendable (NFSOutcome) -> Void) {
@@ -27,7 +27,7 @@ final class PendingCall: @unchecked Sendable {
         self.completion = completion
     }
 
-    /// Tells the caller how it ended; what comes later is nobody's.
+    /// Passes the result to the caller; later results are dropped.
     func complete(_ result: Result<NFSReply, NFSFailure>) {
         guard !isCompleted else { return }
         isCompleted = true
@@ -42,7 +42,7 @@ struct CallQueue {
 
     /// The first, if there is one.
     var first: PendingCall? { start < calls.count ? calls[start] : nil }
-    /// Whether there is none.
+    /// Whether the list is empty.
     var isEmpty: Bool { start == calls.count }
     /// All of them.
     var all: ArraySlice<PendingCall> { calls[start...] }

@@ -16,7 +16,7 @@ struct RPCContext: ~Copyable {
     /// Makes a context that is not connected.
     ///
     /// - Parameters:
-    ///   - user: whom the calls are made for.
+    ///   - user: the user in whose name calls are made.
     ///   - group: its group.
     /// - Throws: `LXCError` `io` without memory.
     init(user: UInt32, group: UInt32) throws {
@@ -34,10 +34,10 @@ struct RPCContext: ~Copyable {
 
     deinit { rpc_destroy_context(raw) }
 
-    /// The socket; negative where there is none (any more).
+    /// The socket; negative if there is none (any more).
     var descriptor: CInt { rpc_get_fd(raw) }
 
-    /// What libnfs says went wrong last.
+    /// libnfs's description of the last failure.
     var problem: String { rpc_get_error(raw).map { String(cString: $0).escapedForDisplay } ?? "unknown failure" }
 
     /// Begins to connect to a service; `callback` gets `context`. Without a port the server's portmapper is asked.
@@ -51,13 +51,13 @@ struct RPCContext: ~Copyable {
         return rpc_connect_port_async(raw, server, CInt(port), program, version, callback, context) == 0
     }
 
-    /// Small calls go out at once, whatever is under way.
+    /// Small calls are sent immediately, whatever else is in flight.
     func disableDelay() {
         var on: CInt = 1
         setsockopt(descriptor, CInt(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<CInt>.size))
     }
 
-    /// What to wait for on the socket.
+    /// The socket events to wait for.
     var events: Int16 { Int16(truncatingIfNeeded: rpc_which_events(raw)) }
 
     /// Sends and receives. False when the connection is lost.

@@ -3,12 +3,12 @@ import Glibc
 import LXCCore
 import Synchronization
 
-/// Writes one file with more contents than one WRITE brings: UNSTABLE writes side by side, and a COMMIT for each batch of
-/// them. What is not committed is kept, and written again when the server may have lost it.
+/// Writes one file with more contents than fit one WRITE: concurrent UNSTABLE writes, and a COMMIT for each batch of
+/// them. Uncommitted contents are kept, and written again if the server may have lost them.
 final class NFSLargeFile: Sendable {
-    /// How many bytes are written until they are committed.
+    /// The number of bytes written between commits.
     static let batchBytes = 16 << 20
-    /// How often a batch is written; a server that restarts more often than this is no server.
+    /// The number of times a batch is written; a server that restarts more often is considered broken.
     private static let attempts = 8
 
     /// Writes that are committed together.
@@ -29,10 +29,10 @@ final class NFSLargeFile: Sendable {
     private struct State {
         var made: NFSAttributes?
         var batch = Batch()
-        /// Batches that are not committed, the one that is filled among them.
+        /// The number of uncommitted batches, including the one being filled.
         var unfinished = 1
         var isEnded = false
-        /// Where what was written ends, and where the contents do, which may be zeros there.
+        /// The end of the written data, and the end of the contents, which may be zeros beyond it.
         var writtenEnd: UInt64 = 0
         var end: UInt64
     }
@@ -77,7 +77,7 @@ final class NFSLargeFile: Sendable {
         let unit = UInt64(writer.client.writeSize)
         var rest = piece
         while !rest.bytes.isEmpty {
-            // What one WRITE brings begins and ends at multiples, so that pages of the server are written once.
+            // Each WRITE is aligned, so that the server writes each page once.
             let length = Int(min(unit - rest.offset % unit, UInt64(rest.bytes.count)))
             add(TreePiece(offset: rest.offset, bytes: rest.bytes.prefix(length)))
             rest = TreePiece(offset: rest.offset + UInt64(length), bytes: rest.bytes.dropFirst(length))
@@ -95,7 +95,7 @@ final class NFSLargeFile: Sendable {
     }
 
     private func add(_ piece: TreePiece) {
-        // What is not written of a new file is zero.
+        // The unwritten parts of a new file are zero.
         let isHole = piece.bytes.areZeros
         let (batch, full) = state.withLock { state -> (Batch, Batch?) in
             let batch = state.batch
@@ -135,7 +135,7 @@ final class NFSLargeFile: Sendable {
         }
     }
 
-    /// Commits a batch that is complete. Only one of those who complete it finds it so.
+    /// Commits a complete batch. Exactly one of the callers that complete it finds it complete.
     private func finishIfWritten(_ batch: Batch) {
         let isWritten = state.withLock { _ in
             guard batch.isWritten else { return false }
@@ -151,7 +151,7 @@ final class NFSLargeFile: Sendable {
         writer.submit(.commit(handle), entry.path) { [self] reply in
             guard case .committed(let verifier) = reply else { return writer.fail(senseless: "COMMIT") }
             if state.withLock({ _ in batch.verifiers == [verifier] }) { return finished(batch) }
-            // The server was restarted in between, and what it had not on disk is gone.
+            // The server was restarted in between, and has lost data not on disk.
             let pieces = state.withLock { _ in
                 batch.attemptsLeft -= 1
                 batch.verifiers = []

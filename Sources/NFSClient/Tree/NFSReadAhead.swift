@@ -2,13 +2,13 @@ import FileTree
 import Foundation
 import LXCCore
 
-/// Reads a tree ahead of whoever takes its entries: lists directories, reads links and contents, with many calls under
-/// way, in the order in which the entries will be asked for.
+/// Reads a tree ahead of its consumer: lists directories, reads links and contents, with many concurrent calls, in the
+/// order in which the entries will be requested.
 ///
 /// Directories are walked from the top down and names in bytewise order, so that the sequence depends on the tree alone.
 final class NFSReadAhead: @unchecked Sendable {
     // @unchecked: every access to the variables below holds `condition`.
-    /// How many directories are listed beyond the one that is walked.
+    /// The number of directories listed beyond the current one.
     private static let listedAhead = 64
     private static let entriesAhead = 1_024
     private static let bytesAhead = 24 << 20
@@ -20,9 +20,9 @@ final class NFSReadAhead: @unchecked Sendable {
     private let condition = NSCondition()
     /// Directories to list, the next one last.
     private var toList: [NFSSourceDirectory] = []
-    /// Directories whose listing is under way, or is not walked to its end.
+    /// Directories whose listing is in progress or not consumed completely.
     private var held = 0
-    /// The directories from the root to the one that is walked.
+    /// The directories from the root to the current one.
     private var walked: [NFSSourceDirectory]
     private var items: [NFSSourceItem] = []
     /// The file of which not all was asked for.
@@ -30,9 +30,10 @@ final class NFSReadAhead: @unchecked Sendable {
     private var bytes = 0
     private var calls = 0
     private var listedEntries = 0
-    /// A name of which the server did not say what it is.
+    /// A name whose type the server did not report is being looked up.
     private var isFinding = false
     private var failure: (any Error)?
+    private var isRootGiven = false
     private var firstNames: [UInt64: TreePath] = [:]
     private var allLosses = TreeLosses()
 
@@ -127,7 +128,7 @@ final class NFSReadAhead: @unchecked Sendable {
         }
     }
 
-    /// Begins whatever may be begun.
+    /// Starts all work that may start.
     private func advance() {
         guard failure == nil else { return }
         while held < Self.listedAhead, let directory = toList.popLast() { list(directory) }
@@ -153,7 +154,7 @@ extension NFSReadAhead {
         read(NFSListing(directory.handle, limit: limit), of: Shared(value: directory))
     }
 
-    /// Carries what is used under the lock alone into a callback that holds it.
+    /// Carries a value used only under the lock into a callback that holds it.
     private struct Shared<Value>: @unchecked Sendable { let value: Value }
 
     private func read(_ listing: NFSListing, of directory: Shared<NFSSourceDirectory>) {
@@ -186,12 +187,12 @@ extension NFSReadAhead {
         }
     }
 
-    /// Goes on to the next entry. False when that is not known yet, or there is none.
+    /// Advances to the next entry. False if it is not known yet, or there is none.
     private func walk() throws -> Bool {
         guard let directory = walked.last else { return false }
-        if directory.path.isRoot, directory.next == 0, items.isEmpty, !rootIsKnown { try addRoot() }
+        if directory.path.isRoot, directory.next == 0, items.isEmpty, !isRootGiven { try addRoot() }
         guard directory.listing == .listed else {
-            // It may have been passed over for others; now nothing goes on without it.
+            // It may have been postponed for others; now nothing proceeds without it.
             list(directory)
             return false
         }
@@ -213,7 +214,7 @@ extension NFSReadAhead {
         return true
     }
 
-    /// The server listed a name without saying what it is.
+    /// Looks up a name that the server listed without its type.
     private func find(_ name: [UInt8], _ path: TreePath, in directory: Shared<NFSSourceDirectory>) {
         isFinding = true
         client.submit(.lookUp(name, in: directory.value.handle), cancellation: cancellation) { [self] result in
@@ -244,11 +245,8 @@ extension NFSReadAhead {
 // MARK: - Entries
 
 extension NFSReadAhead {
-    private var rootIsKnown: Bool { firstNames[.max] != nil }
-
     private func addRoot() throws {
-        // The number is no object's; it marks that the root was given out.
-        firstNames[.max] = .root
+        isRootGiven = true
         guard let attributes = root.attributes else { throw NFSClient.senseless("GETATTR") }
         let item = NFSSourceItem(.root, root.handle, attributes)
         item.entry = TreeEntry(.root, .directory, attributes)

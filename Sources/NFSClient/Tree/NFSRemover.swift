@@ -2,12 +2,12 @@ import FileTree
 import LXCCore
 import Synchronization
 
-/// Removes a name and everything below it by handles, many calls at once: never through a symbolic link, never into
-/// another file system. What goes away by itself meanwhile is no error.
+/// Removes a name and everything below it by handles, with many concurrent calls: never through a symbolic link, never
+/// into another file system. Ignores names that vanish in the meantime.
 final class NFSRemover: Sendable {
-    /// How many directories are emptied at once.
+    /// The number of directories emptied concurrently.
     private static let activeDirectories = 32
-    /// How often one directory is looked at again because names were added while it was emptied.
+    /// The number of times one directory is listed again because names were added while it was emptied.
     private static let returns = 1_000
 
     /// A directory that is removed.
@@ -18,7 +18,7 @@ final class NFSRemover: Sendable {
         let above: Directory?
         /// The directory above the topmost.
         let outside: NFSHandle
-        /// Removals of what is inside that are not done.
+        /// The number of removals inside not finished.
         var unfinished = 0
         var isListedToEnd = false
         var returnsLeft = NFSRemover.returns
@@ -32,7 +32,8 @@ final class NFSRemover: Sendable {
 
         var parent: NFSHandle { above?.handle ?? outside }
 
-        /// Whether a handle is this directory's or that of one above it: no tree has such a loop, but a server may say so.
+        /// Whether a handle is this directory's or that of one above it: no tree has such a loop, but a server may
+        /// report one.
         func isInside(_ handle: NFSHandle) -> Bool {
             var next: Directory? = self
             while let directory = next {
@@ -51,7 +52,7 @@ final class NFSRemover: Sendable {
     private let client: NFSClient
     private let cancellation: Cancellation?
     private let state = Mutex(State())
-    /// The file system of what is removed.
+    /// The file system of the tree to remove.
     private let fileSystem = Mutex<UInt64?>(nil)
     /// Its one item is the whole work.
     private let work = FlowBudget(items: 1, bytes: 0)
@@ -116,7 +117,7 @@ final class NFSRemover: Sendable {
         guard let call = listing.next else { return }
         submit(call, directory.handle.path) { [self] reply, _ in
             guard case .entries(let entries, _, let isEnd)? = reply else {
-                // The directory went away by itself.
+                // The directory vanished.
                 return removed(directory, endsActivity: true)
             }
             directory.isListedToEnd = isEnd
@@ -193,8 +194,8 @@ final class NFSRemover: Sendable {
 
     // MARK: Calls
 
-    /// Sends a call. What is gone, or a directory that is not empty, is told to `completion` by the status alone; any
-    /// other failure ends the work.
+    /// Sends a call. A missing object, or a directory that is not empty, is reported to `completion` by the status
+    /// alone; any other failure ends the work.
     private func submit(
         _ call: NFSCall, _ path: String, _ completion: @escaping @Sendable (NFSReply?, NFSStatus?) -> Void
     ) {

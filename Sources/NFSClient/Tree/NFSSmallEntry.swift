@@ -19,7 +19,7 @@ final class NFSSmallEntry: @unchecked Sendable {
         self.writer = writer
     }
 
-    /// Adds contents; they are counted by whoever starts this.
+    /// Adds contents, already counted by the caller.
     func add(_ piece: TreePiece) {
         byteCount += piece.bytes.count
         end = piece.offset + UInt64(piece.bytes.count)

@@ -1,6 +1,6 @@
 import FileTree
 
-/// A directory that is read: what the server lists in it, in bytewise order of names.
+/// A directory being read: the server's listing, in bytewise order of names.
 ///
 /// Used under the reader's lock.
 final class NFSSourceDirectory {
@@ -17,7 +17,7 @@ final class NFSSourceDirectory {
     var entries: [NFSDirectoryEntry] = []
     /// The directories in it, by their place in `entries`.
     var children: [Int: NFSSourceDirectory] = [:]
-    /// Which entry comes next.
+    /// The index of the next entry.
     var next = 0
 
     init(_ path: TreePath, _ handle: NFSHandle, above: NFSSourceDirectory?) {
@@ -26,7 +26,8 @@ final class NFSSourceDirectory {
         self.above = above
     }
 
-    /// Whether a handle is this directory's or that of one above it: no tree has such a loop, but a server may say so.
+    /// Whether a handle is this directory's or that of one above it: no tree has such a loop, but a server may report
+    /// one.
     func isInside(_ handle: NFSHandle) -> Bool {
         var next: NFSSourceDirectory? = self
         while let directory = next {
@@ -36,7 +37,7 @@ final class NFSSourceDirectory {
         return false
     }
 
-    /// Takes the whole listing.
+    /// Sets the whole listing.
     func take(_ listed: [NFSDirectoryEntry]) {
         entries = listed.sorted { $0.name.lexicographicallyPrecedes($1.name) }
         listing = .listed
@@ -52,13 +53,13 @@ final class NFSSourceItem {
     let attributes: NFSAttributes
     /// Nil as long as a symbolic link's target is under way.
     var entry: TreeEntry?
-    /// What was read ahead of a file's contents and not taken, by offset.
+    /// The pieces of a file's contents read ahead and not consumed, by offset.
     var pieces: [UInt64: SharedBytes] = [:]
-    /// Where the next READ begins.
+    /// The offset of the next READ.
     var requested: UInt64 = 0
-    /// Where the next piece that is taken begins.
+    /// The offset of the next piece to consume.
     var taken: UInt64 = 0
-    /// Nobody wants more of it.
+    /// The rest is not needed.
     var isSkipped = false
     /// Its holes must be found before anything of it is read.
     var isSparse = false

@@ -6,7 +6,7 @@ import LXCCore
 final class NFSSparseFile {
     /// Holes begin and end at multiples of this.
     private static let unit = 4_096
-    /// A file of which more stretches are no holes is read as if the rest had none.
+    /// The maximum number of data ranges; a file with more is read as if it had no further holes.
     private static let maximumExtents = 1_000_000
     private static let readsAhead = 16
 

@@ -5,7 +5,7 @@ import LinuxSystem
 
 /// A directory under construction: under a hidden name beside its place, open to its owner alone, renamed when complete.
 final class NFSStagedDirectory: Sendable {
-    /// How many seconds a server has to answer, once nobody wants it any more, before what is there is left behind.
+    /// The time in seconds that a server has to answer an abandoned writing, before its files are left behind.
     private static let patience = 10.0
 
     let client: NFSClient
@@ -58,7 +58,7 @@ final class NFSStagedDirectory: Sendable {
         try Self.refuseTaken(location, cancellation)
         let call = NFSCall.rename(
             hiddenName, in: location.parent, to: location.name, below: location.parent, of: NFSObject(root, nil))
-        // Not cancelled: a rename the server has done cannot be told from one that it has not.
+        // Not cancelled: whether the server has executed a rename would be unknown.
         if case .failure(let failure) = client.wait(for: call, cancellation: nil) {
             if failure.status == .exists || failure.status == .notEmpty || failure.status == .notDirectory {
                 throw Self.taken(location)
@@ -67,19 +67,20 @@ final class NFSStagedDirectory: Sendable {
         }
     }
 
-    /// Removes everything, also what got its name by a call whose answer was lost: the directory is known by its handle.
+    /// Removes everything, even if it got its name by a call whose answer was lost: the directory is known by its
+    /// handle.
     func abandon() {
-        // A server that is away keeps nobody waiting who has a failure to tell.
+        // An unreachable server must not delay the report of a failure.
         let patience = Cancellation()
         DispatchQueue.global().asyncAfter(deadline: .now() + Self.patience) { patience.cancel() }
         for name in [hiddenName, location.name] {
             guard (try? client.lookUp(name, in: location.parent, patience))?.handle == root else { continue }
-            // Nobody could be told of a failure here: the failure that led here is what is reported.
+            // A failure here is not reported: the failure that led here is.
             try? NFSRemover(client, nil).remove(name, in: location.parent)
         }
     }
 
-    /// Removes something inside, for what takes its place.
+    /// Removes something inside, to replace it.
     func remove(_ name: [UInt8], in directory: NFSHandle, _ cancellation: Cancellation) throws {
         try NFSRemover(client, cancellation).remove(name, in: directory)
     }

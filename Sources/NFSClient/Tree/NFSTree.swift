@@ -57,7 +57,7 @@ public struct NFSTree: TreeOrigin, TreeDestination {
     ///
     /// - Parameters:
     ///   - onlyDirectory: whether something else of that name is refused (`invalidArgument`).
-    ///   - pool: whose threads may block.
+    ///   - pool: the threads that may block.
     /// - Throws: `LXCError` `inUse` when another file system is mounted inside, `permissionDenied`, `io`, and as
     ///   ``NFSClient``; `CancellationError`.
     public func remove(onlyDirectory: Bool = false, pool: BlockingPool = .shared) async throws {
@@ -116,7 +116,7 @@ public struct NFSTree: TreeOrigin, TreeDestination {
     }
 }
 
-/// Where something is or will be: the directory above it, and its name there.
+/// A location: the parent directory, and the name in it.
 struct NFSLocation: Sendable {
     let client: NFSClient
     let parent: NFSHandle
@@ -127,7 +127,7 @@ struct NFSLocation: Sendable {
 }
 
 extension NFSClient {
-    /// Where a path below ``root`` is, on a thread that may block.
+    /// The location of a path below ``root``, on a thread that may block.
     func location(of path: TreePath, _ cancellation: Cancellation?) throws -> NFSLocation {
         guard let above = path.parent else {
             throw LXCError(.invalidArgument, "\(url.place) does not end in a name")
@@ -136,14 +136,14 @@ extension NFSClient {
         return NFSLocation(client: self, parent: parent.handle, name: Array(path.name))
     }
 
-    /// What a path below ``root`` stands for, on a thread that may block.
+    /// The object at a path below ``root``, on a thread that may block.
     func object(at path: TreePath, _ cancellation: Cancellation?) throws -> NFSObject {
         var found = NFSObject(root, rootAttributes)
         for name in path.components { found = try lookUp(Array(name), in: found.handle, cancellation) }
         return found
     }
 
-    /// What the server says of an object, on a thread that may block.
+    /// The attributes of an object, on a thread that may block.
     func attributes(of handle: NFSHandle, _ cancellation: Cancellation?) throws -> NFSAttributes {
         switch wait(for: .getAttributes(handle), cancellation: cancellation) {
         case .success(.done(let attributes?)): return attributes
@@ -152,7 +152,7 @@ extension NFSClient {
         }
     }
 
-    /// What a name stands for, on a thread that may block.
+    /// Looks up a name, on a thread that may block.
     func lookUp(_ name: [UInt8], in directory: NFSHandle, _ cancellation: Cancellation?) throws -> NFSObject {
         let path = directory.pathOf(name)
         switch wait(for: .lookUp(name, in: directory), cancellation: cancellation) {

@@ -3,9 +3,9 @@ import LXCCore
 
 /// One writing of a tree on an NFS server.
 ///
-/// The calling thread only submits: a directory's MKDIR goes first, what is inside as soon as the server has told its
-/// handle, all of it side by side. Hard links come when their targets are complete, directories get their attributes at
-/// the end. Only where a name is met again is everything brought to a rest first.
+/// The calling thread only submits: a directory's MKDIR goes first, its contents as soon as the server has returned its
+/// handle, all of them concurrently. Hard links follow when their targets are complete, directories get their
+/// attributes at the end. Only when a name is repeated is all pending work completed first.
 final class NFSTreeSink: TreeSink {
     private let staged: NFSStagedDirectory
     private let options: TreeCopyOptions
@@ -19,7 +19,7 @@ final class NFSTreeSink: TreeSink {
     /// The copy's; the calls under way see the writer's.
     private let cancellation: Cancellation
 
-    /// What was begun and not ended.
+    /// The entry in progress.
     private enum Current {
         case nothing
         case small(NFSSmallEntry, in: NFSFutureHandle)
@@ -85,7 +85,7 @@ final class NFSTreeSink: TreeSink {
         try settle()
         try finishDirectories()
         if options.requiresSafeRoot { try SafeRoot.check(NFSRootView(staged.client, staged.root, cancellation)) }
-        // The root stays closed to others until everything else is done.
+        // The root stays inaccessible to others until everything else is complete.
         if let root = directories[.root] { try finishDirectory(root.entry, staged.root) }
         try writer.budget.waitUntilIdle(cancellation: cancellation)
         try staged.publish(cancellation)
@@ -139,7 +139,7 @@ final class NFSTreeSink: TreeSink {
 
     // MARK: Links and names met again
 
-    /// Waits until everything begun so far is there, and makes the hard links to it.
+    /// Waits until all entries so far exist, and makes the hard links to them.
     private func settle() throws {
         try writer.budget.waitUntilIdle(cancellation: cancellation)
         for link in links {
@@ -166,7 +166,7 @@ final class NFSTreeSink: TreeSink {
         }
     }
 
-    /// Removes what has the name of an entry. False when it is a directory that stays.
+    /// Removes the object that has the name of an entry. False if it is a directory that stays.
     private func replace(_ entry: TreeEntry, in parent: NFSFutureHandle) throws -> Bool {
         try settle()
         guard let parent = parent.handle else { throw NFSClient.senseless("MKDIR") }

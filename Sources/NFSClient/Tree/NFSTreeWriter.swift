@@ -2,7 +2,7 @@ import FileTree
 import LXCCore
 import Synchronization
 
-/// What everything that writes one tree shares: the client, what is under way, and what was lost.
+/// The state shared by all writers of one tree: the client, the work in flight, and the losses.
 final class NFSTreeWriter: Sendable {
     let client: NFSClient
     let cancellation: Cancellation
@@ -20,8 +20,8 @@ final class NFSTreeWriter: Sendable {
         self.client = client
         self.cancellation = cancellation
         self.isLossless = isLossless
-        // A file takes three calls one after the other, so more files than the window keep it full. A batch of a large
-        // file stays until it is committed.
+        // A file takes three successive calls, so more files than the window keep it full. A batch of a large file
+        // stays until it is committed.
         budget = FlowBudget(items: client.options.window * 3, bytes: 3 * NFSLargeFile.batchBytes)
     }
 
@@ -73,7 +73,7 @@ final class NFSTreeWriter: Sendable {
         if case .refused(let error) = failure { error } else { nil }
     }
 
-    /// Ends the work because of a reply that is none.
+    /// Ends the work because of a malformed reply.
     func fail(senseless procedure: String) { budget.fail(NFSClient.senseless(procedure)) }
 }
 
@@ -88,12 +88,12 @@ extension NFSTreeWriter {
         return attributes
     }
 
-    /// Brings what was made to what it should be, if it is not, and calls `completion` when it is.
+    /// Sets the attributes of a new object as far as they differ, and calls `completion` when they are right.
     ///
     /// - Parameters:
-    ///   - entry: what it should be.
-    ///   - handle: what was made.
-    ///   - made: what the server says it is, where it does.
+    ///   - entry: the wanted attributes.
+    ///   - handle: the new object.
+    ///   - made: the object's attributes, if the server reported them.
     ///   - size: the size to set.
     ///   - timeIsOld: whether contents were written since, which changed the time.
     ///   - completion: called when nothing is left to be done.
@@ -111,7 +111,7 @@ extension NFSTreeWriter {
         let lacksTime = timeIsOld || size != nil || made?.modified != entry.modified
         if lacksTime, !(isLink && passesOverLinkTimes) {
             wanted.modified = .at(entry.modified)
-            // What was just made was just read.
+            // A new object was just read.
             wanted.accessed = isLink ? nil : .at(entry.modified)
         }
         guard !wanted.isEmpty else { return check(entry, made, completion) }
@@ -126,7 +126,8 @@ extension NFSTreeWriter {
         }
     }
 
-    /// Looks at what the server made of it: owners and modes that are not kept would be a hole, times are a loss.
+    /// Checks the attributes set by the server: wrong owners and modes would be a security hole, wrong times are a
+    /// loss.
     private func check(_ entry: TreeEntry, _ result: NFSAttributes?, _ completion: @Sendable () -> Void) {
         defer { completion() }
         if UInt32(exactly: entry.modified.seconds) == nil { lose("time", entry.path) }
@@ -152,7 +153,7 @@ extension NFSTreeWriter {
     }
 }
 
-/// What kind of object an entry is, where nothing else of it matters.
+/// The type of an entry's object, where its other properties do not matter.
 enum EntryShape {
     case directory, file, link, other
 

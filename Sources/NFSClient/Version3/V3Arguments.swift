@@ -18,8 +18,8 @@ struct V3Wire: NFSWire {
     ) -> Result<NFSReply, NFSFailure> { call.reply(data, room) }
 }
 
-/// Calls in libnfs's form. Everything but what is read and written is encoded before these return; the contents of a WRITE
-/// live as long as the call, which is held until its callback.
+/// Calls in libnfs's form. Everything but the data read and written is encoded before these return; the contents of a
+/// WRITE live as long as the call, which is held until its callback.
 extension RPCContext {
     /// Puts a call into libnfs's queue. False when libnfs cannot encode it, and then no callback comes.
     fileprivate func send(
@@ -168,7 +168,7 @@ extension RPCContext {
 
 // MARK: - Parts of arguments
 
-/// libnfs takes pointers to what it only reads as if it would write.
+/// libnfs takes mutable pointers to memory it only reads.
 private func withHandle<Result>(_ handle: NFSHandle, _ body: (nfs_fh3) -> Result) -> Result {
     handle.bytes.withUnsafeBytes { bytes in
         var result = nfs_fh3()
@@ -262,7 +262,7 @@ extension mknoddata3 {
 }
 
 extension sattrguard3 {
-    /// The condition that an object's attributes last changed at `time`; none without one.
+    /// The condition that an object's attributes last changed at `time`; no condition if nil.
     fileprivate init(_ time: Timestamp?) {
         self.init()
         guard let time else { return }

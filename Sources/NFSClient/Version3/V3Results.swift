@@ -70,7 +70,7 @@ extension NFSCall {
     }
 
     private func written(_ result: WRITE3resok, _ given: Int) -> NFSReply? {
-        // A server that takes nothing would be asked for ever.
+        // A server that writes nothing would be asked endlessly.
         guard result.count <= given, result.count > 0 || given == 0,
             let stability = NFSStability(rawValue: result.committed.rawValue)
         else { return nil }
@@ -107,7 +107,7 @@ extension UnsafeMutableRawPointer {
     fileprivate func result<Value>(_ type: Value.Type) -> Value { load(as: type) }
 }
 
-/// The largest handle of NFSv3; what is longer is none.
+/// The largest handle of NFSv3; longer ones are invalid.
 private func bytes(_ handle: nfs_fh3) -> [UInt8]? {
     guard handle.data.data_len > 0, handle.data.data_len <= u_int(NFS3_FHSIZE) else { return nil }
     return Array(UnsafeRawBufferPointer(start: handle.data.data_val, count: Int(handle.data.data_len)))

@@ -57,7 +57,7 @@ extension V4Compound {
         case .write(let handle, let offset, let bytes, let stability):
             use(handle)
             write(bytes, at: offset, stability)
-            // What libnfs sends out of borrowed memory comes last.
+            // Data that libnfs sends from borrowed memory comes last.
             if !clibnfs_borrows_memory() { ask(V4Attribute.all) }
         case .commit(let handle):
             use(handle)

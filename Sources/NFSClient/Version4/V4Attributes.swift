@@ -36,12 +36,12 @@ enum V4Attribute: Int, CaseIterable {
     case modified = 53
     case setModified = 54
 
-    /// What ``NFSAttributes`` are made of.
+    /// The attributes that ``NFSAttributes`` need.
     static let all: [V4Attribute] = [
         .type, .size, .fileSystem, .fileID, .mode, .links, .owner, .group, .device, .used, .accessed, .changed,
         .modified,
     ]
-    /// What a listing brings of each name.
+    /// The attributes that a listing returns for each name.
     static let listed: [V4Attribute] = all + [.error, .handle]
     static let statistics: [V4Attribute] = [
         .availableFiles, .freeFiles, .totalFiles, .availableBytes, .freeBytes, .totalBytes,
@@ -161,7 +161,7 @@ struct V4Values {
         return id
     }
 
-    /// The names a listing has when their attributes could not be read have none.
+    /// Whether this is a name of a listing whose attributes could not be read.
     var isError: Bool { numbers[.error].map { $0 != 0 } ?? false }
 
     func attributes() throws -> NFSAttributes {
@@ -181,7 +181,7 @@ struct V4Values {
             freeFiles: try number(.freeFiles), availableFiles: try number(.availableFiles))
     }
 
-    /// What the server supports; `largestWrite` is what one WRITE can be made to take.
+    /// The server's limits; `largestWrite` is the maximum size of one WRITE.
     func information(largestWrite: UInt32) throws -> NFSInformation {
         let flag = { (attribute: V4Attribute) in numbers[attribute].map { $0 != 0 } ?? false }
         return NFSInformation(

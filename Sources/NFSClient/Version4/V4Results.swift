@@ -33,7 +33,7 @@ extension NFSCall {
         case .read(_, _, let count):
             return contents(try results[OP_READ].opread.READ4res_u.resok4, count, room)
         case .write(_, _, let bytes, _):
-            // Where a WRITE has to be the last operation no attributes follow it.
+            // If a WRITE has to be the last operation, no attributes follow it.
             let attributes = clibnfs_borrows_memory() ? nil : try results.attributes()
             return written(try results[OP_WRITE].opwrite.WRITE4res_u.resok4, bytes.count, attributes)
         case .commit:
@@ -56,7 +56,7 @@ extension NFSCall {
     }
 
     private func written(_ result: WRITE4resok, _ given: Int, _ attributes: NFSAttributes?) -> NFSReply? {
-        // A server that takes nothing would be asked for ever.
+        // A server that writes nothing would be asked endlessly.
         guard result.count <= given, result.count > 0 || given == 0,
             let stability = NFSStability(rawValue: result.committed.rawValue)
         else { return nil }
@@ -117,7 +117,7 @@ private struct V4ResultList {
 
     /// The result of an operation.
     ///
-    /// - Throws: `LXCError` `corrupt` where there is none.
+    /// - Throws: `LXCError` `corrupt` if it is missing.
     subscript(operation: nfs_opnum4) -> Value {
         get throws {
             guard let result = operations.first(where: { $0.resop == operation }) else {
@@ -155,7 +155,7 @@ extension NFSStatus {
         case 10_013: self = .tryLater
         // NFS4ERR_FHEXPIRED
         case 10_014: self = .stale
-        // NFS4ERR_NOFILEHANDLE and others stay what they are; NFS4ERR_SYMLINK says what is no directory.
+        // NFS4ERR_NOFILEHANDLE and others keep their numbers; NFS4ERR_SYMLINK means that the object is not a directory.
         case 10_029: self = .notDirectory
         default: self.init(rawValue: number)
         }

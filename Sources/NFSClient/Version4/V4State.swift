@@ -1,5 +1,5 @@
-/// The calls by which NFSv4.0 makes a regular file: only OPEN does, and opening is a state the server keeps for a client
-/// it knows (RFC 7530, section 9). Everything else is done without one.
+/// The calls by which NFSv4.0 makes a regular file: only OPEN does, and opening is a state the server keeps for a known
+/// client (RFC 7530, section 9). All other calls need no state.
 enum V4StateCall: Sendable {
     /// Introduces a client by its name and a number that is another for each of its starts.
     case introduce(name: [UInt8], start: UInt64)
@@ -23,7 +23,7 @@ enum V4StateCall: Sendable {
     }
 }
 
-/// What came back of them.
+/// The replies to these calls.
 enum V4StateReply: Sendable {
     case client(UInt64, confirmation: UInt64)
     case opened([UInt8], NFSAttributes?, V4StateID, needsConfirmation: Bool)
@@ -31,13 +31,13 @@ enum V4StateReply: Sendable {
     case done
 }
 
-/// In whose name a file is opened: one after the other, numbered, so that the server knows a call that was sent twice.
+/// The owner that opens a file: its calls are sequential and numbered, so that the server recognizes a resent one.
 struct V4Owner: Sendable {
     let number: UInt64
     var sequence: UInt32 = 0
 }
 
-/// What the server calls an open file (RFC 7530, stateid4).
+/// A server's identifier of an open file (RFC 7530, stateid4).
 struct V4StateID: Sendable {
     let sequence: UInt32
     /// Twelve bytes.

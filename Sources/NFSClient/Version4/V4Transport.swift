@@ -4,8 +4,8 @@ import Foundation
 import LXCCore
 import Synchronization
 
-/// NFSv4.0 over one connection: every call is one COMPOUND, but for the creation of a regular file, which takes the
-/// server's promise to know this client, an OPEN and a CLOSE.
+/// NFSv4.0 over one connection: every call is one COMPOUND, except for the creation of a regular file, which takes a
+/// registration of this client with the server, an OPEN and a CLOSE.
 final class V4Transport: NFSTransport {
     private typealias Completion = @Sendable (NFSOutcome) -> Void
 
@@ -30,7 +30,7 @@ final class V4Transport: NFSTransport {
 
     private struct State {
         var client = Client.unknown
-        /// Those who wait until the server knows this client.
+        /// Creations that wait for the registration of this client.
         var waiting: [Creation] = []
         /// Owners that have nothing open, of the client that is known.
         var owners: [V4Owner] = []
@@ -42,10 +42,10 @@ final class V4Transport: NFSTransport {
     private let name = Array("lxc-hypervisor \(UUID())".utf8)
     private let state = Mutex(State())
 
-    /// How many seconds a server gets that asks for time.
+    /// The pause in seconds for a server that asks for a delay.
     private static let pause = 0.2
 
-    /// NFSv4 has one port, and no service that tells it (RFC 7530, section 3.1).
+    /// NFSv4 has one port, and no service to ask for it (RFC 7530, section 3.1).
     static let port: UInt16 = 2_049
 
     init(_ endpoint: NFSEndpoint, _ options: NFSClientOptions, _ counting: NFSCounting) throws {
@@ -131,13 +131,13 @@ final class V4Transport: NFSTransport {
                 creation.completion(
                     NFSOutcome(result: .failure(.failed(NFSClient.senseless("OPEN"))), wasRepeated: false))
             case .failure:
-                // The owner goes: which failures count in its sequence differs.
+                // The owner is dropped: servers differ on which failures count in its sequence.
                 creation.completion(NFSOutcome(result: outcome.result, wasRepeated: wasRepeated))
             }
         }
     }
 
-    /// What cannot be confirmed cannot be closed either; the server forgets both with the client's lease.
+    /// An unconfirmed file cannot be closed either; the server drops both with the client's lease.
     private func confirm(
         _ file: NFSHandle, _ open: V4StateID, _ owner: V4Owner,
         _ completion: @escaping @Sendable (V4StateID, V4Owner) -> Void

@@ -3,18 +3,18 @@ public import Foundation
 import LXCCore
 import StoreFiles
 
-/// A store on which CloudStack's hosts show each other that they are alive: `<pool>/KVMHA/hb-<private address>` holds the
-/// time of the last beat in seconds since 1970. A host whose beat is older than 60 seconds counts as dead to them.
+/// A store on which CloudStack's hosts show each other that they are alive: `<pool>/KVMHA/hb-<private address>` holds
+/// the time of the last beat in seconds since 1970. A host whose beat is older than 60 seconds counts as dead.
 public protocol HeartbeatStore: PrimaryStore {
     /// Writes a beat. The file is the old or the new one at any moment, never half of one.
     ///
-    /// - Throws: `LXCError` `invalidArgument` for what is no IP address, `unavailable`, `io`.
+    /// - Throws: `LXCError` `invalidArgument` for an invalid IP address, `unavailable`, `io`.
     func writeHeartbeat(of address: String, at time: Date) async throws
 
     /// The last beat of a host, this package's or CloudStack's.
     ///
-    /// - Returns: its time by that host's clock; nil where there is none.
-    /// - Throws: `LXCError` `invalidArgument` for what is no IP address, `corrupt`, `unavailable`, `io`.
+    /// - Returns: the time by that host's clock; nil if there is no beat.
+    /// - Throws: `LXCError` `invalidArgument` for an invalid IP address, `corrupt`, `unavailable`, `io`.
     func heartbeat(of address: String) async throws -> Date?
 }
 
@@ -23,7 +23,7 @@ extension Pool {
 
     func writeHeartbeat(of address: String, at time: Date) async throws {
         let path = try Self.heartbeatFile(address)
-        // One that CloudStack made is used as it is.
+        // A directory made by CloudStack is used unchanged.
         if try await !files.isDirectory(Self.heartbeats) { try await files.makePrivateDirectory(Self.heartbeats) }
         try await files.write(Array("\(Int64(time.timeIntervalSince1970))\n".utf8), to: path)
     }

@@ -3,7 +3,7 @@ import Foundation
 import LXCCore
 import StoreFiles
 
-/// What `.lxc/objects/<uuid>.json` says of a directory, or of a disk's file.
+/// The record `.lxc/objects/<uuid>.json` of a directory, or of a disk's file.
 struct ObjectRecord: Codable {
     enum Kind: String, Codable { case template, volume, image, disk }
 
@@ -18,7 +18,7 @@ struct ObjectRecord: Codable {
     var logicalBytes: UInt64
     var template: TemplateID?
     var idMap: IDMap?
-    /// What the directory is compared with, where the place does not hold all of the tree.
+    /// The reference for comparing the directory, if the place does not hold all of the tree.
     var held: Held?
 
     /// The SHA-256 of an image.
@@ -32,7 +32,7 @@ struct ObjectRecord: Codable {
 
     private init(_ kind: Kind, entries: UInt64, logicalBytes: UInt64) {
         self.kind = kind
-        // Whole seconds: what is returned now equals what is read back later.
+        // Whole seconds: the value returned now equals the one read back later.
         created = Date(timeIntervalSince1970: Date().timeIntervalSince1970.rounded(.down))
         self.entries = entries
         self.logicalBytes = logicalBytes
@@ -56,8 +56,8 @@ struct ObjectRecord: Codable {
         template = image
     }
 
-    /// The record of a volume just cloned. A clone has the digest of its template; what the copy did not count, as a
-    /// snapshot counts nothing, the template's record knows.
+    /// The record of a volume just cloned. A clone has the digest of its template; counts the copy did not make, as
+    /// with a snapshot, come from the template's record.
     init(volumeOf template: TemplateID, _ known: ObjectRecord?, _ summary: TreeSummary, idMap: IDMap?) {
         self.init(.volume, summary)
         digest = known?.digest
@@ -85,7 +85,7 @@ extension ObjectRecord.Kind {
     /// Whether others are made of it.
     var isBase: Bool { self == .template || self == .image }
 
-    /// What messages call one.
+    /// The kind with its article, for messages.
     var article: String {
         switch self {
         case .template: "a template"
@@ -124,7 +124,7 @@ enum ControlFile {
         return try decode(type, bytes, path, files)
     }
 
-    /// What a file of that path says.
+    /// Decodes the contents of the file at a path.
     static func decode<Value: Decodable>(
         _ type: Value.Type, _ bytes: [UInt8], _ path: String, _ files: any StoreFiles
     ) throws -> Value {

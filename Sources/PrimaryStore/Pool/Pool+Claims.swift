@@ -6,9 +6,9 @@ import Logging
 import NFSClient
 import StoreFiles
 
-/// What depends on what, in one file for each dependence: a template knows what was made of it, and the pool which users
-/// pass through it, without a look at every record. A claim is made before its object and removed after it; one whose object
-/// is not there counts for nothing.
+/// Dependences between objects, each in one file: a template knows its clones, and the pool the users that pass through
+/// it, without a look at every record. A claim is made before its object and removed after it; a claim without its
+/// object has no effect.
 extension Pool {
     /// Runs `body`, which makes an object of `base`, with the claims it will have; they go when it fails.
     func claiming<Value>(
@@ -19,7 +19,7 @@ extension Pool {
             for user in users { try await letPass(user, to: id) }
             return try await body()
         } catch {
-            await Task { await releaseClaims(of: id, base: base, users: users) }.value
+            await withoutCancellation { await releaseClaims(of: id, base: base, users: users) }
             throw error
         }
     }
@@ -34,14 +34,14 @@ extension Pool {
         let id = VolumeID(id.uuid)
         guard let record else { return }
         if record.kind.isBase {
-            await Task { [files] in try? await files.removeEmptyDirectory(StoreLayout.claims(on: id)) }.value
+            await withoutCancellation { [files] in try? await files.removeEmptyDirectory(StoreLayout.claims(on: id)) }
             return
         }
         guard let base = record.template else { return }
-        await Task {
+        await withoutCancellation {
             let users = (try? await passers(to: record).map(\.user)) ?? []
             await releaseClaims(of: id, base: base, users: users)
-        }.value
+        }
     }
 
     private func releaseClaims(of id: VolumeID, base: TemplateID, users: [UInt32]) async {
@@ -57,7 +57,7 @@ extension Pool {
         }
     }
 
-    /// What was made of a template or an image, or is being made of it.
+    /// The objects made, or being made, of a template or an image.
     func dependents(of base: TemplateID) async throws -> [VolumeID] {
         guard try await claimsAreComplete() else {
             let contents = try await contents()
@@ -88,7 +88,7 @@ extension Pool {
 }
 
 extension ObjectRecord {
-    /// The user of the host who is root in an unprivileged container.
+    /// The host's user who is root in an unprivileged container.
     var rootUser: UInt32? { kind == .volume ? idMap?.hostUser(0) : nil }
 }
 

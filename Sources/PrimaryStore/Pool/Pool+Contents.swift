@@ -7,14 +7,14 @@ extension Pool {
     /// Records are of a few hundred bytes.
     private static let recordLimit = 1 << 20
 
-    /// What is named by a UUID, and what is known of it. Records are read once and side by side, names are listed once.
+    /// The objects named by a UUID, and their records. Records are read once and concurrently, names are listed once.
     func contents() async throws -> StoreContents {
         var records = try await records()
-        // Listed afterwards: a deletion takes the object first, a creation the record.
+        // Listed after the records: a deletion removes the object first, a creation makes the record first.
         var present = try await objects()
         let unknown = present.keys.filter { records[$0] == nil }
         if !unknown.isEmpty {
-            // Made since the records were read, removed since the names were listed, or somebody else's.
+            // Made since the records were read, removed since the names were listed, or foreign.
             for id in unknown { records[id] = try await readRecord(id) }
             present = try await objects()
         }
@@ -29,7 +29,7 @@ extension Pool {
         let template = TemplateID(id.uuid)
         switch record {
         case nil:
-            // A file without a record is somebody else's.
+            // A file without a record is foreign.
             if kind == .directory { contents.volumes.append(StoredVolume(id: id)) }
         case .failure(let error): contents.broken.append(.init(id: id, reason: error.message))
         case .success(let record):
@@ -47,7 +47,7 @@ extension Pool {
         }
     }
 
-    /// What has a UUID for a name: directories, and the files of disks and images.
+    /// The objects named by a UUID: directories, and the files of disks and images.
     func objects() async throws -> [VolumeID: StoredKind] {
         var found: [VolumeID: StoredKind] = [:]
         for entry in try await files.scan("") where entry.kind != .other {
@@ -57,7 +57,7 @@ extension Pool {
         return found
     }
 
-    /// All records, those of objects that are not there too.
+    /// All records, including those without an object.
     func records() async throws -> [VolumeID: Result<ObjectRecord, LXCError>] {
         let read = try await files.readAll(in: StoreLayout.objects, limit: Self.recordLimit) { $0.hasSuffix(".json") }
         var records: [VolumeID: Result<ObjectRecord, LXCError>] = [:]
@@ -91,7 +91,7 @@ extension Pool {
         }
     }
 
-    /// The volume of that id; nil where there is none.
+    /// The volume of that id; nil if there is none.
     func volume(_ id: VolumeID) async throws -> StoredVolume? {
         guard try await isThere(id) else { return nil }
         if let record = try await record(id) { return record.kind == .volume ? record.volume(id) : nil }
@@ -115,7 +115,7 @@ extension Pool {
         try await ControlFile.read(ObjectRecord.self, StoreLayout.record(id), in: files)
     }
 
-    /// The record, for a removal: one that cannot be read is not in the way.
+    /// The record, for a removal: an unreadable one does not prevent it.
     func recordToRemove(_ id: Identifier<some Any>) async throws -> RecordToRemove {
         switch try await readRecord(VolumeID(id.uuid)) {
         case nil: return .none
@@ -128,7 +128,7 @@ extension Pool {
     }
 }
 
-/// What is known of an object that is to be removed.
+/// The record of an object to remove.
 enum RecordToRemove {
     case none
     case known(ObjectRecord)

@@ -5,7 +5,7 @@ import LinuxSystem
 public import StoreFiles
 
 extension Pool {
-    /// The place of a pool in a directory of this host, with the locks every store in such a directory takes
+    /// The place of a pool in a directory of this host, with the locks that every store in such a directory takes
     /// (``SharedMountPointStore``). Nothing is made or opened.
     ///
     /// - Parameters:
@@ -18,9 +18,9 @@ extension Pool {
         return LocalStoreFiles(root, pool: threads, lockFile: StoreLayout.pool)
     }
 
-    /// The path as it leads from this process's directory, absolute: libvirt is told of directories below it, and works in
-    /// another directory. `..` is where the kernel finds it, which after a symbolic link is not what the text says; without
-    /// any the operator's own names are kept.
+    /// The path from this process's directory, made absolute: libvirt gets paths below it, and works in another
+    /// directory. `..` is resolved by the kernel, which after a symbolic link differs from the text; without it the
+    /// operator's own names are kept.
     private static func resolve(_ path: String) throws -> String {
         let start = path.hasPrefix("/") ? "" : FileManager.default.currentDirectoryPath
         let names = "\(start)/\(path)".split(separator: "/").filter { $0 != "." }

@@ -28,7 +28,7 @@ extension Pool {
                 let sha256 = try await threads.run { [files] cancellation in
                     try image.copy(to: files.newFile(staged, cancellation), cancellation, progress: progress)
                 }
-                // Of the copy, which nobody else can change any more.
+                // The header of the copy, which no one else can change any more.
                 let header = try await header(of: staged, shown: image.description)
                 try header.requireBase(image.description)
                 try Task.checkCancellation()
@@ -73,7 +73,7 @@ extension Pool {
             guard try await !isThere(id) else {
                 throw LXCError(.alreadyExists, "there is something named \(id) in pool \(files) already")
             }
-            // Shared with other disks; who deletes the image waits for all of them, and then sees their disks.
+            // Shared with other disks; a deletion of the image waits for all of them, and then sees their disks.
             return try await files.hold(StoreLayout.lock(image), .shared) { shared in
                 guard let base = try await installedImage(image) else {
                     throw LXCError(.notFound, "image \(image) is not installed in pool \(files)")
@@ -135,8 +135,8 @@ extension Pool {
         return header
     }
 
-    /// In a task of its own: the caller's cancellation must not keep the leftovers from being removed.
+    /// Removes a staged directory; completes in a cancelled task, too.
     private func discardStaged(_ path: String) async {
-        await Task { [files, threads] in try? await files.tree(path).remove(pool: threads) }.value
+        await withoutCancellation { [files, threads] in try? await files.tree(path).remove(pool: threads) }
     }
 }

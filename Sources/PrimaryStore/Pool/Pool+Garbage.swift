@@ -3,8 +3,8 @@ import LXCCore
 import StoreFiles
 
 extension Pool {
-    /// Removes what is in staging and trash and no longer locked, and what belongs to objects that are not there. What cannot
-    /// be removed keeps nothing else from being so.
+    /// Removes unlocked entries of staging and trash, and files of objects that no longer exist. An entry that cannot
+    /// be removed does not stop the rest.
     ///
     /// - Throws: `LXCError` naming everything that cannot be removed, when everything else is done.
     func collectGarbage() async throws -> Int {
@@ -34,8 +34,8 @@ extension Pool {
         }
     }
 
-    /// Removes records and leases of objects that are not there, and such files half written. The names are listed once;
-    /// only what seems to be garbage is looked at more closely.
+    /// Removes records and leases of objects that do not exist, and half-written ones. The names are listed once; only
+    /// likely garbage is looked at more closely.
     private func collectFiles(_ garbage: inout Garbage) async throws {
         let names =
             try await files.list(StoreLayout.objects).map { (StoreLayout.objects, $0) }
@@ -55,8 +55,8 @@ extension Pool {
         }
     }
 
-    /// Removes claims of what is not there, and takes passage from users who have none left. Not counted: a claim is no
-    /// object, and is made before one.
+    /// Removes claims of objects that do not exist, and the passage of users without claims. Not counted: a claim is
+    /// not an object, and is made before one.
     private func collectClaims(_ garbage: inout Garbage) async throws {
         _ = try await claimsAreComplete()
         let present = try await objects()
@@ -80,7 +80,7 @@ extension Pool {
         }
     }
 
-    /// Removes the pool's identity half written. The pool has one by now, so nobody needs another.
+    /// Removes half-written identity files of the pool. The pool has its identity by now, so they are not needed.
     private func collectIdentities(_ garbage: inout Garbage) async throws {
         for name in try await files.list(StoreLayout.control).map({ "\(StoreLayout.control)/\($0)" })
         where name.hasPrefix(StoreLayout.pool + ".") {
@@ -88,8 +88,7 @@ extension Pool {
         }
     }
 
-    /// Removes the files of locks nobody holds. Not counted: the file of a lock that was in use a moment ago looks the
-    /// same.
+    /// Removes the files of unused locks. Not counted: the file of a lock that was in use a moment ago looks the same.
     private func collectLocks(_ garbage: inout Garbage) async throws {
         for name in try await files.list(StoreLayout.locks) {
             let path = "\(StoreLayout.locks)/\(name)"
@@ -101,9 +100,9 @@ extension Pool {
     }
 }
 
-/// What a collection removed, and what it could not.
+/// The results of a collection: the entries removed, and the failures.
 private struct Garbage {
-    /// How many names an error lists.
+    /// The number of names an error lists.
     private static let listed = 10
 
     private(set) var removed = 0

@@ -3,10 +3,10 @@ import LXCCore
 import Logging
 import StoreFiles
 
-/// Who uses which volume: one file each, read and written under the volume's lock, so that between reading and writing it
-/// becomes nobody else's.
+/// The users of volumes: one file each, read and written under the volume's lock, so that it cannot change hands
+/// between reading and writing.
 extension Pool {
-    /// The lease on a volume, also one that ended; nil where there is none.
+    /// The lease on a volume, even if it has expired; nil if there is none.
     func lease(on volume: VolumeID) async throws -> VolumeLease? {
         try await ControlFile.read(VolumeLease.self, StoreLayout.lease(volume), in: files)
     }
@@ -14,7 +14,7 @@ extension Pool {
     /// Leases are of a few hundred bytes.
     private static let leaseLimit = 1 << 20
 
-    /// All leases there are, ordered by volume. One that cannot be read is left out, and logged.
+    /// All leases, ordered by volume. An unreadable one is omitted and logged.
     func leases() async throws -> [VolumeLease] {
         let read = try await files.readAll(in: StoreLayout.leases, limit: Self.leaseLimit) { $0.hasSuffix(".json") }
         var leases: [VolumeLease] = []

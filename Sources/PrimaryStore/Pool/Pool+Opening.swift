@@ -12,7 +12,7 @@ extension Pool {
     ///   - url: the URL by which all hosts use the pool, where the locks of its place are not those of a mounted directory; nil
     ///     for a directory.
     ///   - threads: for what blocks.
-    ///   - logger: receives what is done, at `debug` and `info`.
+    ///   - logger: receives messages about the store's work, at `debug` and `info`.
     /// - Throws: `LXCError` `notFound` when there is no such directory, or no pool in it; `invalidArgument` when it holds
     ///   a pool of another id, `unsupported` when other hosts use it by URL and this one as a directory, or the reverse;
     ///   `unsafe` when others can enter its control directory, `permissionDenied`, `io`.
@@ -34,11 +34,11 @@ extension Pool {
     /// Makes a pool in a directory that exists, and opens it.
     ///
     /// - Parameters:
-    ///   - files: the place; what is in it stays.
+    ///   - files: the place; its contents stay.
     ///   - id: the pool's identity; nil makes a new one.
     ///   - url: as for ``init(opening:id:url:threads:logger:)``.
     ///   - threads: for what blocks.
-    ///   - logger: receives what is done, at `debug` and `info`.
+    ///   - logger: receives messages about the store's work, at `debug` and `info`.
     /// - Returns: the pool.
     /// - Throws: `LXCError` `alreadyExists` when there is another pool; and as ``init(opening:id:url:threads:logger:)``.
     public static func create(
@@ -46,7 +46,7 @@ extension Pool {
         logger: Logger = Logger(label: "lxc-hypervisor.store")
     ) async throws -> Pool {
         try await requireDirectory(files)
-        // Half-made roots hold setuid programs, and records and leases are believed: nobody else may come to them.
+        // Half-made roots hold setuid programs, and records and leases are trusted: no one else may reach them.
         for directory in StoreLayout.directories { try await files.makePrivateDirectory(directory) }
         let new = PoolRecord(id: id ?? .random(), url: url)
         if try await files.read(StoreLayout.pool) == nil {
@@ -55,7 +55,7 @@ extension Pool {
                 try await files.write([], to: StoreLayout.claimsComplete)
             }
         }
-        // Of several that make a pool at once, one alone gives it its identity.
+        // Of several callers that make a pool concurrently, exactly one gives it its identity.
         let isNew = try await files.create(ControlFile.encode(new), at: StoreLayout.pool)
         if !isNew, let present = try await identity(files), present.id != id {
             throw LXCError(.alreadyExists, "\(files) is the pool \(present.id) already; open it")
@@ -66,14 +66,14 @@ extension Pool {
         return pool
     }
 
-    /// Whether a place is a directory in which nobody keeps anything, as one just made.
+    /// Whether a place is an unused directory, such as a new one.
     ///
     /// - Throws: `LXCError` `permissionDenied`, `unavailable`, `io`.
     public static func isEmpty(_ files: any StoreFiles) async throws -> Bool {
         if try await files.read(StoreLayout.pool) != nil { return false }
         let names = try await files.list("").filter { !["lost+found", heartbeats].contains($0) }
         guard names == [StoreLayout.control] else { return names.isEmpty }
-        // Another may have begun a pool there a moment ago.
+        // Another caller may have started a pool there a moment ago.
         let begun = try await files.list(StoreLayout.control).map { "\(StoreLayout.control)/\($0)" }
         return begun.allSatisfy { StoreLayout.directories.contains($0) || $0.hasPrefix("\(StoreLayout.pool).") }
     }
@@ -95,8 +95,8 @@ extension Pool {
         try await ControlFile.read(PoolRecord.self, StoreLayout.pool, in: files)
     }
 
-    /// Does what makes a pool of an earlier version, or one somebody tampered with, as those that are made now. A place that
-    /// cannot be changed is used as it is.
+    /// Brings a pool of an earlier version, or one that was tampered with, into the present form. A read-only place is
+    /// used unchanged.
     func repair(_ body: () async throws -> Void) async throws {
         do {
             try await body()

@@ -3,15 +3,15 @@ import LXCCore
 import Logging
 import StoreFiles
 
-/// Who comes to what is in the pool. Templates and privileged volumes have programs that make whoever runs them root, so no
-/// user of the host passes through the pool's directory but those who must: the roots of unprivileged containers, each for
-/// itself, and the account virtual machines run as. Where the place names no users (NFSv3, file systems without access
-/// lists), all pass while there is one who must, and nobody otherwise.
+/// The users that can reach the contents of the pool. Templates and privileged volumes contain setuid-root programs, so
+/// the only users of the host that pass through the pool's directory are those that must: the roots of unprivileged
+/// containers, each for itself, and the account of virtual machines. If the place names no users (NFSv3, file systems
+/// without access lists), everyone passes while there is one user who must, and no one otherwise.
 extension Pool {
-    /// Takes passage from others, as pools of earlier versions, and directories just made, give it.
+    /// Removes the passage of other users, which pools of earlier versions and new directories allow.
     func keepOthersOut() async throws {
         let found = try await files.passage()
-        // Where the mode alone decides, one of an earlier version may let all pass for nobody.
+        // With the mode alone, a pool of an earlier version may let everyone pass without need.
         let isOld = found.everyone ? try await files.read(StoreLayout.claimsComplete) == nil : false
         guard found.isLoose || isOld else { return }
         try await repair {
@@ -34,7 +34,8 @@ extension Pool {
         }
     }
 
-    /// Lets a user pass who must and cannot: whoever changed the directory's mode meanwhile did not mean that.
+    /// Restores the passage of a user who needs it: a change of the directory's mode by someone else did not mean to
+    /// remove it.
     func letPassAgain(_ user: UInt32, to volume: VolumeID) async throws {
         let found = try await files.passage()
         guard user != 0, !found.everyone, !found.users.contains(user) else { return }
@@ -49,7 +50,7 @@ extension Pool {
         try await files.setPassage(passage)
     }
 
-    /// Takes passage from a user who has nothing in the pool any more.
+    /// Removes the passage of a user without objects in the pool.
     func keepOut(_ user: UInt32) async throws {
         try await alone {
             let directory = StoreLayout.claims(ofUser: user)
@@ -67,7 +68,7 @@ extension Pool {
         }
     }
 
-    /// The users who must pass to something in the pool.
+    /// The users who must pass to an object of the pool.
     private func claimants() async throws -> Set<UInt32> {
         guard try await claimsAreComplete() else {
             return try await Set(records().values.compactMap { try? $0.get().rootUser })
@@ -81,7 +82,7 @@ extension Pool {
         return UInt32(name.dropFirst(StoreLayout.userPrefix.count))
     }
 
-    /// Of several that change the place's access, each sees what the other did.
+    /// Serializes changes of the place's access.
     private func alone<Value>(_ body: () async throws -> Value) async throws -> Value {
         try await holdToFree(StoreLayout.passageLock) { _ in try await body() }
     }

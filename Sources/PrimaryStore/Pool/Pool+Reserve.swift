@@ -3,12 +3,13 @@ import LXCCore
 import LinuxSystem
 import StoreFiles
 
-/// What frees must not need room. Where locks have files, some are kept that can be removed to make room for them.
+/// Operations that free space must not need space. If locks have files, some files are kept that can be removed to make
+/// space for them.
 extension Pool {
     private static let reserved = 8
     private static let contents = [UInt8](repeating: 0, count: 512)
 
-    /// Makes what is missing of the reserve, where there is room.
+    /// Completes the reserve if there is space.
     func keepReserve() async throws {
         guard files.locksTakeSpace else { return }
         let present = Set(try await files.list(StoreLayout.reserve))
@@ -29,7 +30,7 @@ extension Pool {
         }
     }
 
-    /// The same, or nil at once while another keeps us out.
+    /// The same, or nil immediately while another holder excludes this one.
     func tryHoldToFree<Value>(_ lock: String, _ body: (StoreLock) async throws -> Value) async throws -> Value? {
         try await withRoom { begin in
             try await files.tryHold(lock, .exclusive) {
@@ -50,7 +51,7 @@ extension Pool {
         }
     }
 
-    /// Removes one file of the reserve; false when none is left.
+    /// Removes one file of the reserve; false if none is left.
     private func spend() async throws -> Bool {
         for name in try await files.list(StoreLayout.reserve) {
             if try await files.remove("\(StoreLayout.reserve)/\(name)") { return true }

@@ -30,7 +30,7 @@ extension Pool {
                 var record = ObjectRecord(.template, summary)
                 var manifest = summary.manifest
                 if !summary.losses.isEmpty {
-                    // What was lost cannot be compared later; what is there is read once to know it.
+                    // Parts lost earlier cannot be compared later; the present state is read once to know it.
                     let without = TreeDigest.Part.allCases
                     let held = try await examine(tree, without: without, progress: nil)
                     record.held = .init(digest: held.digest, without: without)
@@ -66,7 +66,7 @@ extension Pool {
             "\(files)/\(id) is a file that this package did not make; look whose it is, or take another UUID")
     }
 
-    /// A directory this package did not make is what is expected only if its tree is.
+    /// A directory that this package did not make is accepted only if its tree is the expected one.
     private func check(_ installed: StoredTemplate, against expected: TreeDigest?) async throws {
         guard let expected else { return }
         if installed.digest != nil {
@@ -87,7 +87,7 @@ extension Pool {
         throw LXCError(.corrupt, "\(what) has the tree digest \(digest), not the expected \(expected)")
     }
 
-    /// Takes a template, an image, or what cannot be told away by rename, then removes it.
+    /// Moves a template, an image, or an unrecognized object away by rename, then removes it.
     func deleteTemplate(_ id: TemplateID) async throws {
         try await holdToFree(id) { lock in
             guard try await isThere(id) else { return }
@@ -113,8 +113,8 @@ extension Pool {
         }
     }
 
-    /// What a template's directory is cloned from. CloudStack 4.5 and later leave the archive itself in it, packed:
-    /// a directory without a record that holds one `.tar` and nothing else.
+    /// The origin of a template's clones. CloudStack 4.5 and later leave the packed archive itself in its directory: a
+    /// directory without a record that holds one `.tar` and nothing else.
     func base(of template: TemplateID) async throws -> any TreeOrigin {
         let directory = StoreLayout.object(template)
         let names = try await files.list(directory)
@@ -131,7 +131,7 @@ extension Pool {
     /// Digests the template's directory and compares it with the digest in its record, and where they differ entry by
     /// entry with its manifest.
     func verifyTemplate(_ id: TemplateID, progress: ProgressHandler?) async throws -> [TreeManifest.Difference] {
-        // Shared with clones; nobody deletes the template meanwhile.
+        // Shared with clones; the template cannot be deleted in the meantime.
         try await holdToFree(StoreLayout.lock(id), .shared) { _ in
             guard try await isThere(id) else {
                 throw LXCError(.notFound, "template \(id) is not installed in pool \(files)")

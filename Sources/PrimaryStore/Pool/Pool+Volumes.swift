@@ -14,7 +14,7 @@ extension Pool {
                 throw LXCError(.alreadyExists, "there is something named \(id) in pool \(files) already")
             }
             try await requireInstalled(template)
-            // Shared with other clones; who deletes the template waits for all of them, and then sees their volumes.
+            // Shared with other clones; a deletion of the template waits for all of them, and then sees their volumes.
             let made = try await files.hold(StoreLayout.lock(template), .shared) { shared in
                 try await requireInstalled(template)
                 var options = TreeCopyOptions()
@@ -43,7 +43,7 @@ extension Pool {
         }
     }
 
-    /// Takes a volume away by rename, then removes it.
+    /// Moves a volume away by rename, then removes it.
     func deleteVolume(_ id: VolumeID) async throws {
         try await holdToFree(id) { lock in
             guard try await isThere(id) else { return }
@@ -65,7 +65,7 @@ extension Pool {
         }
     }
 
-    /// Refuses while somebody uses the volume. A lease that cannot be read names nobody who could give it back.
+    /// Refuses while the volume is in use. An unreadable lease names no holder who could release it.
     func requireUnleased(_ id: VolumeID) async throws {
         let lease: VolumeLease?
         do {
@@ -78,10 +78,10 @@ extension Pool {
         if let lease, try await !lease.hasEnded(at: files.now()) { throw lease.conflict }
     }
 
-    /// The volume's record, or nil where there is none.
+    /// The volume's record, or nil if there is none.
     ///
-    /// - Throws: `LXCError` `notFound` without that volume, `unsafe` when its root is none to start a container from, or the
-    ///   disk names another file.
+    /// - Throws: `LXCError` `notFound` if there is no such volume, `unsafe` if its root must not be started from, or
+    ///   the disk names another file.
     func requireSafeVolume(_ volume: VolumeID) async throws -> ObjectRecord? {
         let record = try await requireVolume(volume)
         if record?.kind == .disk {
@@ -95,7 +95,7 @@ extension Pool {
     @discardableResult
     func requireVolume(_ volume: VolumeID) async throws -> ObjectRecord? {
         let record = try await isThere(volume) ? record(volume) : nil
-        // A file without a record is somebody else's.
+        // A file without a record is foreign.
         let isVolume = if let record { !record.kind.isBase } else { try await isTree(volume) }
         guard isVolume, try await isThere(volume) else {
             throw LXCError(.notFound, "there is no volume \(volume) in pool \(files)")

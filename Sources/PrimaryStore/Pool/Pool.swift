@@ -33,9 +33,8 @@ public struct Pool: Sendable {
 
     // MARK: Building and discarding, under the object's lock
 
-    /// Builds a tree in staging and publishes it by rename: the record first, so that a directory that is there is
-    /// known for what it is; a record without a directory is garbage. Nothing is published once one of the locks is
-    /// another's.
+    /// Builds a tree in staging and publishes it by rename: the record first, so that an existing directory always has
+    /// one; a record without a directory is garbage. Nothing is published once one of the locks is lost.
     func build(
         _ id: Identifier<some Any>, from origin: any TreeOrigin, options: TreeCopyOptions, under locks: [StoreLock],
         progress: ProgressHandler?,
@@ -53,8 +52,7 @@ public struct Pool: Sendable {
             try await publish(path, as: id, record, manifest, under: locks)
             return record
         } catch {
-            // In a task of its own: the caller's cancellation must not keep the leftovers from being removed.
-            await Task { [threads] in try? await staged.remove(pool: threads) }.value
+            await withoutCancellation { [threads] in try? await staged.remove(pool: threads) }
             throw error
         }
     }
@@ -68,7 +66,7 @@ public struct Pool: Sendable {
             throw LXCError(.io, "\(files)/\(staged) vanished before it got its name; try again")
         }
         let text = try ControlFile.encode(record)
-        // Another's record is not overwritten, nor is anything published beside it.
+        // Another caller's record is not overwritten, nor is anything published beside it.
         if let manifest { try await put(Array(manifest.text), at: StoreLayout.manifest(id), of: id, under: locks) }
         try await put(text, at: StoreLayout.record(id), of: id, under: locks)
         for lock in locks { try await lock.confirm() }
@@ -89,16 +87,16 @@ public struct Pool: Sendable {
             for lock in locks { try await lock.confirm() }
             try await files.replace(path, with: staged)
         } catch {
-            await Task { [files] in _ = try? await files.remove(staged) }.value
+            await withoutCancellation { [files] in _ = try? await files.remove(staged) }
             throw error
         }
     }
 
-    /// Runs `body` holding an object's lock, waiting for it as long as it takes.
+    /// Runs `body` holding an object's lock, waiting for it without a time limit.
     ///
-    /// A lock over NFS can be taken from a holder that was stopped for longer than it lasts, between its last look at the
-    /// lock and the call that publishes. All such a call has to publish is in staging; what is there of the object is moved
-    /// away first, so that the call finds nothing.
+    /// A lock over NFS can be taken from a holder that was stopped for longer than its lifetime, between its last check
+    /// of the lock and the call that publishes. Everything such a call could publish is in staging; the object's
+    /// entries there are moved away first, so that the call finds nothing.
     func hold<Value>(_ id: Identifier<some Any>, _ body: (StoreLock) async throws -> Value) async throws -> Value {
         try await files.hold(StoreLayout.lock(id), .exclusive) { lock in
             if lock.isTakenOver { try await putAside(id) }
@@ -115,7 +113,7 @@ public struct Pool: Sendable {
         }
     }
 
-    /// Moves what the former holder of an object's lock still has in staging away.
+    /// Moves the staging entries of an object's former lock holder away.
     private func putAside(_ id: Identifier<some Any>) async throws {
         for name in try await files.list(StoreLayout.staging) where name.hasPrefix("\(id).") {
             do {
@@ -126,23 +124,23 @@ public struct Pool: Sendable {
         }
     }
 
-    /// Takes back a publication that failed. The failure does not tell whether the object has its name: what has the name
-    /// does. Where that cannot be seen everything stays, and is garbage or published. In a task of its own, because it must
-    /// complete in a cancelled one too.
+    /// Reverts a failed publication. The failure does not show whether the object has its name: the identity of the
+    /// object with that name does. If it is unknown everything stays, and is either garbage or published. Completes in
+    /// a cancelled task, too.
     private func takeBack(
         _ staged: String, _ own: String, _ id: Identifier<some Any>, _ record: [UInt8]
     ) async {
-        await Task { [files, threads, logger] in
+        await withoutCancellation { [files, threads, logger] in
             do {
                 let (object, trashed) = (StoreLayout.object(id), StoreLayout.trashed(id))
-                // Where it had its name, and could not be made durable there, it is removed as any other object is: its
-                // record after it. Where it has not, a rename that is still on its way to the server must find nothing.
+                // If the object has its name, and could not be made durable there, it is removed like any other: its
+                // record after it. Otherwise a rename that is still on its way to the server must find nothing.
                 if try await files.identity(of: object) != own {
                     if try await files.identity(of: staged) == own { try? await files.publish(staged, as: trashed) }
                 }
                 if try await files.identity(of: object) == own { try? await files.publish(object, as: trashed) }
                 guard try await files.identity(of: object) != own else { return }
-                // Another's record of that name stays.
+                // Another caller's record of that name stays.
                 if try await files.read(StoreLayout.record(id)) == record { await discardRecord(id) }
                 try await files.tree(trashed).remove(pool: threads)
             } catch {
@@ -150,11 +148,11 @@ public struct Pool: Sendable {
                     "cannot take back an object that was not published",
                     metadata: ["pool": "\(self.id)", "object": "\(id)", "error": "\(error)"])
             }
-        }.value
+        }
     }
 
-    /// Takes an object away at once, then removes it piece by piece where nobody sees it. What cannot be removed as a whole
-    /// stays as it is.
+    /// Moves an object away in one step, then removes it piece by piece where it is not visible. An object that cannot
+    /// be removed as a whole stays unchanged.
     func discard(_ id: Identifier<some Any>, _ record: ObjectRecord?, under lock: StoreLock) async throws {
         let trashed = StoreLayout.trashed(id)
         try await files.tree(StoreLayout.object(id)).requireRemovable(pool: threads)
@@ -165,19 +163,19 @@ public struct Pool: Sendable {
         try await files.tree(trashed).remove(pool: threads)
     }
 
-    /// What cannot be removed is garbage, since its directory is gone.
+    /// A record that cannot be removed is garbage, since its directory is gone.
     private func discardRecord(_ id: Identifier<some Any>) async {
-        await Task { [files] in
+        await withoutCancellation { [files] in
             for path in [StoreLayout.record(id), StoreLayout.manifest(id)] { _ = try? await files.remove(path) }
-        }.value
+        }
     }
 }
 
-/// What `.lxc/pool.json` says.
+/// The contents of `.lxc/pool.json`.
 struct PoolRecord: Codable {
     var formatVersion = ObjectRecord.currentVersion
     var id: PoolID
-    /// How the pool is used, where that is by URL.
+    /// The URL under which the pool is used, if there is one.
     var url: String?
 
     init(id: PoolID, url: String?) {

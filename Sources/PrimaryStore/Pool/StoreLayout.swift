@@ -1,10 +1,10 @@
 import LXCCore
 import LinuxSystem
 
-/// Where things are below a pool's directory: the specification's `<uuid>/`, and one dot directory beside them. Paths
-/// are relative to the pool's directory.
+/// The paths below a pool's directory: the specification's `<uuid>/`, and one dot directory beside them. Paths are
+/// relative to the pool's directory.
 enum StoreLayout {
-    /// Mode 0700: what is half made is nobody else's to see.
+    /// Mode 0700: half-made objects are not for others to see.
     static let control = ".lxc"
     /// The pool's identity.
     static let pool = "\(control)/pool.json"
@@ -12,14 +12,14 @@ enum StoreLayout {
     static let staging = "\(control)/staging"
     /// Deletions in progress, as `<uuid>.<random>`.
     static let trash = "\(control)/trash"
-    /// What each directory is, as `<uuid>.json`, and of templates what is in them, as `<uuid>.manifest`.
+    /// The record of each directory, as `<uuid>.json`, and the contents of templates, as `<uuid>.manifest`.
     static let objects = "\(control)/objects"
-    /// Who uses which volume, as `<uuid>.json`.
+    /// The user of each volume, as `<uuid>.json`.
     static let leases = "\(control)/leases"
-    /// Who builds or deletes which object, as `<uuid>`, where locks have files.
+    /// The locks of builds and deletions of objects, as `<uuid>`, if locks have files.
     static let locks = "\(control)/locks"
-    /// What depends on what, so that nobody has to look through all: `<template uuid>/<volume uuid>` for what was made of a
-    /// template or an image, `uid-<n>/<volume uuid>` for what user `n` of a host passes through the pool to.
+    /// Dependences, so that no operation has to look through all objects: `<template uuid>/<volume uuid>` for clones of
+    /// a template or an image, `uid-<n>/<volume uuid>` for objects to which user `n` of a host passes through the pool.
     static let claims = "\(control)/claims"
     /// Says that every object has its claims: a pool made by an earlier version gets them when they are first asked for.
     static let claimsComplete = "\(claims)/complete"

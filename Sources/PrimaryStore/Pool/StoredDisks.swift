@@ -12,7 +12,7 @@ public struct StoredImage: Hashable, Sendable, Codable {
     public var virtualSize: ByteCount
     /// The SHA-256 of its bytes, in lower-case hexadecimal digits.
     public var sha256: String
-    /// When it was installed.
+    /// The time of installation.
     public var created: Date
 
     /// Creates an image.
@@ -32,7 +32,7 @@ public struct StoredDisk: Hashable, Sendable, Codable {
     public var image: TemplateID
     /// The size of the disk the virtual machine sees.
     public var virtualSize: ByteCount
-    /// When it was made.
+    /// The time of creation.
     public var created: Date
 
     /// Creates a disk.
@@ -77,24 +77,24 @@ public protocol DiskStore: PrimaryStore {
     ///
     /// - Parameters:
     ///   - id: the image's name on this store.
-    ///   - image: what is copied.
+    ///   - image: the image to copy.
     ///   - progress: called while it is copied.
     /// - Returns: the image.
-    /// - Throws: `LXCError` `unsafe` for an image that needs another file, `corrupt` for one that is damaged or has another
-    ///   SHA-256 than it must, `alreadyExists` when something else has the name, `unsupported`, `io`; `CancellationError`.
+    /// - Throws: `LXCError` `unsafe` for an image that needs another file, `corrupt` for one that is damaged or has the
+    ///   wrong SHA-256, `alreadyExists` if another object has the name, `unsupported`, `io`; `CancellationError`.
     ///   Nothing is left in the store then.
     func installImage(
         _ id: TemplateID, from image: DiskImage, progress: ProgressHandler?
     ) async throws -> StoredImage
 
-    /// Makes a disk that is what an image is, until it is written to.
+    /// Makes a disk with the contents of an image, until it is written to.
     ///
     /// - Parameters:
     ///   - id: the disk's name.
     ///   - image: the image.
-    ///   - size: the size of the disk, not below the image's; nil takes that.
+    ///   - size: the size of the disk, not below the image's; nil for the image's.
     ///   - make: makes the file on this host, in a directory of its own; the store checks and publishes it.
-    /// - Returns: where the disk is on this host.
+    /// - Returns: the disk's path on this host.
     /// - Throws: `LXCError` `notFound` without that image, `alreadyExists`, `invalidArgument` for a size below the image's,
     ///   `unavailable`, `io`, and what `make` throws. Nothing is left in the store then.
     func createDisk(

@@ -12,7 +12,7 @@ public struct StoredTemplate: Hashable, Sendable, Codable {
     public var entries: UInt64?
     /// Sum of the files' sizes; nil for a directory this package did not make.
     public var logicalSize: ByteCount?
-    /// When it was installed; nil for a directory this package did not make.
+    /// The time of installation; nil for a directory this package did not make.
     public var created: Date?
 
     /// Creates a template.
@@ -40,7 +40,7 @@ public struct StoredVolume: Hashable, Sendable, Codable {
     public var entries: UInt64?
     /// Sum of the files' sizes when it was created.
     public var logicalSize: ByteCount?
-    /// When it was created.
+    /// The time of creation.
     public var created: Date?
 
     /// Creates a volume.
@@ -57,7 +57,7 @@ public struct StoredVolume: Hashable, Sendable, Codable {
     }
 }
 
-/// What a store holds.
+/// The contents of a store.
 public struct StoreContents: Hashable, Sendable, Codable {
     /// The templates, ordered by id.
     public var templates: [StoredTemplate]
@@ -67,15 +67,15 @@ public struct StoreContents: Hashable, Sendable, Codable {
     public var images: [StoredImage]
     /// The disks of virtual machines, ordered by id.
     public var disks: [StoredDisk]
-    /// What is there and cannot be told, ordered by id.
+    /// Unrecognized objects, ordered by id.
     public var broken: [Broken]
 
-    /// A directory or a file whose record cannot be read: damaged, or of a kind a later version made. It is neither cloned
-    /// nor started from, and can be deleted, as a template or as a volume.
+    /// A directory or a file with an unreadable record: damaged, or of a later version's kind. It is neither cloned nor
+    /// started from, and can be deleted, as a template or as a volume.
     public struct Broken: Hashable, Sendable, Codable {
         /// Names it, whatever it is.
         public var id: VolumeID
-        /// Why it cannot be told what it is.
+        /// The reason why it is not recognized.
         public var reason: String
 
         /// Creates a broken object.
@@ -98,11 +98,11 @@ public struct StoreContents: Hashable, Sendable, Codable {
     }
 }
 
-/// How much room a store has.
+/// The capacity of a store.
 public struct StoreCapacity: Hashable, Sendable, Codable {
     /// The size of the file system.
     public var total: ByteCount
-    /// What can still be written by this process.
+    /// The space this process can still use.
     public var available: ByteCount
 
     /// Creates a capacity.

@@ -10,7 +10,7 @@ import Synchronization
 public protocol HostMounter: Sendable {
     /// Mounts the export, unless it is mounted already.
     ///
-    /// - Returns: where it is mounted. The store checks for itself that it is the pool's.
+    /// - Returns: the mount point. The store checks for itself that it is the pool's.
     /// - Throws: `LXCError` `unavailable`, `hypervisor` and what else mounting says.
     func mount(_ export: NFSExport, for pool: PoolID) async throws -> HostMount
     /// Undoes ``mount(_:for:)``. Succeeds if it is not mounted.
@@ -19,21 +19,21 @@ public protocol HostMounter: Sendable {
     func unmount(_ export: NFSExport, for pool: PoolID) async throws
 }
 
-/// Where an export is mounted.
+/// The host's mount of an export.
 public struct HostMount: Hashable, Sendable {
     /// The directory it is mounted on.
     public var directory: String
-    /// A process that sees it there, where this process does not: that of a libvirtd with mounts of its own, which then
-    /// starts the containers.
+    /// A process that sees the mount if this process does not: that of a libvirtd with a mount namespace of its own,
+    /// which then starts the containers.
     public var process: Int32?
 
-    /// Takes both.
+    /// Creates the description of a mount.
     public init(directory: String, process: Int32? = nil) {
         self.directory = directory
         self.process = process
     }
 
-    /// What tells of its process's mounts in proc(5).
+    /// The process's directory in proc(5), which lists its mounts.
     var view: String { "/proc/\(process.map(String.init) ?? "self")" }
 }
 
@@ -45,12 +45,12 @@ public struct NFSExport: Hashable, Sendable {
     public var path: String
     /// The NFS version asked for; nil leaves it to the host.
     public var version: String?
-    /// NFS's TCP port; nil is the one the server tells, or the standard.
+    /// NFS's TCP port; nil for the one the server reports, or the standard one.
     public var port: UInt16?
-    /// The MOUNT service's TCP port; nil is the one the server tells.
+    /// The MOUNT service's TCP port; nil for the one the server reports, or the standard one.
     public var mountPort: UInt16?
 
-    /// Takes all of it.
+    /// Creates the description of an export.
     public init(
         server: String, path: String, version: String? = nil, port: UInt16? = nil, mountPort: UInt16? = nil
     ) {
@@ -66,7 +66,7 @@ public struct NFSExport: Hashable, Sendable {
 public struct ExistingMount: HostMounter {
     private let directory: String?
 
-    /// Takes the directory it is mounted on; nil is CloudStack's, `/mnt/<pool uuid>`.
+    /// Creates a mounter for an existing mount at a directory; nil is CloudStack's, `/mnt/<pool uuid>`.
     public init(_ directory: String? = nil) { self.directory = directory }
 
     /// The directory, whether or not anything is mounted there.
@@ -78,14 +78,14 @@ public struct ExistingMount: HostMounter {
     public func unmount(_ export: NFSExport, for pool: PoolID) {}
 }
 
-/// What the kernel knows of the file system that is mounted at a path.
+/// The kernel's description of the file system mounted at a path.
 package struct MountedFileSystem {
     /// Its type, such as `nfs4`.
     package let type: String
-    /// What is mounted, such as `server:/export`.
+    /// The mounted source, such as `server:/export`.
     package let source: String
 
-    /// The file system mounted exactly at `path`, the topmost where there are several; nil when none is.
+    /// The file system mounted exactly at `path`, the topmost of several; nil if there is none.
     package init?(at path: String, table: String) {
         let lines = table.split(separator: "\n").map { $0.split(separator: " ").map(String.init) }
         let mounted = lines.last { $0.count > 4 && Self.unescaped($0[4]) == path }
@@ -115,7 +115,7 @@ package struct MountedFileSystem {
     }
 }
 
-/// Calls on a mount whose server may be gone: the kernel then waits without end, and cannot be interrupted.
+/// Limits calls on a mount whose server may be gone: the kernel waits endlessly then, without being interruptible.
 enum TimeLimited {
     /// The places threads that were left behind wait for.
     private static let stuck = Mutex<Set<String>>([])

@@ -3,14 +3,14 @@ import Glibc
 import LXCCore
 import LinuxSystem
 
-/// A user of the host who must come to an object of a pool.
+/// A user of the host who must reach an object of a pool.
 struct Passer: Hashable, Sendable {
     let user: UInt32
     let group: UInt32
-    /// What messages call the user.
+    /// The user's name in messages.
     let shown: String
 
-    /// Who opens a volume's root, or a disk, other than root.
+    /// The users other than root that open a volume's root, or a disk.
     static func of(_ record: ObjectRecord) -> [Passer] {
         switch record.kind {
         case .template, .image: []
@@ -24,7 +24,7 @@ struct Passer: Hashable, Sendable {
         }
     }
 
-    /// The accounts distributions run QEMU as; where there is none it runs as root.
+    /// The accounts under which distributions run QEMU; without one of them it runs as root.
     private static var machineAccounts: [Passer] {
         ["libvirt-qemu", "qemu"].compactMap { name in
             var entry = passwd()
@@ -41,19 +41,19 @@ struct Passer: Hashable, Sendable {
 
 /// Whether a user of the host can pass through the directories above a path.
 enum HostPassage {
-    /// How long a mount may take to answer.
+    /// The time limit for a mount to answer.
     private static let patience = Duration.seconds(10)
 
     /// Asks the kernel, as that user: mode bits, access lists and whatever else it looks at count.
     ///
     /// - Parameters:
     ///   - passer: the user.
-    ///   - path: an absolute path; what it names is not looked at.
+    ///   - path: an absolute path; the object itself is not looked at.
     ///   - view: the root directory the path is seen from, where that is another process's.
     /// - Throws: `LXCError` `permissionDenied` naming the directory and the remedy, `unavailable`, `io`.
     static func require(for passer: Passer, to path: String, seenFrom view: String = "") async throws {
         let directories = path.indices.filter { path[$0] == "/" }.map { String(path[..<$0]) }.filter { !$0.isEmpty }
-        // On a thread of its own, which ends with what it became.
+        // On a thread of its own, whose credentials change and which ends afterwards.
         try await TimeLimited.run(patience, path.escapedForDisplay) {
             let opened = try directories.map { directory in
                 let descriptor = open(view + directory, clinux_o_path | clinux_o_directory | clinux_o_cloexec)
@@ -82,13 +82,13 @@ enum HostPassage {
 }
 
 extension Pool {
-    /// Who opens an object, other than root.
+    /// The users other than root that open an object.
     func passers(to record: ObjectRecord) async throws -> [Passer] {
         try await threads.run { _ in Passer.of(record) }
     }
 
-    /// Makes sure that those who must come to an object can pass through the pool, and through what is above it on this
-    /// host.
+    /// Makes sure that those who must reach an object can pass through the pool, and through the directories above it
+    /// on this host.
     ///
     /// - Throws: `LXCError` `permissionDenied` naming the directory and the remedy.
     func requirePassage(

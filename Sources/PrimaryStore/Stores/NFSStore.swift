@@ -6,36 +6,36 @@ public import NFSClient
 import NFSStoreFiles
 import StoreFiles
 
-/// A primary store on an NFS server (CloudStack's NetworkFilesystem pools), worked on without any mount: the data goes
-/// between this process and the server, with many calls under way.
+/// A primary store on an NFS server (CloudStack's NetworkFilesystem pools), used without any mount: the data goes
+/// between this process and the server, with many concurrent calls.
 ///
-/// A container needs the kernel's mount of the same export. ``hostPath(of:)`` asks its ``HostMounter`` for it, and checks
-/// that what is mounted is this pool before it names a directory in it.
+/// A container needs the kernel's mount of the same export. ``hostPath(of:)`` asks its ``HostMounter`` for it, and
+/// checks that the mounted file system is this pool before it returns a directory in it.
 ///
-/// Hosts exclude each other by files on the server that their holders renew. Use a pool through this type on every host,
-/// or through `SharedMountPointStore` on a mount of it on every host; each refuses what the other has made.
+/// Hosts exclude each other by files on the server that their holders renew. Use a pool through this type on every
+/// host, or through `SharedMountPointStore` on a mount of it on every host; each refuses pools made by the other.
 public struct NFSStore: PooledStore {
-    /// Where the store is.
+    /// The location of the store.
     public let url: NFSURL
 
     /// The pool in the directory.
     public let pool: Pool
     private let mounter: any HostMounter
-    /// How long the host's mount may take to answer.
+    /// The time limit for the host's mount to answer.
     private static let patience = Duration.seconds(10)
 
-    /// Connects to the server and opens the store in the URL's directory. A directory that holds none is left as it is.
+    /// Connects to the server and opens the store in the URL's directory. A directory without a store stays unchanged.
     ///
     /// - Parameters:
     ///   - url: a directory on the server.
-    ///   - id: the pool's uuid; nil takes the one the directory has.
+    ///   - id: the pool's uuid; nil accepts any.
     ///   - mounter: makes the host's mount when a container needs it.
-    ///   - options: how the client behaves.
+    ///   - options: the client's options.
     ///   - threads: for what blocks.
-    ///   - logger: takes what is done, at `debug` and `info`.
-    /// - Throws: `LXCError` `unavailable` when the server cannot be reached, `notFound` without the directory or a pool in
-    ///   it, `unsupported` for a URL of version 4, `invalidArgument` when the directory belongs to a pool of another id, `unsafe` when others come to its control
-    ///   directory, `io`.
+    ///   - logger: receives messages about the store's work, at `debug` and `info`.
+    /// - Throws: `LXCError` `unavailable` if the server cannot be reached, `notFound` without the directory or a pool
+    ///   in it, `unsupported` for a URL of version 4, `invalidArgument` if the directory belongs to a pool of another
+    ///   id, `unsafe` if others can enter its control directory, `io`.
     public init(
         _ url: NFSURL, id: PoolID? = nil, mounter: any HostMounter = ExistingMount(),
         options: NFSClientOptions = NFSClientOptions(), threads: BlockingPool = .shared,
@@ -56,16 +56,15 @@ public struct NFSStore: PooledStore {
     /// Connects to the server, makes a store in the URL's directory, and opens it.
     ///
     /// - Parameters:
-    ///   - url: a directory that exists on the server; what is in it stays.
-    ///   - id: the pool's uuid; nil takes a new one.
+    ///   - url: a directory that exists on the server; its contents stay.
+    ///   - id: the pool's uuid; nil for a new one.
     ///   - mounter: makes the host's mount when a container needs it.
-    ///   - options: how the client behaves.
+    ///   - options: the client's options.
     ///   - threads: for what blocks.
-    ///   - logger: takes what is done, at `debug` and `info`.
+    ///   - logger: receives messages about the store's work, at `debug` and `info`.
     /// - Returns: the store.
-    /// - Throws: `LXCError` `alreadyExists` when there is a store, but for the very one that is asked for;
-    ///   `permissionDenied` when the export is read-only or takes the superuser for somebody else (`root_squash`); and as
-    ///   ``init(_:id:mounter:options:threads:logger:)``.
+    /// - Throws: `LXCError` `alreadyExists` if there is another store; `permissionDenied` if the export is read-only or
+    ///   maps the superuser to another user (`root_squash`); and as ``init(_:id:mounter:options:threads:logger:)``.
     public static func create(
         at url: NFSURL, id: PoolID? = nil, mounter: any HostMounter = ExistingMount(),
         options: NFSClientOptions = NFSClientOptions(), threads: BlockingPool = .shared,
@@ -77,7 +76,7 @@ public struct NFSStore: PooledStore {
             try await Pool.create(in: files, id: id, url: url.description, threads: threads, logger: logger))
     }
 
-    /// Whether nobody keeps anything in the URL's directory.
+    /// Whether the URL's directory is unused.
     ///
     /// - Throws: `LXCError` `unavailable`, `notFound`, `permissionDenied`, `io`.
     public static func isEmpty(_ url: NFSURL) async throws -> Bool {
@@ -91,7 +90,7 @@ public struct NFSStore: PooledStore {
         return NFSStoreFiles(try await NFSClient.connect(to: url, options: options, pool: threads), pool: threads)
     }
 
-    /// The URL a pool is used by whose export is mounted at a directory of this host; nil where there is none.
+    /// The URL of the pool whose export is mounted at a directory of this host; nil if there is none.
     ///
     /// - Throws: `LXCError` `unavailable` when the directory does not answer within 10 seconds, `io`.
     public static func url(ofPoolMountedAt path: String) async throws -> NFSURL? {
@@ -104,8 +103,8 @@ public struct NFSStore: PooledStore {
 
     /// The volume's directory, or the disk's file, in the host's mount of the export, which is made where it is missing.
     ///
-    /// - Throws: `LXCError` as `PrimaryStore` says; `unavailable` when what is at the mount's place is not this pool, or
-    ///   does not answer within 10 seconds.
+    /// - Throws: `LXCError` as `PrimaryStore` documents; `unavailable` if the mount is not this pool's, or does not
+    ///   answer within 10 seconds.
     public func hostPath(of volume: VolumeID) async throws -> String {
         "\(try await mount(for: volume).directory)/\(StoreLayout.object(volume))"
     }
@@ -133,8 +132,7 @@ public struct NFSStore: PooledStore {
 
     /// The host's mount of the export, made where it is missing and checked to be this pool.
     ///
-    /// - Throws: `LXCError` `unavailable` when what is at the mount's place is not this pool, or does not answer within 10
-    ///   seconds.
+    /// - Throws: `LXCError` `unavailable` if the mount is not this pool's, or does not answer within 10 seconds.
     public func hostDirectory() async throws -> String {
         let mount = try await mounter.mount(export, for: id)
         try await require(mount)

@@ -14,16 +14,16 @@ public struct SharedMountPointStore: PooledStore {
     /// The pool in the directory.
     public let pool: Pool
 
-    /// Opens the store in a directory. A directory that holds none is left as it is: it may be the mount point of one. The
-    /// directory itself is closed to users of the host who have nothing in it, if it was open to them.
+    /// Opens the store in a directory. A directory without a store stays unchanged: it may be the mount point of one.
+    /// The directory itself is closed to users of the host without objects in it, if it was open to them.
     ///
     /// - Parameters:
     ///   - path: the directory; nothing is mounted.
-    ///   - id: the pool's uuid; nil takes the one the directory has.
+    ///   - id: the pool's uuid; nil accepts any.
     ///   - pool: threads for file operations.
-    ///   - logger: takes what is done, at `debug` and `info`.
-    /// - Throws: `LXCError` `notFound` when the directory is missing or holds no pool, `invalidArgument` when it belongs to
-    ///   a pool of another id, `unsafe` when others come to its control directory, `permissionDenied`, `io`.
+    ///   - logger: receives messages about the store's work, at `debug` and `info`.
+    /// - Throws: `LXCError` `notFound` if the directory is missing or holds no pool, `invalidArgument` if it belongs to
+    ///   a pool of another id, `unsafe` if others can enter its control directory, `permissionDenied`, `io`.
     public init(
         path: String, id: PoolID? = nil, pool: BlockingPool = .shared,
         logger: Logger = Logger(label: "lxc-hypervisor.store")
@@ -41,13 +41,12 @@ public struct SharedMountPointStore: PooledStore {
     /// Makes a store in a directory, and opens it. The directory is closed to other users of the host.
     ///
     /// - Parameters:
-    ///   - path: a directory that exists; what is in it stays.
-    ///   - id: the pool's uuid; nil takes a new one.
+    ///   - path: a directory that exists; its contents stay.
+    ///   - id: the pool's uuid; nil for a new one.
     ///   - pool: threads for file operations.
-    ///   - logger: takes what is done, at `debug` and `info`.
+    ///   - logger: receives messages about the store's work, at `debug` and `info`.
     /// - Returns: the store.
-    /// - Throws: `LXCError` `alreadyExists` when there is a store, but for the very one that is asked for; and as
-    ///   ``init(path:id:pool:logger:)``.
+    /// - Throws: `LXCError` `alreadyExists` if there is another store; and as ``init(path:id:pool:logger:)``.
     public static func create(
         at path: String, id: PoolID? = nil, pool: BlockingPool = .shared,
         logger: Logger = Logger(label: "lxc-hypervisor.store")
@@ -57,7 +56,7 @@ public struct SharedMountPointStore: PooledStore {
             files.root, try await Pool.create(in: files, id: id, threads: pool, logger: logger))
     }
 
-    /// Whether nobody keeps anything in a directory.
+    /// Whether a directory is unused.
     ///
     /// - Throws: `LXCError` `permissionDenied`, `io`.
     public static func isEmpty(path: String) async throws -> Bool {

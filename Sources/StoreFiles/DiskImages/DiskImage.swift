@@ -18,11 +18,11 @@ public struct DiskImage: Sendable, CustomStringConvertible {
         self.sha256 = sha256
     }
 
-    /// Where the image is.
+    /// The location of the image.
     public var description: String { file.description.escapedForDisplay }
 
-    /// Copies the image and makes the copy durable; nothing is left of it when this throws. One whose tables lead out of it, as
-    /// those of half a download do, is not copied. Blocks.
+    /// Copies the image and makes the copy durable; leaves nothing behind when this throws. An image whose tables point
+    /// outside of it, as in half a download, is not copied. Blocks.
     ///
     /// - Returns: the SHA-256 of what was copied.
     /// - Throws: `LXCError` `corrupt` when it is damaged, or its bytes have another SHA-256 than they must, `limitExceeded`,
@@ -67,7 +67,7 @@ public struct DiskImage: Sendable, CustomStringConvertible {
             reporter.report(TransferProgress(bytes: offset, totalBytes: file.size))
         }
         reporter.finish(TransferProgress(bytes: offset, totalBytes: offset))
-        let digits = hash.finalize().map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+        let digits = hash.finalize().hexadecimal
         guard sha256 == nil || sha256 == digits else {
             throw LXCError(.corrupt, "\(self) has the SHA-256 \(digits), not the expected \(sha256 ?? "")")
         }

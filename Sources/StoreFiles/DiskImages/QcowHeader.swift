@@ -1,17 +1,17 @@
 import LXCCore
 
-/// What the header of a qcow2 image says (QEMU's `docs/interop/qcow2.txt`), as far as it decides whether the image may be
-/// used: an image can name other files of the host, which a guest would then read.
+/// The parts of a qcow2 image's header (QEMU's `docs/interop/qcow2.txt`) that decide whether the image may be used: an
+/// image can name other files of the host, which a guest would then read.
 package struct QcowHeader: Hashable, Sendable {
     /// The size of the disk a guest sees, in bytes.
     package let virtualSize: UInt64
-    /// The file that has what the image lacks; nil where there is none.
+    /// The file that holds the contents the image lacks; nil if there is none.
     package let backingFile: String?
     /// Whether the contents are in another file.
     package let hasExternalData: Bool
     /// Whether the contents are encrypted.
     package let isEncrypted: Bool
-    /// Where its tables are.
+    /// The location of its tables.
     package let layout: QcowLayout
 
     /// The first four bytes of every image.
@@ -92,7 +92,7 @@ package struct QcowHeader: Hashable, Sendable {
             })
     }
 
-    /// The name's place is told by the header; the format allows at most 1023 bytes, in the first cluster.
+    /// The header gives the name's position; the format allows at most 1023 bytes, in the first cluster.
     private static func backingFile(
         _ bytes: [UInt8], _ cluster: Int, _ offset: UInt64, _ size: Int
     ) throws -> String? {
@@ -103,7 +103,7 @@ package struct QcowHeader: Hashable, Sendable {
         return String(decoding: bytes[Int(offset)..<Int(offset) + size], as: UTF8.self)
     }
 
-    /// Where the data of each type of extension behind the header is.
+    /// The position of the data of each type of extension behind the header.
     private static func extensions(_ fields: Fields, from start: Int, to end: Int) throws -> [UInt32: Range<Int>] {
         var (places, position) = ([UInt32: Range<Int>](), start)
         while position + 8 <= end {
@@ -126,8 +126,8 @@ package struct QcowHeader: Hashable, Sendable {
     /// guest any file of the host.
     ///
     /// - Parameters:
-    ///   - image: what the image is called in the message.
-    ///   - maximumSize: how large the disk may be, in bytes.
+    ///   - image: the image's name in the message.
+    ///   - maximumSize: the maximum size of the disk in bytes.
     /// - Throws: `LXCError` `unsafe`, `unsupported` for an encrypted image, `limitExceeded`.
     package func requireBase(_ image: String, maximumSize: UInt64 = .max) throws {
         if let backingFile {
@@ -148,7 +148,7 @@ package struct QcowHeader: Hashable, Sendable {
         }
     }
 
-    /// Refuses an image whose contents are in another file.
+    /// Refuses an image with contents in another file.
     ///
     /// - Throws: `LXCError` `unsafe`.
     package func requireOwnContents(_ image: String) throws {

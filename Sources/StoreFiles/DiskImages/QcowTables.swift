@@ -1,6 +1,6 @@
 package import LXCCore
 
-/// Where a qcow2 image's tables are, as its header says.
+/// The location of a qcow2 image's tables according to its header.
 package struct QcowLayout: Hashable, Sendable {
     /// A stretch of the file that holds a table.
     package struct Table: Hashable, Sendable {
@@ -27,14 +27,14 @@ package struct QcowLayout: Hashable, Sendable {
 }
 
 extension QcowHeader {
-    /// Reads every table of the image: what its header and tables lead to lies inside of the file. So half a download is told
-    /// from an image.
+    /// Reads every table of the image and requires that header and tables point inside the file. This distinguishes
+    /// half a download from an image.
     ///
     /// Blocks. It reads each table once: far less than the image has, and never more than its size and some 100 MiB.
     ///
     /// - Parameters:
     ///   - file: the image this header was read from.
-    ///   - image: what the image is called in errors.
+    ///   - image: the image's name in errors.
     ///   - cancellation: looked at before each piece.
     /// - Throws: `LXCError` `corrupt`, `limitExceeded` where its tables are larger than QEMU's own limits, `io`;
     ///   `CancellationError`.
@@ -51,7 +51,8 @@ private struct QcowTableCheck {
     private static let maximumReferences: UInt64 = 8 << 20
     private static let maximumSnapshots: UInt64 = 65_536
     private static let maximumDirectory: UInt64 = 64 << 20
-    /// How many entries all first-level tables have together: what one of QEMU's largest has. They are kept in memory.
+    /// The maximum number of entries of all first-level tables together, which is that of one of QEMU's largest. They
+    /// are kept in memory.
     private static let maximumEntries: UInt64 = 4 << 20
 
     private static let offsetBits: UInt64 = 0x00FF_FFFF_FFFF_FE00
@@ -66,9 +67,9 @@ private struct QcowTableCheck {
     private let window: FileWindow
     private let size: UInt64
     private var entriesLeft = maximumEntries
-    /// Where tables of the second level are.
+    /// The positions of the second-level tables.
     private var tables: [UInt64] = []
-    /// The one that has the end of the disk, 0 where none is.
+    /// The table that contains the end of the disk, 0 for none.
     private var lastTable: UInt64 = 0
 
     init(_ header: QcowHeader, _ file: any OpenStoredFile, _ image: String, _ cancellation: Cancellation) {
@@ -120,7 +121,7 @@ private struct QcowTableCheck {
         self.lastTable = lastTable
     }
 
-    /// Notes what a table of the first level leads to.
+    /// Records the second-level tables that a first-level table points to.
     private mutating func addTables(
         _ table: QcowLayout.Table, _ note: (UInt64, UInt64) -> Void = { _, _ in }
     ) throws {

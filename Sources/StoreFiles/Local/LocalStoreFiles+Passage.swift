@@ -4,7 +4,7 @@ import Glibc
 import LXCCore
 import LinuxSystem
 
-/// Who passes through a store's directory: its owner, and users that its access ACL names one by one.
+/// The users who can pass through a store's directory: its owner, and users that its access ACL names one by one.
 extension LocalStoreFiles {
     private static let attribute = "system.posix_acl_access"
 
@@ -14,7 +14,7 @@ extension LocalStoreFiles {
             let directory = try Self.open(root)
             let mode = try Self.mode(of: directory, root)
             guard let list = try Self.list(of: directory, root) else {
-                // Where no list can be kept, passing is everybody's or nobody's.
+                // Without ACLs either everyone can pass or no one.
                 return StorePassage(everyone: mode & 0o001 != 0, namesUsers: false, isLoose: mode & 0o066 != 0)
             }
             let isMasked = list.entries.contains { $0.tag == .mask && $0.permissions & 1 == 0 }
@@ -42,7 +42,7 @@ extension LocalStoreFiles {
                 guard fchmod(directory.raw, mode & 0o7000 | bits) == 0 else {
                     throw LXCError.lastSystemCall("fchmod", "keep others out of \(root.escapedForDisplay)")
                 }
-                // Its mask has no rights any more; an entry would come to life with the next chmod.
+                // Its mask has no rights any more; an entry would become effective with the next chmod.
                 if clinux_fremovexattr(directory.raw, Self.attribute) != 0, errno != ENODATA, errno != EOPNOTSUPP {
                     throw LXCError.lastSystemCall("fremovexattr", "keep others out of \(root.escapedForDisplay)")
                 }
@@ -71,7 +71,7 @@ extension LocalStoreFiles {
         return status.st_mode & 0o7777
     }
 
-    /// The directory's list, made of its mode where it has none; nil on a file system without lists.
+    /// The directory's ACL, derived from its mode if it has none; nil on a file system without ACLs.
     private static func list(of directory: borrowing Descriptor, _ root: String) throws -> AccessControlList? {
         var value = [UInt8](repeating: 0, count: 65_536)
         let size = value.withUnsafeMutableBytes {

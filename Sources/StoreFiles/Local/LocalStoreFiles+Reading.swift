@@ -3,9 +3,9 @@ import Glibc
 public import LXCCore
 import LinuxSystem
 
-/// Whole directories at once: one turn on a thread, however many names there are.
+/// Reads whole directories: one turn on a thread, whatever the number of names.
 extension LocalStoreFiles {
-    /// Reads the directory once; looks only at what it does not call a directory.
+    /// Reads the directory once; looks only at names it does not report as directories.
     public func scan(_ path: String) async throws -> [StoredName] {
         let path = absolute(path)
         return try await pool.run { cancellation in

@@ -20,8 +20,8 @@ public struct LocalStoreFiles: StoreFiles {
     /// - Parameters:
     ///   - root: the directory's absolute path.
     ///   - pool: threads for file operations.
-    ///   - lockFile: the path, relative to the directory, of a file that always exists and is never replaced; all locks are in
-    ///     it. Without it each lock has a file of its own. Everyone who uses the directory must say the same.
+    ///   - lockFile: the path, relative to the directory, of a file that always exists and is never replaced; all locks
+    ///     are in it. Without it each lock has a file of its own. All users of the directory must agree on it.
     public init(_ root: String, pool: BlockingPool = .shared, lockFile: String? = nil) {
         self.root = root
         self.pool = pool
@@ -31,25 +31,22 @@ public struct LocalStoreFiles: StoreFiles {
     /// The path.
     public var description: String { root }
 
-    /// Where something is on this host.
+    /// The absolute path of something on this host.
     package func absolute(_ path: String) -> String { path.isEmpty ? root : "\(root)/\(path)" }
 
     /// The size of the file system, and what of it is free for this user.
     public func capacity() async throws -> (total: UInt64, available: UInt64) {
         try await pool.run { [root] _ in
-            try requireNoNUL(root, "the store's path")
-            var status = statvfs()
-            guard statvfs(root, &status) == 0 else { throw LXCError.lastSystemCall("statvfs", "measure \(root)") }
-            let unit = UInt64(status.f_frsize)
-            return (UInt64(status.f_blocks) * unit, UInt64(status.f_bavail) * unit)
+            let capacity = try FileSystemCapacity(of: root)
+            return (capacity.total.bytes, capacity.available.bytes)
         }
     }
 
-    /// The file system's: where hosts share one it is mostly its server's, the same for all of them. It is read by
-    /// touching the place; where that cannot be touched it is the host's own.
+    /// The file system's clock: on a shared file system mostly its server's, the same for all hosts. It is read by
+    /// touching the place; the host's own clock serves if that is not possible.
     public func now() async throws -> Date {
         try await pool.run { [root] _ in
-            // UTIME_NOW and UTIME_OMIT, whose macros Swift does not see.
+            // UTIME_NOW and UTIME_OMIT, whose macros are not visible in Swift.
             let times = [timespec(tv_sec: 0, tv_nsec: (1 << 30) - 1), timespec(tv_sec: 0, tv_nsec: (1 << 30) - 2)]
             var status = stat()
             guard utimensat(AT_FDCWD, root, times, 0) == 0, stat(root, &status) == 0 else { return Date() }
@@ -144,7 +141,7 @@ public struct LocalStoreFiles: StoreFiles {
             let staged = path + "." + RandomName.make()
             try DurableFile.writeNew(bytes, to: staged, mode: 0o600)
             defer { unlink(staged) }
-            // link(2) makes the whole file appear at once, for one of all that try.
+            // link(2) makes the whole file appear in one step, for exactly one of several callers.
             guard link(staged, path) == 0 else {
                 let number = errno
                 // Another was first, and may have taken the staged file for garbage since.
@@ -204,11 +201,11 @@ public struct LocalStoreFiles: StoreFiles {
     /// The directory of that path.
     public func tree(_ path: String) -> any StoredTree { LocalTree(absolute(path)) }
 
-    /// Takes an open-file-description lock, which the kernel takes from no process that runs.
+    /// Takes an open-file-description lock, which the kernel never takes from a running process.
     public func hold<Value>(
         _ lock: String, _ mode: StoreLock.Mode, _ body: (StoreLock) async throws -> Value
     ) async throws -> Value {
-        // The kernel takes it from nobody who lives.
+        // The kernel never takes it from a running process.
         if let lockFile {
             return try await FileLock.hold(lock, in: absolute(lockFile), mode.ofFile, pool: pool) {
                 try await body(StoreLock {})
@@ -217,7 +214,7 @@ public struct LocalStoreFiles: StoreFiles {
         return try await FileLock.hold(absolute(lock), mode.ofFile, pool: pool) { try await body(StoreLock {}) }
     }
 
-    /// Takes the lock if nobody is in the way.
+    /// Takes the lock unless another holder excludes it.
     public func tryHold<Value>(
         _ lock: String, _ mode: StoreLock.Mode, _ body: (StoreLock) async throws -> Value
     ) async throws -> Value? {
@@ -232,7 +229,7 @@ public struct LocalStoreFiles: StoreFiles {
     /// Whether each lock has a file of its own.
     public var locksTakeSpace: Bool { lockFile == nil }
 
-    /// Takes the lock if it is free and lets it go, which removes its file.
+    /// Takes the lock if it is free and releases it, which removes its file.
     public func removeLock(_ lock: String) async throws {
         // Taking a lock and letting it go is what removes its file.
         _ = try await FileLock.tryHold(absolute(lock), pool: pool) {}

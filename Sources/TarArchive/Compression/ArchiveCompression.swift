@@ -16,12 +16,12 @@ final class ArchiveCompression: ArchiveEncoder {
     private let archive: OpaquePointer
     private let output: Output
 
-    /// What libarchive writes to: the file, and why that failed.
+    /// libarchive's output: the file, and the reason why writing failed.
     private final class Output {
         let file: ArchiveFileOutput
         var failure: (any Error)?
-        /// Whether what is written from now on is thrown away. libarchive is never told of a failure: its filters leave
-        /// their memory behind when they are not finished.
+        /// Whether further output is discarded. libarchive never sees a failure: its filters leak memory unless they
+        /// are finished.
         var isAbandoned = false
 
         init(_ file: ArchiveFileOutput) { self.file = file }
@@ -119,7 +119,7 @@ extension CompressionFormat {
 
     /// The compression an archive's name asks for.
     ///
-    /// - Throws: `LXCError` `invalidArgument` when the name has none of the endings.
+    /// - Throws: `LXCError` `invalidArgument` for a name without one of the endings.
     init(forNewArchive name: String) throws {
         guard let format = Self.endings.first(where: { name.hasSuffix($0.key) })?.value else {
             throw LXCError(

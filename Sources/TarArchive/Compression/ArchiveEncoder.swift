@@ -5,7 +5,7 @@ import LXCCore
 protocol ArchiveEncoder: AnyObject {
     /// Compresses bytes.
     func write(_ bytes: SharedBytes) throws
-    /// Writes what is still held back.
+    /// Writes the bytes still held back.
     func finish() throws
 }
 

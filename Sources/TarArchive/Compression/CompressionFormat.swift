@@ -1,4 +1,4 @@
-/// How an archive is compressed, told by its first bytes and never by its name.
+/// An archive's compression, recognized by its first bytes, never by its name.
 enum CompressionFormat: String, CaseIterable {
     /// Not at all.
     case none
@@ -6,7 +6,7 @@ enum CompressionFormat: String, CaseIterable {
     case gzip
     case bzip2
     case xz
-    /// What xz replaced; it has no checksum.
+    /// The predecessor of xz; it has no checksum.
     case lzma
     /// Zstandard (RFC 8878).
     case zstd
@@ -14,14 +14,14 @@ enum CompressionFormat: String, CaseIterable {
     case lz4
     /// lzip.
     case lzip
-    /// What `compress` writes (`.Z`); it has no checksum and no end.
+    /// The format of `compress` (`.Z`); it has no checksum and no end mark.
     case compress
     /// A zip file, which is to hold one file.
     case zip
 
-    /// How many bytes are enough to recognize a format.
+    /// The number of bytes that suffices to recognize a format.
     static let sniffedBytes = 13
-    /// How many frames without data are skipped before a file's first frame with data.
+    /// The number of frames without data skipped before a file's first frame with data.
     private static let maximumSkippedFrames = 1_024
 
     /// Recognizes the format by an archive's first bytes; a file that begins like no compressed file is treated as
@@ -31,8 +31,8 @@ enum CompressionFormat: String, CaseIterable {
         self = Self.allCases.first { $0.isMagic(start) } ?? .none
     }
 
-    /// Recognizes the format of a file that `read` reads from an offset on, and where its first frame with data begins.
-    /// zstd and LZ4 both may begin with frames that hold no data and look the same; the first other frame tells.
+    /// Recognizes the format of a file, which `read` reads from an offset on, and finds its first frame with data. zstd
+    /// and LZ4 files may both begin with frames that hold no data and look alike; the first other frame decides.
     static func find(reading read: (UInt64) throws -> [UInt8]) rethrows -> (format: Self, start: UInt64) {
         var (offset, bytes) = (UInt64(0), try read(0))
         let format = Self(sniffing: bytes)
@@ -41,7 +41,7 @@ enum CompressionFormat: String, CaseIterable {
             offset += 8 + bytes[4..<8].reversed().reduce(0) { $0 << 8 | UInt64($1) }
             bytes = try read(offset)
         }
-        // The decoder of zstd passes over such frames by itself.
+        // The decoder of zstd skips such frames.
         return lz4.isMagic(bytes) ? (.lz4, offset) : (format, 0)
     }
 
@@ -61,8 +61,9 @@ enum CompressionFormat: String, CaseIterable {
         }
     }
 
-    /// The lzma format has no magic number; this is what xz takes for it: possible parameters, a dictionary of 2^n or 2^n + 2^(n-1)
-    /// bytes, and a size that is unknown or below 256 GiB. A tar archive has letters or zeros in place of the dictionary.
+    /// The lzma format has no magic number; this is xz's heuristic: possible parameters, a dictionary of 2^n or 2^n +
+    /// 2^(n-1) bytes, and a size that is unknown or below 256 GiB. A tar archive has letters or zeros in place of the
+    /// dictionary.
     private static func isAloneHeader(_ bytes: [UInt8]) -> Bool {
         guard bytes.count >= sniffedBytes, bytes[0] < 225, Int(bytes[0]) % 9 + Int(bytes[0]) / 9 % 5 <= 4 else {
             return false

@@ -8,8 +8,8 @@ import LXCCore
 /// libarchive's encoder leaves its threads and their memory behind when an archive is given up.
 final class XzEncoder: ArchiveEncoder {
     private static let blockSize = 256 << 10
-    /// At level 3 a thread takes about 56 MB (at the usual 6 it would be 130), so that three stay below what any copy may
-    /// take.
+    /// At level 3 a thread takes about 56 MB (at the usual 6 it would be 130), so that three stay below the memory
+    /// limit of a copy.
     private static let level: UInt32 = 3
 
     private let stream = UnsafeMutablePointer<lzma_stream>.allocate(capacity: 1)

@@ -20,8 +20,8 @@ final class ZstdEncoder: ArchiveEncoder {
         self.output = output
         self.shown = shown
         try check(ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1))
-        // A thread of its own at least: with one or more the result is the same, with none another. A libzstd built
-        // without threads refuses, and does without.
+        // At least one extra thread: the result is the same for any number of threads, but differs with none. A libzstd
+        // built without threads refuses the setting and works without.
         let threads = min(max(ProcessInfo.processInfo.activeProcessorCount, 1), 8)
         _ = ZSTD_CCtx_setParameter(context, ZSTD_c_nbWorkers, CInt(threads))
     }
@@ -44,7 +44,7 @@ final class ZstdEncoder: ArchiveEncoder {
         try flush()
     }
 
-    /// Compresses some of the input; returns how much libzstd holds back, as far as it knows.
+    /// Compresses part of the input; returns the number of bytes libzstd holds back, as far as it knows.
     private func compress(_ input: inout ZSTD_inBuffer, _ directive: ZSTD_EndDirective) throws -> Int {
         var target = ZSTD_outBuffer(dst: room.baseAddress, size: room.count, pos: filled)
         let rest = try check(ZSTD_compressStream2(context, &target, &input, directive))

@@ -5,19 +5,19 @@ package import StoreFiles
 /// Decompresses an archive: gzip, bzip2, xz, lzma, lzip, zstd, lz4, compress (`.Z`), or a zip file around one file,
 /// recognized by content.
 public enum ArchiveDecompression {
-    /// Where the expansion ratio begins to apply, in bytes.
+    /// The size from which the expansion ratio applies, in bytes.
     private static let expansionFloor: UInt64 = 64 << 20
 
     /// Stores the contents of the archive `source` in the new file `destination`, and syncs it; a plain archive is
-    /// copied. The beginning of the contents is inspected: what is neither a tar archive nor a qcow2 image is refused.
+    /// copied. The beginning of the contents is inspected: anything but a tar archive or a qcow2 image is refused.
     ///
     /// Blocks its thread. Progress is in bytes read from `source`.
     ///
     /// - Parameters:
     ///   - source: the archive's path.
     ///   - destination: a path where nothing is yet; nothing is there when this throws.
-    ///   - maximumBytes: how large the result may be, in bytes.
-    ///   - expansionRatio: how many bytes of the result are accepted for each byte read, once there are 64 MiB.
+    ///   - maximumBytes: the maximum size of the result in bytes.
+    ///   - expansionRatio: the maximum number of bytes of the result for each byte read, once there are 64 MiB.
     ///   - cancellation: checked before each block.
     ///   - progress: called with the progress.
     ///   - observe: borrows each block before it is written.
@@ -58,7 +58,7 @@ public enum ArchiveDecompression {
     /// Passes the contents of the archive `source` to `take`, block by block.
     ///
     /// - Returns: the size of the contents in bytes.
-    /// - Throws: what the other does, and what `take` throws.
+    /// - Throws: the errors of the other method, and those of `take`.
     package static func run(
         from source: any StoredFile, maximumBytes: UInt64, expansionRatio: UInt64 = .max, cancellation: Cancellation,
         progress: ProgressHandler?, take: (SharedBytes) throws -> Void

@@ -9,25 +9,26 @@ protocol ByteStream: AnyObject {
     ///
     /// - Throws: `LXCError` `corrupt`, `io`, `limitExceeded`.
     func next() throws -> SharedBytes
-    /// How many bytes of the file were read.
+    /// The number of bytes of the file read so far.
     var bytesRead: UInt64 { get }
 }
 
-/// How an archive is read; what else than the defaults is for tests.
+/// The way an archive is read; other settings than the defaults are for tests.
 package struct ArchiveReading: Sendable {
-    /// What undoes gzip.
+    /// The gzip decoder.
     package var gzip = GzipEngine.fastest
-    /// How much of the file is read at a time, in bytes.
+    /// The size of one read from the file, in bytes.
     package var chunkBytes = SharedBytes.Maker.blockSize
-    /// How much of a compressed file may bring no contents at all, in bytes: empty members, zeros, fields to be skipped.
-    /// Beyond it a file is made to keep its reader busy. Decoders with threads take up to a window before they give any.
+    /// The length of a compressed file's stretch that may yield no contents, in bytes: empty members, zeros, skipped
+    /// fields. A longer one is made to keep its reader busy. Decoders with threads take up to a window before they
+    /// yield any.
     package var longestSilence: UInt64 = 256 << 20
 
     /// The defaults.
     package init() {}
 }
 
-/// An archive file that is open: its size and the stream of what is in it.
+/// An open archive file: its size and the stream of its contents.
 struct ArchiveFile {
     let size: UInt64
     let stream: any ByteStream

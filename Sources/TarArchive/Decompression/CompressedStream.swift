@@ -19,8 +19,8 @@ final class CompressedStream: ByteStream {
     /// Whether the decoder did nothing when it was last called.
     private var hasStalled = false
 
-    /// Creates a stream of what a decoder makes of a compressed file. `longestSilence` is how many bytes of it may
-    /// yield no contents.
+    /// Creates a stream of a decoder's output for a compressed file. `longestSilence` is the number of its bytes that
+    /// may yield no contents.
     init(
         _ input: FileStream, _ decoder: any MemberDecoder, _ problem: DecoderProblem, longestSilence: UInt64
     ) throws {

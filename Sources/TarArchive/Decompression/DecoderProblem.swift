@@ -1,6 +1,6 @@
 import LXCCore
 
-/// How a compressed file is named in errors.
+/// The description of a compressed file in errors.
 struct DecoderProblem {
     let format: CompressionFormat
     /// The file's path in quotes, fit for a message.
@@ -17,7 +17,7 @@ struct DecoderProblem {
         return LXCError(.corrupt, "the \(format.rawValue) file \(shown) is damaged: \(why); get it again")
     }
 
-    /// What tests a file of a format that few programs write, and that a few first bytes may look like by chance.
+    /// The program that tests a file of a rare format, whose first bytes may occur by chance.
     private var tester: String? {
         switch format {
         case .compress: "gzip -t"
@@ -27,7 +27,7 @@ struct DecoderProblem {
         }
     }
 
-    /// The error for a file whose decoder would take more memory than ``DecoderWindow`` allows.
+    /// The error for a file whose decoder would need more memory than ``DecoderWindow`` allows.
     var window: LXCError {
         LXCError(
             .limitExceeded,

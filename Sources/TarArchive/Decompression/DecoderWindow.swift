@@ -1,9 +1,9 @@
-/// How much a compressed file makes its decoder remember, which is most of the memory decompression takes.
+/// The window a compressed file demands of its decoder, which is most of decompression's memory.
 ///
-/// gzip, bzip2 and lz4 take a few MiB at most whatever the file says; the decoders of xz, lzma and zstd are told this
-/// limit, and hold every block and frame to it.
+/// gzip, bzip2 and lz4 take a few MiB at most for any file; the decoders of xz, lzma and zstd get this limit, and apply
+/// it to every block and frame.
 enum DecoderWindow {
-    /// The largest window that is accepted, in bytes; the highest settings of xz and zstd, short of those whose users
-    /// have to raise the limit for decompression too, stay at or below it.
+    /// The largest accepted window in bytes; the highest settings of xz and zstd stay at or below it, except those that
+    /// require a raised limit for decompression, too.
     static let maximum: UInt64 = 128 << 20
 }

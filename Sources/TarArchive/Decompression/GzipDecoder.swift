@@ -46,7 +46,7 @@ final class GzipDecoder: MemberDecoder {
         return step
     }
 
-    /// Returns how many bytes belong to the header.
+    /// Returns the number of bytes that belong to the header.
     private func readHeader(_ input: UnsafeRawBufferPointer) throws -> Int {
         for (index, byte) in input.enumerated() {
             do {

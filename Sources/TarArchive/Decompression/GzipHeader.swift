@@ -6,7 +6,7 @@ struct GzipHeader {
 
     private var field = Field.fixed
     private var flags: UInt8 = 0
-    /// The field's bytes so far, and how many the extra field has left.
+    /// The field's bytes so far, and the number left in the extra field.
     private var count = 0
     private var extraLeft = 0
     private var stored: UInt16 = 0
@@ -51,7 +51,7 @@ struct GzipHeader {
         }
     }
 
-    /// Goes on to the next field that is there.
+    /// Advances to the next field present.
     private mutating func advance() {
         count = 0
         repeat { field = Field(rawValue: field.rawValue + 1) ?? .none } while !isPresent

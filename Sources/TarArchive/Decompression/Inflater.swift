@@ -8,11 +8,11 @@ protocol Inflater: AnyObject {
         _ input: UnsafeRawBufferPointer, into room: UnsafeMutableRawBufferPointer
     ) throws(InflaterDamage) -> InflaterStep
 
-    /// The CRC-32 of what `crc` is that of, followed by `bytes`; 0 is that of nothing.
+    /// The CRC-32 of the data with the checksum `crc` followed by `bytes`; 0 is the checksum of no data.
     func checksum(_ crc: UInt32, _ bytes: UnsafeRawBufferPointer) -> UInt32
 }
 
-/// What one call of an inflater did.
+/// The result of one call of an inflater.
 struct InflaterStep {
     /// Bytes of input that were taken.
     var consumed: Int
@@ -26,7 +26,7 @@ struct InflaterStep {
 
 /// Malformed compressed data.
 struct InflaterDamage: Error {
-    /// What is wrong, to follow a colon.
+    /// The fault, worded to follow a colon.
     let why: String
 }
 

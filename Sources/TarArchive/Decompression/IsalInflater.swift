@@ -3,8 +3,8 @@ import CISAL
 
 /// Intel's ISA-L: about twice as fast as zlib.
 ///
-/// It is told that there is no header and no trailer, and to check nothing (`crc_flag` 0, ISAL_DEFLATE): who checks
-/// what would differ between its versions.
+/// It is configured for raw data without checks (`crc_flag` 0, ISAL_DEFLATE): the side that checks differs between its
+/// versions.
 final class IsalInflater: Inflater {
     private let state = UnsafeMutablePointer<inflate_state>.allocate(capacity: 1)
 

@@ -4,12 +4,12 @@ import Glibc
 /// Decodes xz, with several threads where the file was written in blocks that say their size, lzip, and lzma, what xz
 /// replaced.
 ///
-/// xz and lzip carry a check of their contents, lzma has none.
+/// xz and lzip carry a check of their contents, lzma does not.
 final class LzmaDecoder: MemberDecoder {
-    /// Threads beside the one that calls; files of many blocks gain little from more.
+    /// Threads besides the caller's; files of many blocks gain little from more.
     private static let maximumThreads = 4
-    /// What a decoder may take: the window, and some tables. With several threads it is what all take together with the
-    /// blocks they hold; where that does not fit, liblzma uses fewer, and one that holds no blocks at last.
+    /// A decoder's memory: the window, and some tables. With several threads it is the total including the blocks they
+    /// hold; if that does not fit, liblzma uses fewer, and finally one that holds no blocks.
     private static let memory = DecoderWindow.maximum + 512 << 10
 
     private let stream = UnsafeMutablePointer<lzma_stream>.allocate(capacity: 1)

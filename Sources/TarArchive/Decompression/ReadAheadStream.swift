@@ -2,10 +2,10 @@ import FileTree
 import LXCCore
 
 /// Another stream, run by a thread of its own a few chunks ahead of its reader: reading and decompressing an archive
-/// run in parallel with what is done with the contents.
+/// overlap with the processing of its contents.
 ///
-/// The thread starts at the first chunk asked for, and ends with the stream, after an error, or with its reader: one that
-/// ends early waits for the chunk under way.
+/// The thread starts with the first request, and ends with the stream, after an error, or with its reader: a reader
+/// that ends early waits for the chunk in progress.
 final class ReadAheadStream: ByteStream {
     /// Chunks are 1 MiB at most. This many keep both sides busy while files of any size come up.
     private static let chunksAhead = 6
@@ -26,8 +26,8 @@ final class ReadAheadStream: ByteStream {
     private let queue = BoundedQueue<Message>(capacity: chunksAhead)
     private var thread: Worker?
     private var outcome: Result<Void, any Error>?
-    /// How many bytes of the file were read for what was handed over, and not how many the thread has read since: so the
-    /// expansion ratio is that of the contents its reader has seen.
+    /// The number of bytes of the file behind the chunks handed out, not counting what the thread has read since: the
+    /// expansion ratio is that of the contents seen by the reader.
     private(set) var bytesRead: UInt64 = 0
 
     /// Creates a stream that reads ahead of another, which nothing else may use.

@@ -6,8 +6,8 @@ import StoreFiles
 
 /// The one file in a zip file, read by libarchive from the directory at the file's end.
 ///
-/// The member's name is used for nothing; one that leaves its directory is refused all the same, as a file made to do
-/// harm. Everything the format offers to detect damage is checked: sizes and CRC.
+/// The member's name is not used; one that leaves its directory is refused nevertheless, as the mark of a malicious
+/// file. Every check the format offers is made: sizes and CRC.
 final class ZipStream: ByteStream {
     private let input: LibArchiveInput
     private let problem: DecoderProblem

@@ -1,8 +1,8 @@
 import LXCCore
 
-/// A file that is no tar archive and known by its first bytes: what it is, and what to do with it.
+/// A file that is not a tar archive but known by its first bytes: its type, and the remedy.
 struct ForeignFormat {
-    /// How many bytes are enough to recognize a format.
+    /// The number of bytes that suffices to recognize a format.
     static let sniffedBytes = 68 << 10
 
     /// With an article.
@@ -28,7 +28,7 @@ struct ForeignFormat {
         if case .page = remedy { code = .corrupt } else { code = .unsupported }
     }
 
-    /// What to do.
+    /// The remedy.
     private enum Remedy {
         case disk, fileSystem, package, page, program(String)
 
@@ -107,10 +107,10 @@ struct ForeignFormat {
         Magic([0xE2, 0xE1, 0xF5, 0xE0], at: 1_024, "an EROFS image", .fileSystem),
         Magic([0x45, 0x3D, 0xCD, 0x28], "a cramfs image", .fileSystem),
         Magic("CD001", at: 0x8001, "an ISO 9660 image", .fileSystem),
-        // After the file systems, whose first sector may be bootable.
+        // After the file systems, since their first sector may be bootable.
         Magic("EFI PART", at: 512, "a raw disk image", .disk), Magic([0x55, 0xAA], at: 510, "a raw disk image", .disk),
         Magic("LABELONE", at: 512, "a volume of LVM", .disk),
-        // What stands in place of an archive.
+        // Files found in place of an archive.
         Magic([0x7F, 0x45, 0x4C, 0x46], "an ELF program or library", .package),
         Magic("version https://git-lfs", "a pointer of Git LFS", .page),
         Magic("d8:announce", "a torrent", .page),

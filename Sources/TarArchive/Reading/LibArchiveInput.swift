@@ -4,13 +4,13 @@ import Glibc
 import LXCCore
 import StoreFiles
 
-/// What libarchive reads from: a file in any place, its position, and the error that stopped it.
+/// libarchive's input: a file in any place, its position, and the error that stopped it.
 final class LibArchiveInput {
     private static let blockSize = 256 << 10
 
     let file: any OpenStoredFile
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: blockSize, alignment: 4_096)
-    /// Where the archive begins in the file.
+    /// The archive's position in the file.
     let start: UInt64
     private var offset: UInt64
     /// Why the file could not be read, which does not mean that the archive is damaged.

@@ -3,7 +3,7 @@ import FileTree
 import LXCCore
 import StoreFiles
 
-/// The contents of a bzip2, lz4 or `.Z` file, decompressed by libarchive, which is told to look for no archive inside ("raw").
+/// The contents of a bzip2, lz4 or `.Z` file, decompressed by libarchive without looking for an archive inside ("raw").
 ///
 /// The decoders check the checksums of their formats, and take some MiB of memory.
 final class LibArchiveStream: ByteStream {

@@ -1,7 +1,7 @@
 /// Decodes a compressed format, one member at a time: what one run of the compressor writes and calls a member (gzip), a
 /// stream (xz) or a frame (zstd).
 protocol MemberDecoder: AnyObject {
-    /// What may follow a member.
+    /// The data that may follow a member.
     var sequel: MemberSequel { get }
 
     /// Prepares for the next member, which begins with the next input.
@@ -13,17 +13,17 @@ protocol MemberDecoder: AnyObject {
     /// everything the format offers to check.
     ///
     /// - Parameters:
-    ///   - input: what comes next; empty only after the last of the file.
+    ///   - input: the next input; empty only after the last of the file.
     ///   - isLast: whether the file has no more.
-    ///   - room: where the contents go.
-    /// - Returns: what was done.
+    ///   - room: the buffer for the contents.
+    /// - Returns: the progress made.
     /// - Throws: `LXCError` `corrupt`, `limitExceeded`, `unsupported`, `io`.
     func decode(
         _ input: UnsafeRawBufferPointer, isLast: Bool, into room: UnsafeMutableRawBufferPointer
     ) throws -> DecoderStep
 }
 
-/// What one call of a decoder did.
+/// The result of one call of a decoder.
 struct DecoderStep {
     /// Bytes of input that are used up.
     var consumed = 0
@@ -33,7 +33,7 @@ struct DecoderStep {
     var isComplete = false
 }
 
-/// What may follow a member, beside zeros up to the end of the file.
+/// The data that may follow a member, besides zeros up to the end of the file.
 enum MemberSequel {
     case nothing
     /// Another member, directly.

@@ -1,7 +1,8 @@
 import FileTree
+import LXCCore
 
 extension PaxRecords {
-    /// The extended attributes the records hold, and the kinds of those that cannot be understood.
+    /// The extended attributes in the records, and the kinds of those that cannot be parsed.
     ///
     /// POSIX ACLs come as raw attributes, or as text with numbers or names; a name means nothing on another host, so
     /// only numbers are taken.
@@ -23,7 +24,7 @@ extension PaxRecords {
                 }
             case UInt8(ascii: "L"):
                 guard let coded = keyword.suffix(after: "LIBARCHIVE.xattr.") else { break }
-                if let name = Self.percentDecoded(coded) {
+                if let name = PercentEncoding.decode(coded) {
                     encoded[name] = Array(value)
                 } else {
                     losses.append(TreeEntry.Attribute.lossKind(Array(coded)))
@@ -79,22 +80,6 @@ extension PaxRecords {
         while let byte = rest.popFirst() {
             if byte == UInt8(ascii: "%"), rest.starts(with: "3D".utf8) || rest.starts(with: "25".utf8) {
                 result.append(rest.first == UInt8(ascii: "3") ? UInt8(ascii: "=") : UInt8(ascii: "%"))
-                rest = rest.dropFirst(2)
-            } else {
-                result.append(byte)
-            }
-        }
-        return result
-    }
-
-    private static func percentDecoded(_ name: ArraySlice<UInt8>) -> [UInt8]? {
-        var result: [UInt8] = []
-        var rest = name
-        while let byte = rest.popFirst() {
-            if byte == UInt8(ascii: "%") {
-                let digits = String(decoding: rest.prefix(2), as: UTF8.self)
-                guard digits.utf8.count == 2, let decoded = UInt8(digits, radix: 16) else { return nil }
-                result.append(decoded)
                 rest = rest.dropFirst(2)
             } else {
                 result.append(byte)

@@ -26,9 +26,9 @@ struct PaxRecords {
 
     init() {}
 
-    /// How many there are.
+    /// The number of records.
     var count: Int { records.count + sparseNumbers.count }
-    /// How many bytes are kept for them.
+    /// The size of the records in bytes.
     var byteCount: Int { bytes.count }
 
     /// Adds a header's records, each `LENGTH KEYWORD=VALUE\n` with the length counting all of it; what later headers say
@@ -44,7 +44,7 @@ struct PaxRecords {
         return bytes[position...].allSatisfy { $0 == 0 }
     }
 
-    /// These records for one entry together with those that hold for all, which go last.
+    /// These records for one entry combined with the global ones, which come last.
     func above(_ global: PaxRecords) -> PaxRecords {
         guard global.count > 0 else { return self }
         var records = self
@@ -63,7 +63,7 @@ struct PaxRecords {
         self = compact
     }
 
-    /// Calls `body` for every record in its sequence, also for those that were replaced; those for all entries first.
+    /// Calls `body` for every record in sequence, including replaced ones; global ones first.
     func forEach(_ body: (_ keyword: ArraySlice<UInt8>, _ value: ArraySlice<UInt8>) -> Void) {
         general?.records.forEach(body)
         for record in records { body(bytes[record.keyword], bytes[record.value]) }

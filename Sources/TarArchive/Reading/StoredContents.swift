@@ -1,6 +1,6 @@
 import FileTree
 
-/// How the contents of a file lie in the archive, and how much of them is there already.
+/// The layout of a file's contents in the archive, and the part received so far.
 ///
 /// A file is stored whole, or without its holes and with a map of the rest before it.
 package struct StoredContents {
@@ -10,11 +10,11 @@ package struct StoredContents {
     /// Holes up to this length are stored as zeros, so that the map does not get longer than readers take.
     private var filled: UInt64 = 0
     private var index = 0
-    /// Where in the file the next byte belongs.
+    /// The offset in the file of the next byte.
     private var position: UInt64 = 0
 
-    /// Creates the contents of a file from its size, the data ranges of a sparse file, and how many ranges the map may
-    /// have.
+    /// Creates the contents of a file from its size, the data ranges of a sparse file, and the maximum number of ranges
+    /// in the map.
     package init(size: UInt64, extents: [Range<UInt64>]?, maximumExtents: Int = SparseMap.maximumExtents - 1) {
         self.size = size
         guard var joined = extents.map({ Self.join($0, over: 0) }), joined != [0..<size] else {
@@ -32,7 +32,7 @@ package struct StoredContents {
     /// Whether holes are left out.
     var isSparse: Bool { extents != nil }
 
-    /// How many bytes of the file are in the archive.
+    /// The number of the file's bytes in the archive.
     package var count: UInt64 { extents?.reduce(0) { $0 + UInt64($1.count) } ?? size }
 
     /// Whether everything is there.
@@ -43,7 +43,7 @@ package struct StoredContents {
 
     /// Adds a piece of the contents.
     ///
-    /// - Returns: how many zeros go before it; nil when the piece is not what comes next.
+    /// - Returns: the number of zeros before it; nil if the piece is out of sequence.
     package mutating func take(offset: UInt64, count: UInt64) -> UInt64? {
         if let extents, !extents.isEmpty, position == extents[index].upperBound, index < extents.count - 1 {
             index += 1

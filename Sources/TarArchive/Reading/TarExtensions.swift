@@ -1,8 +1,8 @@
-/// What extended headers specify for the entry after them.
+/// The data in extended headers for the entry after them.
 struct TarExtensions {
     /// The records of pax headers for all entries.
     var global: PaxRecords
-    /// The records of the last pax header for this entry alone; of several in a row no reader takes more than that.
+    /// The records of the last pax header for this entry alone; no reader uses more than the last of several in a row.
     var own = PaxRecords()
     /// GNU's long names.
     var longName: [UInt8]?
@@ -11,13 +11,13 @@ struct TarExtensions {
     var losses: [String] = []
     /// Whether a header applies to this entry alone.
     var isEmpty = true
-    /// How many bytes the headers have in all.
+    /// The total size of the headers in bytes.
     var bytes = 0
 
     /// Starts with the records of global headers.
     init(_ global: PaxRecords) { self.global = global }
 
-    /// All records; what the entry's own headers say goes first.
+    /// All records; those in the entry's own headers take precedence.
     var records: PaxRecords { own.above(global) }
 
     /// The entry's name.

@@ -1,9 +1,8 @@
 import FileTree
 
-/// A header block of tar(5). Numbers are read when they are asked for, because an extended header may replace one that
-/// did not fit.
+/// A header block of tar(5). Numbers are parsed on access, because an extended header may replace one that did not fit.
 struct TarHeader {
-    /// Who defined the fields after the first 257 bytes.
+    /// The origin of the fields after the first 257 bytes.
     enum Dialect { case v7, posix, star, gnu }
 
     private let block: SharedBytes
@@ -25,7 +24,7 @@ struct TarHeader {
     var mode: Int64? { number(100..<108) }
     var user: Int64? { number(108..<116) }
     var group: Int64? { number(116..<124) }
-    /// Blanks alone are a number to some readers and none to others, who then see the next header elsewhere.
+    /// Some readers take blanks alone for a number and others do not, and then see the next header elsewhere.
     var size: Int64? {
         block.withUnsafeBytes { bytes in
             bytes[124..<136].allSatisfy { $0 == UInt8(ascii: " ") } ? nil : Self.number(bytes[124..<136])
@@ -36,7 +35,7 @@ struct TarHeader {
     var major: Int64? { number(329..<337) }
     var minor: Int64? { number(337..<345) }
 
-    /// The name, with the prefix POSIX keeps apart.
+    /// The name, including POSIX's separate prefix.
     var name: [UInt8] {
         let name = text(0..<100)
         let prefix: [UInt8]
@@ -101,7 +100,7 @@ struct TarHeader {
         stored == sum(bytes) { Int32($0) } || stored == sum(bytes) { Int32(Int8(bitPattern: $0)) }
     }
 
-    /// Cannot overflow; without a check the compiler adds up many bytes at once.
+    /// Cannot overflow; without the check the compiler vectorizes the sum.
     @inline(__always)
     private static func sum(_ bytes: UnsafeRawBufferPointer, _ value: (UInt8) -> Int32) -> Int32 {
         var sum = 8 * value(UInt8(ascii: " "))

@@ -2,8 +2,8 @@ import LXCCore
 
 /// The fields of a ustar header block of tar(5), as they are written.
 ///
-/// A value that does not fit its field goes to an extended header; the field then has the most it can hold, or the
-/// name's beginning.
+/// A value that does not fit its field goes to an extended header; the field then has its maximum, or the beginning of
+/// the name.
 struct TarHeaderBlock {
     /// The largest numbers that fit: seven octal digits, and eleven.
     static let maximumShort: UInt64 = 0o7777777
@@ -19,7 +19,7 @@ struct TarHeaderBlock {
     var modified: UInt64 = 0
     var device: (major: UInt32, minor: UInt32) = (0, 0)
 
-    /// Adds the block to `output`. Names are bytes as they are, in whatever encoding: so every reader takes them.
+    /// Adds the block to `output`. Names are raw bytes in whatever encoding, so that every reader accepts them.
     func append(
         name: ArraySlice<UInt8>, prefix: ArraySlice<UInt8> = [], linkName: ArraySlice<UInt8> = [],
         to output: inout [UInt8]
@@ -47,7 +47,7 @@ struct TarHeaderBlock {
         }
     }
 
-    /// Cuts a name that is too long for its field where the prefix can take its beginning; nil where none fits.
+    /// Splits a name that is too long for its field if the prefix can hold its beginning; nil otherwise.
     static func split(_ name: [UInt8]) -> (prefix: ArraySlice<UInt8>, name: ArraySlice<UInt8>)? {
         if name.count <= nameLength { return ([], name[...]) }
         // The last slash may be a directory's own, after which there is no name.

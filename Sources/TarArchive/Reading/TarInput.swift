@@ -7,9 +7,10 @@ final class TarInput {
     static let blockSize = 512
     /// The unit tapes are written in: the rest of the last one is whatever the writer's memory held.
     private static let recordSize: UInt64 = 10_240
-    /// What may follow the end-of-archive marker: tape records are padded with zeros, and no record is this long.
+    /// The maximum length of data after the end-of-archive marker: tape records are padded with zeros, and no record is
+    /// this long.
     private static let maximumPadding = 64 << 20
-    /// Where the expansion ratio begins to apply.
+    /// The size from which the expansion ratio applies.
     private static let expansionFloor: UInt64 = 64 << 20
 
     private let stream: any ByteStream
@@ -20,10 +21,10 @@ final class TarInput {
     /// A block that was peeked at and not yet consumed.
     private var peeked = SharedBytes.empty
     private var produced: UInt64 = 0
-    /// How many bytes were skipped.
+    /// The number of bytes skipped.
     private var skipped: UInt64 = 0
 
-    /// Creates an input of a stream, with the archive's name in messages and a limit of what is accepted.
+    /// Creates an input of a stream, with the archive's name in messages and the limits to apply.
     init(_ stream: any ByteStream, shown: String, limits: TreeLimits) {
         self.stream = stream
         self.shown = shown
@@ -31,7 +32,7 @@ final class TarInput {
         deadline = ContinuousClock.now + limits.wallTime
     }
 
-    /// How much of the file was read.
+    /// The number of bytes of the file read so far.
     var bytesRead: UInt64 { stream.bytesRead }
 
     /// The next block; nil where the stream ends.
@@ -91,10 +92,10 @@ final class TarInput {
         return result
     }
 
-    /// How many bytes fill the last block of `count` bytes.
+    /// The number of bytes that fill the last block of `count` bytes.
     static func padding(after count: UInt64) -> UInt64 { (512 - count % 512) % 512 }
 
-    /// How pixz begins the index of names that it puts after an archive.
+    /// The beginning of the index of names that pixz appends to an archive.
     private static let pixzIndex: [UInt8] = [0xA6, 0x4C, 0x32, 0x2E, 0xD6, 0x14, 0xAE, 0xDB]
 
     /// Reads to the end of the stream once the first block of the end-of-archive marker was taken, so that everything
@@ -158,7 +159,7 @@ final class TarInput {
     }
 
     private func take(_ limit: Int) -> SharedBytes {
-        // Reading and writing a property one after the other needs no check at run time that nobody else does.
+        // Separate reading and writing of a property avoids a run-time exclusivity check.
         guard peeked.isEmpty else {
             let taken = peeked.prefix(limit)
             peeked = peeked.dropFirst(limit)

@@ -1,7 +1,7 @@
 import FileTree
 import LXCCore
 
-// What single fields of an entry's headers say.
+// Interprets single fields of an entry's headers.
 extension TarReader {
     /// Programs that were given absolute names wrote them into links too, and all readers take them for names inside.
     func hardLinkTarget(_ target: [UInt8]) throws -> TreePath {
@@ -24,7 +24,7 @@ extension TarReader {
 
     func id(_ id: Int64?, _ what: String, _ path: TreePath) throws -> UInt32 {
         guard let id else { throw input.damage("the \(what) of \"\(path)\" is no number") }
-        // Cut to 32 bits some would be root's; the largest one means "leave the owner as it is" to the kernel.
+        // Truncated to 32 bits some would become root's; the largest means "leave the owner unchanged" to the kernel.
         guard let exact = UInt32(exactly: id), exact != .max else {
             throw LXCError(.unsafe, "\"\(path)\" has the \(what) id \(id), which no file can have; refused")
         }

@@ -91,7 +91,7 @@ final class TarReader: TreeSource {
             extensions.isEmpty = false
             extensions.longLinkName = Array(try contents(of: header, &extensions).prefix { $0 != 0 })
         case UInt8(ascii: "V"):
-            // GNU tar takes what was said before it for said of the label, libarchive for said of the next entry.
+            // GNU tar applies the preceding headers to the label, libarchive to the next entry.
             guard extensions.isEmpty else { throw input.damage("an extended header stands before a volume's label") }
             _ = try contents(of: header, &extensions)
         case UInt8(ascii: "A"):
@@ -119,7 +119,7 @@ final class TarReader: TreeSource {
 
     private func malformed() -> LXCError { input.damage("an extended header is malformed") }
 
-    /// How many bytes the extended headers of one entry may have in all. libarchive writes attributes twice, once in
+    /// The maximum total size of one entry's extended headers in bytes. libarchive writes attributes twice, once in
     /// base64.
     private var maximumExtension: Int {
         let (attributes, overflows) = limits.attributeBytes.multipliedReportingOverflow(by: 3)
@@ -203,7 +203,7 @@ extension TarReader {
 
     private func startFile(_ records: PaxRecords, _ archived: UInt64, _ path: TreePath) throws -> UInt64 {
         expect(archived)
-        // Formats 0.0 and 0.1 came before there was a number to tell them by; some writers give it all the same.
+        // Formats 0.0 and 0.1 precede the version record; some writers add it nevertheless.
         if let major = records.text("GNU.sparse.major"), major != "0" {
             guard major == "1", records.text("GNU.sparse.minor") ?? "0" == "0" else {
                 throw LXCError(.unsupported, "\"\(path)\" is stored in an unknown sparse format")
@@ -248,9 +248,9 @@ extension TarReader {
         padding = TarInput.padding(after: count)
     }
 
-    /// Writers and readers differ on whether a size in the header of what has no contents means that data follows. Where
-    /// GNU tar and libarchive would see the next entry at different places, an archive shows one tree to a program that
-    /// checks it and another to one that unpacks it: that is refused.
+    /// Writers and readers differ on whether a size in the header of an entry without contents means that data follows.
+    /// Where GNU tar and libarchive would find the next entry at different places, an archive shows one tree to a
+    /// program that checks it and another to one that unpacks it: such an archive is refused.
     private func settleData(of header: TarHeader, _ records: PaxRecords, _ count: UInt64, _ path: TreePath) throws {
         guard count > 0 else { return }
         let isLink = header.type == UInt8(ascii: "1")

@@ -29,7 +29,7 @@ final class ArchiveFileOutput: Sendable {
         }
     }
 
-    /// Where asked its contents are then on disk.
+    /// If asked, its contents are then on disk.
     func finish(durable: Bool) throws {
         guard !durable || fsync(descriptor.raw) == 0 else { throw failure("fsync", "sync") }
     }

@@ -7,11 +7,11 @@ import Synchronization
 /// An archive under construction: under a hidden name beside its place, renamed when complete; compressed and written
 /// by a thread of its own.
 final class ArchiveWriter {
-    /// How many bytes of memory, and how many pieces, are handed to the thread at once: more than one block of contents,
-    /// or a block would be a batch.
+    /// The bytes of memory and the number of pieces handed to the thread together: more than one block of contents, or
+    /// each block would be a batch.
     private static let batchSize = 2 * SharedBytes.Maker.blockSize
     private static let batchCount = 512
-    /// How many batches may wait: enough that neither side waits for the other's hiccups.
+    /// The number of batches that may wait: enough that neither side waits for the other's jitter.
     private static let batches = 4
 
     private let location: TreeLocation
@@ -23,12 +23,12 @@ final class ArchiveWriter {
     private var batch: [SharedBytes] = []
     private var weight = BatchWeight()
     private var isPublished = false
-    /// How many bytes the archive has, before compression.
+    /// The size of the archive in bytes, before compression.
     private(set) var count: UInt64 = 0
     /// Looked at while the thread is waited for.
     private let cancellation: Cancellation
 
-    /// What both threads know.
+    /// The state shared by both threads.
     private final class State: Sendable {
         private let values = Mutex<(failure: (any Error)?, isComplete: Bool)>((nil, false))
 
@@ -92,7 +92,7 @@ final class ArchiveWriter {
 
     /// Adds bytes.
     ///
-    /// - Throws: what went wrong with these or with any before; `CancellationError`.
+    /// - Throws: the failure of these pieces or of earlier ones; `CancellationError`.
     func append(_ bytes: SharedBytes) throws {
         guard !bytes.isEmpty else { return }
         batch.append(bytes)
@@ -101,7 +101,7 @@ final class ArchiveWriter {
         if weight.bytes >= Self.batchSize || batch.count >= Self.batchCount { try handOver() }
     }
 
-    /// Writes what is left and puts the archive in its place.
+    /// Writes the remaining data and gives the archive its final name.
     func finish(durable: Bool) throws {
         try handOver()
         state.complete()
@@ -114,7 +114,7 @@ final class ArchiveWriter {
         if durable { try location.sync() }
     }
 
-    /// Removes the file. The thread ends when it is done with what it does now; it is not waited for.
+    /// Removes the file. The thread ends after its present piece of work without being waited for.
     func abandon() {
         queue.cancel()
         batch = []

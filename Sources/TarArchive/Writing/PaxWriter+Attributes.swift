@@ -3,8 +3,8 @@ import FileTree
 extension PaxWriter {
     /// Adds an entry's extended attributes in ascending order of their names.
     ///
-    /// ACLs are written twice: as the attributes they are, byte for byte, and before them as the text that GNU tar and
-    /// bsdtar make them from; neither of the two takes them from attributes.
+    /// ACLs are written twice: as attributes, byte for byte, and before them as the text from which GNU tar and bsdtar
+    /// restore them; neither of the two restores them from attributes.
     mutating func add(_ attributes: [TreeEntry.Attribute]) {
         guard !attributes.isEmpty else { return }
         let sorted = attributes.sorted { $0.name < $1.name }
@@ -18,7 +18,7 @@ extension PaxWriter {
         }
     }
 
-    /// A keyword ends at the first `=`: GNU tar's way to write one that is part of an attribute's name.
+    /// A keyword ends at the first `=`: this is GNU tar's encoding of one in an attribute's name.
     private static func encoded(_ name: [UInt8]) -> [UInt8] {
         guard name.contains(where: { $0 == UInt8(ascii: "=") || $0 == UInt8(ascii: "%") }) else { return name }
         return name.flatMap { byte in

@@ -14,7 +14,7 @@ struct PaxWriter {
     /// Starts the next header.
     mutating func removeAll() { bytes.removeAll(keepingCapacity: true) }
 
-    /// Adds a record. What the keyword holds is no `=`.
+    /// Adds a record. The keyword must not contain `=`.
     mutating func add(_ keyword: some Collection<UInt8>, _ value: some Collection<UInt8>) {
         // A blank, an equals sign and a newline; the length counts its own digits too.
         let rest = keyword.count + value.count + 3

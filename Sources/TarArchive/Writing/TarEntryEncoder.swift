@@ -6,11 +6,11 @@ import LXCCore
 ///
 /// Its memory serves one entry after the other.
 struct TarEntryEncoder {
-    /// What readers without GNU's sparse format would call a file they cannot put together.
+    /// The file's name for readers that lack GNU's sparse format.
     private static let sparseName = Array("GNUSparseFile.0".utf8)
     private static let paxName = Array("././@PaxHeader".utf8)
 
-    /// What was made for the entry last encoded; whole blocks.
+    /// The blocks of the entry encoded last.
     private(set) var bytes: [UInt8] = []
     private var map: [UInt8] = []
     private var records = PaxWriter()
@@ -39,7 +39,7 @@ struct TarEntryEncoder {
         bytes.append(contentsOf: map)
     }
 
-    /// Adds what the header cannot say, in ascending order of the keywords.
+    /// Adds the data that does not fit the header, in ascending order of the keywords.
     private mutating func addRecords(
         _ entry: TreeEntry, _ header: TarHeaderBlock, isSparse: Bool, name: [UInt8]?, link: [UInt8]
     ) {

@@ -12,7 +12,7 @@ final class TarWriter: TreeSink {
     private let isDurable: Bool
     private let maker = SharedBytes.Maker()
     private var headers = TarEntryEncoder()
-    /// The path and the contents of the file last begun.
+    /// The path and the contents of the file in progress.
     private var file: (path: TreePath, contents: StoredContents)?
 
     /// Creates a writer of an archive that was just started; a durable one is on disk when it becomes visible.

@@ -1,6 +1,6 @@
 import Glibc
 
-/// Which addresses a download must not connect to, because what answers there may be meant for this host or its own
+/// The addresses a download must not connect to, because the service there may be meant for this host or its own
 /// network alone: the special-purpose registries of IANA (RFC 6890 and its successors).
 enum AddressRules {
     /// A range of addresses: the leading bits of `bytes`.
@@ -36,7 +36,7 @@ enum AddressRules {
         Range([0x3F, 0xFF], 20, "for documentation"), Range([0x20, 0x01, 0, 0], 23, "reserved"),
     ]
 
-    /// Ranges whose addresses carry an address of version 4, and at which byte: mapped (RFC 4291), compatible (its
+    /// Ranges whose addresses embed an IPv4 address, and its first byte: mapped (RFC 4291), compatible (its
     /// forerunner), translated (RFC 6052), 6to4 (RFC 3056).
     private static let carriers = [
         (Range([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF], 96, ""), 12), (Range([], 96, ""), 12),

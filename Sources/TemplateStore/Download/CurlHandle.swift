@@ -52,7 +52,7 @@ final class CurlHandle {
         try check(ccurl_set_pointer(easy, option, pointer))
     }
 
-    /// Sets what takes the header or the body.
+    /// Sets the receiver of the header or the body.
     func set(_ option: CURLoption, _ callback: curl_write_callback) throws {
         try check(ccurl_set_receiver(easy, option, callback))
     }
@@ -68,7 +68,7 @@ final class CurlHandle {
 
     /// Runs the transfer to its end. The multi interface allows it to be cancelled at any time.
     ///
-    /// - Returns: how it ended; nil when it had not at the deadline.
+    /// - Returns: the result; nil if the deadline passed first.
     /// - Throws: `CancellationError`; `LXCError` `io` when libcurl itself fails.
     func run(until deadline: ContinuousClock.Instant, _ cancellation: Cancellation) throws -> CURLcode? {
         try check(multi: curl_multi_add_handle(multi, easy))
@@ -97,7 +97,7 @@ final class CurlHandle {
         }
     }
 
-    /// What went wrong, in libcurl's words.
+    /// libcurl's description of the failure.
     func message(_ code: CURLcode) -> String {
         let detail = String(cString: messageBuffer)
         return (detail.isEmpty ? String(cString: curl_easy_strerror(code)) : detail).escapedForDisplay

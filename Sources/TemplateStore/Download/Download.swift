@@ -7,7 +7,8 @@ import Logging
 /// Downloads an archive from a web server into a directory, across interruptions of the network, the server and this
 /// program.
 ///
-/// The directory is the whole state: each try goes on with what the one before left there, in this program or another.
+/// The directory is the whole state: each try continues with the data the one before left there, in this program or
+/// another.
 struct Download: Sendable {
     /// A download that has ended.
     struct Result: Sendable {
@@ -17,7 +18,7 @@ struct Download: Sendable {
         var isEndKnown: Bool
     }
 
-    /// How a try ended.
+    /// The result of a try.
     private enum Outcome: Sendable {
         case complete(isEndKnown: Bool)
         case interrupted(Interruption)
@@ -25,7 +26,7 @@ struct Download: Sendable {
 
     let address: WebAddress
     let options: DownloadOptions
-    /// How much is accepted, in bytes.
+    /// The maximum size in bytes.
     let maximumBytes: UInt64
     /// Holds the state; used by one download at a time.
     let directory: String
@@ -38,9 +39,9 @@ struct Download: Sendable {
     /// Runs to the end.
     ///
     /// - Throws: `LXCError` `notFound`, `permissionDenied`, `unavailable`, `unsafe`, `limitExceeded`, `corrupt`, `io`;
-    ///   `CancellationError`. What can be resumed is kept after a cancellation, and when the server stays away.
+    ///   `CancellationError`. Resumable data is kept after a cancellation, and when the server stays unreachable.
     func run() async throws -> Result {
-        // A thread of its own: a download takes longer than anything else on the shared ones.
+        // A thread of its own: a download takes longer than any other work on the shared ones.
         let pool = BlockingPool(threads: 1)
         let deadline = ContinuousClock.now + options.timeLimit
         var (failures, furthest, isResumed) = (0, UInt64(0), false)
@@ -91,7 +92,7 @@ struct Download: Sendable {
         try await Task.sleep(for: delay)
     }
 
-    /// OpenSSL writes to sockets without MSG_NOSIGNAL. The thread is the download's own, and what stays pending ends with
+    /// OpenSSL writes to sockets without MSG_NOSIGNAL. The thread is the download's own, and pending signals end with
     /// it.
     private static func blockBrokenPipes() {
         var set = sigset_t()

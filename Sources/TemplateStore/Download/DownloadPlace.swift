@@ -6,12 +6,12 @@ import StoreFiles
 /// The directories of this host in which archives stand while they are downloaded. They stay when a program ends, because
 /// a download is continued where the one before ended.
 struct DownloadPlace: Sendable {
-    /// How long an abandoned download stays, in seconds: far longer than any download takes.
+    /// The time in seconds after which an abandoned download is removed: far longer than any download takes.
     private static let patience = 7 * 86_400
 
     private let files: LocalStoreFiles
     private let pool: BlockingPool
-    /// What a template's directory is in; nil for secondary storage itself.
+    /// The prefix of a template's directory name; nil for secondary storage itself.
     private let prefix: String?
 
     /// In secondary storage that is a directory of this host, beside the template.
@@ -21,8 +21,8 @@ struct DownloadPlace: Sendable {
         prefix = nil
     }
 
-    /// For secondary storage elsewhere: in a directory of this user's own, which is made where it is missing; `prefix`
-    /// tells one storage from another.
+    /// For secondary storage elsewhere: in a directory of this user's own, which is made if it is missing; `prefix`
+    /// distinguishes several storages.
     init(_ directory: String, prefix: String, pool: BlockingPool) {
         files = LocalStoreFiles(directory, pool: pool)
         self.pool = pool
@@ -32,8 +32,8 @@ struct DownloadPlace: Sendable {
     /// The directory's name beside the template; `nil` where it is elsewhere.
     func name(_ key: TemplateKey) -> String? { prefix == nil ? ".\(key.id).download" : nil }
 
-    /// The absolute path of what there is of the template's archive; the directory above is there. What nobody went on with for
-    /// long is removed from it: the template may have been deleted from another host.
+    /// The absolute path of the partial download of the template's archive; its parent directory exists. Long-abandoned
+    /// downloads are removed from it: their templates may have been deleted from another host.
     func directory(_ key: TemplateKey) async throws -> String {
         if prefix != nil { try await files.makePrivateDirectory("") }
         try await removeAbandoned(besides: key)

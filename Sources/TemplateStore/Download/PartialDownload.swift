@@ -17,18 +17,18 @@ final class PartialDownload {
         var fingerprint: String
         /// The copy's strong entity tag.
         var entityTag: String?
-        /// When the copy was last changed, as the server wrote it; only if that identifies the copy.
+        /// The time of the copy's last change, as the server wrote it; only if that identifies the copy.
         var lastModified: String?
         /// Everything the server sent to identify this copy, strong or not, by the fields' names. Copies with
         /// different ones are different; with the same they still may be.
         var told: [String: String]?
-        /// How long the copy is in bytes, where the server said so, or where its end has come.
+        /// The length of the copy in bytes, if the server reported it, or its end has been received.
         var length: UInt64?
         /// Whether the copy could have ended early without notice: the server gave neither its length nor
         /// where it ends.
         var isEndUnknown: Bool?
 
-        /// What distinguishes this copy from another (RFC 9110, 8.8).
+        /// The text that distinguishes this copy from another (RFC 9110, 8.8).
         var validator: String? { entityTag ?? lastModified }
 
         private static let fields = ["etag", "last-modified"]
@@ -75,7 +75,7 @@ final class PartialDownload {
         guard fstat(file.raw, &status) == 0 else {
             throw LXCError.lastSystemCall("fstat", "look at the partial download \(path.escapedForDisplay)")
         }
-        // Opening it means continuing it; one that was not opened for long is removed as abandoned.
+        // Opening it means continuing it; a download not opened for long is removed as abandoned.
         guard futimens(file.raw, nil) == 0 else {
             throw LXCError.lastSystemCall("futimens", "mark the partial download \(path.escapedForDisplay) as used")
         }
@@ -89,8 +89,8 @@ final class PartialDownload {
     /// Whether a server can be asked for the rest.
     var isResumable: Bool { size > 0 && record?.validator != nil }
 
-    /// Where to go on. The last byte of a complete copy is requested again, so that the server tells whether it is
-    /// still the same, in the same way as for any other.
+    /// The offset to continue at. The last byte of a complete copy is requested again, so that the server says whether
+    /// it is still the same, as for any other.
     var offset: UInt64 {
         guard let length = record?.length, length > 0 else { return size }
         return min(size, length - 1)
@@ -102,7 +102,7 @@ final class PartialDownload {
         return ["Range: bytes=\(offset)-", "If-Range: \(validator)"]
     }
 
-    /// Whether what is there was seen to be all there is.
+    /// Whether the data was seen to be complete.
     var isEndKnown: Bool { record?.isEndUnknown != true }
 
     /// Drops everything.
@@ -117,7 +117,7 @@ final class PartialDownload {
         try write(Record(address, head))
     }
 
-    /// Goes on where the response does; false when the response is not of the same copy or begins elsewhere.
+    /// Continues at the response's offset; false if the response is of another copy or begins elsewhere.
     func resume(_ head: ResponseHead) throws -> Bool {
         // Without a total the end of the copy is unknown: the part may be in its middle.
         guard let record, let range = head.contentRange, range.first == offset, let total = range.total,

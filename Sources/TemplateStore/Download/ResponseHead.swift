@@ -1,12 +1,12 @@
 /// The status and the fields of an HTTP response, read line by line.
 struct ResponseHead: Sendable {
-    /// Which part of the whole a response holds (RFC 9110, 14.4).
+    /// The range of the whole in a response (RFC 9110, 14.4).
     struct ContentRange: Hashable {
         var first: UInt64
         var total: UInt64?
     }
 
-    /// How much a server may send before its body.
+    /// The maximum size of the data before the body.
     private static let maximumBytes = 256 << 10
 
     private(set) var status = 0

@@ -1,7 +1,7 @@
 import CCurl
 import Foundation
 
-/// How long to wait before the next try.
+/// Determines the wait before the next try.
 struct RetryPolicy {
     /// The longest wait of our own.
     private static let longestDelay = Duration.seconds(60)
@@ -19,7 +19,7 @@ struct RetryPolicy {
         return max(own, min(asked ?? .zero, Self.longestRequest))
     }
 
-    /// What `Retry-After` asks for: a number of seconds, or a date (RFC 9110, 10.2.3).
+    /// The wait requested by `Retry-After`: a number of seconds, or a date (RFC 9110, 10.2.3).
     static func wait(_ field: String?, now: Date = Date()) -> Duration? {
         guard let field else { return nil }
         if let seconds = Int64(field) { return seconds >= 0 ? .seconds(min(seconds, 86_400)) : nil }

@@ -10,7 +10,7 @@ struct WebAddress: Hashable, Sendable {
         let password: String
     }
 
-    /// Where credentials may be sent to.
+    /// A scope for credentials.
     struct Origin: Hashable, Sendable {
         let scheme: String
         let host: String
@@ -37,7 +37,7 @@ struct WebAddress: Hashable, Sendable {
     /// - Throws: `LXCError` `invalidArgument`.
     init(parsing text: String) throws { try self.init(text, relativeTo: nil) }
 
-    /// The target of a redirect. Credentials stay with their origin, and none are accepted from a server.
+    /// The target of a redirect. Credentials stay with their origin, and a server cannot supply any.
     ///
     /// - Throws: `LXCError` `unsafe` for a redirect from https to http, `corrupt` for anything that is no URL.
     func redirected(to location: String) throws -> WebAddress {

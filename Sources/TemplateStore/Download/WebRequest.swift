@@ -12,14 +12,14 @@ protocol ResponseReceiver: AnyObject {
 
 /// A request that failed in a way that may pass.
 struct Interruption: Error {
-    /// What happened, for a message.
+    /// The reason, for a message.
     let reason: String
-    /// How long the server asks to wait.
+    /// The wait requested by the server.
     var wait: Duration?
 }
 
-/// One GET request and its response, by libcurl. Redirects are not followed, and no proxy is used: only so is the
-/// address that is connected to the one that was judged.
+/// One GET request and its response, by libcurl. It follows no redirects and uses no proxy: only then is the connected
+/// address the one that was checked.
 ///
 /// Used by one thread, which it blocks.
 final class WebRequest {
@@ -28,7 +28,7 @@ final class WebRequest {
     private let receiver: any ResponseReceiver
     private let handle: CurlHandle
     private var head = ResponseHead()
-    /// What a callback threw.
+    /// The error thrown by a callback.
     private var failure: (any Error)?
     private var isDeclined = false
     /// Addresses that were refused, with the reason.
@@ -47,8 +47,8 @@ final class WebRequest {
 
     /// Performs the request to its end.
     ///
-    /// - Throws: ``Interruption``, `LXCError` `unsafe` for an address or a certificate that is refused, `unavailable`;
-    ///   `CancellationError`; what the receiver throws.
+    /// - Throws: ``Interruption``, `LXCError` `unsafe` for a refused address or certificate, `unavailable`;
+    ///   `CancellationError`; the receiver's errors.
     func perform(until deadline: ContinuousClock.Instant, _ cancellation: Cancellation) throws -> ResponseHead {
         let code = try withExtendedLifetime(self) { try handle.run(until: deadline, cancellation) }
         if let failure { throw failure }
@@ -129,8 +129,8 @@ final class WebRequest {
         }
     }
 
-    /// Makes the socket for an address that a name led to, unless the address is refused: it is the very one that
-    /// libcurl connects to next, so that no name can lead elsewhere in between.
+    /// Makes the socket for a resolved address, unless the address is refused: libcurl connects to exactly this one
+    /// next, so that the name cannot lead elsewhere in between.
     private func open(_ address: UnsafeMutablePointer<curl_sockaddr>) -> CInt {
         let bytes = UnsafeRawBufferPointer(start: ccurl_address_bytes(address), count: Int(address.pointee.addrlen))
         if !options.allowsPrivateAddresses {

@@ -19,7 +19,7 @@ public struct Checksum: Hashable, Sendable, CustomStringConvertible {
         /// SHA-512.
         case sha512 = "SHA-512"
 
-        /// How many hexadecimal digits a checksum has.
+        /// The number of hexadecimal digits of a checksum.
         public var digits: Int {
             switch self {
             case .md5: 32
@@ -64,7 +64,7 @@ public struct Checksum: Hashable, Sendable, CustomStringConvertible {
             algorithm = known
             digits = text[text.index(after: end)...]
         }
-        guard digits.utf8.count == algorithm.digits, digits.allSatisfy({ $0.isASCII && $0.isHexDigit }) else {
+        guard digits.utf8.count == algorithm.digits, digits.utf8.allSatisfy(\.isHexadecimalDigit) else {
             throw LXCError(
                 .invalidArgument,
                 "\"\(text.escapedForDisplay)\" is not a checksum: \(algorithm.rawValue) has \(algorithm.digits) "
@@ -76,7 +76,7 @@ public struct Checksum: Hashable, Sendable, CustomStringConvertible {
 
     init(_ algorithm: Algorithm, digest: some Sequence<UInt8>) {
         self.algorithm = algorithm
-        digits = digest.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+        digits = digest.hexadecimal
     }
 
     /// `{ALGORITHM}hex`.

@@ -2,9 +2,9 @@ import FileTree
 import LXCCore
 import Synchronization
 
-/// What the names in a tree say of whether it is the root of a system. It keeps a few names, however large the tree is.
+/// Decides by the names in a tree whether it is the root of a system. It keeps a few names, however large the tree is.
 struct RootLayout: Sendable {
-    /// How many names of one directory are kept.
+    /// The number of names of one directory kept.
     private static let maximumNames = 64
     /// Directories in which an init may be, and what may lead to them. A system with its programs in `/usr` has links here.
     private static let watched: Set<String> = [
@@ -19,7 +19,7 @@ struct RootLayout: Sendable {
     private var belowFirst: Set<String> = []
     private var belowRoot: Set<String> = []
     private var hasLayers = false
-    /// What is at the watched places: the target of a link, empty for anything else.
+    /// The objects at the watched places: the target of a link, empty for anything else.
     private var places: [String: String] = [:]
 
     /// Notes an entry.
@@ -48,7 +48,7 @@ struct RootLayout: Sendable {
 
     private var isRoot: Bool { !top.isDisjoint(with: Self.usual) }
 
-    /// Refuses what is made of archives: no program in it could run.
+    /// Refuses trees made of archives: no program in them could run.
     ///
     /// - Throws: `LXCError` `unsupported`.
     func requireTree(_ shown: String) throws {
@@ -68,7 +68,7 @@ struct RootLayout: Sendable {
                 + "with \"umoci unpack\"")
     }
 
-    /// What a container made of the tree may lack.
+    /// Missing features of a container made of the tree.
     var warnings: [TemplateWarning] {
         if !isRoot, top.contains("rootfs"), belowRoot.count(where: { Self.usual.contains($0) }) > 1 {
             return [
@@ -109,7 +109,7 @@ struct RootLayout: Sendable {
             }
             walked.append(name)
             let place = walked.joined(separator: "/")
-            // That a directory has no entry of its own says nothing of what is in it.
+            // A directory without an entry of its own may have contents.
             guard let target = places[place] else {
                 if path.isEmpty { return true }
                 if Self.watched.contains(place) { continue }
@@ -137,7 +137,7 @@ struct ObservedTree: TreeOrigin {
     /// Creates an observed tree.
     init(_ origin: any TreeOrigin) { self.origin = origin }
 
-    /// What was seen so far.
+    /// The observations so far.
     var layout: RootLayout { observation.layout.withLock { $0 } }
 
     var description: String { origin.description }

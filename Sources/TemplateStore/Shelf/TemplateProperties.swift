@@ -1,8 +1,8 @@
 import FileTree
 import LXCCore
 
-/// `template.properties` as CloudStack's secondary storage writes and reads it, with this package's keys beside
-/// CloudStack's (which keeps keys it does not know).
+/// `template.properties` as CloudStack's secondary storage writes and reads it, with this package's keys added
+/// (CloudStack keeps keys it does not know).
 struct TemplateProperties {
     static let fileName = "template.properties"
 
@@ -39,7 +39,7 @@ struct TemplateProperties {
     /// The fingerprint of the request that made the template; nil where this package did not.
     var registration: String? { properties[Self.registrationKey] }
 
-    /// What the template is; the first of its formats, where there are several.
+    /// The format of the template; the first of several.
     private var format: Template.Format? { Template.Format.allCases.first { properties[$0.rawValue] == "true" } }
 
     /// The SHA-256 of the template's file; nil where this package did not store it.
@@ -57,7 +57,7 @@ struct TemplateProperties {
         }
     }
 
-    /// Compares what is said twice. CloudStack reads some of it here and some there.
+    /// Compares values stated twice. CloudStack reads some of them in one place and some in the other.
     ///
     /// - Throws: `LXCError` `corrupt` naming the key.
     func checkConsistency(_ key: TemplateKey) throws {
@@ -78,7 +78,7 @@ struct TemplateProperties {
     /// The file's bytes.
     var bytes: [UInt8] { properties.serialized() }
 
-    /// The template, by CloudStack's rules of what a valid one has.
+    /// The template, checked by CloudStack's rules.
     ///
     /// - Throws: `LXCError` `corrupt` naming the key that is missing or wrong.
     func template(_ key: TemplateKey) throws -> Template {

@@ -9,7 +9,7 @@ import TarArchive
 extension TemplateShelf {
     /// Builds the template's directory under a hidden name and publishes it by rename.
     ///
-    /// Whoever waits while another registers the same gets the other's template.
+    /// A caller that waits for another registration of the same template gets that one's result.
     func register(_ registration: TemplateRegistration, progress: ProgressHandler?) async throws -> Template {
         let key = registration.key
         guard !registration.name.isEmpty, !registration.name.contains("\0") else {
@@ -33,7 +33,7 @@ extension TemplateShelf {
         }
     }
 
-    /// What another made while this one waited, if it is the same.
+    /// The template made by another caller during the wait, if it is the same.
     private func resultOfAnother(_ key: TemplateKey, _ identity: String) async throws -> Template {
         guard let properties = try? await read(key), properties.registration == identity else { throw taken(key) }
         logger.info("another program has registered the template", metadata: ["template": "\(key)"])
@@ -82,8 +82,7 @@ extension TemplateShelf {
             }
             return template
         } catch {
-            // In a task of its own: the caller's cancellation must not keep the leftovers from being removed.
-            await Task { try? await remove(staged) }.value
+            await withoutCancellation { try? await remove(staged) }
             throw error
         }
     }
@@ -116,7 +115,7 @@ extension TemplateShelf {
                 { try await fetch(download, registration) })
             var archive = Archive(file: NamedFile(LocalFile(download.file), called: shown))
             if !isEndKnown, registration.checksum == nil { archive.warnings = [Self.unverifiedLength] }
-            // A full disk passes, and limits can be raised: only what the archive is stays.
+            // A full disk is temporary, and limits can be raised: only the archive's own faults are permanent.
             return try await keepingWhatCanBeResumed(
                 download, registration.key, { !Self.judgements.contains(Self.code(of: $0)) },
                 { try await fill(staged, from: archive, registration, identity, progress) })
@@ -128,7 +127,7 @@ extension TemplateShelf {
         "the server told neither the length of the archive nor its end, so that a part of it could pass for the whole; "
             + "register it with its checksum")
 
-    /// Errors that say what an archive is, and would come again.
+    /// Permanent faults of an archive.
     private static let judgements: [LXCError.Code?] = [.corrupt, .unsafe, .unsupported, .invalidArgument]
 
     private static func code(of error: any Error) -> LXCError.Code? { (error as? LXCError)?.code }
@@ -161,10 +160,10 @@ extension TemplateShelf {
             return try await body()
         } catch {
             let mayPass = mayPass(error)
-            await Task {
+            await withoutCancellation {
                 if mayPass, (try? await download.isResumable(pool: pool)) == true { return }
                 try? await downloads.remove(key)
-            }.value
+            }
             throw error
         }
     }
@@ -179,8 +178,8 @@ extension TemplateShelf {
 
     // MARK: The template
 
-    /// Writes the plain file and its properties, and reads it as proof that it is what it is: a tar to its end, of a disk
-    /// image the header and the tables.
+    /// Writes the plain file and its properties, and reads it back as a check: a tar to its end, the header and the
+    /// tables of a disk image.
     private func fill(
         _ staged: String, from archive: Archive, _ registration: TemplateRegistration, _ identity: String,
         _ progress: ProgressHandler?
@@ -222,7 +221,7 @@ extension TemplateShelf {
         template.warnings += layout.warnings
     }
 
-    /// The header of a disk image that is whole and can be a template by itself; nil for what is no qcow2 image.
+    /// The header of a disk image that is whole and self-contained; nil if the file is not a qcow2 image.
     private func imageHeader(of path: String, _ registration: TemplateRegistration) async throws -> QcowHeader? {
         let file = files.file(path)
         return try await pool.run { cancellation in

@@ -12,9 +12,9 @@ import TarArchive
 ///
 /// A shelf has all of a template store's logic; a store is a shelf with a place: see ``ShelvedTemplateStore``.
 ///
-/// Work in progress on a template stands beside its directory, under the lock `.<id>.lock`: `.<id>.<random>` while it is
-/// built or removed, and in a directory of this host `.<id>.download`, what is there of its archive. A killed program leaves those to the next
-/// registration or deletion of the same template.
+/// Work in progress on a template is beside its directory, under the lock `.<id>.lock`: `.<id>.<random>` while it is
+/// built or removed, and in a directory of this host `.<id>.download`, the partial download of its archive. A killed
+/// program's remains are removed by the next registration or deletion of the same template.
 public struct TemplateShelf: Sendable {
     private static let root = "template/tmpl"
 
@@ -29,7 +29,7 @@ public struct TemplateShelf: Sendable {
     /// - Parameters:
     ///   - directory: holds, or will hold, `template/`.
     ///   - threads: for file operations. Downloads have threads of their own.
-    ///   - logger: receives what is done, at `info`.
+    ///   - logger: receives messages about the store's work, at `info`.
     public init(
         in directory: LocalStoreFiles, threads: BlockingPool = .shared,
         logger: Logger = Logger(label: "lxc-hypervisor.templates")
@@ -45,10 +45,10 @@ public struct TemplateShelf: Sendable {
     ///
     /// - Parameters:
     ///   - files: the place that holds, or will hold, `template/`.
-    ///   - name: tells the place from others whose downloads stand in the same directory.
+    ///   - name: distinguishes the place from others with downloads in the same directory.
     ///   - downloads: the absolute path of that directory: made where it is missing, and this user's alone.
     ///   - threads: for what blocks. Downloads have threads of their own.
-    ///   - logger: receives what is done, at `info`.
+    ///   - logger: receives messages about the store's work, at `info`.
     public init(
         in files: any StoreFiles, named name: String, downloads: String, threads: BlockingPool = .shared,
         logger: Logger = Logger(label: "lxc-hypervisor.templates")
@@ -60,7 +60,7 @@ public struct TemplateShelf: Sendable {
         self.logger = logger
     }
 
-    /// How messages call the storage.
+    /// The storage's name in messages.
     var shown: String { files.description.escapedForDisplay }
 
     static func account(_ key: TemplateKey) -> String { "\(root)/\(key.account)" }
@@ -103,7 +103,7 @@ public struct TemplateShelf: Sendable {
         return try await body(held)
     }
 
-    /// Removes a directory with everything in it, or a file. Succeeds if it is not there.
+    /// Removes a directory with its contents, or a file. Succeeds if it does not exist.
     func remove(_ path: String) async throws { try await files.tree(path).remove(pool: pool) }
 
     // MARK: Reading
@@ -128,7 +128,7 @@ public struct TemplateShelf: Sendable {
         return listing
     }
 
-    /// The directories whose names are ids as CloudStack writes them; anything else is not ours.
+    /// The directories whose names are ids in CloudStack's form; others are foreign.
     private func numbers(in directory: String) async throws -> [UInt64] {
         var numbers: [UInt64] = []
         for name in try await files.list(directory) {
@@ -238,7 +238,7 @@ public struct TemplateShelf: Sendable {
         }
     }
 
-    /// Takes the template's directory away by rename, then removes it.
+    /// Moves the template's directory away by rename, then removes it.
     func delete(_ key: TemplateKey) async throws {
         guard try await files.kind(of: Self.account(key)) == .directory else { return }
         // Also on a full file system.

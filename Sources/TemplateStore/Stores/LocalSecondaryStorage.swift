@@ -20,7 +20,7 @@ public struct LocalSecondaryStorage: ShelvedTemplateStore, DiskImageStore {
     /// - Parameters:
     ///   - path: the directory that holds, or will hold, `template/`.
     ///   - pool: threads for file operations. Downloads have threads of their own.
-    ///   - logger: takes what is done, at `info`.
+    ///   - logger: receives messages about the store's work, at `info`.
     public init(
         path: String, pool: BlockingPool = .shared, logger: Logger = Logger(label: "lxc-hypervisor.templates")
     ) {

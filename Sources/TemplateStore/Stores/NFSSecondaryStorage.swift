@@ -4,9 +4,9 @@ public import Logging
 public import NFSClient
 import NFSStoreFiles
 
-/// Secondary storage on an NFS server, laid out as CloudStack does, worked on without any mount: the data goes between this
-/// process and the server, with many calls under way. The tar of a template is unpacked on a primary store on NFS without
-/// a copy of it on this host.
+/// Secondary storage on an NFS server in CloudStack's layout, used without any mount: the data goes between this
+/// process and the server, with many concurrent calls. The tar of a template is unpacked on a primary store on NFS
+/// without a copy of it on this host.
 ///
 /// Hosts exclude each other by files on the server that their holders renew. Register and delete through this type on
 /// every host, or through ``LocalSecondaryStorage`` on a mount on every host; reading takes no locks.
@@ -15,7 +15,7 @@ import NFSStoreFiles
 public struct NFSSecondaryStorage: ShelvedTemplateStore, DiskImageStore {
     /// The directory that holds `template/`.
     public let url: NFSURL
-    /// Where downloads stand on this host: made where it is missing, and this user's alone.
+    /// The directory of downloads on this host: made if it is missing, and this user's alone.
     public let downloads: String
 
     private let connection: Connection
@@ -27,9 +27,9 @@ public struct NFSSecondaryStorage: ShelvedTemplateStore, DiskImageStore {
     /// - Parameters:
     ///   - url: a directory that exists on the server when it is used.
     ///   - downloads: an absolute path on this host; nil for `/var/tmp/lxc-hypervisor-<user id>`.
-    ///   - options: how the client behaves.
+    ///   - options: the client's options.
     ///   - pool: threads for what blocks. Downloads have threads of their own.
-    ///   - logger: takes what is done, at `info`.
+    ///   - logger: receives messages about the store's work, at `info`.
     public init(
         _ url: NFSURL, downloads: String? = nil, options: NFSClientOptions = NFSClientOptions(),
         pool: BlockingPool = .shared, logger: Logger = Logger(label: "lxc-hypervisor.templates")

@@ -4,13 +4,13 @@ public import LibvirtXML
 /// Connects guests to bridges: those the host already has, and those of VLANs and VXLANs, which are made when the first
 /// guest needs them and removed after the last.
 ///
-/// Where a NIC goes is decided by its traffic label, or else by the device for its type of traffic: a bridge, or a
-/// physical device. What is untagged needs a bridge. A VLAN lies on the physical device, found from the bridge by what
-/// the kernel says of its ports; a VXLAN reaches other hosts by the bridge or device itself, which needs an IPv4
-/// address. The host's end of each cable has a name of this driver's own, stable over restarts of the guest.
+/// A NIC's traffic label, or else the device for its type of traffic, decides about its connection: a bridge, or a
+/// physical device. Untagged traffic needs a bridge. A VLAN is on the physical device, found among the ports the kernel
+/// lists for the bridge; a VXLAN reaches other hosts by the bridge or device itself, which needs an IPv4 address. The
+/// host's end of each cable has a name given by this driver, stable over restarts of the guest.
 ///
 /// Bridges have CloudStack's names, `br<device>-<vlan>` and `brvx-<identifier>`; a name longer than the kernel's 15
-/// bytes has a hash for the device. One of such a name that somebody else has made is used as it is and never removed.
+/// bytes has a hash for the device. A foreign bridge of such a name is used unchanged and never removed.
 public struct BridgeVifDriver: NICSecuring {
     /// The driver's name, `bridge`.
     public let name = "bridge"
@@ -29,8 +29,8 @@ public struct BridgeVifDriver: NICSecuring {
         self.init(devices: devices, sysfs: HostNetwork.sysfs)
     }
 
-    /// Reads the host's devices and settings from other directories than the kernel's, and keeps locks and reservations
-    /// elsewhere.
+    /// Reads the host's devices and settings from other directories than the kernel's, and stores locks and
+    /// reservations elsewhere.
     package init(
         devices: [TrafficType: String], sysfs: String, bridgeSettings: String = HostNetwork.bridgeSettings,
         directory: String = ManagedBridges.directory
@@ -45,14 +45,14 @@ public struct BridgeVifDriver: NICSecuring {
     /// Finds the bridge or makes it, sees to it that the guest is held to the NIC's security from its first frame on, and
     /// returns an interface on the bridge.
     ///
-    /// What the bridge is to the host it stays: its hardware address and its largest packet are fixed at what they are
-    /// before a guest's cable could change them.
+    /// The bridge's properties stay unchanged: its hardware address and its MTU are fixed before a guest's cable could
+    /// change them.
     ///
-    /// - Throws: `LXCError` with code `notFound` when the bridge or device is not there, `invalidArgument` when the
-    ///   device of that name is no bridge, when the NIC names none and there is none for its type of traffic, when no
-    ///   way out of the host is found, or when a value of the NIC breaks a rule; `invalidState` when the device is down or
-    ///   lacks an address; `alreadyExists` when a device is in the way, also the one of a running guest; `unsupported` when
-    ///   the kernel has no VLANs or no VXLANs, or would not enforce the NIC's security; `permissionDenied`;
+    /// - Throws: `LXCError` with code `notFound` if the bridge or device does not exist, `invalidArgument` if the
+    ///   device of that name is not a bridge, if the NIC names none and there is none for its type of traffic, if no
+    ///   uplink of the host is found, or if a value of the NIC breaks a rule; `invalidState` if the device is down or
+    ///   lacks an address; `alreadyExists` if another device, even a running guest's, has a needed name; `unsupported`
+    ///   if the kernel has no VLANs or no VXLANs, or would not enforce the NIC's security; `permissionDenied`;
     ///   `CancellationError`.
     public func plug(_ nic: NIC, of guest: GuestName) async throws -> Interface {
         // Before anything is made, so that a wrong value costs nothing.
@@ -67,21 +67,20 @@ public struct BridgeVifDriver: NICSecuring {
         }
         var nic = nic
         let mtu = try await managed.reserve(bridge, for: end)
-        // 1500 is what a guest's end has of itself.
+        // 1500 is the default of a guest's end.
         if nic.mtu == nil, mtu != 1500 { nic.mtu = mtu }
         do {
             try await prepare(bridge.name, for: nic, end)
             return try nic.interface(.bridge(bridge.name), of: guest, target: end)
         } catch {
-            // In a task of its own: it must complete in a cancelled one too.
-            try? await Task { try await managed.release(bridge.name, from: end) }.value
+            try? await withoutCancellation { try await managed.release(bridge.name, from: end) }
             throw error
         }
     }
 
     private func prepare(_ bridge: String, for nic: NIC, _ end: String) async throws {
         try await steady.keep(bridge, for: nic.mtu)
-        // Last: what the guards have done needs not be taken back.
+        // Last: the guards' work need not be reverted.
         try await guards.enforce(nic, end)
     }
 
@@ -108,11 +107,11 @@ public struct BridgeVifDriver: NICSecuring {
 
     // MARK: Places
 
-    /// Where a NIC goes.
+    /// The connection of a NIC.
     private enum Place {
         /// To a bridge the host has.
         case present(String)
-        /// To one that is made when it is needed.
+        /// To a bridge that is made on demand.
         case managed(ManagedBridge)
 
         var name: String {

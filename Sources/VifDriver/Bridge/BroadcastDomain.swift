@@ -1,6 +1,6 @@
 import LXCCore
 
-/// Which layer 2 network a NIC is in: CloudStack's broadcast URI.
+/// The layer 2 network of a NIC: CloudStack's broadcast URI.
 public enum BroadcastDomain: Hashable, Sendable {
     /// The network of the bridge itself: `vlan://untagged`.
     case untagged
@@ -11,7 +11,7 @@ public enum BroadcastDomain: Hashable, Sendable {
 
     /// Reads a broadcast URI.
     ///
-    /// - Throws: `LXCError` `invalidArgument` when it is none, or its number is out of range; `unsupported` for a kind of
+    /// - Throws: `LXCError` `invalidArgument` for an invalid URI or a number out of range; `unsupported` for a kind of
     ///   network that bridges cannot make, such as `pvlan://` and `vs://`.
     public init(parsing text: String) throws {
         let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)

@@ -2,17 +2,17 @@ import Foundation
 import LXCCore
 import LibvirtXML
 
-/// What the host's network devices are, as sysfs shows it. Nothing is concluded from a device's name.
+/// The host's network devices according to sysfs. Nothing is inferred from a device's name.
 ///
 /// Synchronous: call it on a `BlockingPool`.
 struct HostNetwork: Sendable {
-    /// Where sysfs lists network devices.
+    /// The directory in which sysfs lists network devices.
     static let sysfs = "/sys/class/net"
 
-    /// Where the kernel's settings of bridges are.
+    /// The directory of the kernel's settings for bridges.
     static let bridgeSettings = "/proc/sys/net/bridge"
 
-    /// How long another program may hold a lock on the host's network devices: each change is a few calls.
+    /// The time another program may hold a lock on the host's network devices: each change is a few calls.
     static let lockPatience = Duration.seconds(60)
 
     private let root: String
@@ -76,8 +76,8 @@ struct HostNetwork: Sendable {
     /// The device that leads out of the host from a bridge, or from a device that is named itself. Of a VLAN's device it
     /// is the one below, because VLANs do not go into each other.
     ///
-    /// Out of the host lead devices with hardware behind them, and those that lie on others: bonds, teams, VLANs.
-    /// Guests' ends of cables do neither.
+    /// Uplinks are devices with hardware behind them, and those stacked on others: bonds, teams, VLANs. Guests' ends of
+    /// cables are neither.
     ///
     /// - Throws: `LXCError` `notFound` when the label is no device; `invalidArgument` when the bridge has no such port
     ///   or several, or the device belongs to a bond.
@@ -106,7 +106,7 @@ struct HostNetwork: Sendable {
     /// Whether there is a device of the name.
     func hasDevice(_ name: String) -> Bool { exists("\(root)/\(name)") }
 
-    /// Whether somebody has set the device's hardware address; nil where the kernel does not say.
+    /// Whether the device's hardware address was set explicitly; nil if the kernel does not report it.
     func hasSetAddress(_ name: String) -> Bool? {
         // NET_ADDR_SET of linux/netdevice.h.
         attribute("addr_assign_type", of: name).map { $0 == 3 }
@@ -147,7 +147,7 @@ struct HostNetwork: Sendable {
         return text.split(separator: "\n").first { $0.hasPrefix("DEVTYPE=") }?.dropFirst("DEVTYPE=".count)
     }
 
-    /// The devices a device lies on.
+    /// The lower devices of a device.
     private func lowers(of path: String) -> [String] {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
         return names.filter { $0.hasPrefix("lower_") }.map { String($0.dropFirst("lower_".count)) }.sorted()

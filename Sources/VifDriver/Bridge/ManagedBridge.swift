@@ -3,7 +3,7 @@ import OpenSSL
 
 /// A bridge that is made when a guest needs it and removed after the last one.
 struct ManagedBridge: Hashable, Sendable {
-    /// What leads out of the bridge.
+    /// The uplink of the bridge.
     enum Uplink: Hashable, Sendable {
         /// A VLAN on a device of the host.
         case vlan(UInt16, on: String)
@@ -15,7 +15,7 @@ struct ManagedBridge: Hashable, Sendable {
 
     /// The bridge's name.
     let name: String
-    /// What leads out of it.
+    /// The uplink of the bridge.
     let uplink: Uplink
 
     /// CloudStack's `br<device>-<vlan>`.
@@ -46,9 +46,7 @@ struct ManagedBridge: Hashable, Sendable {
     /// every host.
     private static func deviceName(_ name: String, or prefix: String, _ device: String, _ suffix: String) -> String {
         guard name.utf8.count > 15 else { return name }
-        let digits = MessageDigest.hash(data: Array(device.utf8), with: .sha256).prefix(4).map { byte in
-            byte < 16 ? "0" + String(byte, radix: 16) : String(byte, radix: 16)
-        }
-        return prefix + digits.joined() + suffix
+        let digest = MessageDigest.hash(data: Array(device.utf8), with: .sha256)
+        return prefix + digest.prefix(4).hexadecimal + suffix
     }
 }

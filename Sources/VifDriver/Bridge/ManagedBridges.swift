@@ -4,21 +4,21 @@ import Glibc
 import LXCCore
 import LinuxSystem
 
-/// Makes bridges on demand, and removes those that nobody needs any more.
+/// Makes bridges on demand, and removes unused ones.
 ///
-/// Whose a device is, the kernel knows: ours are made in a group of our own, in the same step in which they come into
-/// being. So a program that is killed leaves nothing it would not know again, and the next one that needs the bridge
-/// completes it. All work on a bridge is done under a lock of its name, which ends with its holder.
+/// The kernel records the ownership of devices: ours are made in a device group of our own, in the same step in which
+/// they are created. So a killed program leaves nothing unidentified, and the next one that needs the bridge completes
+/// it. All work on a bridge is done under a lock of its name, which ends with its holder.
 ///
 /// A bridge is needed by the guests on it, and by those that have it reserved: between its making and the guest's start
-/// a bridge has no port. A reservation holds for ten minutes; every start makes a new one, because bridges do not
-/// outlive the host's reboot.
+/// a bridge has no port. A reservation lasts ten minutes; every start makes a new one, because bridges do not outlive
+/// the host's reboot.
 struct ManagedBridges: Sendable {
     /// The group of the devices this package makes ("LXC"): `ip link show group 5003331`.
     static let group: UInt32 = 0x4C5843
-    /// Where locks and reservations are.
+    /// The directory of locks and reservations.
     static let directory = "/run/lxc-hypervisor/networks"
-    /// How long a guest may take from the reservation to its start.
+    /// The time limit from a guest's reservation to its start.
     private static let lastingSeconds = 600
 
     private let host: HostNetwork
@@ -29,8 +29,8 @@ struct ManagedBridges: Sendable {
         self.directory = directory
     }
 
-    /// Makes what is missing of a bridge and reserves it for the guest's end of that name. A bridge of the name that is
-    /// somebody else's is used as it is.
+    /// Makes the missing parts of a bridge and reserves it for the guest's end of that name. A foreign bridge of the
+    /// name is used unchanged.
     ///
     /// - Returns: the largest packet in bytes that the bridge passes on.
     func reserve(_ bridge: ManagedBridge, for device: String) async throws -> Int {
@@ -50,8 +50,7 @@ struct ManagedBridges: Sendable {
         }
     }
 
-    /// Gives up a reservation, and removes the bridge when nobody else needs it. A bridge that is not ours, or not there,
-    /// is no error.
+    /// Releases a reservation, and removes the bridge if it is unused then. Ignores foreign and missing bridges.
     func release(_ bridge: String, from device: String) async throws {
         guard try await BlockingPool.shared.run({ _ in try isOurs(bridge) }) else { return }
         try await locked(bridge) {
@@ -68,7 +67,7 @@ struct ManagedBridges: Sendable {
             guard port.group == Self.group else { return }
             ports.append(port)
         }
-        // The bridge goes last: as long as it is there, a removal that was cut short can be completed.
+        // The bridge is deleted last: while it exists, an interrupted removal can be completed.
         for port in ports { try links.delete(port) }
         try links.delete(found)
         try? FileManager.default.removeItem(atPath: "\(directory)/\(bridge)")
@@ -93,8 +92,8 @@ struct ManagedBridges: Sendable {
 // MARK: Devices
 
 extension ManagedBridges {
-    /// Writes a small file whose readers hold the lock its writer holds. One that is half written, because its writer was
-    /// killed, cannot be read; nothing else is left then.
+    /// Writes a small file whose readers hold the writer's lock. A half-written file of a killed writer is unreadable;
+    /// no other file is left then.
     static func write(_ text: String, to path: String) throws {
         let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw LXCError.lastSystemCall("open", "write \(path)") }
@@ -140,7 +139,7 @@ extension ManagedBridges {
         try links.setUp(uplink)
     }
 
-    /// The device a bridge's uplink lies on.
+    /// The device below a bridge's uplink.
     private func lower(of bridge: ManagedBridge, _ links: borrowing NetworkLinks) throws -> NetworkLink {
         let (name, needsAddress) =
             switch bridge.uplink {
@@ -186,8 +185,8 @@ extension ManagedBridges {
         }
     }
 
-    /// Switches the bridge on. But for a control network the host has no address on it, not even one of IPv6: guests'
-    /// networks are none of the host's.
+    /// Switches the bridge on. Except on a control network the host gets no address on it, not even an IPv6 one:
+    /// guests' networks are separate from the host's.
     private func settle(_ bridge: ManagedBridge, _ link: NetworkLink, _ links: borrowing NetworkLinks) throws {
         try links.setNoIPv6Address(link)
         if case .none(let address, let prefixLength) = bridge.uplink {
@@ -200,7 +199,7 @@ extension ManagedBridges {
 // MARK: Reservations
 
 extension ManagedBridges {
-    /// A file that holds when it was made, by a clock that nobody sets and that goes on while the host sleeps.
+    /// A file that holds its time of creation, by a clock that is never set and continues while the host sleeps.
     private func reserve(_ bridge: String, _ device: String) throws {
         try DurableFile.makeDirectory("\(directory)/\(bridge)", mode: 0o700)
         try Self.write("\(Self.now)\n", to: "\(directory)/\(bridge)/\(device)")
@@ -211,7 +210,7 @@ extension ManagedBridges {
         let now = Self.now
         return names.contains { name in
             guard let bytes = try? DurableFile.read("\(directory)/\(bridge)/\(name)") else { return false }
-            // One that was made later than now is of a time before the host was started.
+            // A time in the future is from before the host's start.
             guard let made = Int(String(decoding: bytes, as: UTF8.self).dropLast()), made <= now else { return false }
             return made >= now - Self.lastingSeconds
         }

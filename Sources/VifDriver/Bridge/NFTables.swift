@@ -7,14 +7,14 @@ import LinuxSystem
 ///
 /// Synchronous: call it on a `BlockingPool`.
 enum NFTables {
-    /// Where the program is found.
+    /// The paths of the program.
     private static let places = ["/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft", "/usr/local/sbin/nft"]
-    /// The kernel answers in milliseconds; a program that hangs keeps a guest from starting no longer than this.
+    /// The kernel answers in milliseconds; a hanging program delays a guest's start no longer than this.
     private static let patience = Duration.seconds(10)
-    /// How much of a complaint is kept.
+    /// The maximum length of an error text.
     private static let complaintLimit = 4096
 
-    /// Runs commands as one transaction: all of them are done or none.
+    /// Runs commands as one transaction: all of them or none.
     ///
     /// - Throws: `LXCError` `unsupported` without the program, or where the kernel refuses; `timedOut`, `io`.
     static func run(_ commands: String) throws {
@@ -56,7 +56,7 @@ enum NFTables {
         if complaint == nil { kill(process, SIGKILL) }
         var status: CInt = 0
         while waitpid(process, &status, 0) < 0 {
-            // Where the program this is part of ignores SIGCHLD nobody can tell how it ended.
+            // In a program that ignores SIGCHLD the exit status is unknown.
             guard errno == EINTR else { throw LXCError.lastSystemCall("waitpid", "learn how \(program) ended") }
         }
         guard let complaint else {
@@ -69,7 +69,7 @@ enum NFTables {
         }
     }
 
-    /// What the program writes until it ends; nil when it does not end in time.
+    /// The program's output until it ends; nil if it does not end in time.
     private static func readAll(_ descriptor: CInt, until deadline: ContinuousClock.Instant) -> String? {
         var bytes: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 4096)

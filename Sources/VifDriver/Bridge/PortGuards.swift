@@ -6,23 +6,23 @@ import LinuxSystem
 /// Holds guests to the security of their NICs on the host's ends of their cables: the one place that asks whether the
 /// kernel enforces it.
 ///
-/// Rules of nftables stay in the kernel when their port is gone, and would hold for the next port of the name. So a mark
-/// is made before they are written and removed after them: whoever plugs a NIC without security, or unplugs one, finds by
-/// the mark what a program that was killed has left.
+/// nftables' rules stay in the kernel when their port is gone, and would apply to the next port of the name. So a mark
+/// is made before they are written and removed after them: plugging a NIC without security, and unplugging one, find by
+/// the mark the rules of a killed program.
 struct PortGuards: Sendable {
-    /// How long the cable of a run that has just ended may take to go.
+    /// The time for the cable of a run that has just ended to disappear.
     private static let farewell = Duration.seconds(2)
 
     let host: HostNetwork
-    /// Where the marks are.
+    /// The directory of the marks.
     let directory: String
 
     private var marks: String { "\(directory)/ports-with-frame-rules" }
 
     /// Checks that the host's end is free, and that the kernel enforces the NIC's security.
     ///
-    /// - Throws: `LXCError` `alreadyExists` when a device has the name: it is a running guest's, maybe one of another
-    ///   libvirt, and its rules must not be changed; `unsupported`.
+    /// - Throws: `LXCError` `alreadyExists` if a device has the name: it is a running guest's, possibly another
+    ///   libvirt's, and its rules must not be changed; `unsupported`.
     func check(_ nic: NIC, _ end: String) async throws {
         try requireEnforcement(nic)
         let deadline = ContinuousClock.now + Self.farewell
@@ -37,8 +37,7 @@ struct PortGuards: Sendable {
         }
     }
 
-    /// Puts what the NIC's security asks for in the place of what was enforced on the host's end; without security
-    /// nothing is.
+    /// Replaces the rules enforced on the host's end by those of the NIC's security; without security there are none.
     func enforce(_ nic: NIC, _ end: String) async throws {
         guard let security = nic.security else { return try await remove(end) }
         try requireEnforcement(nic)
@@ -52,7 +51,7 @@ struct PortGuards: Sendable {
         }
     }
 
-    /// Removes the rules of a host's end that is gone. While it is there they stay: whose it is, is not known.
+    /// Removes the rules of a host's end that is gone. They stay while it exists: its owner is unknown.
     func remove(_ end: String) async throws {
         guard access("\(marks)/\(end)", F_OK) == 0 else { return }
         try await locked {

@@ -2,26 +2,26 @@ import Foundation
 import LXCCore
 import LinuxSystem
 
-/// Keeps a bridge's hardware address and largest packet what they are, whatever cables come to it.
+/// Keeps a bridge's hardware address and MTU constant, whatever cables are connected to it.
 ///
-/// A bridge takes the lowest hardware address of its ports for its own, and the smallest MTU, unless somebody has set
-/// them. libvirt makes a guest's cable with a random address and 1500 bytes, also when a guest starts itself anew; so
-/// they are set before the first cable comes, to what they are.
+/// A bridge adopts the lowest hardware address and the smallest MTU of its ports, unless they were set explicitly.
+/// libvirt makes a guest's cable with a random address and an MTU of 1500, even when a guest restarts by itself; so
+/// both are set, to their present values, before the first cable is connected.
 struct SteadyBridges: Sendable {
-    /// What the kernel gives the ends of a new cable.
+    /// The kernel's MTU for the ends of a new cable.
     private static let cableMTU = 1500
 
     let host: HostNetwork
-    /// Where it is kept which bridges' MTU was set: the kernel does not tell.
+    /// The directory that records the bridges with an MTU set: the kernel does not report it.
     let directory: String
 
     private var records: String { "\(directory)/bridges-of-fixed-mtu" }
 
-    /// Fixes what a cable could change.
+    /// Fixes the properties a cable could change.
     ///
     /// - Parameters:
     ///   - bridge: the bridge's name.
-    ///   - mtu: the largest packet of the NIC that comes; nil for one that has the bridge's.
+    ///   - mtu: the MTU of the new NIC; nil for one with the bridge's.
     /// - Throws: `LXCError` `permissionDenied`, `io`; `CancellationError`.
     func keep(_ bridge: String, for mtu: Int?) async throws {
         let pool = BlockingPool.shared
@@ -38,18 +38,18 @@ struct SteadyBridges: Sendable {
         }
     }
 
-    /// Whether somebody has set the address, or there is no telling.
+    /// Whether the address was set explicitly, or that is unknown.
     private func isAddressKept(_ bridge: String) -> Bool { host.hasSetAddress(bridge) != false }
 
-    /// The MTU to be set; nil where it is already, and where all ports have less than a new cable and none changes it.
+    /// The MTU to set; nil if it is set already, and if all ports have less than a new cable and none changes it.
     private func mtuToKeep(_ bridge: String, for mtu: Int?) throws -> Int? {
         guard let now = host.mtu(of: bridge), now > Self.cableMTU || mtu ?? 0 > now else { return nil }
         guard let record = try record(of: bridge) else { return now }
         return record.isDone ? nil : record.mtu
     }
 
-    /// The kernel takes note of a change alone. One byte more for a moment harms nothing: devices above the bridge would
-    /// follow it downwards, and not up again.
+    /// The kernel notices only a change. One byte more for a moment is harmless: devices above the bridge would follow
+    /// it downwards, and not up again.
     private func keepMTU(_ mtu: Int, of link: NetworkLink, _ links: borrowing NetworkLinks) throws {
         guard mtu < 65535 else { return }
         try write(Record(index: Int(link.index), mtu: mtu, isDone: false), link.name)
@@ -60,7 +60,7 @@ struct SteadyBridges: Sendable {
 
     // MARK: Records
 
-    /// What was done with a bridge, and what was about to be.
+    /// The change made to a bridge, or about to be made.
     private struct Record: Codable {
         /// The device's number: another bridge of the name has another.
         var index: Int
@@ -68,7 +68,7 @@ struct SteadyBridges: Sendable {
         var isDone: Bool
     }
 
-    /// What is recorded of a bridge, unless that was another of its name.
+    /// The record of a bridge, unless it is of an earlier bridge of the same name.
     private func record(of bridge: String) throws -> Record? {
         guard let bytes = try DurableFile.read("\(records)/\(bridge)") else { return nil }
         let record = try? JSONDecoder().decode(Record.self, from: Data(bytes))

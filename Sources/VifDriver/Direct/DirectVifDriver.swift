@@ -14,7 +14,7 @@ public struct DirectVifDriver: VifDriver {
     ///
     /// - Parameters:
     ///   - device: the host's device, which must be no bridge's port.
-    ///   - mode: whom the guests on the device can talk to.
+    ///   - mode: the reachable peers of the guests on the device.
     public init(device: String, mode: Interface.DirectMode) {
         self.init(device: device, mode: mode, sysfs: HostNetwork.sysfs)
     }
@@ -28,9 +28,9 @@ public struct DirectVifDriver: VifDriver {
 
     /// Checks the device and returns an interface on it. A bridge the NIC names is of no account.
     ///
-    /// - Throws: `LXCError` with code `notFound` when the device is not there, `invalidArgument` when it is a
-    ///   bridge's port or a value of the NIC breaks a rule, `unsupported` for traffic other than guest and public, for
-    ///   a VLAN or VXLAN, a rate, isolation, a filter and security; `CancellationError`.
+    /// - Throws: `LXCError` with code `notFound` if the device does not exist, `invalidArgument` if it is a bridge's
+    ///   port or a value of the NIC breaks a rule, `unsupported` for traffic other than guest and public, for a VLAN or
+    ///   VXLAN, a rate, isolation, a filter and security; `CancellationError`.
     public func plug(_ nic: NIC, of guest: GuestName) async throws -> Interface {
         try nic.check()
         try nic.require(traffic: [.guest, .public], of: guest, by: self)
@@ -44,6 +44,6 @@ public struct DirectVifDriver: VifDriver {
     /// The device, whatever the NIC names.
     public func connection(of nic: NIC) -> Interface.Kind { .direct(device: device, mode: mode) }
 
-    /// Does nothing: the device was there before the guest, and libvirt removes what it put on it.
+    /// Does nothing: the device existed before the guest, and libvirt removes the device it put on it.
     public func unplug(_ interface: Interface) async throws {}
 }

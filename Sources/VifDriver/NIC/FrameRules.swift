@@ -1,12 +1,12 @@
 import LXCCore
 import LibvirtXML
 
-/// The rules of nftables that stand beside libvirt's network filters, for what those cannot match: whose address an IPv6
-/// neighbour advertisement announces, and what is hidden behind extension headers and in fragments.
+/// The rules of nftables that complement libvirt's network filters, for checks those cannot express: the address in an
+/// IPv6 neighbour advertisement, and data behind extension headers and in fragments.
 ///
-/// Every guarded port has a chain of its own, to which a map leads by the port's name: a frame meets the rules of its own
-/// port alone, however many there are. Frames are judged before the bridge looks at them, so the rules hold towards other
-/// ports and towards the host. A frame dropped here is lost whatever libvirt's rules say of it, and the other way round.
+/// Every guarded port has a chain of its own, selected by a map from the port's name: a frame passes the rules of its
+/// own port alone, however many there are. Frames are checked before the bridge sees them, so the rules apply towards
+/// other ports and towards the host. A frame dropped here is lost whatever libvirt's rules say, and vice versa.
 struct FrameRules: Sendable {
     /// The table that holds the rules of all guarded ports of the host.
     static let table = "bridge lxc_hypervisor"
@@ -43,7 +43,7 @@ struct FrameRules: Sendable {
         return frame(of: port) + "add \(element)delete \(element)" + "delete chain \(table) \(port)\n"
     }
 
-    /// What is there in any case: the table, the way to the ports' chains, and the port's chain without rules.
+    /// The constant part: the table, the jump to the ports' chains, and the port's chain without rules.
     private static func frame(of port: String) -> String {
         """
         add table \(table)
@@ -81,7 +81,7 @@ struct FrameRules: Sendable {
     }
 
     private var neighbourRules: [String] {
-        // After the fixed part come options of eight bytes or more: none, one, or one and a nonce (RFC 3971).
+        // After the fixed part there are options of eight bytes or more: none, one, or one and a nonce (RFC 3971).
         var rules = [
             "icmpv6 type 133 ip6 length != { 8, 16, 24 } drop",
             "icmpv6 type { 135, 136 } ip6 length != { 24, 32, 40 } drop",
@@ -107,7 +107,5 @@ struct FrameRules: Sendable {
 
 extension IPNetwork {
     /// The address as one number.
-    fileprivate var hexadecimal: String {
-        "0x" + bytes.map { $0 < 16 ? "0" + String($0, radix: 16) : String($0, radix: 16) }.joined()
-    }
+    fileprivate var hexadecimal: String { "0x" + bytes.hexadecimal }
 }

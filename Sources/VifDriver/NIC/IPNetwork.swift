@@ -17,7 +17,7 @@ public struct IPNetwork: Hashable, Sendable {
     public let version: Version
     /// The address's bytes, 4 or 16; those beyond the prefix are zero.
     public let bytes: [UInt8]
-    /// How many bits are the network's.
+    /// The number of bits of the network.
     public let prefixLength: Int
 
     /// Every address of a version: `0.0.0.0/0` or `::/0`.
@@ -54,7 +54,7 @@ public struct IPNetwork: Hashable, Sendable {
         self.init(version, bytes, prefix)
     }
 
-    /// Digits alone; `Int` takes signs as well.
+    /// Digits alone; `Int` accepts signs as well.
     private static func number(_ text: Substring) -> Int? {
         text.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) } ? Int(text) : nil
     }

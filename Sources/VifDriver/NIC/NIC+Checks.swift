@@ -2,7 +2,7 @@ public import LXCCore
 import LibvirtXML
 
 extension NIC {
-    /// What a NIC can ask for beyond being connected.
+    /// The features a NIC can request beyond its connection.
     public enum Feature: String, Hashable, Sendable, CaseIterable {
         /// To be in a VLAN.
         case vlan = "a VLAN"
@@ -24,7 +24,7 @@ extension NIC {
         case security = "security rules"
     }
 
-    /// What this NIC asks for.
+    /// The features this NIC requests.
     public var features: Set<Feature> {
         var features: Set<Feature> = []
         switch broadcast {
@@ -42,13 +42,13 @@ extension NIC {
         return features
     }
 
-    /// Refuses the NIC when it asks for what a driver cannot give, so that nothing is left out silently.
+    /// Refuses the NIC if it requests a feature that a driver lacks, so that none is silently ignored.
     ///
     /// - Parameters:
-    ///   - supported: what the driver gives, or may ignore.
-    ///   - guest: whose NIC it is.
+    ///   - supported: the features the driver provides, or may ignore.
+    ///   - guest: the NIC's guest.
     ///   - driver: the driver.
-    /// - Throws: `LXCError` `unsupported` naming the NIC and what it asks for.
+    /// - Throws: `LXCError` `unsupported` naming the NIC and the feature.
     public func require(
         only supported: Set<Feature>, of guest: GuestName, by driver: some VifDriver
     ) throws {
@@ -79,7 +79,7 @@ extension NIC {
     /// Checks the values: the number, the network, the rate, and that filter and security fit together.
     /// ``interface(_:of:target:)`` does so itself; call it before anything is made on the host.
     ///
-    /// - Throws: `LXCError` `invalidArgument` naming what is wrong.
+    /// - Throws: `LXCError` `invalidArgument` naming the fault.
     public func check() throws {
         guard (0...65535).contains(deviceID) else {
             throw LXCError(.invalidArgument, "a NIC's device id cannot be \(deviceID); use 0 to 65535")
@@ -99,7 +99,7 @@ extension NIC {
 
     /// Checks that a text can name a network device, as the kernel and libvirt take it.
     ///
-    /// - Throws: `LXCError` `invalidArgument` saying what a name is made of.
+    /// - Throws: `LXCError` `invalidArgument` describing valid names.
     public static func checkDeviceName(_ name: String) throws {
         guard Interface.isDeviceName(name) else {
             throw LXCError(

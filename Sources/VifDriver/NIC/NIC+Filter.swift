@@ -6,8 +6,8 @@ import OpenSSL
 extension NIC {
     /// The network filter that enforces ``security``, to be defined before the guest starts; nil without security.
     ///
-    /// The filter is this NIC's alone and always has the same name and UUID, so defining it again changes what a running
-    /// guest may do at once.
+    /// The filter is this NIC's alone and always has the same name and UUID, so redefining it changes a running guest's
+    /// permissions immediately.
     ///
     /// - Throws: `LXCError` `invalidArgument` without a hardware address, `unsupported` for a protocol libvirt's filters
     ///   do not know.
@@ -24,7 +24,7 @@ extension NIC {
         Self.networkFilterPrefix + hostDevice(of: guest)
     }
 
-    /// What the names of these filters begin with, and no others'.
+    /// The prefix that distinguishes the names of these filters.
     package static let networkFilterPrefix = "lxc-hypervisor-"
 
     static func needsAddress(_ deviceID: Int) -> LXCError {
@@ -43,7 +43,7 @@ extension NIC {
 extension NICSecurity {
     typealias Rule = NetworkFilter.Rule
 
-    /// What must never pass comes first, so that nothing that is allowed can allow it.
+    /// Prohibitions come first, so that no permission overrides them.
     func filterRules(_ mac: MACAddress) throws -> [Rule] {
         try identityRules(mac) + roleRules + addressRules(mac) + frameRules + groupRules()
     }
@@ -117,8 +117,8 @@ extension NICSecurity {
         return all + [Rule(.drop, .both, .init(.all)), Rule(.drop, .both, .init(.all6))]
     }
 
-    /// What a guest needs to find its address, its neighbours and names. Answers to DHCP come to an address that is not
-    /// the guest's yet, and neighbour discovery has no connections: both are let in as they are.
+    /// The traffic a guest needs to find its address, its neighbours and names. Answers to DHCP arrive at an address
+    /// that is not the guest's yet, and neighbour discovery has no connections: both are accepted without tracking.
     private static let serviceRules: [Rule] = {
         let ports = { (source: Int?, destination: Int?) -> [NetworkFilter.Attribute: String] in
             var attributes: [NetworkFilter.Attribute: String] = [:]

@@ -3,12 +3,12 @@ public import LibvirtXML
 import OpenSSL
 
 extension NIC {
-    /// The interface of a kind with all the NIC says: what a driver returns.
+    /// The interface of a kind with all properties of the NIC: the result of a driver.
     ///
     /// - Parameters:
-    ///   - kind: what the guest is connected to.
+    ///   - kind: the guest's connection.
     ///   - guest: the guest.
-    ///   - target: the name of the host's end of the cable, ``hostDevice(of:)``; nil for a kind that has none.
+    ///   - target: the name of the host's end of the cable, ``hostDevice(of:)``; nil for a kind without one.
     /// - Returns: the interface, checked as it will be when the document is written.
     /// - Throws: `LXCError` `invalidArgument` as ``check()``, and when a part cannot be written into a domain document.
     public func interface(_ kind: Interface.Kind, of guest: GuestName, target: String?) throws -> Interface {
@@ -34,13 +34,10 @@ extension NIC {
     }
 
     /// The name for the host's end of the cable: the same for the same guest and NIC, never another guest's, and never
-    /// one libvirt would choose itself. libvirt takes names of its own making out of a document it is given.
+    /// one libvirt would choose itself. libvirt removes names of its own pattern from documents.
     public func hostDevice(of guest: GuestName) -> String {
         let digest = MessageDigest.hash(data: Array("\(guest):\(deviceID)".utf8), with: .sha256)
-        let digits = digest.prefix(6).map { byte in
-            byte < 16 ? "0" + String(byte, radix: 16) : String(byte, radix: 16)
-        }
-        return "lx" + digits.joined().prefix(11)
+        return "lx" + digest.prefix(6).hexadecimal.prefix(11)
     }
 
     private var parameters: [Interface.FilterReference.Parameter] {

@@ -5,16 +5,16 @@ public import LibvirtXML
 public struct NIC: Hashable, Sendable {
     /// The interface's number, from 0 to 65535: a container sees number 0 as eth0.
     public var deviceID: Int
-    /// The hardware address the guest sees; nil leaves the choice to whoever makes the guest.
+    /// The hardware address the guest sees; nil for one chosen when the guest is made.
     public var mac: MACAddress?
-    /// What the network is for.
+    /// The purpose of the network.
     public var trafficType: TrafficType
-    /// Which network it is in.
+    /// The layer 2 network.
     public var broadcast: BroadcastDomain
-    /// The host's bridge or physical device, CloudStack's traffic label; nil takes the driver's own for the type of
+    /// The host's bridge or physical device, CloudStack's traffic label; nil for the driver's own for the type of
     /// traffic.
     public var bridge: String?
-    /// The largest packet in bytes, 68 to 65535; nil takes the bridge's.
+    /// The MTU in bytes, 68 to 65535; nil for the bridge's.
     public var mtu: Int?
     /// The most the guest can send, and the most it can receive, in megabits (10⁶ bits) a second; nil is no limit.
     public var megabitsPerSecond: Int?
@@ -26,7 +26,7 @@ public struct NIC: Hashable, Sendable {
     public var filter: String?
     /// The values of the filter's variables, such as `["IP": ["10.1.2.3"]]`.
     public var filterParameters: [String: [String]]
-    /// What the guest may send and receive, in the place of a filter of libvirt's; it needs ``mac``.
+    /// The traffic the guest may send and receive, in place of a libvirt filter; it needs ``mac``.
     public var security: NICSecurity?
 
     /// A NIC; without arguments the guest's first one, on the driver's own bridge.

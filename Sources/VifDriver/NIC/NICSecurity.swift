@@ -1,19 +1,20 @@
 import LXCCore
 
-/// What a guest may send and receive on a NIC, enforced outside the guest by libvirt's network filters.
+/// The traffic a guest may send and receive on a NIC, enforced outside the guest by libvirt's network filters.
 ///
 /// Whatever is allowed, a guest sends under its own hardware address alone, is no server of DHCP and no router of IPv6,
 /// and sends nothing but IP and ARP.
 public struct NICSecurity: Hashable, Sendable {
     /// The guest's addresses: it sends and announces no others. Empty leaves them to the guest.
     public var addresses: [IPNetwork]
-    /// What is allowed; nil allows everything.
+    /// The allowed traffic; nil allows everything.
     ///
-    /// As in CloudStack's security groups nothing comes in but what a rule allows; everything goes out unless there is
-    /// a rule for what does. Answers, DHCP, DNS and what IPv6 needs to find its neighbours are always allowed.
+    /// As in CloudStack's security groups, incoming traffic needs a rule; outgoing traffic is allowed unless there is a
+    /// rule for outgoing traffic. Answers, DHCP, DNS and IPv6 neighbour discovery are always allowed.
     public var rules: [SecurityRule]?
 
-    /// Creates the security of a NIC from addresses and rules; without arguments the guest is kept from using another's hardware address and no more.
+    /// Creates the security of a NIC from addresses and rules; without arguments it only prevents the guest from using
+    /// another's hardware address.
     public init(addresses: [IPNetwork] = [], rules: [SecurityRule]? = nil) {
         self.addresses = addresses
         self.rules = rules

@@ -5,7 +5,7 @@ import LXCCore
 /// As text it is CloudStack's: `I:tcp;22;22;10.0.0.0/8` is direction (`I` or `E`), protocol (`tcp`, `udp`, `icmp`, `all`
 /// or a number), the first and the last port, or type and code of ICMP (-1 is any), and whom it is from or to.
 public struct SecurityRule: Hashable, Sendable {
-    /// Whither the traffic goes.
+    /// The direction of the traffic.
     public enum Direction: String, Hashable, Sendable, CaseIterable {
         /// To the guest.
         case ingress = "I"
@@ -13,7 +13,7 @@ public struct SecurityRule: Hashable, Sendable {
         case egress = "E"
     }
 
-    /// What traffic it is.
+    /// The type of traffic.
     public enum Traffic: Hashable, Sendable {
         /// TCP to a range of ports.
         case tcp(ports: ClosedRange<UInt16>)
@@ -27,11 +27,11 @@ public struct SecurityRule: Hashable, Sendable {
         case all
     }
 
-    /// Whither the traffic goes.
+    /// The direction of the traffic.
     public var direction: Direction
-    /// What traffic it is.
+    /// The type of traffic.
     public var traffic: Traffic
-    /// Whom it is from, or to.
+    /// The source or destination of the traffic.
     public var peer: IPNetwork
 
     /// Creates a security rule.
@@ -43,7 +43,7 @@ public struct SecurityRule: Hashable, Sendable {
 
     /// Reads one rule.
     ///
-    /// - Throws: `LXCError` `invalidArgument` saying what is wrong with it.
+    /// - Throws: `LXCError` `invalidArgument` describing the fault.
     public init(parsing text: String) throws {
         let rules = try Self.rules(parsing: text)
         guard let rule = rules.first, rules.count == 1 else {
@@ -55,7 +55,7 @@ public struct SecurityRule: Hashable, Sendable {
     /// Reads the rules of a CloudStack command, in which a rule names several networks and ends with `NEXT`:
     /// `I:tcp;22;22;10.0.0.0/8,192.168.0.0/16,NEXT; E:all;0;0;0.0.0.0/0,NEXT;`. Each network makes a rule of its own.
     ///
-    /// - Throws: `LXCError` `invalidArgument` saying what is wrong with which.
+    /// - Throws: `LXCError` `invalidArgument` describing the faulty rule.
     public static func rules(parsing text: String) throws -> [SecurityRule] {
         try text.replacing("NEXT;", with: " ").replacing("NEXT", with: " ")
             .split(whereSeparator: \.isWhitespace).flatMap(rules)

@@ -1,4 +1,4 @@
-/// What a network is for. The raw values are CloudStack's names, as in `libvirt.vif.driver.Guest`.
+/// The purpose of a network. The raw values are CloudStack's names, as in `libvirt.vif.driver.Guest`.
 public enum TrafficType: String, Hashable, Sendable, Codable, CaseIterable {
     /// Between guests, and from guests to their gateway.
     case guest = "Guest"

@@ -3,10 +3,10 @@ import LXCHypervisor
 import Logging
 
 extension Agent {
-    /// The containers that count: the agent's own, and those that have a declared one's name.
+    /// The relevant containers: the agent's own, and those that have a declared one's name.
     struct Sight: Sendable {
         var containers: [Plan.Found] = []
-        /// Those that could not be looked at. Nothing is decided about them.
+        /// Containers that could not be examined. Nothing is decided about them.
         var unclear: Set<GuestName> = []
     }
 
@@ -85,7 +85,7 @@ extension Agent {
 }
 
 extension Plan.Step {
-    /// What a log line says of it beside its kind.
+    /// Log metadata besides its kind.
     var details: Logger.Metadata {
         switch self {
         case .create(let specification): ["template": "\(specification.template)", "memory": "\(specification.memory)"]
@@ -98,7 +98,7 @@ extension Plan.Step {
 }
 
 extension GuestLimits {
-    /// Those that are given.
+    /// The given limits.
     fileprivate var details: Logger.Metadata {
         let values: [(String, String?)] = [
             ("memory", memory?.description), ("softMemory", softMemory?.description),

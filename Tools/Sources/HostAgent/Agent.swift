@@ -4,8 +4,8 @@ import Logging
 import ServiceLifecycle
 import UnixSignals
 
-/// Looks at what is declared and at what there is, has the plan decide, and does it: containers side by side, the steps
-/// of one in order.
+/// Compares the declaration with the present state, lets the plan decide, and carries it out: containers concurrently,
+/// the steps of one in order.
 actor Agent: Service {
     struct Options: Sendable {
         var interval: Duration
@@ -19,7 +19,7 @@ actor Agent: Service {
     private let options: Options
     private let hangups: UnixSignalsSequence
     private let looks: AsyncStream<Void>
-    /// Has it look at everything again. What is asked for while it looks is done once afterwards.
+    /// Requests another look at everything. Requests during a look are combined into one afterwards.
     private let look: AsyncStream<Void>.Continuation
 
     private var stamp: DeclarationFile.Stamp?
@@ -95,7 +95,7 @@ actor Agent: Service {
 
     private func decide() async -> [Work] {
         await readFile()
-        // What is being worked on now may be found half done.
+        // Containers in progress may be observed half done.
         let workedOn = busy
         let found: Sight
         do { found = try await see(also: declared) } catch {
@@ -160,7 +160,7 @@ actor Agent: Service {
         }
         busy.remove(work.container)
         look.yield()
-        // What is still needed then is due.
+        // Remaining work is due then.
         guard let wait = waits.min() else { return }
         try? await Task.sleep(for: wait)
         look.yield()

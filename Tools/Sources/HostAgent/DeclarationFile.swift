@@ -8,14 +8,14 @@ import OperatorSupport
 struct DeclarationFile: Sendable {
     let path: String
 
-    /// By what a changed file is told from one that was read: an editor writes it anew or in place.
+    /// The attributes that identify a version of the file: an editor writes it anew or in place.
     enum Stamp: Hashable, Sendable {
         case missing
         case file(inode: UInt64, size: Int64, seconds: Int, nanoseconds: Int)
     }
 
     struct Reading: Sendable {
-        /// Of before it was read, so that a change meanwhile is seen the next time.
+        /// Taken before reading, so that a concurrent change is noticed the next time.
         var stamp: Stamp
         var declaration: Result<Declaration, any Error>
     }
@@ -33,7 +33,7 @@ struct DeclarationFile: Sendable {
         }
     }
 
-    /// Reads it when it is another than the one that was read; nil when it is not.
+    /// Reads the file if it has changed since it was read; nil if it has not.
     func read(unless known: Stamp?) async -> Reading? {
         guard await stamp() != known else { return nil }
         return await read()

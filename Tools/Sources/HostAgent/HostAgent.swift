@@ -8,7 +8,7 @@ import OperatorSupport
 import ServiceLifecycle
 import UnixSignals
 
-/// Keeps a host's containers as a file declares them, until it is asked to end (Documentation/Operations.md).
+/// Keeps a host's containers as declared in a file, until it is asked to end (Documentation/Operations.md).
 struct HostAgent: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "host-agent",
@@ -38,7 +38,7 @@ struct HostAgent: AsyncParsableCommand {
     var logLevel = Logger.Level.info
 
     func validate() throws {
-        // A day is longer than anybody waits.
+        // A day is longer than any useful interval.
         guard (0.1...86_400).contains(interval) else {
             throw ValidationError("--interval takes a number of seconds from 0.1 to 86400.")
         }
@@ -75,11 +75,12 @@ struct HostAgent: AsyncParsableCommand {
         var configuration = try LXCHypervisor.Configuration(
             agentProperties: agent, secondary: settings[.secondary] ?? Settings.defaultSecondary)
         configuration.connection = settings.connection(connect)
-        // No management server knows the containers, so libvirt keeps them; unless declared otherwise they are isolated.
+        // No management server knows the containers, so libvirt stores their definitions; unless declared otherwise
+        // they are isolated.
         configuration.policy.defaultPrivilege = .isolated
         configuration.policy.keepsDefinitions = true
         configuration.policy.consoleLogs = settings.policy().consoleLogs
-        // The agent says itself what it does, and what failed.
+        // The agent logs its own actions and failures.
         configuration.logger = makeLogger("lxc-hypervisor", logLevel <= .debug ? logLevel : max(logLevel, .warning))
         for key in unknown {
             configuration.logger.warning(

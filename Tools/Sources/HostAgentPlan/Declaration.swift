@@ -1,10 +1,10 @@
 package import LXCHypervisor
 
-/// What a host is to have: the containers of a JSON file.
+/// The wanted state of a host: the containers of a JSON file.
 package struct Declaration: Equatable, Sendable {
     /// One container.
     package struct Entry: Equatable, Sendable {
-        /// What it is to be.
+        /// The specification of the container.
         package var specification: LXCHypervisor.ContainerSpecification
         /// Whether it is to run; else it is there, stopped.
         package var isRunning: Bool
@@ -26,7 +26,7 @@ extension Declaration: Decodable {
 
     /// Reads `{"containers": [{"state": "running", "specification": {…}}]}`.
     ///
-    /// - Throws: `LXCError` `invalidArgument` for a key nobody knows, for values that break a rule and for two containers
+    /// - Throws: `LXCError` `invalidArgument` for an unknown key, for values that break a rule and for two containers
     ///   of one name; `DecodingError` for values of a wrong type.
     package init(from decoder: any Decoder) throws {
         try decoder.refuseKeys(but: ["containers"])
@@ -65,7 +65,7 @@ extension Declaration.Entry: Decodable {
 }
 
 extension Decoder {
-    /// A key nobody knows is a misspelt one, and what it says would not be done.
+    /// Refuses an unknown key: it is probably misspelt, and its value would be ignored.
     fileprivate func refuseKeys(but known: Set<String>) throws {
         let keys = try container(keyedBy: AnyKey.self).allKeys.map(\.stringValue)
         guard let other = keys.filter({ !known.contains($0) }).min() else { return }

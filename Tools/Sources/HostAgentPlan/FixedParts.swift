@@ -1,8 +1,8 @@
 import LXCHypervisor
 import LibvirtXML
 
-/// What of a container is decided when it is made. What gave its root an identity is not among it: nothing tells that
-/// afterwards.
+/// The properties of a container that are fixed when it is made. The source of its root's identity is not included: it
+/// is unknown afterwards.
 struct FixedParts {
     private let document: Domain
     private let metadata: ContainerMetadata?

@@ -10,7 +10,7 @@ struct LimitChange {
         self.found = found
     }
 
-    /// What is to be changed; nil when nothing is.
+    /// The limits to change; nil if there are none.
     var changes: GuestLimits? {
         var change = GuestLimits()
         let now = found.limits
@@ -38,7 +38,7 @@ struct LimitChange {
         ].filter(\.1).map(\.0)
     }
 
-    /// How many processes the container may have as far as its document says; no limit is 0.
+    /// The container's stored limit of processes; no limit is 0.
     private var kept: UInt64 {
         let metadata = try? found.document.containerMetadata()
         return metadata?.processes ?? GuestLimits.standardProcesses
@@ -46,7 +46,7 @@ struct LimitChange {
 
     private func other<Value: Equatable>(_ wanted: Value?, _ now: Value?) -> Value? { wanted == now ? nil : wanted }
 
-    /// The kernel keeps pages and libvirt KiB: what differs by less than both is the same.
+    /// The kernel counts pages and libvirt KiB: sizes that differ by less than both are equal.
     private func size(_ wanted: ByteCount?, _ now: ByteCount?) -> ByteCount? {
         guard let wanted else { return nil }
         guard let now else { return wanted }
@@ -82,7 +82,7 @@ struct LimitChange {
         (wanted ?? 0) == (now ?? 0) ? nil : wanted ?? 0
     }
 
-    /// The processors of a list such as `0-3,8` (cpuset(7), "List format"); what is no list is never like another.
+    /// The processors of a list such as `0-3,8` (cpuset(7), "List format"); an invalid list equals no other.
     private static func processors(_ list: String) -> Set<Int>? {
         var processors: Set<Int> = []
         for part in list.split(separator: ",", omittingEmptySubsequences: false) {

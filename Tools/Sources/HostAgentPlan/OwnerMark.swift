@@ -1,11 +1,11 @@
 import LXCHypervisor
 
-/// How an agent knows the containers it made, also after a restart: its name stands before their owner, in what libvirt
-/// keeps of them.
+/// The mark by which an agent recognizes its containers, also after a restart: its name precedes their owner in
+/// libvirt's metadata.
 package struct OwnerMark: Hashable, Sendable {
     private let agent: String
 
-    /// Takes the agent's name.
+    /// Creates the mark of an agent's name.
     ///
     /// - Throws: `LXCError` `invalidArgument` for a name that is empty or has a slash.
     package init(agent: String) throws {

@@ -1,7 +1,7 @@
 package import LXCHypervisor
 import LibvirtXML
 
-/// What an agent decides: what is declared and what there is, made into steps. It does nothing.
+/// The agent's decisions: turns the declaration and the present state into steps. It carries nothing out.
 package struct Plan: Sendable {
     /// Something to be done with one container.
     package enum Step: Equatable, Sendable {
@@ -14,7 +14,7 @@ package struct Plan: Sendable {
         case stop
         case destroy
 
-        /// What it is, whatever its values are.
+        /// The kind of step, regardless of its values.
         package enum Kind: String, Sendable { case create, limit, restart, autostart, start, resume, stop, destroy }
 
         package var kind: Kind {
@@ -51,17 +51,17 @@ package struct Plan: Sendable {
         }
     }
 
-    /// What is to be done with a container, in order, and what cannot be.
+    /// The steps for a container, in order, and the obstacle to them.
     package struct Decision: Equatable, Sendable {
         package var container: GuestName
         package var steps: [Step] = []
-        /// Why it is not, and will not be, as it is declared; nil when it is.
+        /// The reason why the container differs from its declaration and will continue to; nil if it does not.
         package var obstacle: String?
     }
 
     /// The primary store.
     package var pool: PoolID
-    /// By what the agent knows its containers.
+    /// The mark of the agent's containers.
     package var mark: OwnerMark
     /// Whether containers of the agent's own that are declared no more are destroyed; else they are stopped.
     package var destroysUndeclared: Bool
@@ -78,7 +78,7 @@ package struct Plan: Sendable {
         return metadata.pool == pool && mark.isOn(metadata.owner)
     }
 
-    /// What is to be done: first for what is declared, in the order of the file, then for what is declared no more.
+    /// The decisions: first for declared containers, in the order of the file, then for containers no longer declared.
     package func decisions(_ declared: Declaration, _ found: [Found]) -> [Decision] {
         let names = Set(declared.entries.map(\.specification.name))
         let kept = declared.entries.map { entry in
@@ -87,7 +87,7 @@ package struct Plan: Sendable {
         return kept + found.filter { !names.contains($0.name) && isOwn($0.document) }.map(remove)
     }
 
-    /// It is started when it is there: what is found next decides.
+    /// It is started once it exists: the next look decides.
     private func create(_ entry: Declaration.Entry) -> Decision {
         Decision(container: entry.specification.name, steps: [.create(mark.put(on: entry.specification))])
     }

@@ -1,7 +1,7 @@
 package import LXCHypervisor
 
-/// When something may be tried again. The wait after each attempt is twice the last one, whether or not it succeeded: a
-/// container that can be started and ends at once is no better than one that cannot be.
+/// Decides when a step may be retried. The wait doubles after each attempt, whether or not it succeeded: a container
+/// that starts and ends immediately is no better than one that does not start.
 package struct Retries: Sendable {
     /// One kind of step with one container.
     package struct Key: Hashable, Sendable {
@@ -23,7 +23,7 @@ package struct Retries: Sendable {
     private let maximum: Duration
     private var attempts: [Key: Attempt] = [:]
 
-    /// Takes the first and the longest wait.
+    /// Creates retries with a first and a longest wait.
     package init(initial: Duration = .seconds(1), maximum: Duration = .seconds(60)) {
         self.initial = initial
         self.maximum = maximum

@@ -1,9 +1,9 @@
 import Foundation
 import LXCHypervisor
 
-/// The one line a program of this package says of an error.
+/// The one-line error text of this package's programs.
 package enum ErrorText {
-    /// The line, whoever's error it is: Foundation's own texts say neither which file nor why.
+    /// The line for any error: Foundation's own texts name neither the file nor the reason.
     package static func line(of error: any Error) -> String {
         text(of: error).split(whereSeparator: \.isNewline).joined(separator: " ")
     }

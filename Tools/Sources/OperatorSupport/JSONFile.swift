@@ -1,9 +1,9 @@
 import Foundation
 import LXCHypervisor
 
-/// Reads a value from a JSON file. What is wrong with it is said in one line that names the file and the key.
+/// Reads a value from a JSON file. Faults are reported in one line that names the file and the key.
 package enum JSONFile {
-    /// Reads the value; `what` is what the file holds, in words.
+    /// Reads the value; `what` describes the file's contents.
     package static func read<Value: Decodable>(_ type: Value.Type, _ what: String, from path: String) throws -> Value {
         guard let data = FileManager.default.contents(atPath: path) else {
             throw LXCError(.notFound, "cannot read the \(what) \(path.escapedForDisplay); it has to be a file")
@@ -22,7 +22,7 @@ package enum JSONFile {
         try read(Specification.self, "specification", from: path)
     }
 
-    /// What keeps the data from being JSON at all; the decoder itself says neither what nor where.
+    /// The syntax error of the data; the decoder itself reports neither error nor position.
     private static func syntaxFault(_ data: Data) -> String? {
         do {
             _ = try JSONSerialization.jsonObject(with: data, options: .fragmentsAllowed)

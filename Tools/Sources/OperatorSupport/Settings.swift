@@ -3,8 +3,8 @@ import Foundation
 import LXCCore
 package import LXCHypervisor
 
-/// Defaults from a properties file, so that nobody repeats `--primary` and `--secondary`: CloudStack's
-/// `agent.properties`, with keys of this tool's beside CloudStack's.
+/// Defaults from a properties file, in place of repeated `--primary` and `--secondary`: CloudStack's
+/// `agent.properties`, with keys of this tool's besides CloudStack's.
 package struct Settings {
     package enum Key: String {
         case primary = "local.storage.path"
@@ -17,7 +17,7 @@ package struct Settings {
 
     package static let defaultFile = "/etc/lxc-hypervisor/agent.properties"
 
-    /// What stands for secondary storage where nothing needs it.
+    /// A stand-in for secondary storage in commands that do not need it.
     package static let defaultSecondary = "/var/lib/lxc-hypervisor/secondary"
 
     private let file: String
@@ -27,7 +27,7 @@ package struct Settings {
     package init(file: String?) throws {
         self.file = file ?? Self.defaultFile
         guard let contents = FileManager.default.contents(atPath: self.file) else {
-            // The default file need not be there; one that is there has to be readable.
+            // The default file may be missing; an existing one must be readable.
             if file == nil, access(self.file, F_OK) != 0 { return }
             throw LXCError(
                 .notFound, "cannot read the configuration file \(self.file.escapedForDisplay); check its path and mode")
@@ -43,7 +43,7 @@ package struct Settings {
 
     package subscript(key: Key) -> String? { properties[key.rawValue].flatMap { $0.isEmpty ? nil : $0 } }
 
-    /// What the file says of the host in CloudStack's keys.
+    /// The host's settings in CloudStack's keys.
     package func agent() throws -> AgentProperties {
         var agent = try AgentProperties(properties)
         agent.unknown = agent.unknown.filter { !$0.key.hasPrefix("lxcctl.") }
@@ -53,17 +53,17 @@ package struct Settings {
     /// The network drivers the file names, and the bridges they use.
     package func vifs() throws -> LXCHypervisor.VifDrivers { try LXCHypervisor.VifDrivers(agentProperties: agent()) }
 
-    /// Where libvirt is reached: at the URI given, at the file's, else by the system's daemon or a private one.
+    /// The connection to libvirt: the given URI, the file's, or else the system daemon or a private one.
     package func connection(_ uri: String?) -> LXCHypervisor.Configuration.Connection {
         if let uri = uri ?? self[.connect] { return .uri(Locator(uri)) }
-        // One daemon for all programs that find no system daemon: it ends by itself some time after the last container.
+        // One daemon for all programs that find no system daemon: it ends some time after the last container.
         return .automatic(
             .init(
                 directory: self[.daemon] ?? "/run/lxc-hypervisor/lxcctl",
                 lifetime: .lingering(idleTimeout: .seconds(10))))
     }
 
-    /// How containers are kept: this package's way.
+    /// The policy for containers: this package's defaults.
     package func policy() -> LXCHypervisor.Policy {
         var policy = LXCHypervisor.Policy()
         if let directory = self[.consoleLogs] { policy.consoleLogs.directory = directory }

@@ -38,7 +38,7 @@ struct ConsoleSession {
     /// After which it ends.
     let seconds: Double?
 
-    /// Runs until the guest ends, the person detaches, or the time is over; `resize` hears of the terminal's size.
+    /// Runs until the guest ends, the user detaches, or the time is over; `resize` receives the terminal's size.
     func run(
         _ console: any GuestConsole, resize: (@Sendable (TerminalSize) async -> Void)? = nil
     ) async throws {
@@ -69,7 +69,7 @@ struct ConsoleSession {
         }
     }
 
-    /// Tells the person at the terminal, on lines of its own.
+    /// Shows a message on the user's terminal, on lines of its own.
     private func say(_ text: String) {
         try? FileHandle.standardError.write(contentsOf: Data("\r\nlxcctl: \(text)\r\n".utf8))
     }

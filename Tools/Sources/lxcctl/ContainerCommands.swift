@@ -55,7 +55,7 @@ struct CreateContainer: AsyncParsableCommand {
     }
 }
 
-/// A specification in options, for those who want no file.
+/// A specification by options, without a file.
 struct SpecificationOptions: ParsableArguments {
     @Option(help: ArgumentHelp("The template's UUID on primary storage.", valueName: "uuid"))
     var template: String?
@@ -110,7 +110,7 @@ struct SpecificationOptions: ParsableArguments {
         }
     }
 
-    /// Whether none was given.
+    /// Whether no option was given.
     var isEmpty: Bool {
         [template, volume, memory, initializer, owner, stopSignal, consoleLog].allSatisfy { $0 == nil } && cpus == nil
             && processes == nil && restart == nil && !privileged && !autostart
@@ -191,7 +191,7 @@ struct ContainerArgument: ParsableArguments {
         }
     }
 
-    /// Runs `body` with the driver of a container whose volume is not touched: the primary store need not be there.
+    /// Runs `body` with the driver of a container, without its volume: the primary store may be missing.
     func withDriver<Value>(_ body: (LibvirtContainers, GuestName) async throws -> Value) async throws -> Value {
         let name = try GuestName(name)
         let settings = try common.settings()
@@ -220,8 +220,8 @@ struct ContainerArgument: ParsableArguments {
         }
     }
 
-    /// The store in which the container's root is. One that cannot be reached fails what needs it, and nothing else: a
-    /// container can be stopped while its store is not mounted.
+    /// The store of the container's root. An unreachable store fails only the commands that need it: a container can be
+    /// stopped while its store is not mounted.
     private func store(
         of name: GuestName, _ connection: LXCHypervisor.Connection, _ settings: Settings
     ) async throws -> any PrimaryStore {
@@ -265,7 +265,7 @@ struct ContainerArgument: ParsableArguments {
         return path
     }
 
-    /// What a verb prints when it succeeded.
+    /// The output of a successful command.
     func report(_ state: String) throws {
         if common.json { try Output.json(["container": name, "state": state]) } else { print("\(name) \(state)") }
     }
@@ -314,7 +314,7 @@ struct DestroyContainer: AsyncParsableCommand {
     @OptionGroup var argument: ContainerArgument
 
     func run() async throws {
-        // One that is gone is what was asked for, as of a volume or a template.
+        // A missing container counts as success, like a missing volume or template.
         _ = try await argument.withContainerIfAny { try await $0.delete() }
         try argument.report("destroyed")
     }
@@ -387,7 +387,7 @@ struct ShowContainer: AsyncParsableCommand {
             pool = metadata?.pool
             owner = metadata?.owner
             privileged = document.idMap?.hasHostRoot ?? true
-            // The document keeps the most that memory was ever set to.
+            // The document has the highest value memory was ever set to.
             memory = limits.memory ?? document.memory
             processes = metadata?.processes ?? (metadata == nil ? nil : GuestLimits.standardProcesses)
             interfaces = document.interfaces.map {

@@ -96,7 +96,7 @@ struct ContainerExec: AsyncParsableCommand {
         }
     }
 
-    /// What timeout(1) ends with.
+    /// The exit status of timeout(1).
     private static let timedOut: CInt = 124
 
     private static func fail(_ error: LXCError, _ status: CInt) -> CInt {
@@ -139,7 +139,7 @@ struct ContainerExec: AsyncParsableCommand {
     }
 }
 
-/// The first of two: what is waited for, or the end of the time for it.
+/// The first of two: a result, or the end of the time limit.
 private enum Race {
     /// - Returns: nil when the time is over; `body` is cancelled then.
     static func result<Value: Sendable>(

@@ -117,7 +117,7 @@ struct ContainerEvents: AsyncParsableCommand {
         } else {
             lxcctl.print("\(line.time.ISO8601Format())  \(line.container)  \(line.event.rawValue)")
         }
-        // Each line is there at once, also for a reader behind a pipe.
+        // Each line is written immediately, also to a pipe.
         try Output.flush()
     }
 }

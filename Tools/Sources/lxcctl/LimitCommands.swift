@@ -82,7 +82,7 @@ struct LimitOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Bytes written in a second; may be repeated; 0 removes it.", valueName: "device=size"))
     var diskWrite: [String] = []
 
-    /// What is to change; nil when no option was given.
+    /// The change; nil if no option was given.
     func change() throws -> GuestLimits? {
         var limits = GuestLimits(
             memory: try memory.map { try ByteCount(parsing: $0) },

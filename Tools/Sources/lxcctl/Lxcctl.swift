@@ -22,7 +22,7 @@ enum Main {
     static func main() async {
         StandardStreams.reserve()
         let work = Task { await execute() }
-        // An interrupted command, also one whose terminal went away, takes back what it had half made and fails.
+        // An interrupted command, also one whose terminal was closed, reverts unfinished changes and fails.
         let numbers = [SIGINT, SIGTERM] + (isHangupIgnored ? [] : [SIGHUP])
         let signals = numbers.map { number in
             signal(number, SIG_IGN)
@@ -74,7 +74,7 @@ enum Failure {
         return EXIT_FAILURE
     }
 
-    /// Help and the version that were asked for, with 0; what is wrong with the arguments, with 64.
+    /// Requested help and version exit with 0; usage errors with 64.
     static func reportUsage(_ error: any Error) -> CInt {
         let (code, text) = (Lxcctl.exitCode(for: error), Lxcctl.fullMessage(for: error))
         if code == .success {
@@ -85,7 +85,7 @@ enum Failure {
         return code.rawValue
     }
 
-    /// A line on stderr, unless nobody reads that: a reader that pauses must not hold up the end of this program.
+    /// A line on stderr, unless it is not read: a paused reader must not delay the end of this program.
     static func say(_ line: String) {
         var stream = pollfd(fd: STDERR_FILENO, events: Int16(POLLOUT), revents: 0)
         let patience: CInt = 1000

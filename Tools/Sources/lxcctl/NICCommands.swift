@@ -8,7 +8,7 @@ struct NICCommand: AsyncParsableCommand {
         subcommands: [PlugNIC.self, UnplugNIC.self, SecureNIC.self, ListNICs.self])
 }
 
-/// What a NIC may send and receive.
+/// The traffic a NIC may send and receive.
 struct SecurityOptions: ParsableArguments {
     @Option(
         name: .customLong("address"),
@@ -24,7 +24,7 @@ struct SecurityOptions: ParsableArguments {
     @Flag(help: "Nothing comes in that is not an answer; the same as rules of which there is none.")
     var closed = false
 
-    /// Whether none was given.
+    /// Whether no option was given.
     var isEmpty: Bool { addresses.isEmpty && rules.isEmpty && !closed }
 
     func security() throws -> NICSecurity {

@@ -51,9 +51,9 @@ struct PrimaryOptions: ParsableArguments {
         try await location(common).primaryStore(id: poolID(common), logger: common.logger())
     }
 
-    /// Opens the store, or begins one where nobody keeps anything and no pool is expected.
+    /// Opens the store, or starts one in an unused directory if no pool is expected.
     ///
-    /// - Returns: the store, and whether it was begun.
+    /// - Returns: the store, and whether it is new.
     func openOrCreate(_ common: CommonOptions) async throws -> (store: any PrimaryStore, isNew: Bool) {
         let location = try location(common)
         guard try poolID(common) == nil, try await location.isEmpty() else { return (try await open(common), false) }
@@ -88,8 +88,8 @@ struct HostOptions: ParsableArguments {
         help: ArgumentHelp("A libvirt URI; by default the system's libvirtd, else a private one.", valueName: "uri"))
     var connect: String?
 
-    /// Opens libvirt and a primary store, runs `body`, and closes. Without `primary` the store is what the settings
-    /// name, or one that refuses everything that needs one.
+    /// Opens libvirt and a primary store, runs `body`, and closes them. Without `primary` the store is the one in the
+    /// settings, or a stand-in that refuses every operation.
     func withHost<Value>(
         _ common: CommonOptions, primary: PrimaryOptions, _ body: (LXCHypervisor) async throws -> Value
     ) async throws -> Value {
@@ -128,9 +128,9 @@ func isDirectory(_ path: String) -> Bool {
     return FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) && isDirectory.boolValue
 }
 
-/// Refuses what is no time to wait.
+/// Refuses an invalid time.
 func checkSeconds(_ seconds: Double, of option: String) throws {
-    // A year is longer than anybody waits, and far below what a duration can hold.
+    // A year is longer than any useful wait, and far below the range of a duration.
     guard (0...31_536_000).contains(seconds) else {
         throw ValidationError("\(option) takes a number of seconds from 0 to 31536000.")
     }

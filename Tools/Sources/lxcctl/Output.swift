@@ -3,9 +3,9 @@ import Foundation
 import LXCHypervisor
 import OperatorSupport
 
-/// What a command prints on stdout. Output that is lost is a failure: ``finish(_:)`` looks at all that was printed.
+/// A command's output on stdout. Lost output is a failure: ``finish(_:)`` checks everything printed.
 enum Output {
-    /// Bytes as they are, at once.
+    /// Writes raw bytes immediately.
     ///
     /// - Throws: `LXCError` `io`.
     static func write(_ bytes: [UInt8]) throws {
@@ -17,7 +17,7 @@ enum Output {
         }
     }
 
-    /// Has what was printed reach whoever reads it.
+    /// Flushes the output.
     ///
     /// - Throws: `LXCError` `io` when it cannot.
     static func flush() throws { try PrintedOutput.shared.flush() }
@@ -40,7 +40,7 @@ enum Output {
         print(String(decoding: try encoder.encode(value), as: UTF8.self))
     }
 
-    /// Columns as wide as their widest cell, the last as long as it is.
+    /// Columns as wide as their widest cell; the last is not padded.
     static func table(_ header: [String], _ rows: [[String]]) {
         let lines = [header] + rows
         let widths = header.indices.map { column in lines.map { $0[column].count }.max() ?? 0 }

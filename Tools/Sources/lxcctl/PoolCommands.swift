@@ -136,7 +136,7 @@ struct PoolCollect: AsyncParsableCommand {
 }
 
 extension Output {
-    /// A line on stderr for what a command did that nobody asked for in so many words.
+    /// A line on stderr about an implicit action of a command.
     static func note(_ text: String) {
         try? FileHandle.standardError.write(contentsOf: Data("lxcctl: \(text.escapedForDisplay)\n".utf8))
     }

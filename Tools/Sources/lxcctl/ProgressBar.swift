@@ -2,7 +2,7 @@ import Foundation
 import LXCHypervisor
 import Synchronization
 
-/// A bar on stderr for what takes longer than a second; nothing when stderr is no terminal.
+/// A bar on stderr for operations longer than a second; nothing if stderr is not a terminal.
 final class ProgressBar: Sendable {
     private let label: String
     private let isShown: Bool
@@ -20,7 +20,7 @@ final class ProgressBar: Sendable {
         return { [self] in draw($0) }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     func finish() {
         hasDrawn.withLock { if $0 { write("\r\u{1B}[K") } }
     }

@@ -4,17 +4,16 @@ import Synchronization
 
 /// The three streams every program is started with, unless its starter has closed them.
 enum StandardStreams {
-    /// Takes the numbers of streams that are closed, so that no file that is opened later gets one of them, and what is
-    /// printed with it.
+    /// Occupies the numbers of closed streams, so that no file opened later gets one of them, and the output with it.
     static func reserve() {
         for number in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] where fcntl(number, F_GETFD) == -1 {
-            // The lowest free number is given. It cannot be used for what the stream is for, which is an error then.
+            // open(2) returns the lowest free number. Using the stream then fails.
             _ = open("/dev/null", number == STDIN_FILENO ? O_WRONLY : O_RDONLY)
         }
     }
 }
 
-/// What is printed, in this module: Swift's own `print` loses what cannot be written without a word.
+/// Prints in this module: Swift's own `print` silently loses output that cannot be written.
 func print(_ value: Any) { PrintedOutput.shared.add("\(value)\n") }
 
 /// All that is printed on standard output, and whether it got there.

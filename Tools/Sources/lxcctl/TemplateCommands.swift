@@ -68,7 +68,7 @@ struct RegisterTemplate: AsyncParsableCommand {
     }
 }
 
-/// How an archive comes from a web server.
+/// Options for archives from a web server.
 struct DownloadArguments: ParsableArguments {
     @Flag(help: "Take the archive also from an address of this host or its own networks.")
     var allowPrivateAddresses = false
@@ -164,7 +164,7 @@ struct DeleteTemplate: AsyncParsableCommand {
     }
 }
 
-/// What has a name on primary storage that volumes or disks are made of.
+/// An object on primary storage from which volumes or disks are made.
 private protocol Installed: Encodable {
     var id: TemplateID { get }
 }
@@ -186,7 +186,7 @@ struct InstallTemplate: AsyncParsableCommand {
         let id = try uuid.map { try TemplateID(parsing: $0) }
         let templates = try argument.secondary.open(argument.common)
         let format = try await templates.template(key).format
-        // The first template is what a store begins with.
+        // The first template starts a store.
         let (store, isNew) = try await primary.openOrCreate(argument.common)
         let host = LXCHypervisor(
             driver: LibvirtContainers(), primary: store, templates: templates, hostName: "",

@@ -22,8 +22,8 @@ struct StandardInput: AsyncSequence, Sendable {
     func makeAsyncIterator() -> AsyncIterator { AsyncIterator() }
 }
 
-/// An output of this program. Whoever reads it may stop doing so for as long as it likes, without this program standing
-/// still: writing has a thread of its own, and waiting for it can be given up.
+/// An output of this program. Its reader may pause for any time without blocking this program: writing has a thread of
+/// its own, and waiting for it can be given up.
 final class StandardOutput: Sendable {
     private let descriptor: CInt
     private let queue = DispatchQueue(label: "lxcctl.output")
@@ -50,7 +50,7 @@ final class StandardOutput: Sendable {
         while !rest.isEmpty {
             let count = rest.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
             if count < 0, errno == EAGAIN {
-                // Another program has made what is shared with it one that does not wait.
+                // Another program has made the shared file description non-blocking.
                 var ready = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
                 poll(&ready, 1, -1)
                 continue
@@ -63,14 +63,14 @@ final class StandardOutput: Sendable {
         }
     }
 
-    /// Who waits for a write: resumed once, by its end or by the cancellation.
+    /// The waiter for a write: resumed once, by its end or by the cancellation.
     private final class Waiting: @unchecked Sendable {
         // @unchecked: every access to the variables below holds `lock`.
         private let lock = NSLock()
         private var continuation: CheckedContinuation<Void, any Error>?
         private var isEnded = false
 
-        /// False when it has been given up before it has begun.
+        /// False if it was given up before it started.
         func begin(_ continuation: CheckedContinuation<Void, any Error>) -> Bool {
             let isEnded = lock.withLock {
                 if !self.isEnded { self.continuation = continuation }

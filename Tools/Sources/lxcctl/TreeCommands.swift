@@ -11,7 +11,7 @@ struct TreeCommand: AsyncParsableCommand {
         subcommands: [Unpack.self, Clone.self, Pack.self, Digest.self, Compare.self, Remove.self])
 }
 
-/// What unpack, clone and pack have in common.
+/// The common options of unpack, clone and pack.
 struct CopyOptions: ParsableArguments {
     @OptionGroup var map: IDMapOptions
 
@@ -60,7 +60,7 @@ func destination(at location: String) throws -> any TreeDestination {
     return LocalTree(try localPath(location))
 }
 
-/// What a digest leaves out.
+/// The parts that a digest omits.
 struct DigestOptions: ParsableArguments {
     @Flag(name: .long, help: "Leave out extended attributes, ACLs and capabilities, which NFS does not hold.")
     var noAttributes = false

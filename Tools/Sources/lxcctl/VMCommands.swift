@@ -13,7 +13,7 @@ struct VMCommand: AsyncParsableCommand {
         ])
 }
 
-/// What the commands for one machine or many share.
+/// The common options of the commands for one machine or several.
 struct VMOptions: ParsableArguments {
     @OptionGroup var host: HostOptions
     @OptionGroup var primary: PrimaryOptions
@@ -37,7 +37,7 @@ struct VMArgument: ParsableArguments {
         return value
     }
 
-    /// Runs `body` with the machine; nil where there is none of the name.
+    /// Runs `body` with the machine; nil if there is none of the name.
     func withVMIfAny<Value>(_ body: (LXCHypervisor.SystemVM) async throws -> Value) async throws -> Value? {
         let name = try GuestName(name)
         return try await options.withHost { host in
@@ -51,7 +51,7 @@ struct VMArgument: ParsableArguments {
         }
     }
 
-    /// What a verb prints when it succeeded.
+    /// The output of a successful command.
     func report(_ state: String) throws {
         if options.common.json { try Output.json(["vm": name, "state": state]) } else { print("\(name) \(state)") }
     }
@@ -149,13 +149,13 @@ struct DestroyVM: AsyncParsableCommand {
     @OptionGroup var argument: VMArgument
 
     func run() async throws {
-        // One that is gone is what was asked for.
+        // A missing machine counts as success.
         _ = try await argument.withVMIfAny { try await $0.delete() }
         try argument.report("destroyed")
     }
 }
 
-/// What there is to say of a machine.
+/// The report on a machine.
 struct VMReport: Encodable {
     var guest: Guest
     var acceleration: LXCHypervisor.SystemVMSpecification.Acceleration?

@@ -5,11 +5,11 @@ import LinuxSystem
 
 /// The open directories from a tree's root down to where a walk is.
 ///
-/// Every step goes from a descriptor to a name, so a tree deeper or longer than PATH_MAX is walked like any other, and
-/// nothing outside can be reached whatever is renamed meanwhile. Only the deepest directories are kept open: one that
-/// was closed is opened again by `..` from its child and must be the same inode.
+/// Every step goes from a descriptor to a name, so trees of any depth and path length can be walked, and nothing
+/// outside can be reached, whatever is renamed during the walk. Only the deepest directories stay open: a closed one is
+/// reopened by `..` from its child and must be the same inode.
 final class DirectoryStack {
-    /// How many directories are kept open at most.
+    /// The maximum number of open directories.
     static let openDirectories = 8
 
     /// One directory of the stack.
@@ -38,7 +38,7 @@ final class DirectoryStack {
     var root: FileStatus { levels[0].status }
     /// The deepest directory's descriptor, open for reading.
     var top: CInt { levels[levels.count - 1].descriptor }
-    /// How many directories there are, the root counted.
+    /// The number of directories, including the root.
     var depth: Int { levels.count }
 
     /// The path of `name` in the deepest directory, for messages.
@@ -46,7 +46,7 @@ final class DirectoryStack {
         levels.dropFirst().reduce(TreePath.root) { $0.appending($1.name) }.appending(name)
     }
 
-    /// Descends into a directory of the deepest one and reads its names. A directory removed meanwhile has none.
+    /// Descends into a directory of the deepest one and reads its names. A directory removed in the meantime has none.
     func push(_ directory: consuming Descriptor, name: [UInt8], status: FileStatus) throws {
         var names = DirectoryNames()
         if let found = DirectoryNames(reading: directory.raw, order: order) {
@@ -62,7 +62,7 @@ final class DirectoryStack {
         }
     }
 
-    /// Goes up again and returns the name that was left.
+    /// Ascends and returns the name of the directory left.
     func pop() throws -> [UInt8] {
         let level = levels.removeLast()
         defer { close(level.descriptor) }

@@ -2,7 +2,7 @@ import LXCCore
 import LinuxSystem
 import Synchronization
 
-/// A file of which several threads write pieces; the one that is the last to be done completes it.
+/// A file whose pieces several threads write; the last thread completes it.
 final class LargeFile: Sendable {
     private let entry: TreeEntry
     private let size: UInt64

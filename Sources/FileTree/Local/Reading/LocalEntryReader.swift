@@ -8,8 +8,8 @@ import LinuxSystem
 /// Every name is looked up in an open directory, and no link is followed. What disappears between being listed and
 /// being read is counted as a loss and yields nothing.
 final class LocalEntryReader {
-    /// How long files are waited for that another program keeps closed by a lease, all of them together. The kernel takes
-    /// one away after 45 seconds (fs.lease-break-time), but its holder can have many.
+    /// The total time to wait for files that other programs hold leases on. The kernel breaks a lease after 45 seconds
+    /// (fs.lease-break-time), but one program can hold many.
     private static let patience = 120_000
     private static let pause = 20
 
@@ -19,7 +19,7 @@ final class LocalEntryReader {
     private let attributes = ExtendedAttributes()
     private(set) var losses = TreeLosses()
 
-    /// Creates a reader that stays on the mount of the tree's root.
+    /// Creates a reader confined to the mount of the tree's root.
     init(root: FileStatus, cancellation: Cancellation? = nil) {
         self.root = root
         self.cancellation = cancellation
@@ -69,11 +69,11 @@ final class LocalEntryReader {
         return (OpenFile(opened, path: path, status: status), status)
     }
 
-    /// Opens a file as soon as nobody holds a lease on it (fcntl(2), F_SETLEASE): the first attempt asks its holder to let
-    /// go. Nil with `errno` set.
+    /// Opens a file once no lease on it is left (fcntl(2), F_SETLEASE): the first attempt asks the holder to release
+    /// it. Nil with `errno` set.
     private func open(_ name: UnsafePointer<CChar>, in directory: CInt) throws -> Descriptor? {
         while true {
-            // O_NONBLOCK: a FIFO put in the file's place meanwhile must not make the open wait.
+            // O_NONBLOCK: opening must not wait if a FIFO has taken the file's place.
             let flags = O_RDONLY | O_NONBLOCK | clinux_o_nofollow
             if let opened = Descriptor(name, in: directory, flags: flags) { return opened }
             guard errno == EWOULDBLOCK, patience > 0 else { return nil }
@@ -131,7 +131,7 @@ final class LocalEntryReader {
         losses.add("vanished", path)
     }
 
-    /// Refuses what is mounted into the tree.
+    /// Refuses anything mounted inside the tree.
     func requireSameMount(_ status: FileStatus, _ path: TreePath) throws {
         guard status.isOnSameMount(as: root) else { throw Self.mountPoint(path) }
     }

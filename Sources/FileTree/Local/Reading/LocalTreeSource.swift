@@ -10,7 +10,7 @@ final class LocalTreeSource: TreeSource {
     private let maker = SharedBytes.Maker()
     /// The path of the directory in work.
     private var path = TreePath.root
-    /// Where in `firstPaths` the first name of an inode with several is kept.
+    /// The place in `firstPaths` of the first name of each inode with several.
     private var firstNames = SpillTable<FileStatus.Identity, UInt64>()
     private var firstPaths = SpillLog()
     private var file: OpenFile?
@@ -21,7 +21,7 @@ final class LocalTreeSource: TreeSource {
     init(path: String) throws {
         guard let root = Descriptor(path, flags: O_RDONLY | clinux_o_directory), let status = FileStatus(of: root.raw)
         else { throw LXCError.lastSystemCall("openat", "open the directory \"\(path.escapedForDisplay)\"") }
-        // What is made entry by entry, an archive, is the same for the same tree.
+        // Sequential output, such as an archive, must be identical for identical trees.
         stack = try DirectoryStack(root: root, status: status, order: .name)
         reader = LocalEntryReader(root: status)
     }
@@ -56,8 +56,8 @@ final class LocalTreeSource: TreeSource {
 
     func nextPiece() throws -> TreePiece? { try file?.nextPiece(maker) }
 
-    /// What a visited name turned out to be: an entry, and for a directory what is pushed next. A name that yields no
-    /// entry is counted as a loss.
+    /// The result of visiting a name: an entry, and for a directory the descriptor to push next. A name without an
+    /// entry counts as a loss.
     private struct Visited {
         let path: TreePath
         var entry: TreeEntry?

@@ -7,9 +7,9 @@ import Synchronization
 /// Reads a local directory by several threads, a directory at a time, and makes a clone of it where
 /// there is a destination. Where that is a snapshot already, owners are changed in place.
 ///
-/// The digest does not depend on the order of entries, so every thread collects the records of what it read. A
-/// directory's names are all made by one thread, which then gives the directory its attributes; hard links are made at
-/// the end, when their targets are complete.
+/// The digest does not depend on the order of entries, so every thread collects the records of its entries. One thread
+/// makes all names of a directory, then sets the directory's attributes; hard links are made at the end, when their
+/// targets are complete.
 final class LocalWalk {
     private let tree: LocalWalkTree
     private let staged: StagedDirectory?
@@ -77,7 +77,7 @@ final class LocalWalk {
         }
     }
 
-    /// The root stays closed to others until everything else is done.
+    /// The root stays inaccessible to others until everything else is complete.
     private func publish() throws {
         guard let staged else { return }
         if let root = tree.unfinishedRoot.withLock({ $0 }) { try writer?.finishDirectory(root) }
@@ -100,7 +100,7 @@ struct LocalWalkWork: Sendable {
     }
 }
 
-/// What the threads of a walk share.
+/// The state shared by the threads of a walk.
 final class LocalWalkTree: Sendable {
     let root: Descriptor
     let status: FileStatus
@@ -113,11 +113,11 @@ final class LocalWalkTree: Sendable {
     let cancellation: Cancellation
     let accounting: Mutex<Accounting>
     let links = Mutex(LinkTable())
-    /// Directories that get their attributes at the end, as the destination has them; and the root.
+    /// Directories whose attributes are set at the end, with the destination's attributes; and the root.
     let unfinished = Mutex(UnfinishedDirectories())
     let unfinishedRoot = Mutex<TreeEntry?>(nil)
     private let backlog = Mutex(WalkBacklog())
-    /// How many directories the crew was given and has not begun.
+    /// The number of directories queued in the crew.
     private let waiting = Atomic(0)
 
     init(
@@ -135,7 +135,7 @@ final class LocalWalkTree: Sendable {
         accounting = Mutex(Accounting(options.limits, progress))
     }
 
-    /// Gives the threads a directory, or keeps it for later when they have many.
+    /// Gives the threads a directory, or stores it if they have enough.
     func give(_ work: LocalWalkWork, to crew: WorkCrew<LocalWalkWork, LocalWalkWorker>) throws {
         if waiting.load(ordering: .relaxed) >= WalkBacklog.maximumWaiting {
             return try backlog.withLock { try $0.push(work.entry) }
@@ -147,8 +147,8 @@ final class LocalWalkTree: Sendable {
     /// Notes that a thread begins with a directory.
     func begin() { waiting.subtract(1, ordering: .relaxed) }
 
-    /// Gives the threads what was kept for later, as far as they have little. To be called at the end of every piece of
-    /// work: whoever kept something comes by here.
+    /// Refills the threads' queue from the stored directories. Must be called at the end of every piece of work:
+    /// whoever stored a directory passes here.
     func refill(_ crew: WorkCrew<LocalWalkWork, LocalWalkWorker>) throws {
         while waiting.load(ordering: .relaxed) < WalkBacklog.minimumWaiting,
             let entry = try backlog.withLock({ try $0.pop() })
@@ -158,7 +158,7 @@ final class LocalWalkTree: Sendable {
         }
     }
 
-    /// What was counted so far.
+    /// The counts so far.
     struct Accounting {
         private var limits: LimitGuard
         private var reporter: ProgressReporter

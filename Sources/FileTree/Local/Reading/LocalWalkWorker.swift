@@ -17,7 +17,7 @@ final class LocalWalkWorker {
     /// Whether the directory in work has names that are made at the end, which change its time.
     private var hasLinks = false
 
-    /// Creates a worker with what the threads share.
+    /// Creates a worker on the shared state.
     init(_ tree: LocalWalkTree) {
         self.tree = tree
         reader = LocalEntryReader(root: tree.status, cancellation: tree.cancellation)
@@ -33,7 +33,7 @@ final class LocalWalkWorker {
         return all
     }
 
-    /// Reads a directory, makes what is in it, and gives the crew the directories in it.
+    /// Reads a directory, makes its entries, and gives its subdirectories to the crew.
     func visit(_ work: LocalWalkWork, _ crew: WorkCrew<LocalWalkWork, LocalWalkWorker>) throws {
         tree.begin()
         try read(work, crew)
@@ -155,7 +155,7 @@ final class LocalWalkWorker {
 
     // MARK: Records
 
-    /// Records a name of an inode that has several; returns whether it is the one that represents the inode.
+    /// Records a name of an inode with several; returns whether it represents the inode.
     private func isFirst(_ status: FileStatus, _ path: TreePath) throws -> Bool {
         guard status.links > 1 else { return true }
         let hash = Hash(of: path.bytes)

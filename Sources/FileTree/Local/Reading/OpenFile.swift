@@ -12,15 +12,15 @@ final class OpenFile {
     private let path: TreePath
     private let status: FileStatus
     private let size: UInt64
-    /// What is read: the file itself, or a clone of it.
+    /// The descriptor to read: the file itself, or a clone of it.
     private var source: CInt
     private var mayHaveHoles: Bool
     private var extent: Range<UInt64> = 0..<0
-    /// What ``findExtents()`` found, and which of it is next.
+    /// The result of ``findExtents()``, and the index of the next extent.
     private var known: [Range<UInt64>]?
     private var nextKnown = 0
 
-    /// Creates an open file, which reads as many bytes as the file has now, whatever is appended meanwhile.
+    /// Creates an open file limited to its present size, whatever is appended later.
     init(_ descriptor: consuming Descriptor, path: TreePath, status: FileStatus) {
         source = descriptor.raw
         self.descriptor = descriptor
@@ -39,7 +39,7 @@ final class OpenFile {
         return age &- Int64(status.changed.nanoseconds) / 1_000_000 > 100
     }
 
-    /// Whether the file's status is what it was when it was opened.
+    /// Whether the file's status is unchanged since it was opened.
     var isUnchanged: Bool { FileStatus(of: descriptor.raw)?.changed == status.changed }
 
     /// Switches to reading a clone of the file, from its beginning.
@@ -50,8 +50,8 @@ final class OpenFile {
         rewind()
     }
 
-    /// All data ranges, if there may be a hole: nil for a file without. From then on the file is read by
-    /// these, whatever changes meanwhile.
+    /// All data ranges if the file may have holes, otherwise nil. From then on the file is read by these ranges,
+    /// whatever changes in the meantime.
     func findExtents() throws -> [Range<UInt64>]? {
         guard mayHaveHoles else { return nil }
         var extents: [Range<UInt64>] = []
@@ -108,7 +108,7 @@ final class OpenFile {
         LXCError(.io, "the file \"\(path)\" became shorter while it was read; stop what writes to it and try again")
     }
 
-    /// Makes `extent` what is still to be read; false after the last.
+    /// Sets `extent` to the next unread range; false after the last.
     private func findUnread() throws -> Bool {
         if extent.isEmpty { return try nextExtent() != nil }
         return true

@@ -8,7 +8,7 @@ import Synchronization
 /// digest is wanted.
 struct ContentMover {
     private static let bufferSize = 256 << 10
-    /// How much the kernel copies between two checks of the cancellation.
+    /// The number of bytes the kernel copies between two checks of the cancellation.
     private static let copySize: UInt64 = 16 << 20
 
     private let tree: LocalWalkTree
@@ -28,7 +28,7 @@ struct ContentMover {
         deinit { memory.deallocate() }
     }
 
-    /// Creates a mover with what the threads share.
+    /// Creates a mover on the shared state.
     init(_ tree: LocalWalkTree) {
         self.tree = tree
         strategy = tree.options.strategy
@@ -36,7 +36,8 @@ struct ContentMover {
         mayShare = strategy == .auto || strategy == .reflink
     }
 
-    /// Moves what `file` has up to `size` to the empty file open as `target`, or reads it where there is none.
+    /// Moves the contents of `file` up to `size` to the empty file open as `target`; only reads them if there is no
+    /// target.
     ///
     /// - Returns: the hash of the contents where a digest is wanted.
     mutating func move(_ file: OpenFile, of entry: TreeEntry, size: UInt64, to target: CInt?) throws -> Hash? {
@@ -54,8 +55,8 @@ struct ContentMover {
         return hashes ? hasher.finish() : nil
     }
 
-    /// Hashes what a clone holds. That is what its source holds as long as nobody writes to it, and the source may be in
-    /// the page cache, where the clone never is; if the source was written to, the clone is read.
+    /// Hashes the contents of a clone. They equal those of its source as long as that is not written to, and the source
+    /// may be in the page cache, which never holds the clone; if the source was written to, the clone is read.
     private func hash(_ file: OpenFile, _ size: UInt64, sharedWith clone: CInt, _ path: TreePath) throws -> Hash {
         if file.showsChanges {
             hasher.begin(size: size)

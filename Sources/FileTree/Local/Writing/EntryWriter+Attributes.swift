@@ -4,12 +4,12 @@ import LXCCore
 import LinuxSystem
 
 extension EntryWriter {
-    /// Sets everything an open inode carries. The owner comes first, because changing it clears setuid bits and
-    /// capabilities; then what only who may write the file may set, before the mode forbids it; the access ACL after the
-    /// mode it refines; the time last, because all else may change it.
+    /// Sets all attributes of an open inode. The owner comes first, because changing it clears setuid bits and
+    /// capabilities; then attributes that need write permission, before the mode removes it; the access ACL after the
+    /// mode it refines; the time last, because all other changes may alter it.
     ///
     /// - Parameters:
-    ///   - entry: what to set.
+    ///   - entry: the attributes to set.
     ///   - descriptor: the inode, made by this process.
     ///   - made: the mode the inode has, where that is certain.
     /// - Throws: `LXCError` `permissionDenied`, `io`, `lossRefused`.
@@ -38,7 +38,7 @@ extension EntryWriter {
         try checkTime(entry, FileStatus(of: descriptor))
     }
 
-    /// The same for what cannot be opened; symbolic links have no mode.
+    /// The same for inodes that cannot be opened; symbolic links have no mode.
     func apply(_ entry: TreeEntry, toName name: UnsafePointer<CChar>, in directory: CInt) throws {
         if !isCreator(entry) {
             guard fchownat(directory, name, entry.user, entry.group, AT_SYMLINK_NOFOLLOW) == 0 else {
@@ -133,7 +133,7 @@ extension EntryWriter {
         return change()
     }
 
-    /// Counts a time the file system has changed: outside of its range, or finer than it keeps times.
+    /// Counts a time that the file system changed: one out of its range, or finer than its resolution.
     private func checkTime(_ entry: TreeEntry, _ status: @autoclosure () -> FileStatus?) throws {
         if tree.keepsTimes, (0...Int64(Int32.max)).contains(entry.modified.seconds) { return }
         guard let status = status() else { throw LXCError.lastSystemCall("statx", "look at \"\(entry.path)\"") }

@@ -8,14 +8,15 @@ import Synchronization
 ///
 /// Every name is made in a directory that is open, and directories are opened without following anything.
 final class EntryWriter {
-    /// What the writers of one tree share.
+    /// The state shared by the writers of one tree.
     final class Tree: Sendable {
         let root: CInt
         let resolution: PathResolution
         let isLossless: Bool
         /// The owner of what this process creates here; `nil` if that is not certain (a server may decide otherwise).
         let creator: (user: UInt32, group: UInt32)?
-        /// Whether the file system keeps every time from 1970 to 2038 to the nanosecond, so that only others need a look.
+        /// Whether the file system stores every time from 1970 to 2038 to the nanosecond, so that only other times need
+        /// checking.
         let keepsTimes: Bool
         /// Devices that could not be made.
         let lost = Mutex<Set<TreePath>>([])
@@ -53,7 +54,7 @@ final class EntryWriter {
     /// Creates a writer with what all writers of the tree share.
     ///
     /// - Parameters:
-    ///   - tree: where to write.
+    ///   - tree: the destination.
     ///   - ownsThread: whether the thread this is used on is this package's alone.
     init(_ tree: Tree, ownsThread: Bool) {
         self.tree = tree

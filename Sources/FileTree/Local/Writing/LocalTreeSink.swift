@@ -5,17 +5,17 @@ import LinuxSystem
 
 /// One writing of a local directory by several threads.
 ///
-/// Entries are made where nothing was before, so their order matters little: the calling thread makes the directories,
-/// a crew the files and links of a batch at a time, hard links come when their targets are complete, and directories
-/// get their attributes at the end, since names made in one change its time and its mode may forbid making them. When a
-/// name is met again, everything pending is completed first.
+/// Every entry is new, so the order matters little: the calling thread makes the directories, a crew makes files and
+/// links in batches, hard links follow when their targets are complete, and directories get their attributes at the
+/// end, since making a name in one changes its time and its mode may forbid making names. When a name is repeated, all
+/// pending work is completed first.
 final class LocalTreeSink: TreeSink {
     private static let batchEntries = 64
     /// A larger file is written piece by piece.
     private static let smallFileBytes: UInt64 = 1 << 20
-    /// How much memory the entries of a batch may keep: more than one block of contents, or a block would be a batch.
+    /// The memory the entries of a batch may hold: more than one block of contents, or each block would be a batch.
     private static let batchBytes = 2 * SharedBytes.Maker.blockSize
-    /// How many batches or pieces of large files may wait; each keeps one to three MiB.
+    /// The number of batches, or pieces of large files, that may wait; each holds one to three MiB.
     private static let waiting = 16
 
     private let staged: StagedDirectory
@@ -34,7 +34,7 @@ final class LocalTreeSink: TreeSink {
     private var isEnded = false
     private(set) var losses = TreeLosses()
 
-    /// What was begun and not ended.
+    /// The entry in progress.
     private enum Current {
         case nothing
         case small(LocalTreeWork.Entry)
@@ -119,7 +119,7 @@ final class LocalTreeSink: TreeSink {
         try finishDirectories()
         try endThreads()
         if options.requiresSafeRoot { try SafeRoot.check(OpenRoot(staged.root.raw)) }
-        // The root stays closed to others until everything else is done.
+        // The root stays inaccessible to others until everything else is complete.
         try writer.finishDirectory(root)
         losses.merge(writer.losses)
         try cancellation.check()
@@ -139,7 +139,7 @@ final class LocalTreeSink: TreeSink {
         weight = BatchWeight()
     }
 
-    /// Waits until everything begun so far is complete, and makes the hard links to it.
+    /// Waits until all entries so far are complete, and makes the hard links to them.
     private func settle() throws {
         try flush()
         try crew.settle()
@@ -154,7 +154,8 @@ final class LocalTreeSink: TreeSink {
         links = SpillLog()
     }
 
-    /// From the deepest directories up, so that no mode set forbids going below; those of one depth at once.
+    /// From the deepest directories up, so that a restrictive mode does not block access further down; those of one
+    /// depth in parallel.
     private func finishDirectories() throws {
         var depth = 0
         var level: [TreeEntry] = []
@@ -182,7 +183,7 @@ final class LocalTreeSink: TreeSink {
     }
 }
 
-/// What the threads of a ``LocalTreeSink`` are given.
+/// The work of the threads of a ``LocalTreeSink``.
 enum LocalTreeWork: Sendable {
     /// An entry with all its contents.
     struct Entry: Sendable {
@@ -190,7 +191,7 @@ enum LocalTreeWork: Sendable {
         var pieces: [TreePiece] = []
     }
 
-    /// Small files, symbolic links, devices and FIFOs, none of which was there before.
+    /// Small files, symbolic links, devices and FIFOs, all new.
     case entries([Entry])
     /// A piece of a file's contents.
     case piece(LargeFile, TreePiece)

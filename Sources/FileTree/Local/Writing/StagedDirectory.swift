@@ -101,7 +101,7 @@ final class StagedDirectory {
         return again
     }
 
-    /// How summaries call it.
+    /// The strategy's name in summaries.
     static let snapshotStrategy = "snapshot"
 
     /// Publishes a snapshot in which nothing has to be changed or read.

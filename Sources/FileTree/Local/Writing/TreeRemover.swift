@@ -4,16 +4,16 @@ import LXCCore
 import LinuxSystem
 
 /// Removes a name and everything below it, from descriptor to name: never through a symbolic link, never into another
-/// mount. What other programs remove meanwhile is ignored, and what cannot be removed does not keep anything else from
-/// being removed.
+/// mount. Names removed by other programs in the meantime are ignored, and an entry that cannot be removed does not
+/// stop the removal of the rest.
 struct TreeRemover {
-    /// How often a removal goes back to a directory because names were added while it was emptied.
+    /// The number of times a removal returns to a directory because names were added while it was emptied.
     private static let returns = 1_000
 
     let cancellation: Cancellation?
 
-    /// Looks through the tree for mount points, so that a refusal comes before anything is removed. What passes can be
-    /// renamed: the protection of its top is taken away.
+    /// Searches the tree for mount points, so that a refusal comes before anything is removed. A tree that passes can
+    /// be renamed: the protection of its top is removed.
     ///
     /// - Throws: `LXCError` `inUse` with the mount point's path.
     func check(_ name: UnsafePointer<CChar>, in parent: CInt) throws {
@@ -84,7 +84,7 @@ struct TreeRemover {
         }
     }
 
-    /// What is known of a directory on the way down.
+    /// The state of a directory on the way down.
     private struct Level {
         /// Names that stay, because they, or something below them, cannot be removed.
         var kept: Set<[UInt8]> = []
@@ -92,10 +92,10 @@ struct TreeRemover {
         var hasMoved = false
     }
 
-    /// Something below a directory stays, and with it the directory.
+    /// An entry below a directory could not be removed, so the directory stays, too.
     private struct Kept: Error {}
 
-    /// Removes a name of the deepest directory, or goes down into it.
+    /// Removes a name of the deepest directory, or descends into it.
     private func visit(
         _ next: DirectoryNames.Name, in stack: DirectoryStack, _ level: inout Level, _ failures: inout RemovalFailures
     ) throws -> Step {
@@ -122,8 +122,8 @@ struct TreeRemover {
         }
     }
 
-    /// Removes a btrfs subvolume at once, read-only or not; false for anything else, and for one that holds others, which
-    /// goes name by name, and is writable then.
+    /// Removes a btrfs subvolume in one step, read-only or not; false for anything else, and for a subvolume that
+    /// contains others: its contents are removed name by name after it is made writable.
     private func removeSubvolume(_ descriptor: CInt, _ name: UnsafePointer<CChar>, in parent: CInt) -> Bool {
         guard clinux_is_subvolume(descriptor) == 1 else { return false }
         _ = clinux_make_subvolume_writable(descriptor)
@@ -135,7 +135,7 @@ struct TreeRemover {
         case down(CInt, FileStatus, name: [UInt8])
     }
 
-    /// Opens the tree's top; nil when it is no directory or not there.
+    /// Opens the tree's top; nil if it does not exist or is not a directory.
     private func start(_ name: UnsafePointer<CChar>, in parent: CInt, mayChange: Bool) throws -> DirectoryStack? {
         guard let status = FileStatus(of: name, in: parent) else {
             if errno == ENOENT { return nil }
@@ -187,7 +187,7 @@ struct TreeRemover {
             opened = Descriptor(name, in: directory, flags: flags)
         }
         guard let opened, let status = FileStatus(of: opened.raw) else {
-            // Gone, or no longer a directory: what is there now is found again when the directory above is emptied.
+            // Gone, or no longer a directory: its replacement is found when the directory above is emptied.
             if errno == ENOENT || errno == ENOTDIR || errno == ELOOP { return .done }
             throw LXCError.lastSystemCall("openat", "open the directory \"\(shown())\"")
         }
@@ -200,8 +200,7 @@ struct TreeRemover {
         return clinux_chmod_path_descriptor(descriptor.raw, 0o700) == 0
     }
 
-    /// Unlinks a name. `isOurs` says that the directory is part of what is removed, so that its protection may be
-    /// taken away.
+    /// Unlinks a name. `isOurs` says that the directory is part of the removal, so that its protection may be removed.
     private func delete(
         _ name: UnsafePointer<CChar>, in directory: CInt, flags: CInt, isOurs: Bool, shown: @autoclosure () -> String
     ) throws {
@@ -238,7 +237,7 @@ struct TreeRemover {
     }
 }
 
-/// What a removal could not remove.
+/// The entries a removal could not remove.
 struct RemovalFailures {
     /// More of them end a removal: then the names are not the problem.
     private static let maximum = 1_000
