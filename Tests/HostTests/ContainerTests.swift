@@ -15,7 +15,7 @@ struct ContainerTests {
                 var specification = ContainerSpecification(
                     name: try GuestName("web1"), template: template.id,
                     privilege: privileged ? .privileged : .isolated)
-                specification.memory = .mebibytes(128)
+                specification.limits.memory = .mebibytes(128)
                 specification.nics = [NIC(bridge: bridge.name)]
                 specification.initProcess.environment = ["ADDRESS": bridge.guestAddress]
                 let container = try await host.lxc.createContainer(specification)

@@ -119,16 +119,6 @@ import Testing
         #expect(statistics.blockIO == .init(readBytes: 10, readRequests: 1, writtenBytes: 20, writeRequests: 2))
     }
 
-    @Test(arguments: [
-        ("0", "0"), ("0-3", "0-3"), ("3,1,2", "1-3"), ("0,2-3", "0,2-3"), ("5,5", "5"),
-    ])
-    func listsOfProcessorsAreTheKernels(text: String, shortest: String) {
-        #expect(CPUSet(text)?.description == shortest)
-    }
-
-    @Test(arguments: ["", "-", "a", "3-1", "0,,1", "^2", "0-99999999", "1-2-3"])
-    func whatIsNoListOfProcessorsIsRefused(text: String) { #expect(CPUSet(text) == nil) }
-
     @Test func theShareOfTheProcessorsIsCloudStacks() {
         var first = GuestStatistics(
             cpuNanoseconds: 1_000_000_000, virtualCPUs: 1, memoryUsed: ByteCount(0), memoryLimit: ByteCount(0))

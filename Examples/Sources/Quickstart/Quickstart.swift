@@ -47,7 +47,7 @@ enum Quickstart {
         let template = try await host.installTemplate(key)
         var specification = LXCHypervisor.ContainerSpecification(
             name: try GuestName("quickstart"), template: template.id)
-        specification.memory = .mebibytes(256)
+        specification.limits.memory = .mebibytes(256)
         if let bridge { specification.nics = [NIC(bridge: bridge)] }
         let container = try await host.createContainer(specification)
         do {

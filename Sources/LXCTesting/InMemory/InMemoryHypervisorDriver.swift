@@ -238,17 +238,11 @@ public actor InMemoryHypervisorDriver: TransientGuests, GuestShutdown, GuestSign
     /// What ``setLimits(_:of:)`` made them.
     public func limits(of guest: GuestName) async throws -> GuestLimits { try record(guest).limits }
 
-    /// Keeps the limits that are given.
-    public func setLimits(_ limits: GuestLimits, of guest: GuestName) async throws {
-        try limits.check()
+    /// Keeps the limits after the change.
+    public func setLimits(_ change: GuestLimits.Change, of guest: GuestName) async throws {
+        try change.check()
         let old = try record(guest).limits
-        records[guest]?.limits = GuestLimits(
-            memory: limits.memory ?? old.memory, softMemory: limits.softMemory ?? old.softMemory,
-            memoryAndSwap: limits.memoryAndSwap ?? old.memoryAndSwap, cpuShares: limits.cpuShares ?? old.cpuShares,
-            cpuPeriod: limits.cpuPeriod ?? old.cpuPeriod, cpuQuota: limits.cpuQuota ?? old.cpuQuota,
-            cpuSet: limits.cpuSet ?? old.cpuSet, blockIOWeight: limits.blockIOWeight ?? old.blockIOWeight,
-            processes: limits.processes ?? old.processes,
-            devices: limits.devices.isEmpty ? old.devices : limits.devices)
+        records[guest]?.limits = change.applied(to: old)
     }
 
     /// What ``setAutostart(_:of:)`` made it.
