@@ -12,7 +12,7 @@ public import LXCCore
 /// several tasks, processes and hosts at once.
 public protocol StoreFiles: Sendable, CustomStringConvertible {
     /// The size of the place, and how much of it this process can still write, in bytes.
-    func capacity() async throws -> (total: UInt64, available: UInt64)
+    func capacity() async throws -> (total: ByteCount, available: ByteCount)
 
     /// The time by the one clock that counts for all hosts which use the store.
     func now() async throws -> Date

@@ -168,7 +168,7 @@ struct LimitTests {
             let all = try await host.lxc.statistics()
             #expect(all.keys.sorted() == names, "the one that does not run uses nothing")
             for statistics in all.values {
-                #expect(statistics.cpuNanoseconds > 0 && statistics.memoryUsed > ByteCount(0))
+                #expect(statistics.cpuTime > .zero && statistics.memoryUsed > ByteCount(0))
                 #expect(statistics.outOfMemoryKills == 0)
                 #expect(statistics.blockIO != nil)
             }

@@ -72,7 +72,7 @@ enum Quickstart {
             }
         }
         let statistics = try await container.statistics()
-        print("memory: \(statistics.memoryUsed), cpu: \(Double(statistics.cpuNanoseconds) / 1e9) s")
+        print("memory: \(statistics.memoryUsed), cpu: \(statistics.cpuTime)")
         print("stopped: \(try await container.stop(within: .seconds(10)).rawValue)")
     }
 }

@@ -1,4 +1,4 @@
-import LXCCore
+public import LXCCore
 
 /// Limits of what a copy accepts; beyond them it fails with `limitExceeded`.
 ///
@@ -7,10 +7,10 @@ import LXCCore
 public struct TreeLimits: Hashable, Sendable {
     /// Entries in all, directories that are made without an entry of their own among them.
     public var entries: UInt64 = 5_000_000
-    /// Sum of the files' sizes, holes included, in bytes.
-    public var logicalBytes: UInt64 = 16 << 40
-    /// Sum of the bytes really present in files, and of names and values of all extended attributes, in bytes.
-    public var allocatedBytes: UInt64 = 1 << 40
+    /// Sum of the files' sizes, holes included.
+    public var logicalBytes = ByteCount.gibibytes(16 << 10)
+    /// Sum of the bytes really present in files, and of names and values of all extended attributes.
+    public var allocatedBytes = ByteCount.gibibytes(1 << 10)
     /// Length of a path in bytes.
     public var pathLength = 16_384
     /// Components of a path.
@@ -32,12 +32,13 @@ public struct TreeLimits: Hashable, Sendable {
     ///
     /// - Throws: `LXCError` `invalidArgument` for an unknown name or a bad number.
     public mutating func set(_ name: String, to value: String) throws {
-        let number = try ByteCount(parsing: value).bytes
+        let size = try ByteCount(parsing: value)
+        let number = size.bytes
         let small = Int(clamping: number)
         switch name {
         case "entries": entries = number
-        case "logicalBytes": logicalBytes = number
-        case "allocatedBytes": allocatedBytes = number
+        case "logicalBytes": logicalBytes = size
+        case "allocatedBytes": allocatedBytes = size
         case "pathLength": pathLength = small
         case "depth": depth = small
         case "linkTargetLength": linkTargetLength = small

@@ -9,7 +9,7 @@ extension LXCHypervisor.Container {
     /// - Returns: how it ended.
     /// - Throws: `LXCError` `invalidState` when it is not running, and what ``start()`` throws.
     @discardableResult
-    public func reboot(within grace: Duration? = nil) async throws -> StopOutcome {
+    public func reboot(within grace: Duration? = nil) async throws -> LXCHypervisor.StopOutcome {
         try await host.reboot(name, within: grace)
     }
 

@@ -231,7 +231,7 @@ public actor InMemoryHypervisorDriver: TransientGuests, GuestShutdown, GuestSign
         let record = try running(guest)
         return record.statistics
             ?? GuestStatistics(
-                cpuNanoseconds: 0, virtualCPUs: record.live?.virtualCPUs?.count ?? 1, memoryUsed: ByteCount(0),
+                cpuTime: .zero, virtualCPUs: record.live?.virtualCPUs?.count ?? 1, memoryUsed: ByteCount(0),
                 memoryLimit: record.live?.memory ?? ByteCount(0))
     }
 

@@ -35,13 +35,13 @@ public struct LocalStoreFiles: StoreFiles {
     package func absolute(_ path: String) -> String { path.isEmpty ? root : "\(root)/\(path)" }
 
     /// The size of the file system, and what of it is free for this user.
-    public func capacity() async throws -> (total: UInt64, available: UInt64) {
+    public func capacity() async throws -> (total: ByteCount, available: ByteCount) {
         try await pool.run { [root] _ in
             try requireNoNUL(root, "the store's path")
             var status = statvfs()
             guard statvfs(root, &status) == 0 else { throw LXCError.lastSystemCall("statvfs", "measure \(root)") }
             let unit = UInt64(status.f_frsize)
-            return (UInt64(status.f_blocks) * unit, UInt64(status.f_bavail) * unit)
+            return (ByteCount(UInt64(status.f_blocks) * unit), ByteCount(UInt64(status.f_bavail) * unit))
         }
     }
 

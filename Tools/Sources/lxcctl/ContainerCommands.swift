@@ -295,7 +295,7 @@ struct StopContainer: AsyncParsableCommand {
     private struct Report: Encodable {
         var container: String
         var state: String
-        var outcome: LXCHypervisor.Container.StopOutcome
+        var outcome: LXCHypervisor.StopOutcome
     }
 
     func run() async throws {
