@@ -44,7 +44,7 @@ let package = Package(
         .library(name: "StoreFiles", targets: ["FileTree", "LXCCore", "StoreFiles"]),
         .library(name: "NFSClient", targets: ["FileTree", "LXCCore", "NFSClient"]),
         .library(name: "LXCTesting", targets: ["LXCTesting"]),
-        .library(name: "LXCTestServers", targets: ["LXCTestServers"]),
+        .library(name: "_LXCTestServers", targets: ["_LXCTestServers"]),
     ],
     traits: [
         .trait(name: "ISAL", description: "Undo gzip with Intel's ISA-L (libisal), about twice as fast as zlib"),
@@ -136,13 +136,13 @@ let package = Package(
             ]),
 
         // Servers for tests: HTTP, NFS, and a faulty proxy.
-        library("LXCTestServers", []),
+        library("_LXCTestServers", []),
 
         // Tells the thread sanitizer of Swift's Mutex; empty otherwise (Scripts/sanitize).
         .target(name: "MutexUnderstood", path: "Tests/MutexUnderstood"),
 
         // Tests, one target per module; HostTests needs root, libvirtd and bridges.
-        library("TestSupport", ["CLibXML2", "FileTree", "LXCCore", "LXCTestServers", "MutexUnderstood"]).inTests,
+        library("TestSupport", ["CLibXML2", "FileTree", "LXCCore", "_LXCTestServers", "MutexUnderstood"]).inTests,
         tests("LXCCoreTests", ["LinuxSystem", "LXCCore"]),
         tests("LinuxSystemTests", ["CLinux", "LinuxSystem", "LXCCore"]),
         .testTarget(name: "OpenSSLTests", dependencies: ["OpenSSL"], swiftSettings: settings),

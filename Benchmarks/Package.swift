@@ -25,7 +25,7 @@ let package = Package(
                 .product(name: "FileTree", package: "LXCHypervisor"),
                 .product(name: "HypervisorDriver", package: "LXCHypervisor"),
                 .product(name: "NFSClient", package: "LXCHypervisor"),
-                .product(name: "LXCTestServers", package: "LXCHypervisor"),
+                .product(name: "_LXCTestServers", package: "LXCHypervisor"),
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),

@@ -56,7 +56,7 @@ let package = Package(
         // Runs the built lxcctl and host-agent as an operator would; it links nothing of them.
         .testTarget(
             name: "LxcctlTests",
-            dependencies: ["lxcctl", "HostAgent", .product(name: "LXCTestServers", package: "LXCHypervisor")],
+            dependencies: ["lxcctl", "HostAgent", .product(name: "_LXCTestServers", package: "LXCHypervisor")],
             swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]

@@ -22,6 +22,7 @@
 @_exported public import struct HypervisorDriver.TerminalSize
 @_exported public import enum HypervisorDriver.TerminationStatus
 @_exported public import struct LXCCore.ByteCount
+@_exported public import struct LXCCore.CPUSet
 @_exported public import struct LXCCore.GuestName
 @_exported public import struct LXCCore.IDMap
 @_exported public import struct LXCCore.Identifier

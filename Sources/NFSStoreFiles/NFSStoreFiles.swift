@@ -25,9 +25,9 @@ package struct NFSStoreFiles: StoreFiles {
     /// The URL without its parameters.
     package var description: String { client.url.place }
 
-    package func capacity() async throws -> (total: UInt64, available: UInt64) {
+    package func capacity() async throws -> (total: ByteCount, available: ByteCount) {
         let statistics = try await client.statistics()
-        return (statistics.totalBytes, statistics.availableBytes)
+        return (ByteCount(statistics.totalBytes), ByteCount(statistics.availableBytes))
     }
 
     package func now() async throws -> Date { try await client.serverTime(touching: client.root) }

@@ -24,7 +24,7 @@ extension DecoratedStoreFiles {
     public var description: String { base.description }
 
     /// Passes the call on to ``base``.
-    public func capacity() async throws -> (total: UInt64, available: UInt64) { try await base.capacity() }
+    public func capacity() async throws -> (total: ByteCount, available: ByteCount) { try await base.capacity() }
 
     /// Passes the call on to ``base``.
     public func now() async throws -> Date { try await base.now() }

@@ -11,8 +11,8 @@ public import LXCCore
 /// returns. A call that throws has changed nothing, unless its documentation says otherwise. Every call may be made
 /// from several tasks, processes and hosts concurrently.
 public protocol StoreFiles: Sendable, CustomStringConvertible {
-    /// The size of the place and the space this process can still use, in bytes.
-    func capacity() async throws -> (total: UInt64, available: UInt64)
+    /// The size of the place, and how much of it this process can still write, in bytes.
+    func capacity() async throws -> (total: ByteCount, available: ByteCount)
 
     /// The time by the one clock that counts for all hosts which use the store.
     func now() async throws -> Date

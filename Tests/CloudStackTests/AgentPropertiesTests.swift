@@ -159,21 +159,28 @@ import Testing
             (1, 1, nil, 1_000_000, 2, nil, nil),
             (1, 1000, 0.4, nil, 1000, 10_000, 4000), (1, 1000, 0.05, nil, 1000, 20_000, 1000),
             (1, 1000, 0.0001, nil, 1000, 1_000_000, 1000), (2, 1000, 2.0, nil, 2000, 10_000, 20_000),
-        ] as [(Int, Int, Double?, Int?, UInt32, UInt64?, Int64?)])
+        ] as [(Int, Int, Double?, Int?, UInt64, Int?, Int?)])
     func anOfferingsProcessorsAreCloudStacks(
-        count: Int, megahertz: Int, limit: Double?, capacity: Int?, shares: UInt32, period: UInt64?, quota: Int64?
+        count: Int, megahertz: Int, limit: Double?, capacity: Int?, shares: UInt64, period: Int?, quota: Int?
     ) throws {
-        let cpu = try LXCHypervisor.ContainerSpecification.CPU.cloudStack(
-            count: count, megahertz: megahertz, limit: limit, hostCapacity: capacity)
-        #expect(cpu == .init(count: count, shares: shares, period: period, quota: quota))
+        var specification = LXCHypervisor.ContainerSpecification(name: try GuestName("web1"), template: .random())
+        try specification.setOffering(
+            processors: count, megahertz: megahertz, limit: limit, hostCapacity: capacity)
+        #expect(specification.cpus == count)
+        var limits = GuestLimits.standard
+        limits.cpuShares = shares
+        limits.cpuPeriod = period.map { .microseconds($0) }
+        limits.cpuQuota = quota.map { .microseconds($0) }
+        #expect(specification.limits == limits)
     }
 
-    @Test func offeringsOfNothingAreRefused() {
+    @Test func offeringsOfNothingAreRefused() throws {
+        var specification = LXCHypervisor.ContainerSpecification(name: try GuestName("web1"), template: .random())
         let offerings: [(Int, Int, Double)] = [(0, 1, 1), (1, 0, 1), (1, 1, 0), (1, 1, .nan), (.max, .max, 1)]
         for (count, megahertz, limit) in offerings {
             let error = #expect(throws: LXCError.self) {
-                try LXCHypervisor.ContainerSpecification.CPU.cloudStack(
-                    count: count, megahertz: megahertz, limit: limit)
+                try specification.setOffering(
+                    processors: count, megahertz: megahertz, limit: limit)
             }
             #expect(error?.code == .invalidArgument)
         }

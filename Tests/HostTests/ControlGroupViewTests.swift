@@ -48,8 +48,8 @@ struct ControlGroupViewTests {
             let template = try await host.install()
             var specification = ContainerSpecification(
                 name: try GuestName("greedy"), template: template.id, privilege: .privileged)
-            specification.memory = .mebibytes(48)
-            specification.memoryAndSwap = .mebibytes(48)
+            specification.limits.memory = .mebibytes(48)
+            specification.limits.memoryAndSwap = .mebibytes(48)
             let container = try await host.lxc.createContainer(specification)
             try await container.start()
             let script = """

@@ -33,7 +33,7 @@ struct DirectVifDriverTests {
                 #expect(document.interfaces.map(\.kind) == [.direct(device: cable.name, mode: .private)])
                 #expect(document.interfaces.map(\.mac) == [defined])
                 #expect(try await line(of: container).contains("link/ether \(defined) "))
-                #expect(try await container.statistics().cpuNanoseconds > 0)
+                #expect(try await container.statistics().cpuTime > .zero)
                 #expect(try await container.stop(within: .seconds(20)) == .graceful)
                 try await container.delete()
                 #expect(try await host.leftovers() == [])

@@ -236,7 +236,7 @@ struct ExecutionTests {
         #expect(try await output("busybox stat -c '%u:%g %a' /run/owned", in: container) == "33:34 640\n")
         #expect(
             try await files.status(of: "/run/owned")
-                == ConfinedRoot.Status(kind: .file, mode: 0o640, user: 33, group: 34, size: 1))
+                == ConfinedRoot.Status(kind: .file, mode: 0o640, user: 33, group: 34, size: ByteCount(1)))
         #expect(try await files.list("/run") == ["file", "owned"])
 
         try await sparse(files, on: host)

@@ -21,21 +21,26 @@ struct LimitTests {
         try await TestHost.run { host in
             let template = try await host.install()
             var specification = ContainerSpecification(name: try GuestName("limited"), template: template.id)
-            specification.memory = .mebibytes(64)
-            specification.softMemory = .mebibytes(32)
-            specification.memoryAndSwap = .mebibytes(96)
-            specification.cpu = .init(count: 1, shares: 300, period: 20_000, quota: 5_000, set: "0")
-            specification.blockIOWeight = 200
-            specification.blockIODevices = Self.disk.map { [.init(path: $0, readBytesPerSecond: 1_000_000)] } ?? []
+            specification.limits.memory = .mebibytes(64)
+            specification.limits.softMemory = .mebibytes(32)
+            specification.limits.memoryAndSwap = .mebibytes(96)
+            specification.limits.cpuShares = 300
+            specification.limits.cpuPeriod = .milliseconds(20)
+            specification.limits.cpuQuota = .milliseconds(5)
+            specification.limits.cpuSet = try CPUSet([0])
+            specification.limits.blockIOWeight = 200
+            specification.limits.devices =
+                Self.disk.map { [.init(path: $0, readBytesPerSecond: ByteCount(1_000_000))] } ?? []
             let container = try await host.lxc.createContainer(specification)
             try await container.start()
             let limits = try await container.limits()
             #expect(limits.memory == .mebibytes(64) && limits.softMemory == .mebibytes(32))
             #expect(limits.memoryAndSwap == .mebibytes(96))
-            #expect(limits.cpuShares == 300 && limits.cpuPeriod == 20_000 && limits.cpuQuota == 5_000)
-            #expect(limits.cpuSet == "0")
+            #expect(limits.cpuShares == 300)
+            #expect(limits.cpuPeriod == .milliseconds(20) && limits.cpuQuota == .milliseconds(5))
+            #expect(try limits.cpuSet == CPUSet([0]))
             #expect(limits.blockIOWeight == 200)
-            #expect(limits.devices == specification.blockIODevices)
+            #expect(limits.devices == specification.limits.devices)
             // The kernel's own words.
             #expect(try kernel(container, "cpu.cfs_quota_us", "cpu.max").hasPrefix("5000"))
             #expect(try kernel(container, "cpuset.cpus", "cpuset.cpus") == "0")
@@ -47,18 +52,20 @@ struct LimitTests {
         try await TestHost.run { host in
             let template = try await host.install()
             var specification = ContainerSpecification(name: try GuestName("stopped"), template: template.id)
-            specification.memory = .mebibytes(64)
+            specification.limits.memory = .mebibytes(64)
             let container = try await host.lxc.createContainer(specification)
             #expect(try await container.limits() == GuestLimits(memory: .mebibytes(64), processes: 4096))
-            let change = GuestLimits(
-                memory: .mebibytes(48), cpuShares: 300, cpuPeriod: 20_000, cpuQuota: 5_000, cpuSet: "0",
-                processes: 500)
+            let change = try GuestLimits.Change(
+                memory: .mebibytes(48), cpuShares: 300, cpuPeriod: .milliseconds(20),
+                cpuQuota: .limit(.milliseconds(5)),
+                cpuSet: CPUSet([0]), processes: .limit(500))
+            let changed = change.applied(to: GuestLimits())
             try await container.setLimits(change)
-            #expect(try await container.limits() == change)
+            #expect(try await container.limits() == changed)
             try await container.start()
             var running = try await container.limits()
             running.blockIOWeight = nil  // The kernel's own.
-            #expect(running == change)
+            #expect(running == changed)
             try await container.delete()
         }
     }
@@ -69,20 +76,24 @@ struct LimitTests {
             let before = try await container.limits()
             #expect(before.memory == .mebibytes(512) && before.cpuQuota == nil)
             let devices = Self.disk.map { disk in
-                [GuestLimits.Device(path: disk, writeBytesPerSecond: 2_000_000, readOperationsPerSecond: 100)]
+                [
+                    GuestLimits.Change.Device(
+                        path: disk, writeBytesPerSecond: .limit(ByteCount(2_000_000)),
+                        readOperationsPerSecond: .limit(100))
+                ]
             }
-            let change = GuestLimits(
+            let change = try GuestLimits.Change(
                 memory: .mebibytes(128), softMemory: .mebibytes(64), memoryAndSwap: .mebibytes(256), cpuShares: 512,
-                cpuPeriod: 50_000, cpuQuota: 25_000, cpuSet: "0", blockIOWeight: 300, processes: 400,
-                devices: devices ?? [])
+                cpuPeriod: .milliseconds(50), cpuQuota: .limit(.milliseconds(25)), cpuSet: CPUSet([0]),
+                blockIOWeight: 300, processes: .limit(400), devices: devices ?? [])
             try await container.setLimits(change)
-            #expect(try await container.limits() == change)
+            #expect(try await container.limits() == change.applied(to: GuestLimits()))
             #expect(try kernel(container, "memory.limit_in_bytes", "memory.max") == "134217728")
             #expect(try await container.statistics().memoryLimit == .mebibytes(128))
             // Growing beyond the sum, and shrinking below it, in one change each.
-            try await container.setLimits(GuestLimits(memory: .mebibytes(300), memoryAndSwap: .mebibytes(400)))
-            try await container.setLimits(GuestLimits(memory: .mebibytes(100), memoryAndSwap: .mebibytes(150)))
-            try await container.setLimits(GuestLimits(cpuQuota: -1))
+            try await container.setLimits(.init(memory: .mebibytes(300), memoryAndSwap: .mebibytes(400)))
+            try await container.setLimits(.init(memory: .mebibytes(100), memoryAndSwap: .mebibytes(150)))
+            try await container.setLimits(.init(cpuQuota: .unlimited))
             let after = try await container.limits()
             #expect(after.memory == .mebibytes(100) && after.memoryAndSwap == .mebibytes(150))
             #expect(after.cpuQuota == nil && after.cpuShares == 512)
@@ -95,12 +106,13 @@ struct LimitTests {
         try await TestHost.run { host in
             let container = try await host.started("refusing")
             let before = try await container.limits()
-            let impossible = [
-                GuestLimits(memory: .kibibytes(1)), GuestLimits(memory: .mebibytes(64), memoryAndSwap: .mebibytes(32)),
-                GuestLimits(memory: .mebibytes(64), cpuQuota: 10), GuestLimits(memory: .mebibytes(64), cpuSet: "x"),
-                GuestLimits(cpuSet: "4000"), GuestLimits(memory: .mebibytes(64), blockIOWeight: 5),
-                GuestLimits(memory: .mebibytes(64), devices: [.init(path: "/etc/passwd", readBytesPerSecond: 1)]),
-                GuestLimits(devices: [.init(path: "/dev/no-such-disk", readBytesPerSecond: 1)]),
+            let rate = GuestLimits.Change.Setting.limit(ByteCount(1))
+            let impossible: [GuestLimits.Change] = [
+                .init(memory: .kibibytes(1)), .init(memory: .mebibytes(64), memoryAndSwap: .mebibytes(32)),
+                .init(memory: .mebibytes(64), cpuQuota: .limit(.microseconds(10))),
+                .init(cpuSet: try CPUSet([4000])), .init(memory: .mebibytes(64), blockIOWeight: 5),
+                .init(memory: .mebibytes(64), devices: [.init(path: "/etc/passwd", readBytesPerSecond: rate)]),
+                .init(devices: [.init(path: "/dev/no-such-disk", readBytesPerSecond: rate)]),
             ]
             for limits in impossible {
                 _ = await #expect(throws: LXCError.self, "\(limits)") { try await container.setLimits(limits) }
@@ -120,8 +132,8 @@ struct LimitTests {
         try await TestHost.run(hungry) { host in
             let template = try await host.install()
             var specification = ContainerSpecification(name: try GuestName("hungry"), template: template.id)
-            specification.memory = .mebibytes(32)
-            specification.memoryAndSwap = .mebibytes(32)
+            specification.limits.memory = .mebibytes(32)
+            specification.limits.memoryAndSwap = .mebibytes(32)
             let container = try await host.lxc.createContainer(specification)
             try await container.start()
             #expect(try await eventually { try await (container.statistics().outOfMemoryKills ?? 0) > 0 })
@@ -156,7 +168,7 @@ struct LimitTests {
             let all = try await host.lxc.statistics()
             #expect(all.keys.sorted() == names, "the one that does not run uses nothing")
             for statistics in all.values {
-                #expect(statistics.cpuNanoseconds > 0 && statistics.memoryUsed > ByteCount(0))
+                #expect(statistics.cpuTime > .zero && statistics.memoryUsed > ByteCount(0))
                 #expect(statistics.outOfMemoryKills == 0)
                 #expect(statistics.blockIO != nil)
             }

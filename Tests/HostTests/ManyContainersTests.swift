@@ -15,7 +15,7 @@ struct ManyContainersTests {
             let names = try (1...Self.count).map { try GuestName("many-\($0)") }
             let containers = try await together(names) { name in
                 var specification = ContainerSpecification(name: name, template: template.id)
-                specification.memory = .mebibytes(32)
+                specification.limits.memory = .mebibytes(32)
                 let container = try await host.lxc.createContainer(specification)
                 try await container.start()
                 return container

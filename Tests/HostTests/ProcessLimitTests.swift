@@ -23,7 +23,7 @@ struct ProcessLimitTests {
             var specification = ContainerSpecification(
                 name: try GuestName("bomb\(UInt32.random(in: 0 ... .max))"), template: template.id,
                 privilege: privileged ? .privileged : .isolated)
-            specification.processes = 60
+            specification.limits.processes = 60
             let container = try await host.lxc.createContainer(specification)
             try await container.start()
             #expect(try await container.limits().processes == 60)
@@ -37,7 +37,7 @@ struct ProcessLimitTests {
             // There is room for who looks after it.
             let command = GuestCommand(["/bin/busybox", "true"])
             #expect(try await container.run(command, timeout: .seconds(60)).status == .exited(0))
-            try await container.setLimits(GuestLimits(processes: 100))
+            try await container.setLimits(.init(processes: .limit(100)))
             #expect(try await container.limits().processes == 100)
             try await container.delete()
             #expect(controlGroups(of: "-\(container.name).libvirt-lxc").isEmpty)
@@ -49,15 +49,15 @@ struct ProcessLimitTests {
             // The groups of all daemons of this host are in one place.
             let container = try await host.startedContainer("kept\(UInt32.random(in: 0 ... .max))")
             #expect(try await container.limits().processes == GuestLimits.standardProcesses)
-            try await container.setLimits(GuestLimits(processes: 0))
+            try await container.setLimits(.init(processes: .unlimited))
             #expect(try await container.limits().processes == nil)
-            try await container.setLimits(GuestLimits(processes: 300))
+            try await container.setLimits(.init(processes: .limit(300)))
             _ = try await container.reboot(within: .seconds(60))
             #expect(try await container.limits().processes == 300, "the next start has it too")
             try await container.stop(within: .seconds(60))
             #expect(controlGroups(of: "-\(container.name).libvirt-lxc").isEmpty)
             #expect(try await container.limits().processes == 300)
-            try await container.setLimits(GuestLimits(processes: 200))
+            try await container.setLimits(.init(processes: .limit(200)))
             #expect(try await container.limits().processes == 200)
         }
     }

@@ -51,7 +51,7 @@ struct SystemVMTests {
                 #expect(try await machine.info().state == .running)
                 #expect(bridge.ports.count == 1)
                 let statistics = try await machine.statistics()
-                #expect(statistics.cpuNanoseconds > 0 && statistics.virtualCPUs == 1)
+                #expect(statistics.cpuTime > .zero && statistics.virtualCPUs == 1)
                 #expect(try await host.lxc.systemVMs().map(\.name) == [specification.name])
                 let report = await host.lxc.powerReport()
                 #expect(report.guests.map(\.power) == [.on])

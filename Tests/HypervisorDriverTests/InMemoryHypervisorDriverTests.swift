@@ -104,7 +104,7 @@ struct InMemoryHypervisorDriverTests {
     @Test func statisticsAreTheTestsToSay() async throws {
         try await start()
         let statistics = GuestStatistics(
-            cpuNanoseconds: 7, virtualCPUs: 2, memoryUsed: .mebibytes(1), memoryLimit: .mebibytes(2))
+            cpuTime: .nanoseconds(7), virtualCPUs: 2, memoryUsed: .mebibytes(1), memoryLimit: .mebibytes(2))
         await driver.setStatistics(statistics, of: name)
         #expect(try await driver.statistics(of: name) == statistics)
     }

@@ -18,18 +18,18 @@ struct ProgressReporterTests {
         var bytes: UInt64 = 0
         while clock.now - start < .milliseconds(450) {
             bytes += 1 << 20
-            reporter.report(TransferProgress(entries: 1, bytes: bytes))
+            reporter.report(TransferProgress(entries: 1, transferred: ByteCount(bytes)))
         }
         let tenths = Int((clock.now - start) / .milliseconds(100))
         #expect((1...tenths).contains(reports.all.count))
-        #expect(reports.all.map(\.bytes) == reports.all.map(\.bytes).sorted())
+        #expect(reports.all.map(\.transferred) == reports.all.map(\.transferred).sorted())
     }
 
     @Test func theEndIsAlwaysReported() {
         let reports = Reports()
         let reporter = ProgressReporter { reports.add($0) }
-        reporter.finish(TransferProgress(entries: 3, bytes: 7, totalBytes: 7))
-        #expect(reports.all == [TransferProgress(entries: 3, bytes: 7, totalBytes: 7)])
+        reporter.finish(TransferProgress(entries: 3, transferred: ByteCount(7), total: ByteCount(7)))
+        #expect(reports.all == [TransferProgress(entries: 3, transferred: ByteCount(7), total: ByteCount(7))])
     }
 
     @Test func manySmallEntriesAreReportedToo() {

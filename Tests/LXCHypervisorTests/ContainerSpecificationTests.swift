@@ -14,7 +14,7 @@ import Testing
     @Test func nameAndTemplateAreEnough() throws {
         let specification = try decode(#"{"name": "web1", "template": "\#(template)"}"#)
         #expect(specification.privilege == nil)
-        #expect(specification.memory == .mebibytes(512))
+        #expect(specification.limits.memory == .mebibytes(512))
         #expect(specification.initProcess.path == "/sbin/init")
         #expect(specification.nics.isEmpty)
     }
@@ -40,9 +40,10 @@ import Testing
              "stopSignal": "SIGRTMIN+3", "restart": "always", "autostart": true,
              "consoleLog": "1MiB"}
             """#)
-        #expect(specification.softMemory == .mebibytes(64) && specification.memoryAndSwap == .mebibytes(1024))
-        #expect(specification.cpu.set == "0-1" && specification.blockIOWeight == 300)
-        #expect(specification.blockIODevices == [.init(path: "/dev/vda", readBytesPerSecond: 1000)])
+        #expect(
+            specification.limits.softMemory == .mebibytes(64) && specification.limits.memoryAndSwap == .mebibytes(1024))
+        #expect(try specification.limits.cpuSet == CPUSet([0, 1]) && specification.limits.blockIOWeight == 300)
+        #expect(specification.limits.devices == [.init(path: "/dev/vda", readBytesPerSecond: ByteCount(1000))])
         #expect(specification.stopSignal == .systemdHalt && specification.restart == .always)
         #expect(specification.isAutostarted && specification.consoleLog == .mebibytes(1))
         let again = try JSONDecoder().decode(ContainerSpecification.self, from: JSONEncoder().encode(specification))
@@ -64,6 +65,20 @@ import Testing
         }
     }
 
+    @Test func whatIsNoLimitInJSONIsNone() throws {
+        let specification = try decode(
+            #"""
+            {"name": "web1", "template": "\#(template)", "processes": 0, "cpuQuota": -1,
+             "blockIODevices": [{"path": "/dev/vda", "readBytesPerSecond": 0, "writeOperationsPerSecond": 0}]}
+            """#)
+        var limits = GuestLimits(memory: .mebibytes(512))
+        limits.devices = [.init(path: "/dev/vda")]
+        #expect(specification.limits == limits)
+        #expect(try specification.domain(root: "/root", pool: .random()).containerMetadata()?.processes == 0)
+        let again = try JSONDecoder().decode(ContainerSpecification.self, from: JSONEncoder().encode(specification))
+        #expect(again == specification)
+    }
+
     @Test func everyKeyIsRead() throws {
         let specification = try decode(
             #"""
@@ -74,8 +89,10 @@ import Testing
              "owner": "alice", "title": "a title"}
             """#)
         #expect(specification.idMap?.hostUser(1000) == 300_000)
-        #expect(specification.memory == .gibibytes(2))
-        #expect(specification.cpu == .init(count: 3, shares: 512, period: 10_000, quota: 5_000))
+        #expect(specification.limits.memory == .gibibytes(2))
+        #expect(specification.cpus == 3 && specification.limits.cpuShares == 512)
+        #expect(
+            specification.limits.cpuPeriod == .milliseconds(10) && specification.limits.cpuQuota == .milliseconds(5))
         #expect(specification.nics.map(\.deviceID) == [0, 1])
         let again = try JSONDecoder().decode(
             ContainerSpecification.self, from: JSONEncoder().encode(specification))
@@ -135,10 +152,13 @@ import Testing
         specification.initProcess.path = "sbin/init"
         #expect(throws: LXCError.self) { try specification.domain(root: "/r") }
         specification = base
-        specification.memory = ByteCount(1000)
+        specification.limits.memory = ByteCount(1000)
         #expect(throws: LXCError.self) { try specification.domain(root: "/r") }
         specification = base
-        specification.cpu.count = 0
+        specification.limits.memory = nil
+        #expect(throws: LXCError.self) { try specification.domain(root: "/r") }
+        specification = base
+        specification.cpus = 0
         #expect(throws: LXCError.self) { try specification.domain(root: "/r") }
         specification = base
         specification.nics = [NIC(), NIC()]

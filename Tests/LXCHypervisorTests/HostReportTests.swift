@@ -14,10 +14,10 @@ import Testing
         #expect(first.memoryForGuests.bytes == first.memory.bytes - ByteCount.mebibytes(100).bytes)
         #expect(first.loadAverages.count == 3)
         #expect(first.root.total > first.root.available)
-        #expect(first.cpuTotalSeconds > first.cpuBusySeconds && first.cpuBusySeconds > 0)
+        #expect(first.cpuTotal > first.cpuBusy && first.cpuBusy > .zero)
         let second = try await HostStatistics.current(reserved: .mebibytes(1 << 40))
         #expect(second.memoryForGuests == ByteCount(0), "more cannot be kept than there is")
-        #expect(second.uptimeSeconds >= first.uptimeSeconds)
+        #expect(second.uptime >= first.uptime)
         #expect((0...100).contains(second.cpuPercent()))
     }
 
@@ -44,8 +44,8 @@ import Testing
     @Test func theShareOfProcessorsIsThatOfTheTimeBetween() async throws {
         var first = try await HostStatistics.current()
         var second = first
-        (first.cpuBusySeconds, first.cpuTotalSeconds) = (10, 100)
-        (second.cpuBusySeconds, second.cpuTotalSeconds) = (15, 120)
+        (first.cpuBusy, first.cpuTotal) = (.seconds(10), .seconds(100))
+        (second.cpuBusy, second.cpuTotal) = (.seconds(15), .seconds(120))
         #expect(second.cpuPercent(since: first) == 25)
         #expect(second.cpuPercent() == 12.5)
         #expect(first.cpuPercent(since: first) == 0)

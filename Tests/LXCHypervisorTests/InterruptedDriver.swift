@@ -68,8 +68,8 @@ struct InterruptedDriver: TransientGuests, GuestShutdown, GuestSignalling, Guest
         try await base.openConsole(of: guest)
     }
     func limits(of guest: GuestName) async throws -> GuestLimits { try await base.limits(of: guest) }
-    func setLimits(_ limits: GuestLimits, of guest: GuestName) async throws {
-        try await base.setLimits(limits, of: guest)
+    func setLimits(_ change: GuestLimits.Change, of guest: GuestName) async throws {
+        try await base.setLimits(change, of: guest)
     }
     func isAutostarted(_ guest: GuestName) async throws -> Bool { try await base.isAutostarted(guest) }
     func setAutostart(_ isOn: Bool, of guest: GuestName) async throws {

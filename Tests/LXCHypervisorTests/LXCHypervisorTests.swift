@@ -62,8 +62,11 @@ struct FacadeTests {
         let (host, template) = try await installed()
         var specification = try specification("web1", template)
         specification.privilege = .unprivileged(.standard)
-        specification.memory = .mebibytes(300)
-        specification.cpu = .init(count: 2, shares: 512, period: 10_000, quota: 5_000)
+        specification.limits.memory = .mebibytes(300)
+        specification.cpus = 2
+        specification.limits.cpuShares = 512
+        specification.limits.cpuPeriod = .milliseconds(10)
+        specification.limits.cpuQuota = .milliseconds(5)
         specification.initProcess = .init(path: "/bin/run", arguments: ["-a", "b c"], environment: ["K": "v"])
         specification.owner = "alice"
         let container = try await host.createContainer(specification)

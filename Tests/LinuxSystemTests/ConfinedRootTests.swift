@@ -50,7 +50,10 @@ import Testing
         #expect(try root.status("/etc/resolv.conf")?.kind == .link)
         try root.write(Array("new".utf8), to: "/etc/resolv.conf", mode: 0o640, owner: owner)
         let status = try #require(try root.status("/etc/resolv.conf"))
-        #expect(status == ConfinedRoot.Status(kind: .file, mode: 0o640, user: owner.user, group: owner.group, size: 3))
+        #expect(
+            status
+                == ConfinedRoot.Status(
+                    kind: .file, mode: 0o640, user: owner.user, group: owner.group, size: ByteCount(3)))
         #expect(try Data(contentsOf: URL(filePath: "\(directory)/outside/file")) == Data("secret".utf8))
         #expect(try root.list("/etc") == ["resolv.conf"], "nothing temporary is left")
     }

@@ -29,8 +29,8 @@ struct ArchiveDecompressionTests {
         let last = Mutex(TransferProgress())
         #expect(try decompress { progress in last.withLock { $0 = progress } } == UInt64(plain.count))
         #expect(try scratch.read("out") == plain)
-        let size = UInt64(try scratch.read("archive").count)
-        #expect(last.withLock { $0 } == TransferProgress(bytes: size, totalBytes: size))
+        let size = ByteCount(UInt64(try scratch.read("archive").count))
+        #expect(last.withLock { $0 } == TransferProgress(transferred: size, total: size))
     }
 
     @Test(arguments: ["gzip", "bzip2", "xz", "zstd -q"])

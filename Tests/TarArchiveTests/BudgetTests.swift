@@ -65,9 +65,9 @@ struct BudgetTests {
             for index in 0..<100 { builder.add("f\(index)") }
         }
         var limits = TreeLimits()
-        limits.allocatedBytes = 101 * 65_100
+        limits.allocatedBytes = ByteCount(101 * 65_100)
         #expect(try await code(limits, global) == nil)
-        limits.allocatedBytes = 50 * 65_000
+        limits.allocatedBytes = ByteCount(50 * 65_000)
         #expect(try await code(limits, global) == .limitExceeded)
     }
 
@@ -183,7 +183,7 @@ struct BudgetTests {
 
     @Test func dataNobodyReadsCounts() async throws {
         var limits = TreeLimits()
-        limits.allocatedBytes = 100_000
+        limits.allocatedBytes = ByteCount(100_000)
         let data = { @Sendable (size: Int) in
             { @Sendable (builder: inout TarBuilder) in
                 builder.add("d", type: "D", data: [UInt8](repeating: 1, count: size))

@@ -27,8 +27,8 @@ struct DownloadTests {
         #expect(server.requests.first?["range"] == nil)
         #expect(fixture.storage.directory.list("secondary/template/tmpl/1") == ["10"])
         #expect(fixture.storage.names == [template.fileName, "template.properties"].sorted())
-        let size = UInt64(fixture.archive.count)
-        #expect(progress.withLock { $0 }.contains(TransferProgress(bytes: size, totalBytes: size)))
+        let size = ByteCount(UInt64(fixture.archive.count))
+        #expect(progress.withLock { $0 }.contains(TransferProgress(transferred: size, total: size)))
         try await fixture.storage.store.verify(fixture.storage.key, progress: nil)
     }
 
@@ -259,7 +259,7 @@ struct DownloadTests {
         let received = Mutex<UInt64>(0)
         let registering = Task {
             try await fixture.storage.store.register(registration) { progress in
-                received.withLock { $0 = progress.bytes }
+                received.withLock { $0 = progress.transferred.bytes }
             }
         }
         while received.withLock({ $0 }) == 0 { try await Task.sleep(for: .milliseconds(10)) }

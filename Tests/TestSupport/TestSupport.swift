@@ -1,2 +1,2 @@
 // The servers are a product of their own, because the examples' tests and the benchmarks use them too.
-@_exported public import LXCTestServers
+@_exported public import _LXCTestServers

@@ -173,7 +173,7 @@ struct ContainerBench {
         let name = try GuestName("distribution")
         var specification = LXCHypervisor.ContainerSpecification(
             name: name, template: .random(), privilege: .privileged)
-        specification.memory = .mebibytes(512)
+        specification.limits.memory = .mebibytes(512)
         let document = try specification.domain(root: root)
         var times: [Double] = []
         for _ in 0..<rounds {
@@ -211,7 +211,7 @@ struct ContainerBench {
     private func domain(_ name: String, _ initializer: Initializer) throws -> Domain {
         var specification = LXCHypervisor.ContainerSpecification(
             name: try GuestName(name), template: .random(), privilege: .privileged)
-        specification.memory = .mebibytes(64)
+        specification.limits.memory = .mebibytes(64)
         specification.initProcess = .init(path: "/bin/busybox", arguments: initializer.arguments)
         return try specification.domain(root: "\(directory)/root")
     }

@@ -1,6 +1,6 @@
 import Foundation
 import Glibc
-import LXCTestServers
+import _LXCTestServers
 
 /// Unpacking to an NFS server and cloning on it, with many calls under way, with one, and by libnfs's calls by path.
 struct NFSBench {

@@ -31,9 +31,9 @@ enum CIRunner {
                 name: try GuestName("job-\(UInt32.random(in: 0 ... .max))"),
                 template: try TemplateID(parsing: arguments[2]))
             specification.initProcess = .init(path: "/bin/sleep", arguments: ["1d"])
-            specification.memory = .mebibytes(1024)
-            specification.processes = 512
-            specification.cpu.count = 2
+            specification.limits.memory = .mebibytes(1024)
+            specification.limits.processes = 512
+            specification.cpus = 2
             let container = try await host.startTransientContainer(specification)
             let outcome: Result<Int32, any Error>
             do {

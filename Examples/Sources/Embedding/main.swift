@@ -10,7 +10,7 @@ try await LXCHypervisor.withHost(configuration) { host in
     let template = try await host.installTemplate(key)
 
     var specification = LXCHypervisor.ContainerSpecification(name: try GuestName("web1"), template: template.id)
-    specification.memory = .mebibytes(256)
+    specification.limits.memory = .mebibytes(256)
     let container = try await host.createContainer(specification)
     try await container.start()
     print(try await container.info(), try await container.statistics())

@@ -47,7 +47,7 @@ enum Quickstart {
         let template = try await host.installTemplate(key)
         var specification = LXCHypervisor.ContainerSpecification(
             name: try GuestName("quickstart"), template: template.id)
-        specification.memory = .mebibytes(256)
+        specification.limits.memory = .mebibytes(256)
         if let bridge { specification.nics = [NIC(bridge: bridge)] }
         let container = try await host.createContainer(specification)
         do {
@@ -72,7 +72,7 @@ enum Quickstart {
             }
         }
         let statistics = try await container.statistics()
-        print("memory: \(statistics.memoryUsed), cpu: \(Double(statistics.cpuNanoseconds) / 1e9) s")
+        print("memory: \(statistics.memoryUsed), cpu: \(statistics.cpuTime)")
         print("stopped: \(try await container.stop(within: .seconds(10)).rawValue)")
     }
 }

@@ -42,8 +42,8 @@ final class TreeTransfer {
             reporter.finish(position)
             var summary = TreeSummary()
             try summary.take(records, options)
-            summary.logicalBytes = limits.logicalBytes
-            summary.allocatedBytes = limits.allocatedBytes
+            summary.logicalBytes = ByteCount(limits.logicalBytes)
+            summary.allocatedBytes = ByteCount(limits.allocatedBytes)
             summary.losses = losses
             summary.strategy = sink?.strategy ?? ""
             summary.duration = ContinuousClock.now - start
@@ -108,6 +108,7 @@ final class TreeTransfer {
 
     private var position: TransferProgress {
         let position = source.position
-        return TransferProgress(entries: limits.entries, bytes: position.read, totalBytes: position.total)
+        return TransferProgress(
+            entries: limits.entries, transferred: ByteCount(position.read), total: position.total.map { ByteCount($0) })
     }
 }

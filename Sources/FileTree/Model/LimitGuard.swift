@@ -36,7 +36,7 @@ struct LimitGuard {
                 throw LXCError(.limitExceeded, "\"\(entry.path)\" has a size no file can have")
             }
             logicalBytes = sum
-            try check(logicalBytes, limits.logicalBytes, "logicalBytes", "files add up to more than", entry.path)
+            try check(logicalBytes, limits.logicalBytes.bytes, "logicalBytes", "files add up to more than", entry.path)
         case .symbolicLink(let target):
             try check(
                 target.count, limits.linkTargetLength, "linkTargetLength", "a link target of more than", entry.path)
@@ -70,7 +70,7 @@ struct LimitGuard {
 
     private func checkAllocated(_ path: TreePath, _ read: UInt64) throws {
         let bytes = allocatedBytes + attributeBytes
-        try check(bytes, limits.allocatedBytes, "allocatedBytes", "contents and attributes are more than", path)
+        try check(bytes, limits.allocatedBytes.bytes, "allocatedBytes", "contents and attributes are more than", path)
         guard bytes > Self.expansionFloor, bytes / max(read, 1) > limits.expansionRatio else { return }
         throw LXCError(
             .limitExceeded,

@@ -1,4 +1,4 @@
-import LXCCore
+public import LXCCore
 
 /// Limits of what a copy accepts; beyond them it fails with `limitExceeded`.
 ///
@@ -7,10 +7,10 @@ import LXCCore
 public struct TreeLimits: Hashable, Sendable {
     /// Entries in all, directories that are made without an entry of their own among them.
     public var entries: UInt64 = 5_000_000
-    /// Sum of the files' sizes, holes included, in bytes.
-    public var logicalBytes: UInt64 = 16 << 40
-    /// Sum of the bytes really present in files, and of names and values of all extended attributes, in bytes.
-    public var allocatedBytes: UInt64 = 1 << 40
+    /// Sum of the files' sizes, holes included.
+    public var logicalBytes = ByteCount.gibibytes(16 << 10)
+    /// Sum of the bytes really present in files, and of names and values of all extended attributes.
+    public var allocatedBytes = ByteCount.gibibytes(1 << 10)
     /// Length of a path in bytes.
     public var pathLength = 16_384
     /// Components of a path.
@@ -32,13 +32,15 @@ public struct TreeLimits: Hashable, Sendable {
     ///
     /// - Throws: `LXCError` `invalidArgument` for an unknown name or a bad number.
     public mutating func set(_ name: String, to value: String) throws {
-        let number = try ByteCount(parsing: value).bytes
+        let size = try ByteCount(parsing: value)
+        let number = size.bytes
         guard let (_, limit) = Self.names.first(where: { $0.name == name }) else {
             let names = Self.names.map(\.name).joined(separator: ", ")
             throw LXCError(
                 .invalidArgument, "there is no limit \"\(name.escapedForDisplay)\"; the limits are \(names)")
         }
         switch limit {
+        case .size(let path): self[keyPath: path] = size
         case .wide(let path): self[keyPath: path] = number
         case .narrow(let path): self[keyPath: path] = Int(clamping: number)
         case .time(let path): self[keyPath: path] = .seconds(Int(clamping: number))
@@ -46,14 +48,15 @@ public struct TreeLimits: Hashable, Sendable {
     }
 
     private enum Limit: Sendable {
+        case size(any WritableKeyPath<TreeLimits, ByteCount> & Sendable)
         case wide(any WritableKeyPath<TreeLimits, UInt64> & Sendable)
         case narrow(any WritableKeyPath<TreeLimits, Int> & Sendable)
         case time(any WritableKeyPath<TreeLimits, Duration> & Sendable)
     }
 
     private static let names: [(name: String, limit: Limit)] = [
-        ("entries", .wide(\.entries)), ("logicalBytes", .wide(\.logicalBytes)),
-        ("allocatedBytes", .wide(\.allocatedBytes)), ("pathLength", .narrow(\.pathLength)),
+        ("entries", .wide(\.entries)), ("logicalBytes", .size(\.logicalBytes)),
+        ("allocatedBytes", .size(\.allocatedBytes)), ("pathLength", .narrow(\.pathLength)),
         ("depth", .narrow(\.depth)), ("linkTargetLength", .narrow(\.linkTargetLength)),
         ("attributeBytes", .narrow(\.attributeBytes)), ("expansionRatio", .wide(\.expansionRatio)),
         ("wallTime", .time(\.wallTime)),

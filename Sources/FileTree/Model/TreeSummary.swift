@@ -1,4 +1,4 @@
-import LXCCore
+public import LXCCore
 
 /// The result of a copy.
 public struct TreeSummary: Hashable, Sendable {
@@ -26,10 +26,10 @@ public struct TreeSummary: Hashable, Sendable {
 
     /// The number of entries of each kind.
     public var counts = Counts()
-    /// Sum of the files' sizes, holes included, in bytes.
-    public var logicalBytes: UInt64 = 0
-    /// Sum of the bytes really present in files, in bytes.
-    public var allocatedBytes: UInt64 = 0
+    /// Sum of the files' sizes, holes included.
+    public var logicalBytes = ByteCount(0)
+    /// Sum of the bytes really present in files.
+    public var allocatedBytes = ByteCount(0)
     /// The digest of the tree as it was read, with owners as they are inside the container.
     public var digest: TreeDigest?
     /// The entries the digest is made of, where `TreeCopyOptions.keepsManifest` asked for them and there are no more than

@@ -7,7 +7,7 @@ extension ControlGroup {
     /// The processors.
     var cpuSet: CPUSet? {
         guard let path = cpuSetFile(in: directory(of: "cpuset")?.path) else { return nil }
-        return Self.read(path).flatMap { CPUSet(String($0.prefix { !$0.isWhitespace })) }
+        return Self.read(path).flatMap { try? CPUSet(parsing: String($0.prefix { !$0.isWhitespace })) }
     }
 
     private func cpuSetFile(in directory: String?) -> String? {

@@ -48,8 +48,8 @@ extension ControlGroup {
                 let parts = field.split(separator: "=")
                 guard parts.count == 2, let number = UInt64(parts[1]) else { continue }
                 switch parts[0] {
-                case "rbytes": total.readBytes &+= number
-                case "wbytes": total.writtenBytes &+= number
+                case "rbytes": total.readBytes.bytes &+= number
+                case "wbytes": total.writtenBytes.bytes &+= number
                 case "rios": total.readRequests &+= number
                 case "wios": total.writeRequests &+= number
                 default: break
@@ -61,7 +61,7 @@ extension ControlGroup {
             let requests = Self.sums("\(path)/blkio.throttle.io_serviced_recursive")
         else { return nil }
         return .init(
-            readBytes: bytes.read, readRequests: requests.read, writtenBytes: bytes.written,
+            readBytes: ByteCount(bytes.read), readRequests: requests.read, writtenBytes: ByteCount(bytes.written),
             writeRequests: requests.written)
     }
 

@@ -1,6 +1,5 @@
 public import Foundation
 public import LXCCore
-import LinuxSystem
 
 /// The states of libvirt's virDomainState.
 public enum GuestState: String, Hashable, Sendable, Codable, CaseIterable {
@@ -70,108 +69,6 @@ public struct Guest: Hashable, Sendable, Codable {
         try values.encode(state, forKey: .state)
         try values.encodeIfPresent(id, forKey: .id)
         if isTransient { try values.encode(true, forKey: .isTransient) }
-    }
-}
-
-/// The resource usage of a running guest.
-public struct GuestStatistics: Hashable, Sendable, Codable {
-    /// The counters of one network interface since the guest's start, as the guest sees them.
-    public struct Interface: Hashable, Sendable, Codable {
-        /// The name of the host's end.
-        public var device: String
-        /// Bytes the guest received.
-        public var receivedBytes: UInt64
-        /// Packets the guest received.
-        public var receivedPackets: UInt64
-        /// Bytes the guest sent.
-        public var sentBytes: UInt64
-        /// Packets the guest sent.
-        public var sentPackets: UInt64
-
-        /// Creates an interface.
-        public init(
-            device: String, receivedBytes: UInt64, receivedPackets: UInt64, sentBytes: UInt64, sentPackets: UInt64
-        ) {
-            self.device = device
-            self.receivedBytes = receivedBytes
-            self.receivedPackets = receivedPackets
-            self.sentBytes = sentBytes
-            self.sentPackets = sentPackets
-        }
-    }
-
-    /// The data the guest has read from and written to block devices since its start.
-    public struct BlockIO: Hashable, Sendable, Codable {
-        /// Bytes read.
-        public var readBytes: UInt64
-        /// Requests to read.
-        public var readRequests: UInt64
-        /// Bytes written.
-        public var writtenBytes: UInt64
-        /// Requests to write.
-        public var writeRequests: UInt64
-
-        /// Creates limits of block devices.
-        public init(
-            readBytes: UInt64 = 0, readRequests: UInt64 = 0, writtenBytes: UInt64 = 0, writeRequests: UInt64 = 0
-        ) {
-            self.readBytes = readBytes
-            self.readRequests = readRequests
-            self.writtenBytes = writtenBytes
-            self.writeRequests = writeRequests
-        }
-    }
-
-    /// The time of the reading, in nanoseconds of a clock that never jumps (CLOCK_MONOTONIC).
-    public var monotonicNanoseconds: UInt64
-    /// Processor time used since the start, in nanoseconds.
-    public var cpuNanoseconds: UInt64
-    /// Processors it has.
-    public var virtualCPUs: Int
-    /// Memory in use, cached files included.
-    public var memoryUsed: ByteCount
-    /// The most memory it can use.
-    public var memoryLimit: ByteCount
-    /// Memory in use for cached files, which is given back when it is needed; nil if the hypervisor does not report it.
-    public var memoryCache: ByteCount?
-    /// Swap in use; nil if the hypervisor does not report it.
-    public var swapUsed: ByteCount?
-    /// Processes the kernel killed because the memory did not suffice; nil if the hypervisor does not report it.
-    public var outOfMemoryKills: UInt64?
-    /// The number of its processes; nil if the hypervisor does not report it.
-    public var processes: Int?
-    /// The maximum number of its processes and threads; nil if there is no limit, or the hypervisor does not report it.
-    public var processLimit: UInt64?
-    /// The traffic to and from block devices; nil if the hypervisor does not report it.
-    public var blockIO: BlockIO?
-    /// The counters of each interface.
-    public var interfaces: [Interface]
-
-    /// Creates statistics of the values every hypervisor reports, read now.
-    public init(
-        cpuNanoseconds: UInt64, virtualCPUs: Int, memoryUsed: ByteCount, memoryLimit: ByteCount,
-        interfaces: [Interface] = []
-    ) {
-        monotonicNanoseconds = MonotonicClock.now()
-        self.cpuNanoseconds = cpuNanoseconds
-        self.virtualCPUs = virtualCPUs
-        self.memoryUsed = memoryUsed
-        self.memoryLimit = memoryLimit
-        self.interfaces = interfaces
-    }
-
-    /// The share of all of the host's processors the guest used between two readings, in percent: CloudStack's rule.
-    ///
-    /// - Parameters:
-    ///   - earlier: a reading before this one.
-    ///   - hostCPUs: the number of the host's processors.
-    /// - Returns: 0 to 100; nil when no time has passed, or the guest was started anew in between.
-    public func cpuPercent(since earlier: GuestStatistics, hostCPUs: Int) -> Double? {
-        guard monotonicNanoseconds > earlier.monotonicNanoseconds, cpuNanoseconds >= earlier.cpuNanoseconds,
-            hostCPUs > 0
-        else { return nil }
-        let elapsed = Double(monotonicNanoseconds - earlier.monotonicNanoseconds) * Double(hostCPUs)
-        return min(100, Double(cpuNanoseconds - earlier.cpuNanoseconds) / elapsed * 100)
     }
 }
 

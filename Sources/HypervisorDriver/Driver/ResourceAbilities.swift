@@ -38,12 +38,12 @@ public protocol GuestLimiting: HypervisorDriver {
     /// The limits of a guest: those in force while it runs, else those of its next start.
     func limits(of guest: GuestName) async throws -> GuestLimits
 
-    /// Changes limits, of a running guest immediately and of a defined one for its later starts, too. A nil limit stays
-    /// unchanged.
+    /// Changes limits, of a running guest at once and of a defined one for its later starts too. All of the change is
+    /// checked before any of it is made.
     ///
     /// - Throws: `LXCError` `invalidArgument` for a value the hypervisor refuses, `unsupported` for a limit the host
     ///   cannot keep.
-    func setLimits(_ limits: GuestLimits, of guest: GuestName) async throws
+    func setLimits(_ change: GuestLimits.Change, of guest: GuestName) async throws
 }
 
 /// A driver that makes disks for guests.

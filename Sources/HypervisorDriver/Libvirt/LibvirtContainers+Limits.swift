@@ -17,18 +17,18 @@ extension LibvirtContainers {
     }
 
     /// Changes the limits that are given. All are checked before the first is changed.
-    public func setLimits(_ limits: GuestLimits, of guest: GuestName) async throws {
-        let summary = try await setLibvirtLimits(limits, of: guest)
-        if let set = limits.cpuSet.flatMap(CPUSet.init) { try await setCPUSet(set, of: guest, summary) }
-        if let processes = limits.processes { try await setProcessLimit(processes, of: guest, summary) }
+    public func setLimits(_ change: GuestLimits.Change, of guest: GuestName) async throws {
+        let summary = try await setLibvirtLimits(change, of: guest)
+        if let set = change.cpuSet { try await setCPUSet(set, of: guest, summary) }
+        if let processes = change.processes { try await setProcessLimit(processes.limit, of: guest, summary) }
     }
 
-    private func cpuSet(of guest: GuestName) async throws -> String? {
+    private func cpuSet(of guest: GuestName) async throws -> CPUSet? {
         if hasProcessesHere, let id = try await self.guest(guest).id {
             let set = try await BlockingPool.shared.run { _ in try ControlGroupMounts.current().group(of: id)?.cpuSet }
-            if let set { return set.description }
+            if let set { return set }
         }
-        return try await definition(of: guest).virtualCPUs?.cpuSet
+        return try await definition(of: guest).virtualCPUs?.cpuSet.map { try CPUSet(parsing: $0) }
     }
 
     private func setCPUSet(_ set: CPUSet, of guest: GuestName, _ summary: DomainSummary) async throws {

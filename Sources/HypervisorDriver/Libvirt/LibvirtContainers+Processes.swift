@@ -64,10 +64,10 @@ extension LibvirtContainers {
         return try await keptProcessLimit(of: guest).flatMap { $0 == 0 ? nil : $0 }
     }
 
-    /// Changes the limit, immediately if the container runs, and for its next starts.
+    /// Changes the limit, at once where the container runs, and for its next starts; nil lifts it.
     ///
     /// - Throws: `LXCError` `unsupported` for a container this package did not make, or on another host.
-    func setProcessLimit(_ limit: UInt64, of guest: GuestName, _ summary: DomainSummary) async throws {
+    func setProcessLimit(_ limit: UInt64?, of guest: GuestName, _ summary: DomainSummary) async throws {
         guard var metadata = try await definition(of: guest).containerMetadata() else {
             throw LXCError(.unsupported, "\(guest) was made by another program, which limits its processes")
         }
@@ -75,9 +75,9 @@ extension LibvirtContainers {
             guard hasProcessesHere else {
                 throw LXCError(.unsupported, "how many processes \(guest) has can only be limited on its own host")
             }
-            try await setProcessLimit(limit, of: controller)
+            try await setProcessLimit(limit ?? 0, of: controller)
         }
-        metadata.processes = limit
+        metadata.processes = limit ?? 0
         try await setContainerMetadata(metadata, of: guest)
     }
 }

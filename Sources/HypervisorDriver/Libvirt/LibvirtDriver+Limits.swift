@@ -17,8 +17,8 @@ extension LibvirtDriver {
             memoryAndSwap: Self.size(memory["swap_hard_limit"]), cpuShares: Self.limit(scheduler["cpu_shares"]),
             blockIOWeight: Self.limit(disks["weight"]).flatMap { UInt32(exactly: $0) })
         if let quota = document.cpuTuning.quota, quota > 0, quota < Self.noQuota {
-            limits.cpuQuota = quota
-            limits.cpuPeriod = document.cpuTuning.period
+            limits.cpuQuota = .microseconds(quota)
+            limits.cpuPeriod = document.cpuTuning.period.map { .microseconds($0) }
         }
         limits.devices = Self.devices(disks)
         return limits
@@ -27,20 +27,22 @@ extension LibvirtDriver {
     /// Checks all limits, and changes those that libvirt knows.
     ///
     /// - Returns: the domain as it was found.
-    func setLibvirtLimits(_ limits: GuestLimits, of guest: GuestName) async throws -> DomainSummary {
-        try limits.check()
+    func setLibvirtLimits(_ change: GuestLimits.Change, of guest: GuestName) async throws -> DomainSummary {
+        try change.check()
         let name = guest.description
         let summary = try await connection.summary(of: name)
         let impact = summary.impact
-        try await setMemory(limits, of: name, impact)
+        try await setMemory(change, of: name, impact)
 
         var scheduler: [String: TypedValue] = [:]
-        scheduler["cpu_shares"] = limits.cpuShares.map { .unsignedLong($0) }
-        scheduler["vcpu_period"] = limits.cpuPeriod.map { .unsignedLong($0) }
-        scheduler["vcpu_quota"] = limits.cpuQuota.map { .long(max($0, -1)) }
+        scheduler["cpu_shares"] = change.cpuShares.map { .unsignedLong($0) }
+        scheduler["vcpu_period"] = change.cpuPeriod.map { .unsignedLong($0.wholeMicroseconds) }
+        scheduler["vcpu_quota"] = change.cpuQuota.map { quota in
+            .long(quota.limit.map { Int64(clamping: $0.wholeMicroseconds) } ?? -1)
+        }
         if !scheduler.isEmpty { try await connection.setSchedulerParameters(scheduler, of: name, affecting: impact) }
 
-        let disks = Self.parameters(limits)
+        let disks = Self.parameters(change)
         if !disks.isEmpty { try await connection.setBlockIOParameters(disks, of: name, affecting: impact) }
         return summary
     }
@@ -55,26 +57,26 @@ extension LibvirtDriver {
 
     /// The kernel refuses memory above memory and swap together at any moment, so growing begins with the sum, and
     /// shrinking with the memory.
-    private func setMemory(_ limits: GuestLimits, of name: String, _ impact: ModificationImpact) async throws {
+    private func setMemory(_ change: GuestLimits.Change, of name: String, _ impact: ModificationImpact) async throws {
         func set(_ key: String, _ value: ByteCount?) async throws {
             guard let value else { return }
             try await connection.setMemoryParameters(
                 [key: .unsignedLong(value.kibibytes)], of: name, affecting: impact)
         }
         let sum = Self.size(try await connection.memoryParameters(of: name)["swap_hard_limit"])
-        if let memory = limits.memory, let sum, memory > sum {
-            guard limits.memoryAndSwap != nil else {
+        if let memory = change.memory, let sum, memory > sum {
+            guard change.memoryAndSwap != nil else {
                 throw LXCError(
                     .invalidArgument,
                     "\(name.escapedForDisplay) may use \(sum) of memory and swap together; raise that with the memory")
             }
-            try await set("swap_hard_limit", limits.memoryAndSwap)
-            try await set("hard_limit", limits.memory)
+            try await set("swap_hard_limit", change.memoryAndSwap)
+            try await set("hard_limit", change.memory)
         } else {
-            try await set("hard_limit", limits.memory)
-            try await set("swap_hard_limit", limits.memoryAndSwap)
+            try await set("hard_limit", change.memory)
+            try await set("swap_hard_limit", change.memoryAndSwap)
         }
-        try await set("soft_limit", limits.softMemory)
+        try await set("soft_limit", change.softMemory)
     }
 
     /// 0 is what libvirt says where a stopped guest has none.
@@ -94,15 +96,18 @@ extension LibvirtDriver {
         ["device_read_bytes_sec", "device_write_bytes_sec", "device_read_iops_sec", "device_write_iops_sec"]
     }
 
-    private static func parameters(_ limits: GuestLimits) -> [String: TypedValue] {
+    private static func parameters(_ change: GuestLimits.Change) -> [String: TypedValue] {
         var parameters: [String: TypedValue] = [:]
-        parameters["weight"] = limits.blockIOWeight.map { .unsigned($0) }
-        let values: [(GuestLimits.Device) -> UInt64?] = [
-            \.readBytesPerSecond, \.writeBytesPerSecond, { $0.readOperationsPerSecond.map(UInt64.init) },
-            { $0.writeOperationsPerSecond.map(UInt64.init) },
+        parameters["weight"] = change.blockIOWeight.map { .unsigned($0) }
+        // libvirt takes 0 for no limit.
+        let values: [(GuestLimits.Change.Device) -> UInt64?] = [
+            { $0.readBytesPerSecond.map { $0.limit?.bytes ?? 0 } },
+            { $0.writeBytesPerSecond.map { $0.limit?.bytes ?? 0 } },
+            { $0.readOperationsPerSecond.map { UInt64($0.limit ?? 0) } },
+            { $0.writeOperationsPerSecond.map { UInt64($0.limit ?? 0) } },
         ]
         for (key, value) in zip(deviceKeys, values) {
-            let list = limits.devices.compactMap { device in value(device).map { "\(device.path),\($0)" } }
+            let list = change.devices.compactMap { device in value(device).map { "\(device.path),\($0)" } }
             if !list.isEmpty { parameters[key] = .string(list.joined(separator: ",")) }
         }
         return parameters
@@ -114,11 +119,12 @@ extension LibvirtDriver {
             guard case .string(let text)? = parameters[key] else { continue }
             let parts = text.split(separator: ",").map(String.init)
             for index in stride(from: 0, to: parts.count - 1, by: 2) {
-                let (path, number) = (parts[index], UInt64(parts[index + 1]) ?? 0)
+                guard let number = UInt64(parts[index + 1]), number > 0 else { continue }
+                let path = parts[index]
                 var device = devices[path] ?? GuestLimits.Device(path: path)
                 switch key {
-                case deviceKeys[0]: device.readBytesPerSecond = number
-                case deviceKeys[1]: device.writeBytesPerSecond = number
+                case deviceKeys[0]: device.readBytesPerSecond = ByteCount(number)
+                case deviceKeys[1]: device.writeBytesPerSecond = ByteCount(number)
                 case deviceKeys[2]: device.readOperationsPerSecond = UInt32(exactly: number)
                 default: device.writeOperationsPerSecond = UInt32(exactly: number)
                 }

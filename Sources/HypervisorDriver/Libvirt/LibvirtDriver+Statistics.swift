@@ -44,7 +44,7 @@ extension LibvirtDriver {
             let info = try await connection.info(of: name)
             guard GuestState(info.state).isActive else { return nil }
             var statistics = GuestStatistics(
-                cpuNanoseconds: info.cpuTime, virtualCPUs: info.virtualCPUs, memoryUsed: info.memory,
+                cpuTime: .nanoseconds(info.cpuTime), virtualCPUs: info.virtualCPUs, memoryUsed: info.memory,
                 memoryLimit: info.maximumMemory)
             let domain = try await definition(of: guest.name)
             if core.hasProcessesHere, let id = guest.id {
@@ -73,8 +73,9 @@ extension LibvirtDriver {
             let counters = try await connection.interfaceStatistics(of: domain.name, device: device)
             interfaces.append(
                 .init(
-                    device: device, receivedBytes: counters.receivedBytes, receivedPackets: counters.receivedPackets,
-                    sentBytes: counters.sentBytes, sentPackets: counters.sentPackets))
+                    device: device, receivedBytes: ByteCount(counters.receivedBytes),
+                    receivedPackets: counters.receivedPackets, sentBytes: ByteCount(counters.sentBytes),
+                    sentPackets: counters.sentPackets))
         }
         return interfaces
     }
@@ -83,8 +84,8 @@ extension LibvirtDriver {
 extension ControlGroup {
     /// Adds the counters of the groups.
     func read(into statistics: inout GuestStatistics) {
-        statistics.monotonicNanoseconds = MonotonicClock.now()
-        statistics.cpuNanoseconds = cpuNanoseconds ?? statistics.cpuNanoseconds
+        statistics.monotonicTime = .nanoseconds(MonotonicClock.now())
+        statistics.cpuTime = cpuNanoseconds.map { .nanoseconds($0) } ?? statistics.cpuTime
         readMemory(into: &statistics)
         statistics.blockIO = blockIO
         statistics.processes = processes
@@ -109,8 +110,8 @@ private enum NetworkCounters {
             let sent = counter("rx_bytes"), let sentPackets = counter("rx_packets")
         else { return nil }
         return .init(
-            device: device, receivedBytes: received, receivedPackets: receivedPackets, sentBytes: sent,
-            sentPackets: sentPackets)
+            device: device, receivedBytes: ByteCount(received), receivedPackets: receivedPackets,
+            sentBytes: ByteCount(sent), sentPackets: sentPackets)
     }
 
     private static func inside(_ device: String, of process: Int32) -> GuestStatistics.Interface? {
@@ -121,8 +122,8 @@ private enum NetworkCounters {
             let numbers = parts[1].split(separator: " ").map { UInt64($0) ?? 0 }
             guard numbers.count > 9 else { return nil }
             return .init(
-                device: device, receivedBytes: numbers[0], receivedPackets: numbers[1], sentBytes: numbers[8],
-                sentPackets: numbers[9])
+                device: device, receivedBytes: ByteCount(numbers[0]), receivedPackets: numbers[1],
+                sentBytes: ByteCount(numbers[8]), sentPackets: numbers[9])
         }
         return nil
     }

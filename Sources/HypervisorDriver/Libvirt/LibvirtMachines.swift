@@ -75,23 +75,23 @@ extension LibvirtMachines {
     public func limits(of guest: GuestName) async throws -> GuestLimits {
         let document = try await definition(of: guest)
         var limits = try await libvirtLimits(of: guest, document)
-        limits.cpuSet = document.virtualCPUs?.cpuSet
+        limits.cpuSet = try document.virtualCPUs?.cpuSet.map { try CPUSet(parsing: $0) }
         return limits
     }
 
     /// Changes the limits that are given. All are checked before the first is changed.
     ///
     /// - Throws: `LXCError` `unsupported` for the processors of a running machine, and for how many processes it has.
-    public func setLimits(_ limits: GuestLimits, of guest: GuestName) async throws {
-        let summary = try await setLibvirtLimits(limits, of: guest)
-        if let set = limits.cpuSet.flatMap(CPUSet.init) {
+    public func setLimits(_ change: GuestLimits.Change, of guest: GuestName) async throws {
+        let summary = try await setLibvirtLimits(change, of: guest)
+        if let set = change.cpuSet {
             guard summary.identity.id == nil else {
                 throw LXCError(
                     .unsupported, "the processors the virtual machine \(guest) runs on cannot be changed while it runs")
             }
             try await storeCPUSet(set, of: guest, summary)
         }
-        if limits.processes != nil {
+        if change.processes != nil {
             throw LXCError(.unsupported, "the virtual machine \(guest) limits its processes itself")
         }
     }

@@ -2,16 +2,16 @@
 public struct TransferProgress: Hashable, Sendable {
     /// Entries of the tree done so far; 0 where the operation moves one file.
     public var entries: UInt64
-    /// Bytes of contents done so far.
-    public var bytes: UInt64
-    /// The total number of bytes, where it is known in advance.
-    public var totalBytes: UInt64?
+    /// The contents done so far.
+    public var transferred: ByteCount
+    /// All of the contents, where that is known in advance.
+    public var total: ByteCount?
 
     /// Creates a progress value.
-    public init(entries: UInt64 = 0, bytes: UInt64 = 0, totalBytes: UInt64? = nil) {
+    public init(entries: UInt64 = 0, transferred: ByteCount = ByteCount(0), total: ByteCount? = nil) {
         self.entries = entries
-        self.bytes = bytes
-        self.totalBytes = totalBytes
+        self.transferred = transferred
+        self.total = total
     }
 }
 
@@ -40,9 +40,9 @@ public struct ProgressReporter {
         guard let handler else { return }
         sinceClock += 1
         let now = progress()
-        guard sinceClock >= 64 || now.bytes &- bytesAtClock >= 1 << 20 else { return }
+        guard sinceClock >= 64 || now.transferred.bytes &- bytesAtClock >= 1 << 20 else { return }
         sinceClock = 0
-        bytesAtClock = now.bytes
+        bytesAtClock = now.transferred.bytes
         let instant = clock.now
         guard instant - last >= .milliseconds(100) else { return }
         last = instant

@@ -9,7 +9,7 @@ extension LXCHypervisor.Container {
     /// - Returns: how it ended.
     /// - Throws: `LXCError` `invalidState` when it is not running, and what ``start()`` throws.
     @discardableResult
-    public func reboot(within grace: Duration? = nil) async throws -> StopOutcome {
+    public func reboot(within grace: Duration? = nil) async throws -> LXCHypervisor.StopOutcome {
         try await host.reboot(name, within: grace)
     }
 
@@ -37,13 +37,13 @@ extension LXCHypervisor.Container {
     /// - Throws: `LXCError` `unsupported` for a driver that cannot tell.
     public func limits() async throws -> GuestLimits { try await host.driver.limiting.limits(of: name) }
 
-    /// Changes limits, at once and for later starts. A limit that is nil stays as it is.
+    /// Changes limits, at once and for later starts.
     ///
     /// - Throws: `LXCError` `invalidArgument`, `unsupported` for a limit this host cannot keep.
-    public func setLimits(_ limits: GuestLimits) async throws {
-        try limits.check()
+    public func setLimits(_ change: GuestLimits.Change) async throws {
+        try change.check()
         try await host.operation("container.limits", on: name) {
-            try await host.driver.limiting.setLimits(limits, of: name)
+            try await host.driver.limiting.setLimits(change, of: name)
         }
     }
 

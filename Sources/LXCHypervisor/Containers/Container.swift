@@ -11,16 +11,6 @@ extension LXCHypervisor {
     /// once the container is deleted (but ``delete()``), `unavailable` while libvirt cannot be reached, `invalidState` from
     /// starting, stopping and deleting one whose volume is in another pool, and what it names.
     public struct Container: Sendable {
-        /// How a container came to its end.
-        public enum StopOutcome: String, Hashable, Sendable, Codable {
-            /// It ended when asked.
-            case graceful
-            /// It did not end in time and was killed.
-            case forced
-            /// It was not running.
-            case notRunning
-        }
-
         /// Its name.
         public let name: GuestName
         let host: LXCHypervisor

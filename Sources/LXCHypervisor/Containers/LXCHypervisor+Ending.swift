@@ -8,7 +8,7 @@ extension LXCHypervisor {
     /// nothing.
     func end(
         _ name: GuestName, _ metadata: ContainerMetadata?, within grace: Duration
-    ) async throws -> Container.StopOutcome {
+    ) async throws -> StopOutcome {
         guard try await driver.guest(name).state.isActive else { return .notRunning }
         let request = try request(to: name, metadata).map { request in
             { @Sendable [self] in

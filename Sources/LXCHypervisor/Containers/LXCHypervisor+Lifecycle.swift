@@ -71,7 +71,7 @@ extension LXCHypervisor {
         }.value
     }
 
-    func stop(_ name: GuestName, within grace: Duration?) async throws -> Container.StopOutcome {
+    func stop(_ name: GuestName, within grace: Duration?) async throws -> StopOutcome {
         try await operation("container.stop", on: name) {
             let (domain, guest) = (try await driver.definition(of: name), try await driver.guest(name))
             let metadata = try metadata(of: domain)
@@ -118,7 +118,7 @@ extension LXCHypervisor {
     }
 
     /// Ends the container and starts it again, the volume leased all the while.
-    func reboot(_ name: GuestName, within grace: Duration?) async throws -> Container.StopOutcome {
+    func reboot(_ name: GuestName, within grace: Duration?) async throws -> StopOutcome {
         try await operation("container.reboot", on: name) {
             let (domain, guest) = (try await driver.definition(of: name), try await driver.guest(name))
             guard guest.state.isActive else { throw LXCError(.invalidState, "\(kind) \(name) is not running") }

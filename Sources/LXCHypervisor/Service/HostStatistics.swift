@@ -7,13 +7,13 @@ public import PrimaryStore
 
 extension LXCHypervisor {
     /// What a host uses and has left, from its kernel.
-    public struct HostStatistics: Hashable, Sendable, Codable {
+    public struct HostStatistics: Hashable, Sendable {
         /// Processors online.
         public var cpus: Int
-        /// Time all processors together have worked since the host's start, in seconds.
-        public var cpuBusySeconds: Double
-        /// Time all processors together have been there for since the host's start, in seconds.
-        public var cpuTotalSeconds: Double
+        /// Time all processors together have worked since the host's start.
+        public var cpuBusy: Duration
+        /// Time all processors together have been there for since the host's start.
+        public var cpuTotal: Duration
         /// Processes that want to run, on average over 1, 5 and 15 minutes.
         public var loadAverages: [Double]
         /// Memory in all.
@@ -23,8 +23,8 @@ extension LXCHypervisor {
         /// Memory offered to guests: all but what is kept for the host, and what is promised beyond it. CloudStack's rule,
         /// `host.reserved.mem.mb` and `host.overcommit.mem.mb`.
         public var memoryForGuests: ByteCount
-        /// Seconds since the host's start.
-        public var uptimeSeconds: Double
+        /// The time since the host's start.
+        public var uptime: Duration
         /// The room of the host's root file system.
         public var root: StoreCapacity
         /// The room of the primary store; nil where none was asked for.
@@ -48,10 +48,10 @@ extension LXCHypervisor {
                 }
                 let offered = all.bytes + overcommitted.bytes
                 return HostStatistics(
-                    cpus: ProcessInfo.processInfo.activeProcessorCount, cpuBusySeconds: busy, cpuTotalSeconds: total,
+                    cpus: ProcessInfo.processInfo.activeProcessorCount, cpuBusy: busy, cpuTotal: total,
                     loadAverages: try Array(numbers("loadavg").prefix(3)), memory: all, memoryAvailable: available,
                     memoryForGuests: ByteCount(offered - min(offered, reserved.bytes)),
-                    uptimeSeconds: try numbers("uptime").first ?? 0, root: try capacity(of: "/"))
+                    uptime: .seconds(try numbers("uptime").first ?? 0), root: try capacity(of: "/"))
             }
         }
 
@@ -61,9 +61,9 @@ extension LXCHypervisor {
         /// - Parameter earlier: a reading before this one.
         /// - Returns: 0 to 100.
         public func cpuPercent(since earlier: HostStatistics? = nil) -> Double {
-            let total = cpuTotalSeconds - (earlier?.cpuTotalSeconds ?? 0)
-            let busy = cpuBusySeconds - (earlier?.cpuBusySeconds ?? 0)
-            return total > 0 ? min(100, max(0, busy / total * 100)) : 0
+            let total = cpuTotal - (earlier?.cpuTotal ?? .zero)
+            let busy = cpuBusy - (earlier?.cpuBusy ?? .zero)
+            return total > .zero ? min(100, max(0, busy / total * 100)) : 0
         }
 
         private static func read(_ name: String) throws -> String {
@@ -83,13 +83,13 @@ extension LXCHypervisor {
 
         /// The first line of proc_stat(5): user nice system idle iowait irq softirq steal, in ticks. What guests use is in
         /// user already.
-        private static func processorTime() throws -> (busy: Double, total: Double) {
+        private static func processorTime() throws -> (busy: Duration, total: Duration) {
             let line = try read("stat").prefix { $0 != "\n" }
             let ticks = line.split(separator: " ").dropFirst().prefix(8).map { Double($0) ?? 0 }
             guard ticks.count == 8 else { throw damaged("stat") }
             let perSecond = Double(max(1, sysconf(Int32(_SC_CLK_TCK))))
             let total = ticks.reduce(0, +)
-            return ((total - ticks[3] - ticks[4]) / perSecond, total / perSecond)
+            return (.seconds((total - ticks[3] - ticks[4]) / perSecond), .seconds(total / perSecond))
         }
 
         private static func memoryTable() throws -> [Substring: ByteCount] {
@@ -103,6 +103,43 @@ extension LXCHypervisor {
             let capacity = try FileSystemCapacity(of: path)
             return StoreCapacity(total: capacity.total, available: capacity.available)
         }
+    }
+}
+
+/// Times are numbers of seconds.
+extension LXCHypervisor.HostStatistics: Codable {
+    private enum CodingKeys: String, CodingKey {
+        case cpus, cpuBusySeconds, cpuTotalSeconds, loadAverages, memory, memoryAvailable, memoryForGuests,
+            uptimeSeconds, root, pool
+    }
+
+    /// Reads statistics.
+    public init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        func time(_ key: CodingKeys) throws -> Duration { .seconds(try values.decode(Double.self, forKey: key)) }
+        try self.init(
+            cpus: values.decode(Int.self, forKey: .cpus), cpuBusy: time(.cpuBusySeconds),
+            cpuTotal: time(.cpuTotalSeconds), loadAverages: values.decode([Double].self, forKey: .loadAverages),
+            memory: values.decode(ByteCount.self, forKey: .memory),
+            memoryAvailable: values.decode(ByteCount.self, forKey: .memoryAvailable),
+            memoryForGuests: values.decode(ByteCount.self, forKey: .memoryForGuests), uptime: time(.uptimeSeconds),
+            root: values.decode(StoreCapacity.self, forKey: .root),
+            pool: values.decodeIfPresent(StoreCapacity.self, forKey: .pool))
+    }
+
+    /// Writes what is known.
+    public func encode(to encoder: any Encoder) throws {
+        var values = encoder.container(keyedBy: CodingKeys.self)
+        try values.encode(cpus, forKey: .cpus)
+        try values.encode(cpuBusy / .seconds(1), forKey: .cpuBusySeconds)
+        try values.encode(cpuTotal / .seconds(1), forKey: .cpuTotalSeconds)
+        try values.encode(loadAverages, forKey: .loadAverages)
+        try values.encode(memory, forKey: .memory)
+        try values.encode(memoryAvailable, forKey: .memoryAvailable)
+        try values.encode(memoryForGuests, forKey: .memoryForGuests)
+        try values.encode(uptime / .seconds(1), forKey: .uptimeSeconds)
+        try values.encode(root, forKey: .root)
+        try values.encodeIfPresent(pool, forKey: .pool)
     }
 }
 

@@ -60,13 +60,13 @@ extension LXCHypervisor {
         /// Presses its power button, and turns it off when it has not ended after `grace`; nil is the host's
         /// ``Policy/stopTimeout``. Returns when it has ended.
         @discardableResult
-        public func stop(within grace: Duration? = nil) async throws -> Container.StopOutcome {
+        public func stop(within grace: Duration? = nil) async throws -> StopOutcome {
             try await guest.stop(within: grace)
         }
 
         /// Ends it as ``stop(within:)`` does and starts it again, its disk leased in between.
         @discardableResult
-        public func reboot(within grace: Duration? = nil) async throws -> Container.StopOutcome {
+        public func reboot(within grace: Duration? = nil) async throws -> StopOutcome {
             try await guest.reboot(within: grace)
         }
 

@@ -47,11 +47,11 @@ extension HypervisorDriverConformance {
     private var limitsCheck: ConformanceCheck {
         check("limits can be changed while the guest runs, and stay for its next start", of: (any GuestLimiting).self) {
             driver, name, domain in
-            let change = GuestLimits(memory: .mebibytes(48), cpuShares: 300)
+            let change = GuestLimits.Change(memory: .mebibytes(48), cpuShares: 300)
             try await driver.define(domain)
             try await driver.start(name)
             try await driver.setLimits(change, of: name)
-            try await driver.setLimits(GuestLimits(cpuShares: 400), of: name)
+            try await driver.setLimits(GuestLimits.Change(cpuShares: 400), of: name)
             for moment in ["while it runs", "after its next start"] {
                 let limits = try await driver.limits(of: name)
                 try requireEqual(limits.memory, .mebibytes(48), "the memory \(moment)")
@@ -60,7 +60,7 @@ extension HypervisorDriverConformance {
                 try await driver.start(name)
             }
             try await requireError(.invalidArgument, by: "a quota of a few microseconds") {
-                try await driver.setLimits(GuestLimits(cpuQuota: 5), of: name)
+                try await driver.setLimits(GuestLimits.Change(cpuQuota: .limit(.microseconds(5))), of: name)
             }
         }
     }

@@ -231,24 +231,18 @@ public actor InMemoryHypervisorDriver: TransientGuests, GuestShutdown, GuestSign
         let record = try running(guest)
         return record.statistics
             ?? GuestStatistics(
-                cpuNanoseconds: 0, virtualCPUs: record.live?.virtualCPUs?.count ?? 1, memoryUsed: ByteCount(0),
+                cpuTime: .zero, virtualCPUs: record.live?.virtualCPUs?.count ?? 1, memoryUsed: ByteCount(0),
                 memoryLimit: record.live?.memory ?? ByteCount(0))
     }
 
     /// The limits set by ``setLimits(_:of:)``.
     public func limits(of guest: GuestName) async throws -> GuestLimits { try record(guest).limits }
 
-    /// Stores the given limits.
-    public func setLimits(_ limits: GuestLimits, of guest: GuestName) async throws {
-        try limits.check()
+    /// Keeps the limits after the change.
+    public func setLimits(_ change: GuestLimits.Change, of guest: GuestName) async throws {
+        try change.check()
         let old = try record(guest).limits
-        records[guest]?.limits = GuestLimits(
-            memory: limits.memory ?? old.memory, softMemory: limits.softMemory ?? old.softMemory,
-            memoryAndSwap: limits.memoryAndSwap ?? old.memoryAndSwap, cpuShares: limits.cpuShares ?? old.cpuShares,
-            cpuPeriod: limits.cpuPeriod ?? old.cpuPeriod, cpuQuota: limits.cpuQuota ?? old.cpuQuota,
-            cpuSet: limits.cpuSet ?? old.cpuSet, blockIOWeight: limits.blockIOWeight ?? old.blockIOWeight,
-            processes: limits.processes ?? old.processes,
-            devices: limits.devices.isEmpty ? old.devices : limits.devices)
+        records[guest]?.limits = change.applied(to: old)
     }
 
     /// The value set by ``setAutostart(_:of:)``.

@@ -90,7 +90,7 @@ public actor InMemoryPrimaryStore: PrimaryStore {
             try Self.check(summary.digest, against: expected, of: origin.description)
             let stored = StoredTemplate(
                 id: id, digest: summary.digest, entries: summary.counts.total,
-                logicalSize: ByteCount(summary.logicalBytes), created: Self.now)
+                logicalSize: summary.logicalBytes, created: Self.now)
             templates[id] = Template(stored: stored, tree: tree)
             return stored
         }
@@ -138,7 +138,7 @@ public actor InMemoryPrimaryStore: PrimaryStore {
             }
             let stored = StoredVolume(
                 id: id, template: template, idMap: idMap, entries: summary.counts.total,
-                logicalSize: ByteCount(summary.logicalBytes), created: Self.now)
+                logicalSize: summary.logicalBytes, created: Self.now)
             volumes[id] = Volume(stored: stored, tree: tree)
             return stored
         }
@@ -244,7 +244,7 @@ public actor InMemoryPrimaryStore: PrimaryStore {
             from: origin, to: destination, options: options, pool: pool, progress: progress)
         try Task.checkCancellation()
         guard let tree = destination.tree else { throw LXCError(.io, "the copy to \(name) ended without a tree") }
-        guard summary.logicalBytes <= available.bytes else {
+        guard summary.logicalBytes <= available else {
             throw LXCError.systemCall("write", errno: ENOSPC, "store \(name)")
         }
         return (summary, tree)

@@ -120,7 +120,7 @@ public actor InMemoryTemplateStore: TemplateStore {
         options.requiresSafeRoot = true
         let summary = try await TreeCopy.examine(tree, options: options, pool: pool, progress: progress)
         // A tar's blocks have 512 bytes: one before each entry, and two at the end.
-        let size = ByteCount(summary.logicalBytes + 512 * (summary.counts.total + 2))
+        let size = ByteCount(summary.logicalBytes.bytes + 512 * (summary.counts.total + 2))
         guard size <= registration.maximumSize else {
             throw LXCError(.limitExceeded, "\(tree) has more than the \(registration.maximumSize) that are accepted")
         }

@@ -1,6 +1,6 @@
 import CLinux
 import Glibc
-import LXCCore
+public import LXCCore
 
 /// A root directory whose files are reached by the paths a guest uses; nothing outside of it is reachable.
 ///
@@ -31,10 +31,10 @@ public final class ConfinedRoot: Sendable {
         /// Its group.
         public var group: UInt32
         /// Bytes.
-        public var size: UInt64
+        public var size: ByteCount
 
         /// Creates a status.
-        public init(kind: Kind, mode: UInt16, user: UInt32, group: UInt32, size: UInt64) {
+        public init(kind: Kind, mode: UInt16, user: UInt32, group: UInt32, size: ByteCount) {
             self.kind = kind
             self.mode = mode
             self.user = user
@@ -126,7 +126,7 @@ public final class ConfinedRoot: Sendable {
             default: .other
             }
         return Status(
-            kind: kind, mode: status.mode, user: status.user, group: status.group, size: status.size)
+            kind: kind, mode: status.mode, user: status.user, group: status.group, size: ByteCount(status.size))
     }
 
     /// The names in a directory, ordered.

@@ -40,7 +40,7 @@ struct ObjectRecord: Codable {
 
     /// The record of a template just unpacked.
     init(_ kind: Kind, _ summary: TreeSummary) {
-        self.init(kind, entries: summary.counts.total, logicalBytes: summary.logicalBytes)
+        self.init(kind, entries: summary.counts.total, logicalBytes: summary.logicalBytes.bytes)
         digest = summary.digest
     }
 

@@ -28,7 +28,7 @@ public struct Pool: Sendable {
     /// The file system's size and what of it is free.
     func capacity() async throws -> StoreCapacity {
         let (total, available) = try await files.capacity()
-        return StoreCapacity(total: ByteCount(total), available: ByteCount(available))
+        return StoreCapacity(total: total, available: available)
     }
 
     // MARK: Building and discarding, under the object's lock

@@ -64,9 +64,9 @@ public struct DiskImage: Sendable, CustomStringConvertible {
             hash.update(bufferPointer: bytes)
             try take(bytes)
             offset += UInt64(count)
-            reporter.report(TransferProgress(bytes: offset, totalBytes: file.size))
+            reporter.report(TransferProgress(transferred: ByteCount(offset), total: ByteCount(file.size)))
         }
-        reporter.finish(TransferProgress(bytes: offset, totalBytes: offset))
+        reporter.finish(TransferProgress(transferred: ByteCount(offset), total: ByteCount(offset)))
         let digits = hash.finalize().hexadecimal
         guard sha256 == nil || sha256 == digits else {
             throw LXCError(.corrupt, "\(self) has the SHA-256 \(digits), not the expected \(sha256 ?? "")")

@@ -35,10 +35,10 @@ public struct LocalStoreFiles: StoreFiles {
     package func absolute(_ path: String) -> String { path.isEmpty ? root : "\(root)/\(path)" }
 
     /// The size of the file system, and what of it is free for this user.
-    public func capacity() async throws -> (total: UInt64, available: UInt64) {
+    public func capacity() async throws -> (total: ByteCount, available: ByteCount) {
         try await pool.run { [root] _ in
             let capacity = try FileSystemCapacity(of: root)
-            return (capacity.total.bytes, capacity.available.bytes)
+            return (capacity.total, capacity.available)
         }
     }
 

@@ -65,7 +65,10 @@ public enum ArchiveDecompression {
     ) throws -> UInt64 {
         let archive = try ArchiveFile(source)
         var reporter = ProgressReporter(progress)
-        let position = { TransferProgress(bytes: archive.stream.bytesRead, totalBytes: archive.size) }
+        let position = {
+            TransferProgress(
+                transferred: ByteCount(archive.stream.bytesRead), total: ByteCount(archive.size))
+        }
         let shown = "\"\(source.description.escapedForDisplay)\""
         var written: UInt64 = 0
         while true {

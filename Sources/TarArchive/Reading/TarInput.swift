@@ -75,8 +75,8 @@ final class TarInput {
             let passed = try UInt64(piece(upTo: left).count)
             left -= passed
             skipped += passed
-            guard skipped <= limits.allocatedBytes else {
-                throw excess("more than \(limits.allocatedBytes) bytes of it are no contents (allocatedBytes)")
+            guard skipped <= limits.allocatedBytes.bytes else {
+                throw excess("more than \(limits.allocatedBytes.bytes) bytes of it are no contents (allocatedBytes)")
             }
         }
     }

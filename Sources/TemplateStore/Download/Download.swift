@@ -207,7 +207,8 @@ private final class DownloadReceiver: ResponseReceiver {
     func finish() { reporter.finish(position) }
 
     private var position: TransferProgress {
-        TransferProgress(bytes: partial.size, totalBytes: partial.record?.length)
+        TransferProgress(
+            transferred: ByteCount(partial.size), total: partial.record?.length.map { ByteCount($0) })
     }
 
     private func excess() -> LXCError {

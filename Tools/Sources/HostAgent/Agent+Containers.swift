@@ -88,7 +88,8 @@ extension Plan.Step {
     /// Log metadata besides its kind.
     var details: Logger.Metadata {
         switch self {
-        case .create(let specification): ["template": "\(specification.template)", "memory": "\(specification.memory)"]
+        case .create(let specification):
+            ["template": "\(specification.template)", "memory": "\(specification.limits.memory?.description ?? "-")"]
         case .limit(let limits): limits.details
         case .setRestart(let restart): ["value": "\(restart.rawValue)"]
         case .setAutostart(let isOn): ["value": "\(isOn)"]
@@ -97,16 +98,21 @@ extension Plan.Step {
     }
 }
 
-extension GuestLimits {
-    /// The given limits.
+extension GuestLimits.Change {
+    /// Those that are given.
     fileprivate var details: Logger.Metadata {
         let values: [(String, String?)] = [
             ("memory", memory?.description), ("softMemory", softMemory?.description),
             ("memoryAndSwap", memoryAndSwap?.description), ("cpuShares", cpuShares?.description),
-            ("cpuPeriod", cpuPeriod?.description), ("cpuQuota", cpuQuota?.description), ("cpuSet", cpuSet),
-            ("processes", processes?.description), ("blockIOWeight", blockIOWeight?.description),
+            ("cpuPeriod", cpuPeriod?.description), ("cpuQuota", cpuQuota.map { Self.text($0) }),
+            ("cpuSet", cpuSet?.description),
+            ("processes", processes.map { Self.text($0) }), ("blockIOWeight", blockIOWeight?.description),
             ("blockIODevices", devices.isEmpty ? nil : devices.map(\.path).joined(separator: " ")),
         ]
         return values.reduce(into: [:]) { details, entry in details[entry.0] = entry.1.map { "\($0)" } }
+    }
+
+    private static func text<Value>(_ setting: Setting<Value>) -> String {
+        setting.limit.map { "\($0)" } ?? "unlimited"
     }
 }

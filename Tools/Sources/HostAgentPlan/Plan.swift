@@ -6,7 +6,7 @@ package struct Plan: Sendable {
     /// Something to be done with one container.
     package enum Step: Equatable, Sendable {
         case create(LXCHypervisor.ContainerSpecification)
-        case limit(GuestLimits)
+        case limit(GuestLimits.Change)
         case setRestart(ContainerMetadata.RestartPolicy)
         case setAutostart(Bool)
         case start

@@ -122,9 +122,9 @@ struct SpecificationOptions: ParsableArguments {
             name: try GuestName(name), template: try TemplateID(parsing: template ?? ""),
             privilege: privileged ? .privileged : try map.map().map { .unprivileged($0) })
         specification.volume = try volume.map { try VolumeID(parsing: $0) } ?? specification.volume
-        specification.memory = try memory.map { try ByteCount(parsing: $0) } ?? specification.memory
-        specification.cpu.count = cpus ?? specification.cpu.count
-        specification.processes = processes ?? specification.processes
+        specification.limits.memory = try memory.map { try ByteCount(parsing: $0) } ?? specification.limits.memory
+        specification.cpus = cpus ?? specification.cpus
+        if let processes { specification.limits.processes = processes == 0 ? nil : processes }
         specification.nics = bridge.enumerated().map { NIC(deviceID: $0.offset, bridge: $0.element) }
         specification.initProcess.path = initializer ?? specification.initProcess.path
         specification.initProcess.arguments = arguments
@@ -295,7 +295,7 @@ struct StopContainer: AsyncParsableCommand {
     private struct Report: Encodable {
         var container: String
         var state: String
-        var outcome: LXCHypervisor.Container.StopOutcome
+        var outcome: LXCHypervisor.StopOutcome
     }
 
     func run() async throws {

@@ -43,7 +43,7 @@ struct HostStats: AsyncParsableCommand {
             ("load", statistics.loadAverages.map { String(format: "%.2f", $0) }.joined(separator: " ")),
             ("memory", "\(statistics.memory), \(statistics.memoryAvailable) available"),
             ("for guests", statistics.memoryForGuests.description),
-            ("uptime", "\(Int(statistics.uptimeSeconds)) s"), ("root", room(statistics.root)),
+            ("uptime", "\(statistics.uptime.components.seconds) s"), ("root", room(statistics.root)),
             ("pool", statistics.pool.map(room)),
         ])
     }

@@ -36,17 +36,24 @@ struct SetContainer: AsyncParsableCommand {
                 ("memory", limits.memory?.description ?? "unlimited"), ("soft memory", limits.softMemory?.description),
                 ("memory and swap", limits.memoryAndSwap?.description),
                 ("cpu shares", limits.cpuShares.map(String.init)),
-                ("cpu quota", limits.cpuQuota.map { "\($0) of \(limits.cpuPeriod ?? 0) µs" }),
-                ("cpu set", limits.cpuSet), ("processes", limits.processes?.description ?? "unlimited"),
+                (
+                    "cpu quota",
+                    limits.cpuQuota.map {
+                        "\(microseconds($0)) of \(microseconds(limits.cpuPeriod ?? .milliseconds(100))) µs"
+                    }
+                ),
+                ("cpu set", limits.cpuSet?.description), ("processes", limits.processes?.description ?? "unlimited"),
                 ("disk weight", limits.blockIOWeight.map(String.init)),
                 ("autostart", report.autostart ? "on" : "off"),
             ] + limits.devices.map { ($0.path, text(of: $0)) })
     }
 
+    private func microseconds(_ time: Duration) -> Int64 { Int64(time / .microseconds(1)) }
+
     private func text(of device: GuestLimits.Device) -> String {
         [
-            device.readBytesPerSecond.map { "reads \(ByteCount($0))/s" },
-            device.writeBytesPerSecond.map { "writes \(ByteCount($0))/s" },
+            device.readBytesPerSecond.map { "reads \($0)/s" },
+            device.writeBytesPerSecond.map { "writes \($0)/s" },
             device.readOperationsPerSecond.map { "\($0) reads/s" },
             device.writeOperationsPerSecond.map { "\($0) writes/s" },
         ].compactMap(\.self).joined(separator: ", ")
@@ -82,28 +89,32 @@ struct LimitOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Bytes written in a second; may be repeated; 0 removes it.", valueName: "device=size"))
     var diskWrite: [String] = []
 
-    /// The change; nil if no option was given.
-    func change() throws -> GuestLimits? {
-        var limits = GuestLimits(
+    /// What is to change; nil when no option was given.
+    func change() throws -> GuestLimits.Change? {
+        var change = GuestLimits.Change(
             memory: try memory.map { try ByteCount(parsing: $0) },
             softMemory: try softMemory.map { try ByteCount(parsing: $0) },
             memoryAndSwap: try memoryAndSwap.map { try ByteCount(parsing: $0) }, cpuShares: cpuShares,
-            cpuPeriod: cpuPeriod, cpuQuota: cpuQuota, cpuSet: cpuSet, blockIOWeight: diskWeight, processes: processes)
-        var devices: [String: GuestLimits.Device] = [:]
+            cpuPeriod: cpuPeriod.map { .microseconds($0) },
+            cpuQuota: cpuQuota.map { $0 < 0 ? .unlimited : .limit(.microseconds($0)) },
+            cpuSet: try cpuSet.map { try CPUSet(parsing: $0) }, blockIOWeight: diskWeight,
+            processes: processes.map { $0 == 0 ? .unlimited : .limit($0) })
+        var devices: [String: GuestLimits.Change.Device] = [:]
         for (path, size) in try diskRead.map({ try rate($0, "--disk-read") }) {
             devices[path, default: .init(path: path)].readBytesPerSecond = size
         }
         for (path, size) in try diskWrite.map({ try rate($0, "--disk-write") }) {
             devices[path, default: .init(path: path)].writeBytesPerSecond = size
         }
-        limits.devices = devices.values.sorted { $0.path < $1.path }
-        return limits == GuestLimits() ? nil : limits
+        change.devices = devices.values.sorted { $0.path < $1.path }
+        return change.isEmpty ? nil : change
     }
 
-    private func rate(_ text: String, _ option: String) throws -> (String, UInt64) {
+    private func rate(_ text: String, _ option: String) throws -> (String, GuestLimits.Change.Setting<ByteCount>) {
         guard let split = text.lastIndex(of: "="), split > text.startIndex else {
             throw LXCError(.invalidArgument, "\(option) takes DEVICE=SIZE, not \"\(text.escapedForDisplay)\"")
         }
-        return (String(text[..<split]), try ByteCount(parsing: String(text[text.index(after: split)...])).bytes)
+        let size = try ByteCount(parsing: String(text[text.index(after: split)...]))
+        return (String(text[..<split]), size.bytes == 0 ? .unlimited : .limit(size))
     }
 }

@@ -81,8 +81,8 @@ extension Duration {
 /// The JSON of a copy's summary.
 struct SummaryReport: Encodable {
     var counts: TreeSummary.Counts
-    var logicalBytes: UInt64
-    var allocatedBytes: UInt64
+    var logicalBytes: ByteCount
+    var allocatedBytes: ByteCount
     var digest: TreeDigest?
     var losses: [String: TreeLosses.Loss]
     var strategy: String?
@@ -100,7 +100,7 @@ struct SummaryReport: Encodable {
 
     func printFacts() {
         Output.facts([
-            ("entries", "\(counts.total)"), ("size", ByteCount(logicalBytes).description),
+            ("entries", "\(counts.total)"), ("size", logicalBytes.description),
             ("digest", digest?.description), ("strategy", strategy), ("seconds", String(format: "%.2f", seconds)),
         ])
         for (kind, loss) in losses.sorted(by: { $0.key < $1.key }) {

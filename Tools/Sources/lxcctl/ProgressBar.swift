@@ -27,12 +27,12 @@ final class ProgressBar: Sendable {
 
     private func draw(_ progress: TransferProgress) {
         guard ContinuousClock().now - start > .seconds(1) else { return }
-        var text = "\(label): \(ByteCount(progress.bytes))"
-        if let total = progress.totalBytes, total > 0 {
-            let share = min(1, Double(progress.bytes) / Double(total))
+        var text = "\(label): \(progress.transferred)"
+        if let total = progress.total, total.bytes > 0 {
+            let share = min(1, Double(progress.transferred.bytes) / Double(total.bytes))
             let filled = Int(share * 30)
             let bar = String(repeating: "#", count: filled) + String(repeating: "-", count: 30 - filled)
-            text = "\(label): [\(bar)] \(Int(share * 100)) % of \(ByteCount(total))"
+            text = "\(label): [\(bar)] \(Int(share * 100)) % of \(total)"
         }
         if progress.entries > 0 { text += ", \(progress.entries) entries" }
         hasDrawn.withLock {

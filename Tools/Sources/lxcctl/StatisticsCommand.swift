@@ -43,10 +43,10 @@ struct ContainerStatistics: AsyncParsableCommand {
     private func show(_ name: GuestName, _ driver: LibvirtContainers) async throws {
         let statistics = try await driver.statistics(of: name)
         if common.json { return try Output.json(statistics) }
-        let cpu = Double(statistics.cpuNanoseconds) / 1e9
         Output.facts(
             [
-                ("cpu time", String(format: "%.3f s", cpu)), ("processors", "\(statistics.virtualCPUs)"),
+                ("cpu time", String(format: "%.3f s", statistics.cpuTime / .seconds(1))),
+                ("processors", "\(statistics.virtualCPUs)"),
                 ("memory", "\(statistics.memoryUsed) of \(statistics.memoryLimit)"),
                 ("cached", statistics.memoryCache?.description), ("swap", statistics.swapUsed?.description),
                 ("out of memory", statistics.outOfMemoryKills.map { "\($0) killed" }),
@@ -56,12 +56,11 @@ struct ContainerStatistics: AsyncParsableCommand {
                 ),
                 (
                     "disks",
-                    statistics.blockIO.map { "\(ByteCount($0.readBytes)) read, \(ByteCount($0.writtenBytes)) written" }
+                    statistics.blockIO.map { "\($0.readBytes) read, \($0.writtenBytes) written" }
                 ),
             ]
                 + statistics.interfaces.map { interface in
-                    let (received, sent) = (ByteCount(interface.receivedBytes), ByteCount(interface.sentBytes))
-                    return (interface.device, "\(received) received, \(sent) sent")
+                    (interface.device, "\(interface.receivedBytes) received, \(interface.sentBytes) sent")
                 })
     }
 
@@ -81,15 +80,15 @@ struct ContainerStatistics: AsyncParsableCommand {
             rows.map { row in
                 let statistics = row.statistics
                 let network = statistics.interfaces.reduce(into: (UInt64(0), UInt64(0))) {
-                    $0.0 += $1.receivedBytes
-                    $0.1 += $1.sentBytes
+                    $0.0 += $1.receivedBytes.bytes
+                    $0.1 += $1.sentBytes.bytes
                 }
                 return [
                     row.container.description, row.cpuPercent.map { String(format: "%.1f", $0) } ?? "-",
-                    String(format: "%.1f s", Double(statistics.cpuNanoseconds) / 1e9),
+                    String(format: "%.1f s", statistics.cpuTime / .seconds(1)),
                     statistics.memoryUsed.description, statistics.memoryLimit.description,
                     statistics.processes.map(String.init) ?? "-",
-                    statistics.blockIO.map { "\(ByteCount($0.readBytes)) / \(ByteCount($0.writtenBytes))" } ?? "-",
+                    statistics.blockIO.map { "\($0.readBytes) / \($0.writtenBytes)" } ?? "-",
                     "\(ByteCount(network.0)) / \(ByteCount(network.1))",
                 ]
             })

@@ -114,7 +114,7 @@ struct StopVM: AsyncParsableCommand {
     private struct Report: Encodable {
         var vm: String
         var state: String
-        var outcome: LXCHypervisor.Container.StopOutcome
+        var outcome: LXCHypervisor.StopOutcome
     }
 
     func run() async throws {

@@ -79,7 +79,7 @@ import Testing
         let others = try found(specification(), .shutOff, owner: owner)
         #expect(plan.decisions(Declaration(), [others]).isEmpty)
         var changed = try specification()
-        changed.memory = .mebibytes(64)
+        changed.limits.memory = .mebibytes(64)
         let decision = try decision(.init(changed), others)
         #expect(decision.steps.isEmpty)
         #expect(decision.obstacle?.contains("did not make") == true)
@@ -95,7 +95,7 @@ import Testing
     @Test func aBadContainerKeepsNoOtherFromBeingDecided() throws {
         var bad = try specification("bad")
         let there = try found(bad)
-        bad.memory = ByteCount(1)
+        bad.limits.memory = ByteCount(1)
         let decisions = try plan.decisions(Declaration([.init(bad), .init(specification("good"))]), [there])
         #expect(decisions[0].obstacle?.contains("memory") == true && decisions[0].steps.isEmpty)
         #expect(decisions[1].steps.map(\.kind) == [.create])
@@ -107,7 +107,7 @@ import Testing
     private func change(
         from limits: GuestLimits = GuestLimits(memory: .mebibytes(512), cpuShares: 1024),
         _ change: (inout LXCHypervisor.ContainerSpecification) -> Void
-    ) throws -> GuestLimits? {
+    ) throws -> GuestLimits.Change? {
         let original = try specification()
         var changed = original
         change(&changed)
@@ -117,42 +117,46 @@ import Testing
     }
 
     @Test func changedLimitsAreChangedAloneAndBeforeAStart() throws {
-        #expect(try change { $0.memory = .mebibytes(256) } == GuestLimits(memory: .mebibytes(256)))
-        #expect(try change { $0.cpu.shares = 300 } == GuestLimits(cpuShares: 300))
+        #expect(try change { $0.limits.memory = .mebibytes(256) } == .init(memory: .mebibytes(256)))
+        #expect(try change { $0.limits.cpuShares = 300 } == .init(cpuShares: 300))
         #expect(
             try change {
-                $0.cpu.quota = 50_000
-                $0.cpu.period = 100_000
-            } == GuestLimits(cpuPeriod: 100_000, cpuQuota: 50_000))
+                $0.limits.cpuQuota = .milliseconds(50)
+                $0.limits.cpuPeriod = .milliseconds(100)
+            } == .init(cpuPeriod: .milliseconds(100), cpuQuota: .limit(.milliseconds(50))))
         let original = try specification()
         var changed = original
-        changed.memory = .mebibytes(256)
+        changed.limits.memory = .mebibytes(256)
         #expect(try decision(.init(changed), found(original, .shutOff)).steps.map(\.kind) == [.limit, .start])
     }
 
     @Test func whatIsTheSameIsNotChanged() throws {
         #expect(try change { _ in } == nil)
-        #expect(try change { $0.memory = ByteCount(512 << 20 | 4095) } == nil, "the kernel keeps whole pages")
-        #expect(try change { $0.cpu.period = 100_000 } == nil, "a period without a quota means nothing")
-        #expect(try change(from: .init(memory: .mebibytes(512), cpuSet: "0-1")) { $0.cpu.set = "1,0" } == nil)
+        #expect(try change { $0.limits.memory = ByteCount(512 << 20 | 4095) } == nil, "the kernel keeps whole pages")
+        #expect(
+            try change { $0.limits.cpuPeriod = .milliseconds(100) } == nil, "a period without a quota means nothing")
+        #expect(
+            try change(from: .init(memory: .mebibytes(512), cpuSet: CPUSet([0, 1]))) {
+                $0.limits.cpuSet = try? CPUSet(parsing: "1,0")
+            } == nil)
         #expect(try change(from: GuestLimits()) { _ in } == nil, "where the driver cannot tell, the document does")
     }
 
     @Test func aQuotaAndDeviceLimitsAreLifted() throws {
-        let quota = GuestLimits(memory: .mebibytes(512), cpuPeriod: 100_000, cpuQuota: 50_000)
-        #expect(try change(from: quota) { _ in } == GuestLimits(cpuQuota: -1))
-        let device = GuestLimits.Device(path: "/dev/sda", readBytesPerSecond: 100)
+        let quota = GuestLimits(memory: .mebibytes(512), cpuPeriod: .milliseconds(100), cpuQuota: .milliseconds(50))
+        #expect(try change(from: quota) { _ in } == .init(cpuQuota: .unlimited))
+        let device = GuestLimits.Device(path: "/dev/sda", readBytesPerSecond: ByteCount(100))
         #expect(
             try change(from: .init(memory: .mebibytes(512), devices: [device])) { _ in }
-                == GuestLimits(devices: [.init(path: "/dev/sda", readBytesPerSecond: 0)]))
+                == .init(devices: [.init(path: "/dev/sda", readBytesPerSecond: .unlimited)]))
         #expect(
-            try change { $0.blockIODevices = [.init(path: "/dev/sdb", writeOperationsPerSecond: 5)] }
-                == GuestLimits(devices: [.init(path: "/dev/sdb", writeOperationsPerSecond: 5)]))
+            try change { $0.limits.devices = [.init(path: "/dev/sdb", writeOperationsPerSecond: 5)] }
+                == .init(devices: [.init(path: "/dev/sdb", writeOperationsPerSecond: .limit(5))]))
     }
 
     @Test func aLimitThatCannotBeLiftedIsTold() throws {
         var limited = try specification()
-        limited.softMemory = .mebibytes(64)
+        limited.limits.softMemory = .mebibytes(64)
         let decision = try decision(.init(specification()), found(limited))
         #expect(decision.obstacle?.hasPrefix("softMemory cannot be lifted") == true)
     }
@@ -170,7 +174,7 @@ import Testing
     @Test func whatCannotBeChangedIsTold() throws {
         let changes: [(String, @Sendable (inout LXCHypervisor.ContainerSpecification) -> Void)] = [
             ("init", { $0.initProcess.path = "/bin/sh" }), ("arguments", { $0.initProcess.arguments = ["-c"] }),
-            ("environment", { $0.initProcess.environment = ["A": "b"] }), ("cpus", { $0.cpu.count = 2 }),
+            ("environment", { $0.initProcess.environment = ["A": "b"] }), ("cpus", { $0.cpus = 2 }),
             ("privileged", { $0.privilege = .privileged }), ("title", { $0.title = "other" }),
             ("stopSignal", { $0.stopSignal = .terminate }), ("owner", { $0.owner = "alice" }),
             ("nics", { $0.nics = [NIC(bridge: "br0")] }), ("template", { $0.template = TemplateID.random() }),

@@ -1,7 +1,7 @@
 import Foundation
 import Glibc
-import LXCTestServers
 import Testing
+import _LXCTestServers
 
 /// Templates from a web server, and what is left of a registration that was killed.
 @Suite(.timeLimit(.minutes(15)), .host(.root)) struct DownloadTests {

@@ -1,7 +1,7 @@
 import Foundation
 import Glibc
-import LXCTestServers
 import Testing
+import _LXCTestServers
 
 /// Stores on an NFS server, by URL: two places of one export.
 @Suite(.timeLimit(.minutes(15)), .host(.root, .nfsServer), .serialized) struct StoreNFSTests {

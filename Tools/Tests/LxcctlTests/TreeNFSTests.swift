@@ -1,6 +1,6 @@
 import Foundation
-import LXCTestServers
 import Testing
+import _LXCTestServers
 
 /// Trees on an NFS server, by URL. `Support/NFSServer.swift` is a link to the library's tests.
 @Suite(.timeLimit(.minutes(15)), .host(.root, .nfsServer)) struct TreeNFSTests {

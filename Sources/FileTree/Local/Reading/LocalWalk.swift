@@ -184,8 +184,8 @@ final class LocalWalkTree: Sendable {
         mutating func summary() -> TreeSummary {
             reporter.finish(position)
             var summary = TreeSummary()
-            summary.logicalBytes = limits.logicalBytes
-            summary.allocatedBytes = limits.allocatedBytes
+            summary.logicalBytes = ByteCount(limits.logicalBytes)
+            summary.allocatedBytes = ByteCount(limits.allocatedBytes)
             return summary
         }
 
@@ -194,6 +194,8 @@ final class LocalWalkTree: Sendable {
             reporter.report(position)
         }
 
-        private var position: TransferProgress { TransferProgress(entries: limits.entries, bytes: bytesRead) }
+        private var position: TransferProgress {
+            TransferProgress(entries: limits.entries, transferred: ByteCount(bytesRead))
+        }
     }
 }

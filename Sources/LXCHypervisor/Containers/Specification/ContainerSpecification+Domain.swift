@@ -12,6 +12,7 @@ extension LXCHypervisor.ContainerSpecification {
     /// - Returns: the document.
     /// - Throws: `LXCError` `invalidArgument` naming the value that breaks a rule.
     public func domain(root: String, interfaces: [Interface] = [], pool: PoolID? = nil) throws -> Domain {
+        let memory = try checkedMemory()
         try check()
         var os = OperatingSystem.container(
             initPath: initProcess.path, arguments: initProcess.arguments, architecture: Self.architecture)
@@ -23,13 +24,14 @@ extension LXCHypervisor.ContainerSpecification {
         domain.idMap = idMap
         domain.memory = memory
         domain.currentMemory = memory
-        domain.memoryTuning = MemoryTuning(softLimit: softMemory, swapHardLimit: memoryAndSwap)
+        domain.memoryTuning = MemoryTuning(softLimit: limits.softMemory, swapHardLimit: limits.memoryAndSwap)
         // libvirt sets memory and swap together only where it sets the memory by the same element.
-        if memoryAndSwap != nil { domain.memoryTuning.hardLimit = memory }
-        domain.blockIOTuning = BlockIOTuning(weight: blockIOWeight, devices: blockIODevices.map(\.tuning))
-        domain.virtualCPUs = VirtualCPUs(count: cpu.count, cpuSet: cpu.set)
+        if limits.memoryAndSwap != nil { domain.memoryTuning.hardLimit = memory }
+        domain.blockIOTuning = BlockIOTuning(weight: limits.blockIOWeight, devices: limits.devices.map(\.tuning))
+        domain.virtualCPUs = VirtualCPUs(count: cpus, cpuSet: limits.cpuSet?.description)
         domain.cpuTuning = CPUTuning(
-            shares: cpu.shares, period: cpu.period, quota: cpu.quota)
+            shares: limits.cpuShares.map { UInt32(clamping: $0) }, period: limits.cpuPeriod?.wholeMicroseconds,
+            quota: limits.cpuQuota.map { Int64(clamping: $0.wholeMicroseconds) })
         // Without it libvirt leaves a container that has no interface in the host's own network namespace.
         domain.features.privateNetwork = true
         domain.clock = .utc
@@ -50,8 +52,15 @@ extension LXCHypervisor.ContainerSpecification {
         metadata.stopSignal = stopSignal?.description
         metadata.restart = restart
         metadata.consoleLog = consoleLog
-        metadata.processes = processes
+        metadata.processes = limits.processes ?? 0
         return metadata
+    }
+
+    private func checkedMemory() throws -> ByteCount {
+        guard let memory = limits.memory, memory >= .mebibytes(1) else {
+            throw LXCError(.invalidArgument, "\(name) needs a limit of memory of at least 1 MiB")
+        }
+        return memory
     }
 
     private func check() throws {
@@ -71,18 +80,10 @@ extension LXCHypervisor.ContainerSpecification {
         if let consoleLog, consoleLog < BoundedLog.leastLimit {
             throw LXCError(.invalidArgument, "the console log of \(name) needs at least \(BoundedLog.leastLimit)")
         }
-        guard memory >= .mebibytes(1) else {
-            throw LXCError(.invalidArgument, "\(name) needs at least 1 MiB of memory")
-        }
-        guard (1...65_535).contains(cpu.count) else {
+        guard (1...65_535).contains(cpus) else {
             throw LXCError(.invalidArgument, "\(name) needs 1 to 65535 processors")
         }
-        try GuestLimits(
-            memory: memory, softMemory: softMemory, memoryAndSwap: memoryAndSwap,
-            cpuShares: cpu.shares.map(UInt64.init),
-            cpuPeriod: cpu.period, cpuQuota: cpu.quota, cpuSet: cpu.set, blockIOWeight: blockIOWeight,
-            processes: processes, devices: blockIODevices
-        ).check()
+        try limits.check()
         let ids = nics.map(\.deviceID)
         guard Set(ids).count == ids.count else {
             throw LXCError(.invalidArgument, "two network interfaces of \(name) have the same device id")
@@ -104,8 +105,8 @@ extension GuestLimits.Device {
     /// The element of the domain document.
     fileprivate var tuning: BlockIOTuning.Device {
         var tuning = BlockIOTuning.Device(path: path)
-        tuning.readBytesPerSecond = readBytesPerSecond
-        tuning.writeBytesPerSecond = writeBytesPerSecond
+        tuning.readBytesPerSecond = readBytesPerSecond?.bytes
+        tuning.writeBytesPerSecond = writeBytesPerSecond?.bytes
         tuning.readOperationsPerSecond = readOperationsPerSecond
         tuning.writeOperationsPerSecond = writeOperationsPerSecond
         return tuning

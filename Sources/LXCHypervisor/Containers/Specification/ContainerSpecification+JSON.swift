@@ -35,18 +35,8 @@ extension LXCHypervisor.ContainerSpecification: Codable {
             path: try values.decodeIfPresent(String.self, forKey: .`init`) ?? initProcess.path,
             arguments: try values.decodeIfPresent([String].self, forKey: .arguments) ?? [],
             environment: try values.decodeIfPresent([String: String].self, forKey: .environment) ?? [:])
-        memory = try ByteCount(values, .memory) ?? memory
-        softMemory = try ByteCount(values, .softMemory)
-        memoryAndSwap = try ByteCount(values, .memoryAndSwap)
-        cpu = CPU(
-            count: try values.decodeIfPresent(Int.self, forKey: .cpus) ?? cpu.count,
-            shares: try values.decodeIfPresent(UInt32.self, forKey: .cpuShares),
-            period: try values.decodeIfPresent(UInt64.self, forKey: .cpuPeriod),
-            quota: try values.decodeIfPresent(Int64.self, forKey: .cpuQuota),
-            set: try values.decodeIfPresent(String.self, forKey: .cpuSet))
-        processes = try values.decodeIfPresent(UInt64.self, forKey: .processes) ?? processes
-        blockIOWeight = try values.decodeIfPresent(UInt32.self, forKey: .blockIOWeight)
-        blockIODevices = try values.decodeIfPresent([GuestLimits.Device].self, forKey: .blockIODevices) ?? []
+        cpus = try values.decodeIfPresent(Int.self, forKey: .cpus) ?? cpus
+        limits = try Self.limits(values)
         stopSignal = try values.decodeIfPresent(GuestSignal.self, forKey: .stopSignal)
         restart = try values.decodeIfPresent(ContainerMetadata.RestartPolicy.self, forKey: .restart) ?? restart
         isAutostarted = try values.decodeIfPresent(Bool.self, forKey: .autostart) ?? false
@@ -71,6 +61,48 @@ extension LXCHypervisor.ContainerSpecification: Codable {
         return .unprivileged(try IDMap(parsing: ranges))
     }
 
+    /// The limits. 0 processes, rates of 0 and a negative quota are none, as in libvirt's documents.
+    private static func limits(_ values: KeyedDecodingContainer<CodingKeys>) throws -> GuestLimits {
+        var limits = GuestLimits.standard
+        limits.memory = try ByteCount(values, .memory) ?? limits.memory
+        limits.softMemory = try ByteCount(values, .softMemory)
+        limits.memoryAndSwap = try ByteCount(values, .memoryAndSwap)
+        limits.cpuShares = try values.decodeIfPresent(UInt32.self, forKey: .cpuShares).map(UInt64.init)
+        limits.cpuPeriod = try values.decodeIfPresent(UInt64.self, forKey: .cpuPeriod).map { .microseconds($0) }
+        if let quota = try values.decodeIfPresent(Int64.self, forKey: .cpuQuota), quota >= 0 {
+            limits.cpuQuota = .microseconds(quota)
+        }
+        limits.cpuSet = try values.decodeIfPresent(CPUSet.self, forKey: .cpuSet)
+        if let processes = try values.decodeIfPresent(UInt64.self, forKey: .processes) {
+            limits.processes = processes == 0 ? nil : processes
+        }
+        limits.blockIOWeight = try values.decodeIfPresent(UInt32.self, forKey: .blockIOWeight)
+        let devices = try values.decodeIfPresent([GuestLimits.Device].self, forKey: .blockIODevices) ?? []
+        limits.devices = devices.map { given in
+            var device = given
+            device.readBytesPerSecond = given.readBytesPerSecond.flatMap { $0.bytes == 0 ? nil : $0 }
+            device.writeBytesPerSecond = given.writeBytesPerSecond.flatMap { $0.bytes == 0 ? nil : $0 }
+            device.readOperationsPerSecond = given.readOperationsPerSecond.flatMap { $0 == 0 ? nil : $0 }
+            device.writeOperationsPerSecond = given.writeOperationsPerSecond.flatMap { $0 == 0 ? nil : $0 }
+            return device
+        }
+        return limits
+    }
+
+    private func encodeLimits(to values: inout KeyedEncodingContainer<CodingKeys>) throws {
+        try values.encodeIfPresent(limits.memory, forKey: .memory)
+        try values.encodeIfPresent(limits.softMemory, forKey: .softMemory)
+        try values.encodeIfPresent(limits.memoryAndSwap, forKey: .memoryAndSwap)
+        try values.encodeIfPresent(limits.cpuShares, forKey: .cpuShares)
+        try values.encodeIfPresent(limits.cpuPeriod?.wholeMicroseconds, forKey: .cpuPeriod)
+        try values.encodeIfPresent(limits.cpuQuota?.wholeMicroseconds, forKey: .cpuQuota)
+        try values.encodeIfPresent(limits.cpuSet, forKey: .cpuSet)
+        // A key that is missing is the default, not no limit.
+        try values.encode(limits.processes ?? 0, forKey: .processes)
+        try values.encodeIfPresent(limits.blockIOWeight, forKey: .blockIOWeight)
+        if !limits.devices.isEmpty { try values.encode(limits.devices, forKey: .blockIODevices) }
+    }
+
     /// Writes every key that has a value.
     public func encode(to encoder: any Encoder) throws {
         var values = encoder.container(keyedBy: CodingKeys.self)
@@ -91,17 +123,8 @@ extension LXCHypervisor.ContainerSpecification: Codable {
         try values.encode(initProcess.path, forKey: .`init`)
         if !initProcess.arguments.isEmpty { try values.encode(initProcess.arguments, forKey: .arguments) }
         if !initProcess.environment.isEmpty { try values.encode(initProcess.environment, forKey: .environment) }
-        try values.encode(memory, forKey: .memory)
-        try values.encode(cpu.count, forKey: .cpus)
-        try values.encodeIfPresent(cpu.shares, forKey: .cpuShares)
-        try values.encodeIfPresent(cpu.period, forKey: .cpuPeriod)
-        try values.encodeIfPresent(cpu.quota, forKey: .cpuQuota)
-        try values.encodeIfPresent(cpu.set, forKey: .cpuSet)
-        try values.encodeIfPresent(softMemory, forKey: .softMemory)
-        try values.encodeIfPresent(memoryAndSwap, forKey: .memoryAndSwap)
-        try values.encode(processes, forKey: .processes)
-        try values.encodeIfPresent(blockIOWeight, forKey: .blockIOWeight)
-        if !blockIODevices.isEmpty { try values.encode(blockIODevices, forKey: .blockIODevices) }
+        try values.encode(cpus, forKey: .cpus)
+        try encodeLimits(to: &values)
         try values.encodeIfPresent(stopSignal, forKey: .stopSignal)
         if restart != .never { try values.encode(restart, forKey: .restart) }
         if isAutostarted { try values.encode(true, forKey: .autostart) }

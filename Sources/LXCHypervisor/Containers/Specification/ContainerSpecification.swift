@@ -39,31 +39,6 @@ extension LXCHypervisor {
             }
         }
 
-        /// The share of processors.
-        public struct CPU: Hashable, Sendable {
-            /// How many processors it has.
-            public var count: Int
-            /// Its weight against other containers, 2 to 262144; nil leaves the kernel's 1024.
-            public var shares: UInt32?
-            /// The length of an accounting period in microseconds.
-            public var period: UInt64?
-            /// Processor time in microseconds it may use in one period.
-            public var quota: Int64?
-            /// The host's processors it may run on, as `0-3,8`; nil for all.
-            public var set: String?
-
-            /// Creates a CPU.
-            public init(
-                count: Int = 1, shares: UInt32? = nil, period: UInt64? = nil, quota: Int64? = nil, set: String? = nil
-            ) {
-                self.count = count
-                self.shares = shares
-                self.period = period
-                self.quota = quota
-                self.set = set
-            }
-        }
-
         /// The container's name.
         public var name: GuestName
         /// Its UUID.
@@ -76,20 +51,10 @@ extension LXCHypervisor {
         public var privilege: Privilege?
         /// What is run as process 1.
         public var initProcess = InitProcess()
-        /// The memory it may use.
-        public var memory = ByteCount.mebibytes(512)
-        /// The memory it is reclaimed to under host memory pressure.
-        public var softMemory: ByteCount?
-        /// The most memory and swap together; not less than the memory.
-        public var memoryAndSwap: ByteCount?
-        /// The share of processors.
-        public var cpu = CPU()
-        /// How many processes and threads it can have; 0 for any number.
-        public var processes = GuestLimits.standardProcesses
-        /// The weight against other containers where they share a disk, 100 to 1000.
-        public var blockIOWeight: UInt32?
-        /// Limits of single block devices of the host.
-        public var blockIODevices: [GuestLimits.Device] = []
+        /// How many processors it has.
+        public var cpus = 1
+        /// Its limits, which ``Container/setLimits(_:)`` changes later. A container always has a limit of memory.
+        public var limits = GuestLimits.standard
         /// The signal that asks process 1 to end; nil lets what process 1 is decide.
         public var stopSignal: GuestSignal?
         /// What happens when it ends without having been stopped, while ``LXCHypervisor/run()`` watches; one that is to run

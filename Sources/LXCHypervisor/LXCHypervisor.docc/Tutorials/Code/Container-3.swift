@@ -10,6 +10,6 @@ _ = try await host.registerTemplate(
 let template = try await host.installTemplate(key)
 
 var specification = LXCHypervisor.ContainerSpecification(name: try GuestName("web1"), template: template.id)
-specification.memory = .mebibytes(256)
+specification.limits.memory = .mebibytes(256)
 let container = try await host.createContainer(specification)
 try await container.start()
