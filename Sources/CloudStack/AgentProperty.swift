@@ -101,7 +101,7 @@ struct AgentProperty {
     func requireLXC() throws {
         guard value.lowercased() == "lxc" else {
             throw LXCError(
-                .unsupported, "hypervisor.type=\(value.escapedForDisplay): this is no LXC host; set it to lxc")
+                .unsupported, "hypervisor.type=\(value.escapedForDisplay): this is not an LXC host; set it to lxc")
         }
     }
 

@@ -37,7 +37,7 @@ extension LXCHypervisor.Configuration {
         policy.overcommittedMemory = properties.overcommittedMemory
         policy.heartbeat = HostAddress.ofDevice(properties.privateDevice).map { .init(address: $0) }
         for key in properties.unknown.keys.sorted() {
-            logger.warning("agent.properties has a key nobody knows", metadata: ["key": "\(key.escapedForDisplay)"])
+            logger.warning("agent.properties has an unknown key", metadata: ["key": "\(key.escapedForDisplay)"])
         }
     }
 }

@@ -126,7 +126,7 @@ public struct NFSURL: Hashable, Sendable, CustomStringConvertible {
         _ value: Substring, _ key: String, of text: String
     ) throws -> Number {
         guard let first = value.utf8.first, first != UInt8(ascii: "+"), let number = Number(value) else {
-            throw refusal(text, "has a \(key) that is no number in its range")
+            throw refusal(text, "has a \(key) that is not a number in its range")
         }
         return number
     }

@@ -323,7 +323,7 @@ private final class NFSLockFile: Sendable {
         guard try await touch() else {
             throw LXCError(
                 .inUse,
-                "the lock \(String(decoding: name, as: UTF8.self)) was not renewed in time and became another's; look "
+                "the lock \(String(decoding: name, as: UTF8.self)) was not renewed in time and went to another holder; check "
                     + "whether the server was out of reach, and try again")
         }
     }

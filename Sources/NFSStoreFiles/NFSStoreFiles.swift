@@ -126,7 +126,7 @@ package struct NFSStoreFiles: StoreFiles {
     private func squashed(_ what: String, cause: (any Error)?) -> LXCError {
         LXCError(
             .permissionDenied,
-            "\(what): the server takes the superuser of \(self) for somebody else, or exports it read-only; export it "
+            "\(what): the server maps the superuser of \(self) to another user, or exports it read-only; export it "
                 + "with rw and no_root_squash (for nfs-ganesha: Access_Type = RW, Squash = No_Root_Squash)",
             cause: cause)
     }

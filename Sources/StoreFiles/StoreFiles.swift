@@ -57,7 +57,7 @@ public protocol StoreFiles: Sendable, CustomStringConvertible {
 
     /// The contents of a regular file, or `nil` if it does not exist.
     ///
-    /// - Throws: `LXCError` `limitExceeded` beyond `limit` bytes, `corrupt` when it is no regular file, `io`.
+    /// - Throws: `LXCError` `limitExceeded` beyond `limit` bytes, `corrupt` when it is not a regular file, `io`.
     func read(_ path: String, limit: Int) async throws -> [UInt8]?
     /// The contents of the regular files of a directory whose names `isWanted` accepts, read concurrently. Omits files
     /// removed in the meantime; empty if there is no such directory.

@@ -9,7 +9,7 @@ import LinuxSystem
 public protocol StoredFile: Sendable, CustomStringConvertible {
     /// Opens the file. Blocks; called on a thread that may.
     ///
-    /// - Throws: `LXCError` `notFound`, `permissionDenied`, `invalidArgument` when it is no regular file.
+    /// - Throws: `LXCError` `notFound`, `permissionDenied`, `invalidArgument` when it is not a regular file.
     func open() throws -> any OpenStoredFile
 }
 

@@ -3,10 +3,11 @@ import Foundation
 import LXCHypervisor
 import LXCTesting
 import LibvirtXML
+import TestSupport
 import Testing
 
 /// The power report of CloudStack's hosts.
-@Suite(.timeLimit(.minutes(15))) struct PowerReportTests {
+@Suite(.limited) struct PowerReportTests {
     private func guest(_ name: String, on driver: InMemoryHypervisorDriver, _ type: DomainType) async throws {
         var domain = Domain(type: type, name: name, os: .container(initPath: "/sbin/init"))
         domain.memory = .mebibytes(64)

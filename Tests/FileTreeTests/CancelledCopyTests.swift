@@ -7,14 +7,14 @@ import TestSupport
 import Testing
 
 /// Copies cancelled anywhere: the error says so, and nothing is left.
-@Suite(.timeLimit(.minutes(15)), .host(.root))
+@Suite(.tags(.host), .limited, .host(.root))
 struct CancelledCopyTests {
     private static let repetitions = 12
 
-    let scratch: TreeScratch
+    let scratch: ScratchDirectory
 
     init() throws {
-        scratch = try TreeScratch()
+        scratch = try ScratchDirectory()
         // Some hundred entries of every kind that takes a different way: small and large files, links, directories.
         try scratch.shell(
             """

@@ -8,15 +8,15 @@ import TestSupport
 import Testing
 
 /// Trees cloned while somebody changes them, who may be a guest that wants the clone to hold what is not his.
-@Suite(.timeLimit(.minutes(15)), .host(.root), .serialized)
+@Suite(.tags(.host), .limited, .host(.root), .serialized)
 struct ChangingSourceTests {
     private static let clones = 15
     private static let canary = "CANARY-THAT-IS-OUTSIDE"
 
-    let scratch: TreeScratch
+    let scratch: ScratchDirectory
 
     init() throws {
-        scratch = try TreeScratch()
+        scratch = try ScratchDirectory()
         try scratch.shell(
             """
             mkdir -p outside/sub; for f in file 1 2 3 4 sub/file sub/1; do printf '\(Self.canary)' > outside/$f; done

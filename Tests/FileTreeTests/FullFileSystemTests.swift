@@ -8,11 +8,11 @@ import Testing
 
 /// Copies to file systems that run full, or that lose what they were given: an error, and nothing that looks like a
 /// tree.
-@Suite(.timeLimit(.minutes(15)), .host(.root), .serialized)
+@Suite(.tags(.host), .limited, .host(.root), .serialized)
 struct FullFileSystemTests {
-    let scratch: TreeScratch
+    let scratch: ScratchDirectory
 
-    init() throws { scratch = try TreeScratch() }
+    init() throws { scratch = try ScratchDirectory() }
 
     /// A copy that does not fit, as text so that a failure says which.
     enum Copy: String, CaseIterable, Sendable {

@@ -7,11 +7,11 @@ import Testing
 
 /// Memory does not grow with the number of entries, nor work with the square of their depth. The whole, five million
 /// entries, is `fiveMillion`, which runs when LXC_SCALE_TESTS is set.
-@Suite(.timeLimit(.minutes(30)), .serialized)
+@Suite(.tags(.slow), .timeLimit(.minutes(30)), .serialized)
 struct ScaleTests {
-    let scratch: TreeScratch
+    let scratch: ScratchDirectory
 
-    init() throws { scratch = try TreeScratch() }
+    init() throws { scratch = try ScratchDirectory() }
 
     enum Shape: String, CaseIterable {
         /// All in one directory; a hundred in each of many; directories; one name again and again; names of one file;

@@ -6,7 +6,7 @@ import Testing
 @testable import FileTree
 
 /// What keeps most of itself in temporary files behaves as what is in memory.
-@Suite(.timeLimit(.minutes(15)))
+@Suite(.limited)
 struct SpillTests {
     private func hash(_ number: Int) -> Hash { Hash(of: Array("\(number)".utf8)) }
 
@@ -98,7 +98,7 @@ struct SpillTests {
 
     @Test(arguments: PathResolution.allCases)
     func deepTreesAreOpenedInStepsOfTheirOwnLength(resolution: PathResolution) throws {
-        let scratch = try TreeScratch()
+        let scratch = try ScratchDirectory()
         let depth = 3_000
         try scratch.shell(
             """

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Removals of what a container can make to stay: all of it goes, and what cannot is named.
-@Suite(.timeLimit(.minutes(15)), .host(.root))
+@Suite(.tags(.host), .limited, .host(.root))
 struct StubbornRemovalTests {
     let disk: LoopFileSystem
 

@@ -3,11 +3,11 @@ import LXCCore
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(15)), .host(.root))
+@Suite(.tags(.host), .limited, .host(.root))
 struct TreeManifestTests {
-    let scratch: TreeScratch
+    let scratch: ScratchDirectory
 
-    init() throws { scratch = try TreeScratch() }
+    init() throws { scratch = try ScratchDirectory() }
 
     private func manifest(_ name: String) async throws -> TreeManifest {
         var options = TreeCopyOptions()

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// What a bridge is to the host it stays, whatever containers come to it: its hardware address and its MTU.
-@Suite(.host(.root, .libvirtd, .busybox), .serialized, .timeLimit(.minutes(15)))
+@Suite(.tags(.host), .host(.root, .libvirtd, .busybox), .serialized, .limited)
 struct BridgeShapeTests {
     /// A bridge with an uplink of the highest address a cable can have, so that libvirt's random ones are lower.
     private func withUplink(

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// What real containers write on their consoles, kept.
-@Suite(.host(.root, .libvirtd, .busybox), .timeLimit(.minutes(15))) struct ConsoleLogTests {
+@Suite(.tags(.host), .host(.root, .libvirtd, .busybox), .limited) struct ConsoleLogTests {
     /// Counts on its console; ends when asked.
     private static let counter = """
         #!/bin/busybox sh

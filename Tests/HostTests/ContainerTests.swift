@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// The whole way, for real: archive, secondary storage, primary store, volume, libvirt, bridge, console, and back.
-@Suite(.host(.root, .libvirtd, .busybox), .serialized, .timeLimit(.minutes(15)))
+@Suite(.tags(.host), .host(.root, .libvirtd, .busybox), .serialized, .limited)
 struct ContainerTests {
     @Test(arguments: [false, true])
     func runsFromATemplateAndLeavesNothing(privileged: Bool) async throws {

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// What real containers see of control groups, and where they can go.
-@Suite(.host(.root, .libvirtd, .busybox), .serialized, .timeLimit(.minutes(15)))
+@Suite(.tags(.host), .host(.root, .libvirtd, .busybox), .serialized, .limited)
 struct ControlGroupViewTests {
     @Test(arguments: [false, true])
     func aContainerSeesNoOthers(privileged: Bool) async throws {

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// libvirtd is killed and started again under running containers.
-@Suite(.host(.root, .libvirtd, .busybox), .serialized, .timeLimit(.minutes(15)))
+@Suite(.tags(.host), .host(.root, .libvirtd, .busybox), .serialized, .limited)
 struct DaemonLossTests {
     private func domain(_ name: GuestName, _ root: String) -> Domain {
         let script = "trap 'exit 0' TERM; while true; do read -t 60 line; done"

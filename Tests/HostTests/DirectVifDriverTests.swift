@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// Network drivers on the devices of the real host.
-@Suite(.host(.root, .libvirtd, .busybox), .serialized, .timeLimit(.minutes(15)))
+@Suite(.tags(.host), .host(.root, .libvirtd, .busybox), .serialized, .limited)
 struct DirectVifDriverTests {
     /// Says again and again what its first interface is; ends when asked.
     private static let reporter = """

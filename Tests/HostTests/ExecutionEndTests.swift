@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// How commands inside real containers begin and end, whatever they have started.
-@Suite(.host(.root, .libvirtd, .busybox), .serialized, .timeLimit(.minutes(15)))
+@Suite(.tags(.host), .host(.root, .libvirtd, .busybox), .serialized, .limited)
 struct ExecutionEndTests {
     private static let shell = ["/bin/busybox", "sh", "-c"]
 

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// Commands inside real containers.
-@Suite(.host(.root, .libvirtd, .busybox), .serialized, .timeLimit(.minutes(15)))
+@Suite(.tags(.host), .host(.root, .libvirtd, .busybox), .serialized, .limited)
 struct ExecutionTests {
     /// An init that ends its container waits for every process it sees.
     @Test func aCommandThatEndedIsNotSeenAnyMore() async throws {

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// The rules of `HypervisorDriver`, kept by libvirt's LXC driver with real containers.
-@Suite(.host(.root, .libvirtd, .busybox), .serialized, .timeLimit(.minutes(15)))
+@Suite(.tags(.host), .host(.root, .libvirtd, .busybox), .serialized, .limited)
 struct LibvirtContainersConformanceTests {
     /// Nothing is made of a suite that is only asked for its rules.
     private static let rules = conformance(root: "/nowhere", uri: "lxc:///").checks.map(\.rule)

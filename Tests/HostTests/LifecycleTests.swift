@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// The life of real containers: how they are asked to end, rebooted, started again, waited for.
-@Suite(.host(.root, .libvirtd, .busybox), .serialized, .timeLimit(.minutes(15)))
+@Suite(.tags(.host), .host(.root, .libvirtd, .busybox), .serialized, .limited)
 struct LifecycleTests {
     /// A program that ends by one signal alone and says so.
     private static func endsBy(_ signal: Int) -> String {
@@ -70,7 +70,7 @@ struct LifecycleTests {
 
     /// Ways to ask an init that open its FIFO from outside follow what the container put in its place (CVE-2013-6456).
     @Test func aLinkInThePlaceOfInitctlLeadsNowhere() async throws {
-        let outside = try TemporaryDirectory()
+        let outside = try ScratchDirectory()
         try outside.write("untouched", to: "canary")
         let linking = """
             #!/bin/busybox sh

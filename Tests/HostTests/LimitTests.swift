@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Limits and counters of real containers.
-@Suite(.host(.root, .libvirtd, .busybox), .serialized, .timeLimit(.minutes(15)))
+@Suite(.tags(.host), .host(.root, .libvirtd, .busybox), .serialized, .limited)
 struct LimitTests {
     /// A disk of the host.
     private static let disk: String? = {

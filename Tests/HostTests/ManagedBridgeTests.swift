@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// Bridges made on demand, in network namespaces of the tests' own and by processes of their own.
-@Suite(.host(.root), .timeLimit(.minutes(15)))
+@Suite(.tags(.host), .host(.root), .limited)
 struct ManagedBridgeTests {
     @Test func aVXLANsBridgeComesWithTheFirstAndGoesWithTheLast() async throws {
         try await NetworkNamespace.run { namespace in

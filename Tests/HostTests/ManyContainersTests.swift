@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Fifty containers at once.
-@Suite(.host(.root, .libvirtd, .busybox), .timeLimit(.minutes(15)))
+@Suite(.tags(.host, .slow), .host(.root, .libvirtd, .busybox), .limited)
 struct ManyContainersTests {
     private static let count = 50
 

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// Rules enforced for real, between containers on one bridge.
-@Suite(.host(.root, .libvirtd, .busybox, .packetFilter), .serialized, .timeLimit(.minutes(15)))
+@Suite(.tags(.host), .host(.root, .libvirtd, .busybox, .packetFilter), .serialized, .limited)
 struct NICSecurityTests {
     /// Two containers with addresses; `body` gets the secured one and the other.
     func withPair(

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// NICs that come and go with containers that are there already, for real.
-@Suite(.host(.root, .libvirtd, .busybox), .serialized, .timeLimit(.minutes(15)))
+@Suite(.tags(.host), .host(.root, .libvirtd, .busybox), .serialized, .limited)
 struct PluggedNICTests {
     @Test func aNICComesAndGoesWhileTheContainerRuns() async throws {
         try await TestBridge.run { bridge in

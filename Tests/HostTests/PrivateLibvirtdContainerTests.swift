@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// What the module Libvirt can only show with real containers.
-@Suite(.serialized, .timeLimit(.minutes(15)), .host(.root, .libvirtd, .busybox)) struct PrivateLibvirtdContainerTests {
+@Suite(.tags(.host), .serialized, .limited, .host(.root, .libvirtd, .busybox)) struct PrivateLibvirtdContainerTests {
     /// Runs `body` with a daemon and a connection, which are gone afterwards.
     private func withDaemon(_ body: (LibvirtConnection, PrivateLibvirtd) async throws -> Void) async throws {
         let daemon = try await PrivateLibvirtd.start(logger: logger)

@@ -6,7 +6,7 @@ import Libvirt
 import TestSupport
 import Testing
 
-@Suite(.serialized, .timeLimit(.minutes(15)), .host(.root, .libvirtd, .busybox)) struct PrivateLibvirtdLingeringTests {
+@Suite(.tags(.host), .serialized, .limited, .host(.root, .libvirtd, .busybox)) struct PrivateLibvirtdLingeringTests {
     private func configuration(_ directory: String) -> PrivateLibvirtd.Configuration {
         PrivateLibvirtd.Configuration(directory: directory, lifetime: .lingering(idleTimeout: .seconds(2)))
     }

@@ -7,7 +7,7 @@ import Logging
 import TestSupport
 import Testing
 
-@Suite(.serialized, .timeLimit(.minutes(15)), .host(.root, .libvirtd, .busybox)) struct PrivateLibvirtdTests {
+@Suite(.tags(.host), .serialized, .limited, .host(.root, .libvirtd, .busybox)) struct PrivateLibvirtdTests {
     @Test func startsAnswersAndLeavesNothing() async throws {
         let mounts = try hostMounts()
         let daemon = try await PrivateLibvirtd.start(logger: logger)
@@ -163,7 +163,7 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(15)), .host(.root)) struct PrivateLibvirtdDirectoryTests {
+@Suite(.tags(.host), .limited, .host(.root)) struct PrivateLibvirtdDirectoryTests {
     @Test(arguments: [
         "relative", "/", "", "/run/../etc", "/run//x", "/run/libvirt/x", "/var/lib/libvirt", "/run/x\u{0}y",
         "/run/a\nb",

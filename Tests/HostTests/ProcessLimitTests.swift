@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// How many processes real containers have, and that none of them is beyond reach.
-@Suite(.host(.root, .libvirtd, .busybox), .serialized, .timeLimit(.minutes(15)))
+@Suite(.tags(.host), .host(.root, .libvirtd, .busybox), .serialized, .limited)
 struct ProcessLimitTests {
     /// Makes as many processes as it can, from its first moment on.
     private static let bomb = """

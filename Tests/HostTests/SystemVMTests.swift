@@ -7,7 +7,7 @@ import Testing
 
 /// Virtual machines beside the containers, for real: image, secondary storage, primary store, overlay, libvirt, bridge,
 /// agent, console, power button. They are emulated, because not every host that has /dev/kvm can run a guest by it.
-@Suite(.host(.root, .libvirtd, .busybox, .qemu, .guestKernel), .serialized, .timeLimit(.minutes(15)))
+@Suite(.tags(.host), .host(.root, .libvirtd, .busybox, .qemu, .guestKernel), .serialized, .limited)
 struct SystemVMTests {
     private static let key = TemplateKey(account: 1, id: 3)
 

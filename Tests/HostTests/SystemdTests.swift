@@ -8,7 +8,7 @@ import Testing
 ///
 /// Unprivileged, systemd needs a hierarchy of control groups it may write to, which libvirt gives it where version 2 is
 /// used alone; the virtual host checks that.
-@Suite(.host(.root, .libvirtd, .debootstrap), .timeLimit(.minutes(15)))
+@Suite(.tags(.host, .slow), .host(.root, .libvirtd, .debootstrap), .limited)
 struct SystemdTests {
     @Test func aPrivilegedDebianBootsAndStops() async throws {
         try await TestHost.run(archive: DebianArchive.path()) { host in

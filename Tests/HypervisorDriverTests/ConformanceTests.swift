@@ -2,9 +2,10 @@ import HypervisorDriver
 import LXCCore
 import LXCTesting
 import LibvirtXML
+import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(15)))
+@Suite(.limited)
 struct ConformanceTests {
     private static func domain(_ type: DomainType) -> @Sendable (GuestName) async throws -> Domain {
         { name in

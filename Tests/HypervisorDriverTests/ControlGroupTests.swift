@@ -6,9 +6,9 @@ import Testing
 @testable import HypervisorDriver
 
 /// What is read from control groups, of both versions: files with a kernel's contents in a directory.
-@Suite(.timeLimit(.minutes(15))) struct ControlGroupTests {
-    private func files(_ contents: [String: String]) throws -> TemporaryDirectory {
-        let directory = try TemporaryDirectory()
+@Suite(.limited) struct ControlGroupTests {
+    private func files(_ contents: [String: String]) throws -> ScratchDirectory {
+        let directory = try ScratchDirectory()
         for (name, text) in contents { try directory.write(text, to: name) }
         return directory
     }

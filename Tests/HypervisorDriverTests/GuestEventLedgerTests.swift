@@ -1,11 +1,12 @@
 import Foundation
 import LXCCore
+import TestSupport
 import Testing
 
 @testable import HypervisorDriver
 
 /// Each change is told once, whatever the hypervisor repeats or keeps to itself.
-@Suite(.timeLimit(.minutes(15))) struct GuestEventLedgerTests {
+@Suite(.limited) struct GuestEventLedgerTests {
     private let name: GuestName
     private let uuid = UUID()
 

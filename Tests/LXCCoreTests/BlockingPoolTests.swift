@@ -3,7 +3,7 @@ import LXCCore
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(15)))
+@Suite(.limited)
 struct BlockingPoolTests {
     /// Blocks threads until it is opened.
     private final class Gate: Sendable {

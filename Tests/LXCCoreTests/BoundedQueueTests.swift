@@ -2,7 +2,7 @@ import LXCCore
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(15)))
+@Suite(.limited)
 struct BoundedQueueTests {
     @Test func elementsArriveInOrderAndNeverTooManyAtOnce() throws {
         let queue = BoundedQueue<Int>(capacity: 3)

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// What `java.util.Properties.store` documents, and that reading is its inverse.
-@Suite(.timeLimit(.minutes(15)))
+@Suite(.limited)
 struct JavaPropertiesWritingTests {
     private func store(_ pairs: KeyValuePairs<String, String>, comment: String? = nil) -> String {
         var properties = JavaProperties()

@@ -1,9 +1,10 @@
 import Glibc
 import LXCCore
 import LinuxSystem
+import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(15)))
+@Suite(.limited)
 struct LXCErrorTests {
     @Test func descriptionIsTheMessageThenTheCause() {
         let plain = LXCError(.notFound, "there is no volume x")
@@ -55,7 +56,7 @@ struct LXCErrorTests {
     }
 }
 
-@Suite(.timeLimit(.minutes(15)))
+@Suite(.limited)
 struct DisplayTextTests {
     @Test(arguments: [
         ("plain text ü 日本", "plain text ü 日本"),

@@ -1,8 +1,9 @@
 import LXCCore
 import Synchronization
+import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(15)))
+@Suite(.limited)
 struct ProgressReporterTests {
     private final class Reports: Sendable {
         private let list = Mutex<[TransferProgress]>([])
@@ -57,7 +58,7 @@ struct ProgressReporterTests {
     }
 }
 
-@Suite(.timeLimit(.minutes(15)))
+@Suite(.limited)
 struct CancellationTests {
     @Test func staysCancelled() throws {
         let cancellation = Cancellation()

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// What a host does whose driver has nothing but the core.
-@Suite(.timeLimit(.minutes(5))) struct AbilityTests {
+@Suite(.limited) struct AbilityTests {
     private let policy: TestPolicy
     private let driver = InMemoryHypervisorDriver()
     private let primary = InMemoryPrimaryStore()

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// What is kept of containers' consoles, over an in-memory driver whose consoles say what the test has them say.
-@Suite(.timeLimit(.minutes(15))) struct ConsoleLogTests {
+@Suite(.limited) struct ConsoleLogTests {
     private let policy: TestPolicy
     private let driver = InMemoryHypervisorDriver()
     private let directory = FileManager.default.temporaryDirectory.path + "/console-\(UUID().uuidString)"

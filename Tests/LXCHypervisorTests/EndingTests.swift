@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// How containers end that are suspended, whose stop is given up, or that cannot be started again at first.
-@Suite(.timeLimit(.minutes(5))) struct EndingTests {
+@Suite(.limited) struct EndingTests {
     private let policy: TestPolicy
     private let driver = InMemoryHypervisorDriver()
     private let primary = InMemoryPrimaryStore()

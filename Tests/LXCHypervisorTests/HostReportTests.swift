@@ -6,7 +6,7 @@ import Testing
 
 @testable import LXCHypervisor
 
-@Suite(.timeLimit(.minutes(15))) struct HostReportTests {
+@Suite(.limited) struct HostReportTests {
     @Test func theHostsStatisticsAreTheKernels() async throws {
         let first = try await HostStatistics.current(reserved: .mebibytes(100))
         #expect(first.cpus == ProcessInfo.processInfo.activeProcessorCount)
@@ -22,7 +22,7 @@ import Testing
     }
 
     @Test func theServiceWritesTheHeartbeat() async throws {
-        let directory = try TemporaryDirectory()
+        let directory = try ScratchDirectory()
         var policy = LXCHypervisor.Policy()
         policy.heartbeat = .init(address: "10.1.2.3", interval: .milliseconds(20))
         let store = try await SharedMountPointStore.create(at: directory.path)

@@ -7,7 +7,7 @@ import Testing
 @testable import LXCHypervisor
 
 /// Host ids are given to one container only.
-@Suite(.timeLimit(.minutes(15))) struct IDMapPolicyTests {
+@Suite(.limited) struct IDMapPolicyTests {
     private func ranges(_ users: String, _ groups: String? = nil) throws -> [Range<UInt32>] {
         try IDMapPolicy.available(
             users: IDMapPolicy.entries(users), groups: IDMapPolicy.entries(groups ?? users))
@@ -44,7 +44,7 @@ import Testing
     private let templates = InMemoryTemplateStore()
 
     private func host(
-        _ scratch: TemporaryDirectory, driver: InMemoryHypervisorDriver? = nil, primary: (any PrimaryStore)? = nil,
+        _ scratch: ScratchDirectory, driver: InMemoryHypervisorDriver? = nil, primary: (any PrimaryStore)? = nil,
         _ change: (inout LXCHypervisor.Policy) -> Void = { _ in }
     ) -> LXCHypervisor {
         var policy = LXCHypervisor.Policy()
@@ -66,7 +66,7 @@ import Testing
     }
 
     @Test func containersOfSeveralProgramsGetRangesOfTheirOwn() async throws {
-        let locks = try TemporaryDirectory()
+        let locks = try ScratchDirectory()
         let programs = [host(locks), host(locks)]
         let template = try await template(programs[0])
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -93,7 +93,7 @@ import Testing
 
     /// Two hypervisors and two stores, as two configurations of one tool have them.
     @Test func storesAndDaemonsOfAHostHaveOneBook() async throws {
-        let scratch = try TemporaryDirectory()
+        let scratch = try ScratchDirectory()
         let other = InMemoryPrimaryStore()
         let hosts = [host(scratch), host(scratch, driver: InMemoryHypervisorDriver(), primary: other)]
         let template = try await template(hosts[0])
@@ -116,7 +116,7 @@ import Testing
     }
 
     @Test func theHostsRootIsNoIDOfAnUnprivilegedContainer() async throws {
-        let scratch = try TemporaryDirectory()
+        let scratch = try ScratchDirectory()
         let host = host(scratch)
         var specification = ContainerSpecification(name: try GuestName("c1"), template: try await template(host))
         specification.privilege = .unprivileged(try IDMap(host: 0, count: 65_536))
@@ -127,7 +127,7 @@ import Testing
     }
 
     @Test func aContainerThatWasNotMadeGivesItsIDsBack() async throws {
-        let scratch = try TemporaryDirectory()
+        let scratch = try ScratchDirectory()
         let host = host(scratch)
         var specification = ContainerSpecification(name: try GuestName("c1"), template: .random())
         for privilege in [ContainerSpecification.Privilege.isolated, .unprivileged(.standard)] {
@@ -140,7 +140,7 @@ import Testing
 
     /// A program that was killed before its volume was there, and a store that was removed with all in it.
     @Test func whatNobodyHasIsGivenAgain() async throws {
-        let scratch = try TemporaryDirectory()
+        let scratch = try ScratchDirectory()
         let host = host(scratch)
         let template = try await template(host)
         let first = try await host.createContainer(.init(name: GuestName("c0"), template: template))
@@ -164,7 +164,7 @@ import Testing
     }
 
     @Test func claimsOfAPoolThatIsNotMountedAreKept() async throws {
-        let scratch = try TemporaryDirectory()
+        let scratch = try ScratchDirectory()
         let host = host(scratch)
         let template = try await template(host)
         _ = try await host.createContainer(.init(name: GuestName("c0"), template: template))
@@ -182,7 +182,7 @@ import Testing
 
     /// However many volumes the store has, it is asked for none of them.
     @Test func creationDoesNotListTheStore() async throws {
-        let scratch = try TemporaryDirectory()
+        let scratch = try ScratchDirectory()
         let template = try await template(host(scratch))
         _ = try await host(scratch).createContainer(.init(name: GuestName("c0"), template: template))
         let host = host(scratch, primary: UnlistedStore(base: primary))
@@ -200,7 +200,7 @@ import Testing
     }
 
     @Test func theIdsOfAVolumeWithoutAContainerAreKept() async throws {
-        let locks = try TemporaryDirectory()
+        let locks = try ScratchDirectory()
         let host = host(locks)
         let template = try await template(host)
         _ = try await primary.createVolume(.random(), from: template, idMap: .standard)
@@ -209,7 +209,7 @@ import Testing
     }
 
     @Test func aHostCanForgetContainersAndMakeThemPrivilegedByDefault() async throws {
-        let locks = try TemporaryDirectory()
+        let locks = try ScratchDirectory()
         let host = host(locks) { ($0.defaultPrivilege, $0.keepsDefinitions) = (.privileged, false) }
         let specification = ContainerSpecification(
             name: try GuestName("i-2-3-VM"), template: try await template(host))
@@ -231,7 +231,7 @@ import Testing
 
     /// What a specification says counts, whatever the host's default is.
     @Test func isolatedIsIsolatedOnAHostOfPrivilegedContainers() async throws {
-        let locks = try TemporaryDirectory()
+        let locks = try ScratchDirectory()
         let host = host(locks) { $0.defaultPrivilege = .privileged }
         let template = try await template(host)
         var specification = ContainerSpecification(
@@ -248,7 +248,7 @@ import Testing
     }
 
     @Test func aVolumeOfTheHostsOwnersIsNotRunUnasked() async throws {
-        let locks = try TemporaryDirectory()
+        let locks = try ScratchDirectory()
         let host = host(locks)
         let template = try await template(host)
         var specification = ContainerSpecification(name: try GuestName("c1"), template: template)

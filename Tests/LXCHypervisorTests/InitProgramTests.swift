@@ -7,11 +7,11 @@ import Testing
 @testable import LXCHypervisor
 
 /// The signal by which a container's process 1 ends is found in its root, and only there.
-@Suite(.timeLimit(.minutes(15))) struct InitProgramTests {
-    private let root: TemporaryDirectory
+@Suite(.limited) struct InitProgramTests {
+    private let root: ScratchDirectory
 
     init() throws {
-        root = try TemporaryDirectory()
+        root = try ScratchDirectory()
         for folder in ["sbin", "bin", "lib/systemd", "usr/lib"] { try root.makeDirectory(folder) }
         try root.write("\u{7F}ELF", to: "lib/systemd/systemd")
         try root.write("\u{7F}ELF", to: "bin/busybox")
@@ -57,7 +57,7 @@ import Testing
     @Test func nothingOutsideIsLookedAt() async throws {
         #expect(try await signal() == nil)
         // A host's systemd, by a path that leads out of the root if anybody follows it.
-        let outside = try TemporaryDirectory()
+        let outside = try ScratchDirectory()
         try outside.write("\u{7F}ELF", to: "systemd")
         try link("sbin/init", to: outside["systemd"])
         #expect(try await signal() == nil)

@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 
 /// Operations of the facade that fail, are cancelled or meet another program between two of their steps.
-@Suite(.timeLimit(.minutes(15)))
+@Suite(.limited)
 struct InterruptedOperationTests {
     private let policy: TestPolicy
     private let driver = InMemoryHypervisorDriver()

@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 
 /// The facade over in-memory drivers.
-@Suite(.timeLimit(.minutes(15)))
+@Suite(.limited)
 struct FacadeTests {
     let policy: TestPolicy
     let driver = InMemoryHypervisorDriver()

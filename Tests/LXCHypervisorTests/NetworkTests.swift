@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 
 /// NICs of containers, over in-memory drivers.
-@Suite(.timeLimit(.minutes(15)))
+@Suite(.limited)
 struct NetworkTests {
     private let policy: TestPolicy
     private let driver = InMemoryHypervisorDriver()

@@ -12,14 +12,14 @@ import Testing
 
 /// Two programs of one host that work on the same containers: each has a facade of its own over the same hypervisor and
 /// store.
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.limited)
 struct OperationLockTests {
     private let driver = InMemoryHypervisorDriver(sharesGuests: true)
     private let primary = InMemoryPrimaryStore()
-    private let directory: TemporaryDirectory
+    private let directory: ScratchDirectory
     private var name: GuestName { get throws { try GuestName("web1") } }
 
-    init() throws { directory = try TemporaryDirectory() }
+    init() throws { directory = try ScratchDirectory() }
 
     private func program(
         _ moment: InterruptedDriver.Moment = .beforeDefine, store: (any PrimaryStore)? = nil,

@@ -1,10 +1,11 @@
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import LXCHypervisor
 
 /// Scopes clean up however they are left.
-@Suite(.timeLimit(.minutes(5))) struct ScopeTests {
+@Suite(.limited) struct ScopeTests {
     private final class Log: Sendable {
         private let lines = Mutex<[String]>([])
         var all: [String] { lines.withLock { $0 } }

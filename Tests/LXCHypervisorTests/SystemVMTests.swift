@@ -10,12 +10,12 @@ import TestSupport
 import Testing
 
 /// System VMs over in-memory drivers: what is refused before anything is made.
-@Suite(.timeLimit(.minutes(5))) struct SystemVMTests {
+@Suite(.limited) struct SystemVMTests {
     private let containers = InMemoryHypervisorDriver()
     private let machines = InMemoryHypervisorDriver(type: .qemu)
-    private let directory: TemporaryDirectory
+    private let directory: ScratchDirectory
 
-    init() throws { directory = try TemporaryDirectory() }
+    init() throws { directory = try ScratchDirectory() }
 
     private func host(
         _ primary: (any PrimaryStore)? = nil, systemVMs: (any HypervisorDriver)? = nil

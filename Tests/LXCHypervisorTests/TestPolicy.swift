@@ -4,9 +4,9 @@ import TestSupport
 /// The policies of hosts in memory: their book of host ids goes with the test, and the ids of processes that happen to run
 /// on the machine count for nothing.
 struct TestPolicy {
-    private let scratch: TemporaryDirectory
+    private let scratch: ScratchDirectory
 
-    init() throws { scratch = try TemporaryDirectory() }
+    init() throws { scratch = try ScratchDirectory() }
 
     /// The policy of every host of one test.
     var host: LXCHypervisor.Policy {

@@ -2,9 +2,10 @@ import Foundation
 import LXCCore
 import Libvirt
 import Logging
+import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(15))) struct DomainTests {
+@Suite(.limited) struct DomainTests {
     @Test func livesFromDefineToUndefine() async throws {
         let host = try TestHost()
         let connection = try await host.connect()
@@ -69,10 +70,9 @@ import Testing
         let limits = try await connection.memoryParameters(of: "tuned", affecting: .live)
         #expect(limits["hard_limit"] == .unsignedLong(131072))
         #expect(limits["soft_limit"] == .unsignedLong(65536))
-        let error = await #expect(throws: LXCError.self) {
+        await expect(.invalidArgument) {
             try await connection.setMemoryParameters(["hard_limit": .string("x")], of: "tuned", affecting: .live)
         }
-        #expect(error?.code == .invalidArgument)
         await connection.close()
     }
 
@@ -87,11 +87,10 @@ import Testing
                 "<owner name='\(owner)'/>", of: "labelled", namespace: namespace, prefix: "label", affecting: .config)
             #expect(try await connection.metadata(of: "labelled", namespace: namespace)?.contains(owner) == true)
         }
-        let error = await #expect(throws: LXCError.self) {
+        await expect(.invalidArgument) {
             try await connection.setMetadata(
                 "<a/><b", of: "labelled", namespace: namespace, prefix: "label", affecting: .config)
         }
-        #expect(error?.code == .invalidArgument)
         try await connection.setMetadata(
             nil, of: "labelled", namespace: namespace, prefix: "label", affecting: .config)
         #expect(try await connection.metadata(of: "labelled", namespace: namespace) == nil)
@@ -109,12 +108,11 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(15))) struct LibvirtErrorTests {
+@Suite(.limited) struct LibvirtErrorTests {
     @Test func missingDomainIsNotFoundAndKeepsLibvirtsNumbers() async throws {
         let host = try TestHost()
         let connection = try await host.connect()
-        let error = await #expect(throws: LXCError.self) { try await connection.start("missing") }
-        #expect(error?.code == .notFound)
+        let error = await expect(.notFound) { try await connection.start("missing") }
         #expect(error?.message.contains("missing") == true)
         let cause = try #require(error?.cause as? LibvirtError)
         #expect(cause.code == 42)  // VIR_ERR_NO_DOMAIN
@@ -128,8 +126,7 @@ import Testing
         let host = try TestHost()
         let connection = try await host.connect()
         try await connection.define(xml: document("once"))
-        let error = await #expect(throws: LXCError.self) { try await connection.destroy("once") }
-        #expect(error?.code == .invalidState)
+        await expect(.invalidState) { try await connection.destroy("once") }
         await connection.close()
     }
 
@@ -137,17 +134,15 @@ import Testing
         let host = try TestHost()
         let connection = try await host.connect()
         try await connection.create(xml: document("plain"))
-        let error = await #expect(throws: LXCError.self) {
+        await expect(.unsupported) {
             try await connection.updateDevice(xml: "<input type='mouse'/>", of: "plain", affecting: .live)
         }
-        #expect(error?.code == .unsupported)
         await connection.close()
     }
 
     @Test func aDriverWithoutConsolesSaysSo() async throws {
         let connection = try await LibvirtConnection.open("test:///default", logger: Logger(label: "test"))
-        let error = await #expect(throws: LXCError.self) { _ = try await connection.openConsole(of: "test") }
-        #expect(error?.code == .unsupported)
+        await expect(.unsupported) { _ = try await connection.openConsole(of: "test") }
         await connection.close()
     }
 
@@ -172,8 +167,7 @@ import Testing
         let host = try TestHost()
         let connection = try await host.connect()
         try await connection.create(xml: document("victim"))
-        let error = await #expect(throws: LXCError.self) { try await connection.destroy("victim\u{0}x") }
-        #expect(error?.code == .invalidArgument)
+        await expect(.invalidArgument) { try await connection.destroy("victim\u{0}x") }
         #expect(try await connection.status(of: "victim").state == .running)
         await connection.close()
     }
@@ -185,7 +179,7 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(15))) struct LifecycleEventTests {
+@Suite(.limited) struct LifecycleEventTests {
     @Test func eventsArriveInOrder() async throws {
         let host = try TestHost()
         let connection = try await host.connect()
@@ -226,8 +220,7 @@ import Testing
         let connection = try await host.connect()
         let events = try await connection.lifecycleEvents()
         await connection.close()
-        let error = await #expect(throws: LXCError.self) { for try await _ in events {} }
-        #expect(error?.code == .unavailable)
+        await expect(.unavailable) { for try await _ in events {} }
     }
 
     @Test func droppingTheConnectionEndsTheStream() async throws {
@@ -235,8 +228,7 @@ import Testing
         var connection: LibvirtConnection? = try await host.connect()
         let events = try #require(try await connection?.lifecycleEvents())
         connection = nil
-        let error = await #expect(throws: LXCError.self) { for try await _ in events {} }
-        #expect(error?.code == .unavailable)
+        await expect(.unavailable) { for try await _ in events {} }
     }
 
     @Test func aReaderThatLeavesDisturbsNobody() async throws {
@@ -269,8 +261,7 @@ import Testing
         try await connection.undefine("busy")
         try await witness.value
         var count = 0
-        let error = await #expect(throws: LXCError.self) { for try await _ in events { count += 1 } }
-        #expect(error?.code == .limitExceeded)
+        await expect(.limitExceeded) { for try await _ in events { count += 1 } }
         #expect(count == 4096)
         await connection.close()
     }

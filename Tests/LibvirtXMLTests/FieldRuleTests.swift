@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// What cannot be written is refused before anything is, by an error that names the field.
-@Suite(.timeLimit(.minutes(15))) struct FieldRuleTests {
+@Suite(.limited) struct FieldRuleTests {
     /// A text field: the name errors use, and how to put a text there.
     struct Field: Sendable, CustomTestStringConvertible {
         let name: String

@@ -3,7 +3,7 @@ import LibvirtXML
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(15))) struct FragmentTests {
+@Suite(.limited) struct FragmentTests {
     @Test(arguments: [
         "<a/>", "<a b='1' c=''/>", "<a>text</a>", "<a> </a>", "<a>one<b/>two <c>three</c></a>",
         "<a xmlns='urn:a'><b xmlns=''><c xmlns='urn:a'/></b></a>",

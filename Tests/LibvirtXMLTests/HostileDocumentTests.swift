@@ -1,10 +1,11 @@
 import Foundation
 import LXCCore
 import LibvirtXML
+import TestSupport
 import Testing
 
 /// Documents made to harm their reader.
-@Suite(.timeLimit(.minutes(15))) struct HostileDocumentTests {
+@Suite(.limited) struct HostileDocumentTests {
     @Test(arguments: [
         "<!DOCTYPE domain><domain type='lxc'/>",
         "<!DOCTYPE domain SYSTEM 'http://127.0.0.1:9/x.dtd'><domain type='lxc'/>",

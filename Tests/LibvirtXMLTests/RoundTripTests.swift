@@ -1,8 +1,9 @@
 import LXCCore
 import LibvirtXML
+import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(15))) struct RoundTripTests {
+@Suite(.limited) struct RoundTripTests {
     /// Every domain the model can hold is the same after it was written and read, to the last byte, and libvirt's
     /// schema accepts each.
     @Test func everyDomainSurvives() throws {

@@ -6,7 +6,7 @@ import Testing
 
 /// The documents the project starts from: the one its specification shows, the one CloudStack really makes, and the
 /// one libvirt gives back for a running container.
-@Suite(.timeLimit(.minutes(15))) struct SampleDocumentTests {
+@Suite(.limited) struct SampleDocumentTests {
     @Test func theSpecificationsSampleIsRead() throws {
         let domain = try Domain(
             xml: """

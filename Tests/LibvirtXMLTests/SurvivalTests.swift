@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// What the model does not know survives a change of what it knows.
-@Suite(.timeLimit(.minutes(15))) struct SurvivalTests {
+@Suite(.limited) struct SurvivalTests {
     private static let document = """
         <domain type='kvm' id='3' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
           <name>r-4-VM</name>

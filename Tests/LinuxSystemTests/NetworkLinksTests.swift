@@ -2,10 +2,11 @@ import CLinux
 import Glibc
 import LXCCore
 import LinuxSystem
+import TestSupport
 import Testing
 
 /// What the kernel is asked about network devices, and which answers are believed.
-@Suite(.timeLimit(.minutes(15))) struct NetworkLinksTests {
+@Suite(.limited) struct NetworkLinksTests {
     @Test func aDeviceIsFoundByItsName() throws {
         let links = try NetworkLinks()
         let loopback = try #require(try links.link("lo"))

@@ -6,12 +6,12 @@ import Testing
 
 /// A server with an exported directory, for one test.
 struct Export {
-    let scratch: TreeScratch
+    let scratch: ScratchDirectory
     let server: NFSServer
 
     /// The exported directory is `export` in the scratch directory.
     init(_ change: (inout NFSServer.Export) -> Void = { _ in }) throws {
-        scratch = try TreeScratch()
+        scratch = try ScratchDirectory()
         try scratch.shell("mkdir export")
         var export = NFSServer.Export(scratch("export"))
         change(&export)

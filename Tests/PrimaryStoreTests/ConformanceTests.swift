@@ -5,14 +5,14 @@ import PrimaryStore
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(15)))
+@Suite(.limited)
 struct ConformanceTests {
     private static let inMemory = PrimaryStoreConformance(options: withoutHostPaths) { check in
         try await check(InMemoryPrimaryStore())
     }
 
     private static let sharedMountPoint = PrimaryStoreConformance(options: Fixture.options) { check in
-        let directory = try TemporaryDirectory()
+        let directory = try ScratchDirectory()
         try await check(SharedMountPointStore.create(at: directory.path))
         withExtendedLifetime(directory) {}
     }

@@ -8,19 +8,19 @@ import TestSupport
 import Testing
 
 /// What others can do to the directory in which the store keeps what it knows.
-@Suite(.timeLimit(.minutes(15)))
+@Suite(.limited)
 struct ControlDirectoryTests {
     @Test(arguments: [".lxc", ".lxc/objects", ".lxc/staging"])
     func aLinkIsUnsafe(link: String) async throws {
-        let directory = try TemporaryDirectory()
-        let outside = try TemporaryDirectory()
+        let directory = try ScratchDirectory()
+        let outside = try ScratchDirectory()
         if link != ".lxc" {
             try directory.makeDirectory(".lxc")
             chmod(directory[".lxc"], 0o700)
         }
         #expect(symlink(outside.path, directory[link]) == 0)
-        #expect(await codeThrown { try await SharedMountPointStore.create(at: directory.path) } == .unsafe)
-        #expect(await codeThrown { try await SharedMountPointStore(path: directory.path) } == .unsafe)
+        await expect(.unsafe) { try await SharedMountPointStore.create(at: directory.path) }
+        await expect(.unsafe) { try await SharedMountPointStore(path: directory.path) }
         #expect(outside.list().isEmpty)
     }
 
@@ -28,10 +28,9 @@ struct ControlDirectoryTests {
     func aDirectoryOthersComeToIsUnsafe(name: String) async throws {
         let fixture = try await Fixture()
         chmod(fixture.directory[name], 0o711)
-        let error = await #expect(throws: LXCError.self) {
+        let error = await expect(.unsafe) {
             try await SharedMountPointStore(path: fixture.directory.path)
         }
-        #expect(error?.code == .unsafe)
         #expect(error?.message.contains(fixture.directory[name]) == true)
     }
 
@@ -46,8 +45,7 @@ struct ControlDirectoryTests {
     @Test func aTemplateIsNoVolumeToStartFrom() async throws {
         let fixture = try await Fixture()
         let template = VolumeID(try await fixture.template().uuid)
-        #expect(await codeThrown { try await fixture.store.hostPath(of: template) } == .notFound)
-        #expect(
-            await codeThrown { try await fixture.store.acquireLease(on: template, for: "host-a") } == .notFound)
+        await expect(.notFound) { try await fixture.store.hostPath(of: template) }
+        await expect(.notFound) { try await fixture.store.acquireLease(on: template, for: "host-a") }
     }
 }

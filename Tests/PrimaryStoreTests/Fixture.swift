@@ -10,11 +10,11 @@ import Testing
 
 /// A store in a directory of its own, and what the tests do to it behind its back.
 struct Fixture {
-    let directory: TemporaryDirectory
+    let directory: ScratchDirectory
     let store: SharedMountPointStore
 
     init() async throws {
-        directory = try TemporaryDirectory()
+        directory = try ScratchDirectory()
         store = try await SharedMountPointStore.create(at: directory.path)
     }
 

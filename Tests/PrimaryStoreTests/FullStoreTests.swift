@@ -9,7 +9,7 @@ import TestSupport
 import Testing
 
 /// A store on a file system in which nothing can be made any more: what frees room works, and so does what reads.
-@Suite(.timeLimit(.minutes(15)), .host(.root), .serialized)
+@Suite(.tags(.host), .limited, .host(.root), .serialized)
 struct FullStoreTests {
     /// How a file system is full.
     enum Fullness: String, CaseIterable, Sendable {

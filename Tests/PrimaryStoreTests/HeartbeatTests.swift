@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// CloudStack's heartbeat files.
-@Suite(.timeLimit(.minutes(15))) struct HeartbeatTests {
+@Suite(.limited) struct HeartbeatTests {
     private static func checkBeats(
         _ store: any HeartbeatStore, seen file: (String) throws -> [UInt8], made: (String) throws -> Void
     ) async throws {
@@ -18,7 +18,7 @@ import Testing
         try made("KVMHA/hb-10.1.2.4")
         #expect(try await store.heartbeat(of: "10.1.2.4") == Date(timeIntervalSince1970: 5))
         for address in ["", "../x", "a/b", "host"] {
-            #expect(await codeThrown { try await store.writeHeartbeat(of: address, at: Date()) } == .invalidArgument)
+            await expect(.invalidArgument) { try await store.writeHeartbeat(of: address, at: Date()) }
         }
     }
 
@@ -40,7 +40,7 @@ import Testing
     @Test func whatIsNoTimeIsSaidToBeDamaged() async throws {
         let fixture = try await Fixture()
         try fixture.directory.write("soon\n", to: "KVMHA/hb-10.1.2.3")
-        #expect(await codeThrown { try await fixture.store.heartbeat(of: "10.1.2.3") } == .corrupt)
+        await expect(.corrupt) { try await fixture.store.heartbeat(of: "10.1.2.3") }
     }
 
     @Test(.host(.root, .nfsServer)) func onAnNFSServer() async throws {

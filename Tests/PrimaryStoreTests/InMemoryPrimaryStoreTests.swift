@@ -5,16 +5,16 @@ import PrimaryStore
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(15)))
+@Suite(.limited)
 struct InMemoryPrimaryStoreTests {
     private let store = InMemoryPrimaryStore(capacity: .kibibytes(1))
 
     @Test func faultsAreThrownInOrderAndOnce() async throws {
         await store.failNext(with: LXCError(.unavailable, "first"))
         await store.failNext(with: LXCError(.io, "second"))
-        #expect(await codeThrown { try await store.contents() } == .unavailable)
+        await expect(.unavailable) { try await store.contents() }
         let tree = MemoryTree.smallRoot()
-        #expect(await codeThrown { try await store.installTemplate(.random(), from: tree) } == .io)
+        await expect(.io) { try await store.installTemplate(.random(), from: tree) }
         #expect(tree.timesOpened == 0)
         _ = try await store.installTemplate(.random(), from: tree)
     }
@@ -35,17 +35,16 @@ struct InMemoryPrimaryStoreTests {
         var tree = MemoryTree.smallRoot()
         try tree.addFile("tmp/large", String(repeating: "x", count: 2_000))
         let large = tree
-        let error = await #expect(throws: LXCError.self) {
+        let error = await expect(.io) {
             try await store.installTemplate(.random(), from: large)
         }
-        #expect(error?.code == .io)
         #expect(error?.description.contains("No space left") == true)
         #expect(try await store.contents() == StoreContents())
         #expect(try await store.capacity().available == .kibibytes(1))
     }
 }
 
-@Suite(.timeLimit(.minutes(15)))
+@Suite(.limited)
 struct MemoryTreeTests {
     @Test func copiesIntoMemoryAreEqual() async throws {
         var tree = MemoryTree.smallRoot(user: 5, group: 6)
@@ -77,7 +76,7 @@ struct MemoryTreeTests {
         tree.beforeEntry = { if $0 == 4 { throw LXCError(.corrupt, "broken") } }
         let failing = tree
         let destination = MemoryTreeDestination()
-        #expect(await codeThrown { try await TreeCopy.run(from: failing, to: destination) } == .corrupt)
+        await expect(.corrupt) { try await TreeCopy.run(from: failing, to: destination) }
         #expect(destination.tree == nil)
         #expect(failing.timesOpened == 1)
     }

@@ -9,15 +9,15 @@ import TestSupport
 import Testing
 
 /// The store on a real NFS server, with what only such a store has.
-@Suite(.timeLimit(.minutes(15)), .host(.root, .nfsServer))
+@Suite(.tags(.host, .nfs), .limited, .host(.root, .nfsServer))
 struct NFSStoreTests {
     /// A server with an exported directory, and stores in it.
     struct Fixture {
-        let scratch: TreeScratch
+        let scratch: ScratchDirectory
         let server: NFSServer
 
         init(_ change: (inout NFSServer.Export) -> Void = { _ in }) throws {
-            scratch = try TreeScratch()
+            scratch = try ScratchDirectory()
             try scratch.shell("mkdir export")
             var export = NFSServer.Export(scratch("export"))
             change(&export)
@@ -64,7 +64,7 @@ struct NFSStoreTests {
     @Test func diskImagesAreCopiedThereAndKept() async throws {
         let fixture = try Fixture()
         let store = try await fixture.store()
-        let directory = try TemporaryDirectory()
+        let directory = try ScratchDirectory()
         try directory.write(QcowImage().bytes, to: "image")
         let id = TemplateID.random()
         let image = try await store.installImage(id, from: DiskImage(path: directory["image"]), progress: nil)
@@ -75,7 +75,7 @@ struct NFSStoreTests {
         #expect(try Array(Data(contentsOf: URL(filePath: path))) == QcowImage().bytes)
         try directory.write(QcowImage(over: "/etc/shadow").bytes, to: "bad")
         let bad = DiskImage(path: directory["bad"])
-        #expect(await codeThrown { try await store.installImage(.random(), from: bad, progress: nil) } == .unsafe)
+        await expect(.unsafe) { try await store.installImage(.random(), from: bad, progress: nil) }
         #expect(try await store.contents() == StoreContents(images: [image]))
         try await store.deleteTemplate(id)
         #expect(try await store.contents() == StoreContents())
@@ -87,8 +87,8 @@ struct NFSStoreTests {
         let first = try await fixture.store()
         let second = try await fixture.store()
         #expect(first.id == second.id)
-        #expect(await codeThrown { try await fixture.store(id: .random()) } == .invalidArgument)
-        #expect(await codeThrown { try await fixture.store("/missing") } == .notFound)
+        await expect(.invalidArgument) { try await fixture.store(id: .random()) }
+        await expect(.notFound) { try await fixture.store("/missing") }
     }
 
     /// Locks over NFS calls and those of a file system know nothing of each other.
@@ -96,14 +96,13 @@ struct NFSStoreTests {
         let fixture = try Fixture()
         let template = try await fixture.store().installTemplate(.random(), from: Self.options.tree)
         let path = fixture.scratch("export")
-        let error = await #expect(throws: LXCError.self) { try await SharedMountPointStore(path: path) }
-        #expect(error?.code == .unsupported)
+        let error = await expect(.unsupported) { try await SharedMountPointStore(path: path) }
         #expect(error?.message.contains("nfs://") == true)
         #expect(try await fixture.store().contents().templates == [template])
 
         try fixture.scratch.shell("mkdir export/local")
         _ = try await SharedMountPointStore.create(at: fixture.scratch("export/local"))
-        #expect(await codeThrown { try await fixture.store("/local") } == .unsupported)
+        await expect(.unsupported) { try await fixture.store("/local") }
     }
 
     @Test func exportThatSquashesRootIsRefused() async throws {
@@ -118,8 +117,7 @@ struct NFSStoreTests {
 
     @Test func exportThatIsReadOnlyIsRefused() async throws {
         let fixture = try Fixture { $0.isReadOnly = true }
-        let error = await #expect(throws: LXCError.self) { try await fixture.store() }
-        #expect(error?.code == .permissionDenied)
+        await expect(.permissionDenied) { try await fixture.store() }
         #expect(try fixture.scratch.shell("ls -A export") == "")
     }
 
@@ -131,11 +129,10 @@ struct NFSStoreTests {
         let store = try await NFSStore.create(at: fixture.url(), mounter: ExistingMount(place))
         let template = try await store.installTemplate(.random(), from: Self.options.tree)
         let volume = try await store.createVolume(.random(), from: template.id)
-        let error = await #expect(throws: LXCError.self) { try await store.hostPath(of: volume.id) }
-        #expect(error?.code == .unavailable)
+        let error = await expect(.unavailable) { try await store.hostPath(of: volume.id) }
         #expect(error?.message.contains(place) == true)
         #expect(try fixture.scratch.shell("ls -A bare") == "")
-        #expect(await codeThrown { try await store.hostPath(of: .random()) } == .notFound)
+        await expect(.notFound) { try await store.hostPath(of: .random()) }
     }
 
     /// A process that was killed holds its locks no longer than it takes to see that it is gone.
@@ -196,7 +193,7 @@ struct NFSStoreTests {
         try await client.remove("\(id).x".utf8, in: client.root)
         _ = try await client.create("\(id).x".utf8, in: client.root, .exclusive(1))
         stolen.signal()
-        #expect(await codeThrown { try await installation.value } == .inUse)
+        await expect(.inUse) { try await installation.value }
         #expect(try await store.contents() == StoreContents())
         #expect(try fixture.scratch.shell("ls -A export/.lxc/staging export/.lxc/objects | grep -v :") == "")
         // The other's lock is left alone.

@@ -8,17 +8,16 @@ import TestSupport
 import Testing
 
 /// Which directory is opened, and that nothing is begun by looking.
-@Suite(.timeLimit(.minutes(15)))
+@Suite(.limited)
 struct OpeningTests {
     @Test func aDirectoryWithoutAPoolIsLeftAsItIs() async throws {
-        let directory = try TemporaryDirectory()
+        let directory = try ScratchDirectory()
         try directory.write("x", to: "\(VolumeID.random())/etc/hostname")
         let (before, mode) = (directory.list(), try directory.mode())
         for id in [nil, PoolID.random()] {
-            let error = await #expect(throws: LXCError.self) {
+            let error = await expect(.notFound) {
                 try await SharedMountPointStore(path: directory.path, id: id)
             }
-            #expect(error?.code == .notFound)
             #expect(error?.message.contains("pool create --primary \(directory.path)") == true)
         }
         #expect(directory.list() == before)
@@ -27,20 +26,20 @@ struct OpeningTests {
 
     /// An unmounted mount point is no second pool, and the mount of another is not this one.
     @Test(.host(.root)) func anotherPoolInItsPlaceIsRefused() async throws {
-        let directory = try TemporaryDirectory()
+        let directory = try ScratchDirectory()
         let id = try await SharedMountPointStore.create(at: directory.path).id
         try TreeShell.run("mount -t tmpfs none '\(directory.path)'")
         defer { umount2(directory.path, CInt(MNT_DETACH)) }
-        #expect(await codeThrown { try await SharedMountPointStore(path: directory.path, id: id) } == .notFound)
+        await expect(.notFound) { try await SharedMountPointStore(path: directory.path, id: id) }
         #expect(directory.list().isEmpty)
         let other = try await SharedMountPointStore.create(at: directory.path)
         #expect(other.id != id)
-        #expect(await codeThrown { try await SharedMountPointStore(path: directory.path, id: id) } == .invalidArgument)
+        await expect(.invalidArgument) { try await SharedMountPointStore(path: directory.path, id: id) }
     }
 
     /// The kernel goes to the directory above the one a link leads to.
     @Test func pathsLeadWhereTheKernelLeads() async throws {
-        let directory = try TemporaryDirectory()
+        let directory = try ScratchDirectory()
         try directory.makeDirectory("pool/inside")
         try directory.makeDirectory("elsewhere")
         #expect(symlink(directory["pool/inside"], directory["elsewhere/link"]) == 0)
@@ -50,13 +49,13 @@ struct OpeningTests {
             #expect(store.id == pool.id, "\(path)")
             #expect(store.path == directory["pool"], "\(path)")
         }
-        #expect(await codeThrown { try await SharedMountPointStore(path: directory["no/../pool"]) } == .notFound)
+        await expect(.notFound) { try await SharedMountPointStore(path: directory["no/../pool"]) }
         #expect(directory.list("elsewhere") == ["link"])
         #expect(directory.list() == ["elsewhere", "pool"])
     }
 
     @Test func linksTheOperatorNamedKeepTheirNames() async throws {
-        let directory = try TemporaryDirectory()
+        let directory = try ScratchDirectory()
         try directory.makeDirectory("real")
         #expect(symlink("real", directory["link"]) == 0)
         let store = try await SharedMountPointStore.create(at: directory["link"])
@@ -65,12 +64,12 @@ struct OpeningTests {
     }
 
     @Test func emptyIsWhereNobodyKeepsAnything() async throws {
-        let directory = try TemporaryDirectory()
+        let directory = try ScratchDirectory()
         try directory.makeDirectory("lost+found")
         #expect(try await SharedMountPointStore.isEmpty(path: directory.path))
         _ = try await SharedMountPointStore.create(at: directory.path)
         #expect(try await !SharedMountPointStore.isEmpty(path: directory.path))
-        let other = try TemporaryDirectory()
+        let other = try ScratchDirectory()
         try other.write("x", to: "note")
         #expect(try await !SharedMountPointStore.isEmpty(path: other.path))
     }
@@ -82,7 +81,7 @@ struct OpeningTests {
         let volume = try await fixture.store.createVolume(.random(), from: template).id
         try FileManager.default.removeItem(atPath: fixture.directory[".lxc/claims"])
         let store = try await SharedMountPointStore(path: fixture.directory.path)
-        #expect(await codeThrown { try await store.deleteTemplate(template) } == .inUse)
+        await expect(.inUse) { try await store.deleteTemplate(template) }
         #expect(fixture.directory.list(".lxc/claims/\(template)") == [volume.description])
         try await store.deleteVolume(volume)
         try await store.deleteTemplate(template)
@@ -101,7 +100,7 @@ struct OpeningTests {
         #expect(try await store.contents().volumes.map(\.id) == [volume])
         #expect(try await store.verifyTemplate(template, progress: nil).isEmpty)
         #expect(try await store.hostPath(of: volume) == files("\(volume)"))
-        #expect(await codeThrown { try await store.deleteVolume(volume) } == .permissionDenied)
+        await expect(.permissionDenied) { try await store.deleteVolume(volume) }
         try TreeShell.run("mount -o remount,rw '\(files.path)'")
         try await SharedMountPointStore(path: files.path).deleteVolume(volume)
         #expect(try files.shell("stat -c %a .") == "700")
@@ -120,7 +119,7 @@ struct OpeningTests {
     }
 }
 
-extension TemporaryDirectory {
+extension ScratchDirectory {
     /// The mode of the directory, or of something below.
     func mode(_ name: String = ".") throws -> mode_t {
         var status = stat()

@@ -11,7 +11,7 @@ import Testing
 @testable import PrimaryStore
 
 /// Publications that fail after their rename, or before it.
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.limited)
 struct PublicationTests {
     enum Failure: CaseIterable {
         case before, after
@@ -19,13 +19,13 @@ struct PublicationTests {
         case afterAndBlind
     }
 
-    private let directory: TemporaryDirectory
+    private let directory: ScratchDirectory
     private let files: FailingFiles
     private let pool: Pool
     private let template: TemplateID
 
     init() async throws {
-        directory = try TemporaryDirectory()
+        directory = try ScratchDirectory()
         let threads = BlockingPool(threads: 2)
         files = FailingFiles(base: LocalStoreFiles(directory.path, pool: threads))
         pool = try await Pool.create(in: files, threads: threads, logger: Logger(label: "test"))
@@ -42,8 +42,7 @@ struct PublicationTests {
     @Test(arguments: Failure.allCases) func anObjectIsNeverWithoutItsRecord(_ failure: Failure) async throws {
         let id = VolumeID.random()
         files.fail(failure)
-        #expect(
-            await codeThrown { try await pool.createVolume(id, from: template, idMap: nil, progress: nil) } == .io)
+        await expect(.io) { try await pool.createVolume(id, from: template, idMap: nil, progress: nil) }
         files.fail(nil)
         if failure == .afterAndBlind {
             #expect(exists(id) == (true, true))
@@ -62,9 +61,7 @@ struct PublicationTests {
         try directory.write("theirs", to: "theirs/file")
         let path = directory.path
         files.beforePublishing { #expect(rename("\(path)/theirs", "\(path)/\(id)") == 0) }
-        #expect(
-            await codeThrown { try await pool.createVolume(id, from: template, idMap: nil, progress: nil) }
-                == .alreadyExists)
+        await expect(.alreadyExists) { try await pool.createVolume(id, from: template, idMap: nil, progress: nil) }
         #expect(directory.exists("\(id)/file"))
         #expect(exists(id) == (true, false))
         #expect(try await pool.collectGarbage() == 0)

@@ -104,7 +104,7 @@ import Testing
     }
 
     @Test func otherFilesAreNone() throws {
-        let directory = try TemporaryDirectory()
+        let directory = try ScratchDirectory()
         try directory.write([UInt8](repeating: 0, count: 4096), to: "raw")
         try directory.write([], to: "empty")
         try directory.write(image { _ in }, to: "image")
@@ -115,7 +115,7 @@ import Testing
 
     /// What QEMU's own program makes is read as it meant it.
     @Test(.host(.qemu)) func imagesOfQEMUAreRead() throws {
-        let directory = try TemporaryDirectory()
+        let directory = try ScratchDirectory()
         let make = { (name: String, options: [String]) in
             try Command.run("/usr/bin/qemu-img", ["create", "-q", "-f", "qcow2"] + options + [directory[name], "64M"])
             return try #require(try QcowHeader.read(LocalFile(directory[name])))

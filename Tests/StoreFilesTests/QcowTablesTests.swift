@@ -6,10 +6,10 @@ import TestSupport
 import Testing
 
 /// Whether images are whole: as qemu-img makes them, cut short, and such as an attacker makes.
-@Suite(.timeLimit(.minutes(5))) struct QcowTablesTests {
-    private let directory: TemporaryDirectory
+@Suite(.limited) struct QcowTablesTests {
+    private let directory: ScratchDirectory
 
-    init() throws { directory = try TemporaryDirectory() }
+    init() throws { directory = try ScratchDirectory() }
 
     private func code(_ name: String) throws -> LXCError.Code? {
         let file = LocalFile(directory[name])

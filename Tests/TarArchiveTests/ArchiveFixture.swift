@@ -25,7 +25,7 @@ func readAll(
 
 /// Reads an archive given as bytes.
 func readAll(_ bytes: some Collection<UInt8>) throws -> (entries: [ReadEntry], losses: TreeLosses) {
-    let scratch = try TreeScratch()
+    let scratch = try ScratchDirectory()
     return try readAll(scratch.write(Array(bytes), to: "archive"))
 }
 
@@ -49,7 +49,7 @@ func failure(of operation: () async throws -> Void) async -> LXCError? {
     }
 }
 
-extension TreeScratch {
+extension ScratchDirectory {
     /// The bytes as `command`, a compressor that takes `-c`, packs them.
     func compress(_ bytes: [UInt8], with command: String) throws -> [UInt8] {
         _ = try write(bytes, to: "to-pack")

@@ -4,7 +4,7 @@ import TarArchive
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(15)))
+@Suite(.limited)
 struct AttributeTests {
     private static let access = "system.posix_acl_access"
     private static let standard = "system.posix_acl_default"

@@ -5,11 +5,11 @@ import TestSupport
 import Testing
 
 /// Whatever an archive can multiply is charged to a limit before it is made, and memory stays below 256 MiB.
-@Suite(.timeLimit(.minutes(15)))
+@Suite(.limited)
 struct BudgetTests {
-    let scratch: TreeScratch
+    let scratch: ScratchDirectory
 
-    init() throws { scratch = try TreeScratch() }
+    init() throws { scratch = try ScratchDirectory() }
 
     private func archive(_ builder: TarBuilder) throws -> TarArchive {
         _ = try scratch.write(builder.finished(), to: "plain")

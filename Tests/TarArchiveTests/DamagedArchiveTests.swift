@@ -4,11 +4,11 @@ import TarArchive
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(15)))
+@Suite(.limited)
 struct DamagedArchiveTests {
-    let scratch: TreeScratch
+    let scratch: ScratchDirectory
 
-    init() throws { scratch = try TreeScratch() }
+    init() throws { scratch = try ScratchDirectory() }
 
     /// Long names, pax headers, contents of several blocks, links: everything a cut can go through.
     private static let sample: TarBuilder = {

@@ -5,11 +5,11 @@ import TestSupport
 import Testing
 
 /// What every decoder has to do, whatever it decodes.
-@Suite(.timeLimit(.minutes(15)))
+@Suite(.limited)
 struct DecoderTests {
-    let scratch: TreeScratch
+    let scratch: ScratchDirectory
 
-    init() throws { scratch = try TreeScratch() }
+    init() throws { scratch = try ScratchDirectory() }
 
     /// Small, so that every bit can be flipped.
     private static let small: [UInt8] = {

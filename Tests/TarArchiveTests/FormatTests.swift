@@ -5,13 +5,13 @@ import TestSupport
 import Testing
 
 /// Formats told by content: those that are read, and those that are named.
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.limited)
 struct FormatTests {
     private static let hasBsdtar = (try? TreeShell.run("command -v bsdtar")) != nil
 
-    let scratch: TreeScratch
+    let scratch: ScratchDirectory
 
-    init() throws { scratch = try TreeScratch() }
+    init() throws { scratch = try ScratchDirectory() }
 
     private static var sample: [UInt8] {
         var builder = TarBuilder()

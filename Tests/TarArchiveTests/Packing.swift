@@ -57,12 +57,12 @@ struct Packing: CustomTestStringConvertible, Sendable {
     func reading(chunkBytes: Int) -> Packing { Self.with(self) { $0.reading.chunkBytes = chunkBytes } }
 
     /// Packs bytes.
-    func pack(_ bytes: [UInt8], in scratch: TreeScratch) throws -> [UInt8] {
+    func pack(_ bytes: [UInt8], in scratch: ScratchDirectory) throws -> [UInt8] {
         try scratch.compress(bytes, with: command)
     }
 
     /// Reads a packed archive given as bytes.
-    func read(_ bytes: some Collection<UInt8>, in scratch: TreeScratch) throws -> [ReadEntry] {
+    func read(_ bytes: some Collection<UInt8>, in scratch: ScratchDirectory) throws -> [ReadEntry] {
         try readAll(scratch.write(Array(bytes), to: "packed-archive"), reading: reading).entries
     }
 }

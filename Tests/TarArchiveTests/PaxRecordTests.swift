@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// What the records of pax headers say, for one entry and for all.
-@Suite(.timeLimit(.minutes(15)))
+@Suite(.limited)
 struct PaxRecordTests {
     private func entries(_ build: (inout TarBuilder) -> Void) throws -> [TreeEntry] {
         var builder = TarBuilder()

@@ -1,7 +1,8 @@
 import TarArchive
+import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(15)))
+@Suite(.limited)
 struct StoredContentsTests {
     /// Stretches of ten bytes, the hole after each as long as told.
     private func extents(holes: [UInt64]) -> [Range<UInt64>] {

@@ -5,7 +5,7 @@ import TarArchive
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(15)), .host(.root))
+@Suite(.tags(.host), .limited, .host(.root))
 struct TarFidelityTests {
     /// GNU tar is everywhere, bsdtar where its package is installed.
     private static let writers = [
@@ -13,9 +13,9 @@ struct TarFidelityTests {
         "bsdtar --format=pax --xattrs --acls --numeric-owner",
     ].filter { writer in (try? TreeShell.run("command -v \(writer.prefix { $0 != " " })")) != nil }
 
-    let scratch: TreeScratch
+    let scratch: ScratchDirectory
 
-    init() throws { scratch = try TreeScratch() }
+    init() throws { scratch = try ScratchDirectory() }
 
     @Test(arguments: writers, PathResolution.allCases)
     func archiveUnpackedAndCloneAreTheSame(writer: String, resolution: PathResolution) async throws {

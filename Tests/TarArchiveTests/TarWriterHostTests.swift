@@ -6,13 +6,13 @@ import TestSupport
 import Testing
 
 /// What needs root to be made and compared: trees with everything, and what other programs make of our archives.
-@Suite(.timeLimit(.minutes(15)), .host(.root))
+@Suite(.tags(.host), .limited, .host(.root))
 struct TarWriterHostTests {
     private static let hasBsdtar = (try? TreeShell.run("command -v bsdtar")) != nil
 
-    let scratch: TreeScratch
+    let scratch: ScratchDirectory
 
-    init() throws { scratch = try TreeScratch() }
+    init() throws { scratch = try ScratchDirectory() }
 
     private func pack(
         _ origin: any TreeOrigin, _ name: String, _ options: TreeCopyOptions = TreeCopyOptions()

@@ -6,13 +6,13 @@ import TestSupport
 import Testing
 
 /// What archives are made, whoever runs the tests.
-@Suite(.timeLimit(.minutes(15)))
+@Suite(.limited)
 struct TarWriterTests {
     static let endings = ["tar", "tar.gz", "tar.xz", "tar.zst", "tar.bz2", "tar.lz4"]
 
-    let scratch: TreeScratch
+    let scratch: ScratchDirectory
 
-    init() throws { scratch = try TreeScratch() }
+    init() throws { scratch = try ScratchDirectory() }
 
     @discardableResult
     private func pack(

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// Archives from a web server: whole, interrupted, changed in between, too large, refused.
-@Suite(.timeLimit(.minutes(15)))
+@Suite(.limited)
 struct DownloadTests {
     private let fixture: DownloadFixture
 
@@ -172,8 +172,7 @@ struct DownloadTests {
         var registration = fixture.registration(server)
         registration.limits.entries = 1
         let limited = registration
-        #expect(
-            await codeThrown { try await fixture.storage.store.register(limited, progress: nil) } == .limitExceeded)
+        await expect(.limitExceeded) { try await fixture.storage.store.register(limited, progress: nil) }
         #expect(fixture.storage.directory.list("secondary/template/tmpl/1") == [".10.download"])
         registration.limits = TreeLimits()
         _ = try await fixture.storage.store.register(registration, progress: nil)
@@ -202,8 +201,7 @@ struct DownloadTests {
         var registration = fixture.registration(server)
         registration.download.retries = 0
         registration.checksum = try fixture.checksum()
-        #expect(
-            await codeThrown { try await fixture.storage.store.register(registration, progress: nil) } == .unavailable)
+        await expect(.unavailable) { try await fixture.storage.store.register(registration, progress: nil) }
         #expect(fixture.storage.directory.list("secondary/template/tmpl/1") == [".10.download"])
         #expect(try await fixture.storage.store.list() == TemplateListing())
         _ = try await fixture.storage.store.register(registration, progress: nil)
@@ -216,8 +214,7 @@ struct DownloadTests {
         let server = try fixture.failing(after: [200_000])
         var registration = fixture.registration(server)
         registration.download.retries = 0
-        #expect(
-            await codeThrown { try await fixture.storage.store.register(registration, progress: nil) } == .unavailable)
+        await expect(.unavailable) { try await fixture.storage.store.register(registration, progress: nil) }
         registration.source = Locator(server.url("/other.tar.gz"))
         _ = try await fixture.storage.store.register(registration, progress: nil)
         #expect(server.requests.map { $0["range"] } == [nil, nil])
@@ -228,8 +225,7 @@ struct DownloadTests {
         var registration = fixture.registration(server)
         registration.download.retries = 0
         registration.checksum = try fixture.checksum()
-        #expect(
-            await codeThrown { try await fixture.storage.store.register(registration, progress: nil) } == .unavailable)
+        await expect(.unavailable) { try await fixture.storage.store.register(registration, progress: nil) }
         let partial = "secondary/template/tmpl/1/.10.download/archive"
         var bytes = try fixture.storage.directory.read(partial)
         bytes[1000] ^= 1

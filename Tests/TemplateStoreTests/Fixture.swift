@@ -6,12 +6,12 @@ import TestSupport
 
 /// A secondary storage in a directory of its own, and archives to register in it.
 struct Fixture {
-    let directory: TemporaryDirectory
+    let directory: ScratchDirectory
     let store: LocalSecondaryStorage
     let key = TemplateKey(account: 1, id: 10)
 
     init() throws {
-        directory = try TemporaryDirectory()
+        directory = try ScratchDirectory()
         try directory.makeDirectory("secondary")
         store = LocalSecondaryStorage(path: directory["secondary"])
         for (name, text) in [("etc/hostname", "box\n"), ("bin/busybox", "binary"), ("etc/motd", ""), ("sbin/init", "")]

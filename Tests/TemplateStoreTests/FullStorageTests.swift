@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Secondary storage on a file system in which nothing can be made any more.
-@Suite(.timeLimit(.minutes(15)), .host(.root), .serialized)
+@Suite(.tags(.host), .limited, .host(.root), .serialized)
 struct FullStorageTests {
     @Test(arguments: [false, true]) func aTemplateCanBeDeleted(hasInodes: Bool) async throws {
         let full = try LoopFileSystem(.ext4, megabytes: 16, options: hasInodes ? "" : "-N 512")

@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 
 /// What killed programs left on secondary storage, and what others planted there.
-@Suite(.timeLimit(.minutes(15)))
+@Suite(.limited)
 struct LeftoverTests {
     private func leaveHalf(_ key: TemplateKey, in fixture: Fixture) throws {
         try fixture.directory.write(
@@ -53,8 +53,8 @@ struct LeftoverTests {
         try FileManager.default.moveItem(atPath: fixture.directory[link], toPath: fixture.directory["elsewhere"])
         #expect(symlink(fixture.directory["elsewhere"], fixture.directory[link]) == 0)
         #expect(try await fixture.store.list() == TemplateListing())
-        #expect(await codeThrown { try await fixture.store.template(fixture.key) } == .notFound)
-        #expect(await codeThrown { try await fixture.store.contents(of: fixture.key) } == .notFound)
+        await expect(.notFound) { try await fixture.store.template(fixture.key) }
+        await expect(.notFound) { try await fixture.store.contents(of: fixture.key) }
         try await fixture.store.delete(fixture.key)
         #expect(!fixture.directory.list("elsewhere").isEmpty)
     }
@@ -63,14 +63,14 @@ struct LeftoverTests {
         let fixture = try Fixture()
         let properties = try fixture.properties(fileName: "sub/\\u0301x.tar")
         try fixture.putByHand(fixture.key, properties: properties, tar: "sub/\u{301}x.tar")
-        #expect(await codeThrown { try await fixture.store.template(fixture.key) } == .corrupt)
+        await expect(.corrupt) { try await fixture.store.template(fixture.key) }
     }
 
     @Test func aFIFOInThePlaceOfThePropertiesHoldsNothingUp() async throws {
         let fixture = try Fixture()
         try fixture.directory.makeDirectory("secondary/template/tmpl/1/10")
         #expect(mkfifo(fixture.directory["secondary/template/tmpl/1/10/template.properties"], 0o600) == 0)
-        #expect(await codeThrown { try await fixture.store.template(fixture.key) } == .corrupt)
+        await expect(.corrupt) { try await fixture.store.template(fixture.key) }
         #expect(try await fixture.store.list().broken.map(\.key) == [fixture.key])
     }
 }

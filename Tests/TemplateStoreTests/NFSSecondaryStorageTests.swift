@@ -9,7 +9,7 @@ import TestSupport
 import Testing
 
 /// Secondary storage on a real NFS server.
-@Suite(.timeLimit(.minutes(15)), .host(.root, .nfsServer))
+@Suite(.tags(.host, .nfs), .limited, .host(.root, .nfsServer))
 struct NFSSecondaryStorageTests {
     private let fixture: Fixture
     private let server: NFSServer
@@ -92,7 +92,7 @@ struct NFSSecondaryStorageTests {
         let client = try await NFSClient.connect(to: NFSURL(parsing: server.url("/secondary/template/tmpl/1/10")))
         let file = try await client.lookUp(template.fileName.utf8, in: client.root)
         try await client.write(SharedBytes(copying: bytes), to: file.handle, at: 0, .file)
-        #expect(await codeThrown { try await storage.verify(fixture.key, progress: nil) } == .corrupt)
+        await expect(.corrupt) { try await storage.verify(fixture.key, progress: nil) }
     }
 
     /// Each with a connection of its own.
@@ -141,7 +141,7 @@ struct NFSSecondaryStorageTests {
         try await client.remove(".10.lock.x".utf8, in: account)
         _ = try await client.create(".10.lock.x".utf8, in: account, .exclusive(1))
         stolen.signal()
-        #expect(await codeThrown { try await registration.value } == .inUse)
+        await expect(.inUse) { try await registration.value }
         try await client.remove(".10.lock.x".utf8, in: account)
         #expect(try await storage.list() == TemplateListing())
     }
@@ -156,7 +156,7 @@ struct NFSSecondaryStorageTests {
         var registration = fixture.registration(web)
         registration.checksum = try fixture.checksum()
         registration.download.retries = 0
-        #expect(await codeThrown { try await storage.register(registration, progress: nil) } == .unavailable)
+        await expect(.unavailable) { try await storage.register(registration, progress: nil) }
         #expect(try await storage.list() == TemplateListing())
         #expect(fixture.storage.directory.list("downloads").count == 1)
         _ = try await storage.register(registration, progress: nil)
@@ -165,15 +165,14 @@ struct NFSSecondaryStorageTests {
     }
 
     @Test func whatCannotBeUsedIsSaid() async throws {
-        #expect(await codeThrown { try await storage("/missing").list() } == .notFound)
+        await expect(.notFound) { try await storage("/missing").list() }
         var options = NFSClientOptions()
         options.giveUp = .seconds(1)
         let away = NFSSecondaryStorage(
             try NFSURL(parsing: "nfs://\(server.address)/export?nfsport=1&mountport=1"), options: options)
-        #expect(await codeThrown { try await away.list() } == .unavailable)
+        await expect(.unavailable) { try await away.list() }
         let source = server.url("/secondary")
-        let code = await codeThrown { try await storage().register(fixture.registration(source), progress: nil) }
-        #expect(code == .invalidArgument)
+        await expect(.invalidArgument) { try await storage().register(fixture.registration(source), progress: nil) }
     }
 
     /// NFSv4 cannot hold the locks, and needs none to read.
@@ -183,8 +182,8 @@ struct NFSSecondaryStorageTests {
         let storage = NFSSecondaryStorage(url)
         #expect(try await storage.list() == TemplateListing(templates: [template]))
         try await storage.verify(fixture.key, progress: nil)
-        #expect(await codeThrown { try await storage.delete(fixture.key) } == .unsupported)
-        #expect(await codeThrown { try await NFSStore(url) } == .unsupported)
+        await expect(.unsupported) { try await storage.delete(fixture.key) }
+        await expect(.unsupported) { try await NFSStore(url) }
         #expect(try await storage.template(fixture.key) == template)
         let source = "nfs://\(server.address)/export/plain?version=4"
         var registration = fixture.registration(source)

@@ -8,7 +8,7 @@ import Testing
 @testable import TemplateStore
 
 /// Where a download may lead, and what it must not tell.
-@Suite(.timeLimit(.minutes(15)))
+@Suite(.limited)
 struct WebSafetyTests {
     private let fixture: Fixture
 

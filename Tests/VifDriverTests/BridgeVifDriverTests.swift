@@ -1,9 +1,10 @@
 import LXCCore
 import LibvirtXML
+import TestSupport
 import Testing
 import VifDriver
 
-@Suite(.timeLimit(.minutes(15))) struct BridgeVifDriverTests {
+@Suite(.limited) struct BridgeVifDriverTests {
     private let host: FakeHost
     private let driver: BridgeVifDriver
     private let guest: GuestName

@@ -1,9 +1,10 @@
 import LXCCore
 import LibvirtXML
+import TestSupport
 import Testing
 import VifDriver
 
-@Suite(.timeLimit(.minutes(15))) struct DirectVifDriverTests {
+@Suite(.limited) struct DirectVifDriverTests {
     private let host: FakeHost
     private let guest: GuestName
 

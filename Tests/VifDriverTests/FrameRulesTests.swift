@@ -1,11 +1,12 @@
 import LXCCore
 import LibvirtXML
+import TestSupport
 import Testing
 
 @testable import VifDriver
 
 /// The commands nft is given; what they do to frames, `NICSecurityTests` shows.
-@Suite(.timeLimit(.minutes(15))) struct FrameRulesTests {
+@Suite(.limited) struct FrameRulesTests {
     private func rules(_ addresses: [String]) throws -> FrameRules {
         let security = NICSecurity(addresses: try addresses.map { try IPNetwork(parsing: $0) })
         return try FrameRules(port: "lx0123456789a", mac: MACAddress("02:00:4c:3b:00:01"), security: security)

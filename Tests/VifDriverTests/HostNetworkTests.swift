@@ -6,7 +6,7 @@ import Testing
 @testable import VifDriver
 
 /// The way out of a host, concluded from what sysfs shows and never from names.
-@Suite(.timeLimit(.minutes(15))) struct HostNetworkTests {
+@Suite(.limited) struct HostNetworkTests {
     private let host: FakeHost
     private let network: HostNetwork
 

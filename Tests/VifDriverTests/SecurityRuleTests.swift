@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 import VifDriver
 
-@Suite(.timeLimit(.minutes(15))) struct SecurityRuleTests {
+@Suite(.limited) struct SecurityRuleTests {
     @Test func cloudStacksTextIsRead() throws {
         let any = IPNetwork.any(.v4)
         #expect(try SecurityRule(parsing: "I:tcp;22;23;0.0.0.0/0") == SecurityRule(.ingress, .tcp(ports: 22...23), any))
@@ -30,7 +30,7 @@ import VifDriver
         "I:tcp;1;2;10.0.0.1' -j ACCEPT", "I:tcp;1;2;10.0.0.0/8,NEXT;I:tcp;1;2;10.0.0.0/8",
     ])
     func whatIsNoRuleIsRefused(_ text: String) async {
-        #expect(await codeThrown { try SecurityRule(parsing: text) } == .invalidArgument)
+        expect(.invalidArgument) { try SecurityRule(parsing: text) }
     }
 
     @Test func networksAreCutToTheirPrefix() throws {
@@ -49,7 +49,7 @@ import VifDriver
         "", "10.1.2", "10.1.2.3/", "10.1.2.3/+8", "10.1.2.3/-1", "1::2::3", "10.1.2.3/129", "::/129", "a\0",
     ])
     func whatIsNoNetworkIsRefused(_ text: String) async {
-        #expect(await codeThrown { try IPNetwork(parsing: text) } == .invalidArgument)
+        expect(.invalidArgument) { try IPNetwork(parsing: text) }
     }
 
     @Test func securityInJSONIsStrict() throws {

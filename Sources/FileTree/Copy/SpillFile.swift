@@ -65,7 +65,7 @@ final class SpillFile: @unchecked Sendable {
     private static func failure(_ call: String, _ directory: String) -> LXCError {
         LXCError.lastSystemCall(
             call,
-            "keep in \(directory.escapedForDisplay) what is too much for memory (TMPDIR can name a directory with more room)"
+            "store temporary data in \(directory.escapedForDisplay) (TMPDIR can name a directory with more space)"
         )
     }
 }

@@ -52,7 +52,8 @@ public struct GuestSignal: RawRepresentable, Hashable, Sendable, CustomStringCon
         guard let number, let signal = Self(rawValue: number) else {
             throw LXCError(
                 .invalidArgument,
-                "\"\(text.escapedForDisplay)\" is no signal; expected a name as SIGTERM or SIGRTMIN+3, or 1 to 64")
+                "\"\(text.escapedForDisplay)\" is not a signal; expected a name such as SIGTERM or SIGRTMIN+3, or 1 to 64"
+            )
         }
         self = signal
     }

@@ -46,7 +46,7 @@ struct EnterScript {
         enter(namespaces)
         if let size = command.terminal { makeTerminal(size, of: command.user) }
         for number in [Numbers.report] + (numbers.controlGroup.map { [$0, $0 + 1, $0 + 2] } ?? []) {
-            list.call(calls.fcntl, [number, UInt64(F_SETFD), UInt64(FD_CLOEXEC)], to: "keep what is the starter's")
+            list.call(calls.fcntl, [number, UInt64(F_SETFD), UInt64(FD_CLOEXEC)], to: "keep the starter's descriptors")
         }
         let waiting = list.place(words: [StarterWatch.pollCommand, StarterWatch.pollReport])
         let flags = UInt64(clinux_clone.vfork | clinux_clone.pidfd | SIGCHLD)

@@ -19,7 +19,7 @@ package struct GuestAccounts {
 
     /// Reads both files; a missing one counts as empty.
     ///
-    /// - Throws: `LXCError` `limitExceeded` beyond 4 MiB, `invalidArgument` when it is no regular file.
+    /// - Throws: `LXCError` `limitExceeded` beyond 4 MiB, `invalidArgument` when it is not a regular file.
     init(_ root: ConfinedRoot) throws {
         users = String(decoding: try root.read("/etc/passwd", limit: Self.limit) ?? [], as: UTF8.self)
         groups = String(decoding: try root.read("/etc/group", limit: Self.limit) ?? [], as: UTF8.self)

@@ -36,7 +36,7 @@ extension LibvirtContainers: GuestExecution, GuestFiles, ConsoleResizing {
     /// Sets the size of the container's first terminal, which libvirt makes its console; libvirt passes bytes on, but no
     /// size.
     ///
-    /// - Throws: `LXCError` `invalidState` when the container does not run; `unsafe` when its console is no terminal.
+    /// - Throws: `LXCError` `invalidState` when the container does not run; `unsafe` when its console is not a terminal.
     public func resizeConsole(of guest: GuestName, to size: TerminalSize) async throws {
         let root = try await root(of: guest)
         try await BlockingPool.shared.run { _ in
@@ -61,7 +61,7 @@ extension LibvirtContainers: GuestExecution, GuestFiles, ConsoleResizing {
 
     private func findInit(of guest: GuestName, shown: String) async throws -> GuestInit {
         guard hasProcessesHere else {
-            throw LXCError(.unsupported, "only containers of this host can be entered, and \(guest) is none")
+            throw LXCError(.unsupported, "only containers of this host can be entered, and \(guest) is not one")
         }
         let deadline = ContinuousClock.now + Self.startPatience
         while true {

@@ -73,7 +73,7 @@ struct ResolvedCommand: Hashable {
             throw LXCError(.invalidArgument, "an argument or variable of the command has a NUL in it")
         }
         for name in command.environment.keys where name.isEmpty || name.contains("=") {
-            throw LXCError(.invalidArgument, "\(name.escapedForDisplay) is no name of an environment variable")
+            throw LXCError(.invalidArgument, "\(name.escapedForDisplay) is not a valid name of an environment variable")
         }
         guard command.workingDirectory.hasPrefix("/"), !command.workingDirectory.utf8.contains(0) else {
             throw LXCError(

@@ -50,7 +50,8 @@ struct GuestEventRelay: Sendable {
                 try Task.checkCancellation()
             } catch let error as LXCError {
                 // After any loss: the missed events are reported when the hypervisor answers again.
-                logger.info("the guests are out of sight", metadata: ["error": "\(error)"])
+                logger.info(
+                    "lost contact with the hypervisor; events resume when it answers", metadata: ["error": "\(error)"])
             }
             let guests: [Guest]
             (reports, guests) = try await beginAgain()
@@ -70,7 +71,7 @@ struct GuestEventRelay: Sendable {
                 return try await begin()
             } catch let error as LXCError where error.code != .invalidState {
                 // Closed for good is `invalidState`; everything else can pass.
-                logger.debug("the guests are still out of sight", metadata: ["error": "\(error)"])
+                logger.debug("the hypervisor still does not answer", metadata: ["error": "\(error)"])
             }
             try await Task.sleep(for: delay)
             delay = min(delay * 2, .seconds(2))

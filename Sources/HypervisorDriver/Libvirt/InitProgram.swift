@@ -34,7 +34,7 @@ struct InitProgram: Sendable {
             file = try root.openFile(path)
         } catch let error as LXCError {
             switch error.code {
-            case .invalidArgument: return "\(unusable): it is no program"
+            case .invalidArgument: return "\(unusable): it is not a program"
             default: return "there is no program \(shown) in its root to be its process 1"
             }
         } catch {

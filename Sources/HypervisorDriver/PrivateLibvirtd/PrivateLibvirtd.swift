@@ -105,7 +105,7 @@ public final class PrivateLibvirtd: Sendable {
     package func startAgain() async throws {
         guard let restart, client.withLock({ $0 != nil }) else { return }
         try waits.withLock { try $0.begin(in: directory) }
-        logger.warning("private libvirtd has died; starting it again", metadata: ["libvirt.directory": "\(directory)"])
+        logger.warning("private libvirtd died; restarting it", metadata: ["libvirt.directory": "\(directory)"])
         let (opened, _) = try await restart.shared()
         // After a concurrent stop the client is not needed any more.
         let unneeded = client.withLock { client in

@@ -78,7 +78,7 @@ struct PrivateLibvirtdDirectory: Sendable {
         throw LXCError(
             .invalidArgument,
             "\(path.escapedForDisplay) holds \(other.escapedForDisplay), and a private libvirtd removes its directory when "
-                + "it ends; use a directory that is empty or not there yet")
+                + "it ends; use an empty or missing directory")
     }
 
     private func checkOwner() throws(LXCError) {
@@ -87,8 +87,8 @@ struct PrivateLibvirtdDirectory: Sendable {
         guard status.st_mode & S_IFMT == S_IFDIR, status.st_uid == 0, status.st_mode & 0o022 == 0 else {
             throw LXCError(
                 .unsafe,
-                "\(path.escapedForDisplay) must be a directory that belongs to root and that nobody else can "
-                    + "write to, because a private libvirtd trusts what is in it")
+                "\(path.escapedForDisplay) must be a directory that belongs to root and that no other user can "
+                    + "write to, because a private libvirtd trusts its contents")
         }
     }
 

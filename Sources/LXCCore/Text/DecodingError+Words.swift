@@ -6,9 +6,9 @@ extension DecodingError {
         case .valueNotFound(_, let context): "\(Self.name(of: context.codingPath)) must not be null"
         case .typeMismatch(let type, let context): "\(Self.name(of: context.codingPath)) has to be \(Self.kind(type))"
         case .dataCorrupted(let context) where context.codingPath.isEmpty:
-            "it is no JSON, or a number in it is not whole, is negative or is too large for its key"
+            "it is not JSON, or a number in it is not whole, is negative or is too large for its key"
         case .dataCorrupted(let context): "\(Self.name(of: context.codingPath)) has a value that is not possible there"
-        @unknown default: "it is not what it has to be"
+        @unknown default: "it has an unexpected form"
         }
     }
 

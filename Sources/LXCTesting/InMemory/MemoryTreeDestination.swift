@@ -79,7 +79,7 @@ extension MemoryTree {
             case .symbolicLink(let target) where ["etc", "sbin"].contains(name) && Self.staysInside(target): continue
             default:
                 throw LXCError(
-                    .unsafe, "\"\(name)\" of the root filesystem leads out of it, or is no directory; refused")
+                    .unsafe, "\"\(name)\" of the root filesystem leads out of it, or is not a directory; refused")
             }
         }
     }

@@ -80,7 +80,7 @@ public final class ConfinedRoot: Sendable {
         let found = try open(path, clinux_o_path, "read")
         guard let status = FileStatus(of: found.raw) else { throw failed("statx", "look at", path) }
         guard status.type == S_IFREG else {
-            throw LXCError(.invalidArgument, "\(path.escapedForDisplay) of \(shown) is no regular file")
+            throw LXCError(.invalidArgument, "\(path.escapedForDisplay) of \(shown) is not a regular file")
         }
         guard let file = Descriptor("/proc/self/fd/\(found.raw)", flags: O_RDONLY | O_NONBLOCK | O_NOCTTY) else {
             throw failed("open", "open", path)
@@ -104,7 +104,7 @@ public final class ConfinedRoot: Sendable {
 
     /// Reads a small file, or returns `nil` if there is no such file.
     ///
-    /// - Throws: `LXCError` `limitExceeded` beyond `limit` bytes, `invalidArgument` when it is no regular file.
+    /// - Throws: `LXCError` `limitExceeded` beyond `limit` bytes, `invalidArgument` when it is not a regular file.
     public func read(_ path: String, limit: Int) throws -> [UInt8]? {
         guard try status(path) != nil else { return nil }
         let file = try openFile(path)
@@ -154,7 +154,7 @@ public final class ConfinedRoot: Sendable {
         let terminals: ClosedRange<UInt32> = 136...143
         guard let status = FileStatus(of: found.raw), status.type == S_IFCHR,
             terminals.contains(status.deviceNumbers.major)
-        else { throw LXCError(.unsafe, "\(path.escapedForDisplay) of \(shown) is no terminal") }
+        else { throw LXCError(.unsafe, "\(path.escapedForDisplay) of \(shown) is not a terminal") }
         let flags = O_RDWR | O_NONBLOCK | O_NOCTTY
         guard let terminal = Descriptor("/proc/self/fd/\(found.raw)", flags: flags) else {
             throw failed("open", "open", path)

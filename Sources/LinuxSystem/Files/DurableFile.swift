@@ -34,7 +34,7 @@ package enum DurableFile {
 
     /// The contents of a regular file, or `nil` if there is no such file.
     ///
-    /// - Throws: ``LXCError`` `limitExceeded` beyond `limit` bytes, `corrupt` when it is no regular file, `io`.
+    /// - Throws: ``LXCError`` `limitExceeded` beyond `limit` bytes, `corrupt` when it is not a regular file, `io`.
     package static func read(_ path: String, limit: Int = 1 << 20) throws -> [UInt8]? {
         try requireNoNUL(path, "the path")
         let descriptor = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
@@ -164,7 +164,7 @@ package enum DurableFile {
         guard status.st_mode & S_IFMT == S_IFDIR, isOurs, status.st_mode & 0o077 == 0 else {
             throw LXCError(
                 .unsafe,
-                "\(path.escapedForDisplay) must be a directory, no link, that belongs to this user alone; look who made "
+                "\(path.escapedForDisplay) must be a directory, not a link, that belongs to this user alone; find out who made "
                     + "it, then: chmod 700, chown")
         }
         return true

@@ -136,7 +136,7 @@ struct MountService {
             throw LXCError(.unsupported, "the NFS export \"\(shown)\" asks for Kerberos; allow sec=sys for this host")
         }
         guard let handle = answer.handle, (1...64).contains(handle.count) else {
-            throw LXCError(.corrupt, "the NFS server \(server) gave a handle that is none")
+            throw LXCError(.corrupt, "the NFS server \(server) returned an invalid handle")
         }
         return .handle(handle)
     }

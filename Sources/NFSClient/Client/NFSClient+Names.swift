@@ -182,7 +182,8 @@ extension NFSClient {
     private func checked(_ name: some Sequence<UInt8>) throws -> [UInt8] {
         let name = Array(name)
         guard !name.isEmpty, name != [46], name != [46, 46], !name.contains(UInt8(ascii: "/")), !name.contains(0) else {
-            throw LXCError(.invalidArgument, "\"\(String(escapingForDisplay: name))\" is no name in a directory")
+            throw LXCError(
+                .invalidArgument, "\"\(String(escapingForDisplay: name))\" is not a valid name in a directory")
         }
         return name
     }

@@ -39,7 +39,7 @@ package final class NFSFileReader: @unchecked Sendable {
 
     /// Connects to the server of a URL and opens the file it names, on a thread that may block.
     ///
-    /// - Throws: `LXCError` `notFound`, `invalidArgument` when it is no regular file.
+    /// - Throws: `LXCError` `notFound`, `invalidArgument` when it is not a regular file.
     package convenience init(_ url: NFSURL, _ options: NFSClientOptions) throws {
         let (above, name) = try url.splitName()
         let client = try NFSClient.open(above, options, Cancellation())

@@ -161,7 +161,7 @@ final class NFSLargeFile: Sendable {
             }
             guard !pieces.isEmpty else {
                 return writer.budget.fail(
-                    LXCError(.io, "the NFS server loses what is written to \"\(entry.path)\" again and again"))
+                    LXCError(.io, "the NFS server repeatedly loses data written to \"\(entry.path)\" again and again"))
             }
             for piece in pieces {
                 writer.client.counting.count { $0.rewrittenBytes += piece.bytes.count }

@@ -72,7 +72,7 @@ final class NFSRemover: Sendable {
         }
         guard found.attributes?.type == .directory || !onlyDirectory else {
             throw LXCError(
-                .invalidArgument, "\"\(found.handle)\" on \(client.url.place) is not a directory, and stays")
+                .invalidArgument, "\"\(found.handle)\" on \(client.url.place) is not a directory, so it is not removed")
         }
         try work.acquire(items: 1, bytes: 0, cancellation: cancellation)
         fileSystem.withLock { $0 = found.attributes?.fileSystem }

@@ -64,7 +64,7 @@ final class NFSTreeSink: TreeSink {
 
     func write(_ piece: TreePiece) throws {
         switch current {
-        case .nothing: throw LXCError(.invalidState, "contents were given for what is no file")
+        case .nothing: throw LXCError(.invalidState, "contents were given for an entry that is not a file")
         case .small(let entry, _): entry.add(piece)
         case .large(let file): try file.write(piece)
         }
@@ -101,7 +101,7 @@ final class NFSTreeSink: TreeSink {
     private func directory(_ path: TreePath, for entry: TreePath) throws -> NFSFutureHandle {
         if let lastParent, lastParent.path == path { return lastParent.handle }
         guard let found = directories[path]?.handle else {
-            throw LXCError(.unsafe, "\"\(entry)\" would be made in something that is no directory; refused")
+            throw LXCError(.unsafe, "\"\(entry)\" would be made in something that is not a directory; refused")
         }
         lastParent = (path, found)
         return found
@@ -156,7 +156,7 @@ final class NFSTreeSink: TreeSink {
         guard let above = path.parent, let targetAbove = target.parent,
             let parent = directories[above]?.handle.handle, let targetParent = directories[targetAbove]?.handle.handle
         else {
-            throw LXCError(.unsafe, "\"\(path)\" is a hard link through something that is no directory; refused")
+            throw LXCError(.unsafe, "\"\(path)\" is a hard link through something that is not a directory; refused")
         }
         writer.submit(.lookUp(Array(target.name), in: targetParent), path) { [writer] reply in
             guard case .object(let bytes?, _) = reply else { return writer.fail(senseless: "LOOKUP") }

@@ -41,7 +41,7 @@ extension Pool {
         guard !address.isEmpty, address.utf8.count <= 45,
             address.allSatisfy({ $0.isHexDigit || $0 == "." || $0 == ":" })
         else {
-            throw LXCError(.invalidArgument, "\"\(address.escapedForDisplay)\" is no IP address for a heartbeat")
+            throw LXCError(.invalidArgument, "\"\(address.escapedForDisplay)\" is not an IP address for a heartbeat")
         }
         return "\(heartbeats)/hb-\(address)"
     }

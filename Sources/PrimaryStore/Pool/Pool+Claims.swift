@@ -52,7 +52,7 @@ extension Pool {
             }
         } catch {
             logger.warning(
-                "cannot remove what an object claimed; garbage collection will",
+                "cannot remove an object's claims; garbage collection will",
                 metadata: ["pool": "\(self.id)", "id": "\(id)", "error": "\(error)"])
         }
     }

@@ -122,7 +122,7 @@ extension Pool {
         case .success(let record): return .known(record)
         case .failure(let error):
             logger.warning(
-                "removing what cannot be told", metadata: ["pool": "\(self.id)", "id": "\(id)", "error": "\(error)"])
+                "removing an unrecognized object", metadata: ["pool": "\(self.id)", "id": "\(id)", "error": "\(error)"])
             return .broken
         }
     }

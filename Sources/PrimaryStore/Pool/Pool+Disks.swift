@@ -130,7 +130,7 @@ extension Pool {
     private func header(of path: String, shown: String) async throws -> QcowHeader {
         let file = files.file(path)
         guard let header = try await threads.run({ _ in try QcowHeader.read(file) }) else {
-            throw LXCError(.corrupt, "\(shown) is no qcow2 image")
+            throw LXCError(.corrupt, "\(shown) is not a qcow2 image")
         }
         return header
     }

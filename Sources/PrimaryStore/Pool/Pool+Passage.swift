@@ -21,7 +21,7 @@ extension Pool {
                     StorePassage(
                         users: users.union(found.users), everyone: !users.isEmpty, namesUsers: found.namesUsers))
             }
-            logger.notice("took the way through the pool from other users", metadata: ["pool": "\(id)"])
+            logger.notice("removed other users' access to the pool", metadata: ["pool": "\(id)"])
         }
     }
 

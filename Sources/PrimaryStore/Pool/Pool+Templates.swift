@@ -63,7 +63,7 @@ extension Pool {
     func foreignFile(_ id: Identifier<some Any>) -> LXCError {
         LXCError(
             .alreadyExists,
-            "\(files)/\(id) is a file that this package did not make; look whose it is, or take another UUID")
+            "\(files)/\(id) is a file that this package did not make; find out whose it is, or use another UUID")
     }
 
     /// A directory that this package did not make is accepted only if its tree is the expected one.
@@ -77,7 +77,7 @@ extension Pool {
             throw LXCError(
                 .alreadyExists,
                 "\(files)/\(installed.id) is a directory that this package did not make, with the tree digest "
-                    + "\(found?.description ?? "none"), not the expected \(expected); look whose it is, and remove it, or take "
+                    + "\(found?.description ?? "none"), not the expected \(expected); find out whose it is and remove it, or use "
                     + "another UUID")
         }
     }

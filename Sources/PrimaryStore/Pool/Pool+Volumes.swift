@@ -72,7 +72,7 @@ extension Pool {
             lease = try await self.lease(on: id)
         } catch let error as LXCError where error.code == .corrupt || error.code == .limitExceeded {
             logger.warning(
-                "a lease that cannot be read keeps nothing", metadata: ["volume": "\(id)", "error": "\(error)"])
+                "ignoring an unreadable lease", metadata: ["volume": "\(id)", "error": "\(error)"])
             return
         }
         if let lease, try await !lease.hasEnded(at: files.now()) { throw lease.conflict }

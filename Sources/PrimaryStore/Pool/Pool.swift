@@ -145,7 +145,7 @@ public struct Pool: Sendable {
                 try await files.tree(trashed).remove(pool: threads)
             } catch {
                 logger.warning(
-                    "cannot take back an object that was not published",
+                    "cannot revert a failed publication",
                     metadata: ["pool": "\(self.id)", "object": "\(id)", "error": "\(error)"])
             }
         }

@@ -76,7 +76,7 @@ enum HostPassage {
         let shown = directory.escapedForDisplay
         return LXCError(
             .permissionDenied,
-            "\(passer.shown) cannot come to its files through \(shown); let it pass, and nobody else: setfacl -m "
+            "\(passer.shown) cannot reach its files through \(shown); let this user alone pass: setfacl -m "
                 + "u:\(passer.user):x \(shown) (or all: chmod o+x)")
     }
 }

@@ -170,7 +170,7 @@ public struct NFSStore: PooledStore {
             throw LXCError(
                 .unavailable,
                 "\(problem) at \(directory.escapedForDisplay), where \(url.server.escapedForDisplay):"
-                    + "\(url.path.escapedForDisplay) should be; unmount what is there, and mount the export or, where "
+                    + "\(url.path.escapedForDisplay) should be; unmount it, and mount the export or, where "
                     + "libvirt mounts it, run: virsh pool-destroy \(id)")
         }
     }

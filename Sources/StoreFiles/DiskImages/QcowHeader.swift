@@ -26,7 +26,7 @@ package struct QcowHeader: Hashable, Sendable {
     /// Dirty, corrupt, external data file, compression type, extended L2 entries.
     private static let knownFeatures: UInt64 = 0b1_1111
 
-    /// Reads a file's header; nil when it is no qcow2 image. Blocks.
+    /// Reads a file's header; nil when it is not a qcow2 image. Blocks.
     ///
     /// - Throws: as ``init(parsing:)``; `LXCError` `io`.
     package static func read(_ file: any StoredFile) throws -> QcowHeader? {

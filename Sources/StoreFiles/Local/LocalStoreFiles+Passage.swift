@@ -110,7 +110,7 @@ extension LocalStoreFiles {
         guard users.count > 20 else { throw failure }
         throw LXCError(
             .limitExceeded,
-            "the access list of \(root.escapedForDisplay) has no room for one of \(users.count) users, who are the roots of "
+            "the access list of \(root.escapedForDisplay) has no space for \(users.count) users, who are the roots of "
                 + "its unprivileged containers; delete volumes, or take another pool",
             cause: failure)
     }

@@ -23,7 +23,7 @@ public enum ArchiveDecompression {
     ///   - observe: borrows each block before it is written.
     /// - Returns: the size of the result in bytes.
     /// - Throws: `LXCError` `corrupt` when the compressed data is damaged, cut short, followed by anything but zeros, or no
-    ///   archive; `unsupported` when it is of another format, or compressed again; `notFound`, `permissionDenied`, `invalidArgument` when the source is no regular file,
+    ///   archive; `unsupported` when it is of another format, or compressed again; `notFound`, `permissionDenied`, `invalidArgument` when the source is not a regular file,
     ///   `unsafe`, `limitExceeded`, `alreadyExists`, `unsupported`, `io`; `CancellationError`.
     public static func run(
         from source: String, to destination: String, maximumBytes: UInt64, expansionRatio: UInt64 = .max,

@@ -95,7 +95,7 @@ final class ZipStream: ByteStream {
         guard archive_entry_is_encrypted(entry) == 0 else {
             throw LXCError(.unsupported, "the archive \(problem.shown) is encrypted; decrypt it first")
         }
-        guard archive_entry_filetype(entry) == S_IFREG else { throw unsuitable("something that is no file") }
+        guard archive_entry_filetype(entry) == S_IFREG else { throw unsuitable("something that is not a file") }
         // The host's character set may have no such name; then it leads nowhere either.
         guard let bytes = archive_entry_pathname(entry) ?? archive_entry_pathname_utf8(entry) else { return }
         let name = String(cString: bytes)

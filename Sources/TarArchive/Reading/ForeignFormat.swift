@@ -37,7 +37,7 @@ struct ForeignFormat {
             case .disk:
                 "containers are made of the tar of a root file system; for a system VM convert it with \"qemu-img convert -O "
                     + "qcow2\""
-            case .fileSystem: "mount it and pack what is in it as a tar"
+            case .fileSystem: "mount it and pack its contents as a tar"
             case .package: "take the archive of a whole root file system, which packages are parts of"
             case .page:
                 "look at it: the server may want a sign-in, or the archive has moved; take the archive's own URL"

@@ -147,7 +147,7 @@ extension TarReader {
         let records = extensions.records
         let name = extensions.name(header, records)
         guard let archived = records.number("size", orElse: header.size), archived >= 0 else {
-            throw input.damage("the size of \"\(String(escapingForDisplay: name))\" is no number")
+            throw input.damage("the size of \"\(String(escapingForDisplay: name))\" is not a number")
         }
         let path = try TreePath(name)
         let linkName = { extensions.linkName(header, records) }

@@ -34,7 +34,7 @@ final class TarWriter: TreeSink {
     }
 
     func write(_ piece: TreePiece) throws {
-        guard file != nil else { throw LXCError(.invalidState, "contents were given for what is no file") }
+        guard file != nil else { throw LXCError(.invalidState, "contents were given for an entry that is not a file") }
         let count = UInt64(piece.bytes.count)
         guard let gap = file?.contents.take(offset: piece.offset, count: count) else { throw changed() }
         try appendZeros(gap)

@@ -138,7 +138,7 @@ final class PartialDownload {
         var rest = bytes
         while !rest.isEmpty {
             let count = Descriptor.retrying { pwrite(file.raw, rest.baseAddress, rest.count, off_t(size)) }
-            guard count > 0 else { throw LXCError.lastSystemCall("pwrite", "store what is downloaded in \(directory)") }
+            guard count > 0 else { throw LXCError.lastSystemCall("pwrite", "store the download in \(directory)") }
             size += UInt64(count)
             rest = UnsafeRawBufferPointer(rebasing: rest[count...])
         }

@@ -45,12 +45,13 @@ struct WebAddress: Hashable, Sendable {
         do {
             target = try WebAddress(location, relativeTo: text)
         } catch {
-            throw LXCError(.corrupt, "\(shown) redirects to something that is no http or https URL", cause: error)
+            throw LXCError(.corrupt, "\(shown) redirects to something other than an http or https URL", cause: error)
         }
         guard target.isSecure || !isSecure else {
             throw LXCError(
                 .unsafe,
-                "\(shown) redirects to \(target.shown), which is not encrypted; take an https URL that stays one")
+                "\(shown) redirects to \(target.shown), which is not encrypted; use an https URL that redirects only to https"
+            )
         }
         return WebAddress(target, credentials: target.origin == origin ? credentials : nil)
     }

@@ -75,7 +75,7 @@ struct RootLayout: Sendable {
                 TemplateWarning(
                     .rootInside,
                     "the root of a system is in its directory rootfs, as in an image of Incus or LXD, and no container "
-                        + "starts from there; pack what is in rootfs (tar -C rootfs -cf root.tar .)")
+                        + "starts from there; pack the contents of rootfs (tar -C rootfs -cf root.tar .)")
             ]
         }
         if !isRoot, top.count == 1, let first, belowFirst.count(where: { Self.usual.contains($0) }) > 1 {
@@ -84,7 +84,7 @@ struct RootLayout: Sendable {
                 TemplateWarning(
                     .oneDirectory,
                     "all of it is in the directory \"\(shown)\", which looks like the root of a system, and no container "
-                        + "starts from there; pack what is in it (tar -C \(shown) -cf root.tar .)")
+                        + "starts from there; pack its contents (tar -C \(shown) -cf root.tar .)")
             ]
         }
         guard lacksInit else { return [] }

@@ -225,7 +225,7 @@ public struct TemplateShelf: Sendable {
         let image = try await image(of: template.key)
         try await pool.run { cancellation in
             guard let header = try QcowHeader.read(image.file) else {
-                throw LXCError(.corrupt, "template \(template.key) is no qcow2 image")
+                throw LXCError(.corrupt, "template \(template.key) is not a qcow2 image")
             }
             try header.requireBase("template \(template.key)")
             guard header.virtualSize == template.virtualSize.bytes else {

@@ -50,7 +50,7 @@ public enum BroadcastDomain: Hashable, Sendable {
     private static func fault(_ text: String) -> LXCError {
         LXCError(
             .invalidArgument,
-            "\"\(text.escapedForDisplay)\" is no network; use vlan://untagged, vlan://1 to vlan://4094, or vxlan://0 to "
+            "\"\(text.escapedForDisplay)\" is not a network; use vlan://untagged, vlan://1 to vlan://4094, or vxlan://0 to "
                 + "vxlan://16777215")
     }
 }

@@ -33,7 +33,7 @@ struct HostNetwork: Sendable {
             guard value?.first == "1" else {
                 throw LXCError(
                     .unsupported,
-                    "the kernel does not filter what is bridged, so security rules would do nothing; run: modprobe "
+                    "the kernel does not filter bridged traffic, so security rules would have no effect; run: modprobe "
                         + "br_netfilter && sysctl net.bridge.\(setting)=1")
             }
         }
@@ -54,7 +54,7 @@ struct HostNetwork: Sendable {
         guard exists(path + "/bridge") else {
             throw LXCError(
                 .invalidArgument,
-                "\(name) is no bridge but another network device; name a bridge, or connect guests to it directly")
+                "\(name) is a network device but not a bridge; name a bridge, or connect guests to it directly")
         }
     }
 

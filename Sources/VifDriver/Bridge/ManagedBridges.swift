@@ -131,7 +131,7 @@ extension ManagedBridges {
         guard uplink.group == Self.group, isUplink(uplink, of: bridge, on: lower) else {
             throw LXCError(
                 .alreadyExists,
-                "the network device \(name) is in the way: it is somebody else's, or of another network; remove it with: "
+                "the network device \(name) is in the way: it was not made by this package, or is for another network; remove it with: "
                     + "ip link delete \(name)")
         }
         if uplink.master != link.index { try links.setMaster(uplink, link) }

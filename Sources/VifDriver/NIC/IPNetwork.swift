@@ -48,7 +48,7 @@ public struct IPNetwork: Hashable, Sendable {
         else {
             throw LXCError(
                 .invalidArgument,
-                "\"\(text.escapedForDisplay)\" is no IP address or network; write it as 10.1.2.3, 10.1.0.0/16 or "
+                "\"\(text.escapedForDisplay)\" is not an IP address or network; write it as 10.1.2.3, 10.1.0.0/16 or "
                     + "2001:db8::/32")
         }
         self.init(version, bytes, prefix)

@@ -23,7 +23,8 @@ public struct NICSecurity: Hashable, Sendable {
     /// Checks what its types do not.
     func check() throws {
         guard let network = addresses.first(where: { !$0.isAddress }) else { return }
-        throw LXCError(.invalidArgument, "\(network) is no address a guest can have; give it without a prefix length")
+        throw LXCError(
+            .invalidArgument, "\(network) is not an address a guest can have; give it without a prefix length")
     }
 }
 

@@ -26,7 +26,7 @@ struct HostAgent: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp("A libvirt URI; by default the system's libvirtd, else a private one.", valueName: "uri"))
     var connect: String?
-    @Option(help: ArgumentHelp("By what it knows the containers it made.", valueName: "name"))
+    @Option(help: ArgumentHelp("The name by which it recognizes the containers it made.", valueName: "name"))
     var name = "host-agent"
     @Option(help: ArgumentHelp("How often it looks without having been told to.", valueName: "seconds"))
     var interval: Double = 10
@@ -84,7 +84,7 @@ struct HostAgent: AsyncParsableCommand {
         configuration.logger = makeLogger("lxc-hypervisor", logLevel <= .debug ? logLevel : max(logLevel, .warning))
         for key in unknown {
             configuration.logger.warning(
-                "the configuration file has a key nobody knows", metadata: ["key": "\(key.escapedForDisplay)"])
+                "the configuration file has an unknown key", metadata: ["key": "\(key.escapedForDisplay)"])
         }
         return configuration
     }

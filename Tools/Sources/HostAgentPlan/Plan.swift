@@ -114,7 +114,7 @@ package struct Plan: Sendable {
             ].filter { !$0.0.isEmpty }.map { keys, reason in "\(keys.joined(separator: ", ")) \(reason)" }
             if !obstacles.isEmpty { decision.obstacle = obstacles.joined(separator: "; ") }
         } catch {
-            decision.obstacle = "what is declared is not possible: \(error)"
+            decision.obstacle = "the declaration cannot be carried out: \(error)"
             return decision
         }
         if let change = limits.changes { decision.steps.append(.limit(change)) }

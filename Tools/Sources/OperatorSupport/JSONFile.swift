@@ -29,7 +29,7 @@ package enum JSONFile {
             return nil
         } catch {
             let detail = (error as NSError).userInfo["NSDebugDescription"] as? String
-            return "this is no JSON document: \((detail ?? error.localizedDescription).escapedForDisplay)"
+            return "this is not a JSON document: \((detail ?? error.localizedDescription).escapedForDisplay)"
         }
     }
 

@@ -100,7 +100,7 @@ struct SpecificationOptions: ParsableArguments {
     var autostart = false
     @Option(
         help: ArgumentHelp(
-            "How much is kept of what it writes on its console, while a program watches; at least 8KiB.",
+            "The size of its console log, written while a program watches; at least 8KiB.",
             valueName: "size"))
     var consoleLog: String?
 

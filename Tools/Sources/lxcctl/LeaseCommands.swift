@@ -21,7 +21,7 @@ struct ShowLeases: AsyncParsableCommand {
         let id = try uuid.map { try VolumeID(parsing: $0) }
         let store = try await primary.open(common)
         let leases = if let id { try await [store.lease(on: id)].compactMap(\.self) } else { try await store.leases() }
-        if let id, leases.isEmpty { throw LXCError(.notFound, "nobody has a lease on volume \(id)") }
+        if let id, leases.isEmpty { throw LXCError(.notFound, "there is no lease on volume \(id)") }
         if common.json { return try Output.json(leases) }
         Output.table(
             ["VOLUME", "HOLDER", "USE", "SINCE", "UNTIL"],
@@ -36,7 +36,7 @@ struct ShowLeases: AsyncParsableCommand {
 
 struct BreakLease: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "break", abstract: "Takes a volume from whoever has it.",
+        commandName: "break", abstract: "Removes the lease on a volume, whoever holds it.",
         discussion: """
             Only where it is certain that nothing runs from the volume: two hosts that write to one root destroy it. What is \
             broken is logged.
@@ -44,7 +44,7 @@ struct BreakLease: AsyncParsableCommand {
 
     @Argument(help: "The volume's UUID.")
     var uuid: String
-    @Flag(help: "Without it the lease is shown and stays.")
+    @Flag(help: "Confirms the removal; without it the lease is only shown.")
     var force = false
     @OptionGroup var primary: PrimaryOptions
     @OptionGroup var common: CommonOptions
@@ -54,13 +54,13 @@ struct BreakLease: AsyncParsableCommand {
         let store = try await primary.open(common)
         guard force else {
             guard let lease = try await store.lease(on: id) else {
-                throw LXCError(.notFound, "nobody has a lease on volume \(id)")
+                throw LXCError(.notFound, "there is no lease on volume \(id)")
             }
             throw LXCError(
                 .inUse, "\(lease.conflict.message); when nothing runs from it for certain, say --force")
         }
         guard try await store.breakLease(on: id) else {
-            throw LXCError(.notFound, "nobody has a lease on volume \(id)")
+            throw LXCError(.notFound, "there is no lease on volume \(id)")
         }
         if common.json { try Output.json(["broken": id.description]) } else { print("broke the lease on \(id)") }
     }

@@ -5,7 +5,7 @@ struct SetContainer: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "set",
         abstract: "Changes a container's limits, while it runs and for later starts, and shows them.",
-        discussion: "Without options the limits are only shown. What an option is not given for stays as it is.")
+        discussion: "Without options the limits are only shown. Limits without an option stay unchanged.")
 
     @OptionGroup var argument: ContainerArgument
     @OptionGroup var limits: LimitOptions

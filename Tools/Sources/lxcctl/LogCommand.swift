@@ -4,7 +4,7 @@ import LXCHypervisor
 
 struct ContainerLog: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "log", abstract: "Prints what is kept of a container's console.",
+        commandName: "log", abstract: "Prints the log of a container's console.",
         discussion:
             "It is kept of containers whose specification says consoleLog, while a program runs that watches, as "
             + "host-agent does. With --follow it is printed as it comes, until it is interrupted.")

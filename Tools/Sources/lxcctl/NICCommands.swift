@@ -21,7 +21,7 @@ struct SecurityOptions: ParsableArguments {
             "What is allowed in (I) or out (E), as I:tcp;22;22;10.0.0.0/8 or I:icmp;8;-1;0.0.0.0/0; may be repeated.",
             valueName: "rule"))
     var rules: [String] = []
-    @Flag(help: "Nothing comes in that is not an answer; the same as rules of which there is none.")
+    @Flag(help: "Allow no incoming traffic but answers; the same as an empty list of rules.")
     var closed = false
 
     /// Whether no option was given.
@@ -91,7 +91,7 @@ struct PlugNIC: AsyncParsableCommand {
 
 struct UnplugNIC: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "unplug", abstract: "Takes a network interface away; one that is not there is no error.")
+        commandName: "unplug", abstract: "Disconnects a network interface; succeeds if there is none.")
 
     @OptionGroup var argument: ContainerArgument
     @Argument(help: ArgumentHelp("Its number.", valueName: "device"))

@@ -95,7 +95,7 @@ final class StandardOutput: Sendable {
 struct RawTerminal {
     private let saved: termios
 
-    /// Nil when standard input is no terminal.
+    /// Nil when standard input is not a terminal.
     init?() {
         var settings = termios()
         guard isatty(STDIN_FILENO) == 1, tcgetattr(STDIN_FILENO, &settings) == 0 else { return nil }

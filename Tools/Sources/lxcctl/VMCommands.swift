@@ -77,7 +77,7 @@ struct StartVM: AsyncParsableCommand {
         commandName: "start",
         abstract: "Starts a system VM, created where it is missing, and gives it its boot arguments.",
         discussion:
-            "Give either a JSON file with the specification, whose name has a dot or a slash in it, or the NAME of a machine "
+            "Give either a JSON file with the specification, with a dot or a slash in its name, or the NAME of a machine "
             + "that is there. The command returns when the machine's agent has taken the boot arguments.")
 
     @Argument(

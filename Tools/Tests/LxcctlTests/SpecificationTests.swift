@@ -61,7 +61,7 @@ import Testing
     }
 
     @Test(arguments: [
-        ("", "container.json"), ("{", "no JSON"), ("[]", "container.json"), ("null", "container.json"),
+        ("", "container.json"), ("{", "not a JSON"), ("[]", "container.json"), ("null", "container.json"),
         (#"{"name": "web1"}"#, "template"), (#"{"template": "TEMPLATE"}"#, "name"),
         (#"{"name": "web1", "template": "TEMPLATE", "memroy": 1}"#, "memroy"),
         (#"{"name": "a/b", "template": "TEMPLATE"}"#, "a/b"), (#"{"name": "LONG", "template": "TEMPLATE"}"#, "63"),

@@ -87,7 +87,7 @@ final class EntryWriter {
         parentPath = nil
         guard let opened = descent.open(wanted, flags: clinux_o_path | clinux_o_directory) else {
             if errno == ELOOP || errno == ENOTDIR {
-                throw LXCError(.unsafe, "\"\(path)\" would be made through something that is no directory; refused")
+                throw LXCError(.unsafe, "\"\(path)\" would be made through something that is not a directory; refused")
             }
             throw LXCError.lastSystemCall("openat2", "open the directory \"\(wanted)\"")
         }
@@ -150,7 +150,7 @@ final class EntryWriter {
             switch errno {
             case ENOENT where tree.lost.withLock({ $0.contains(target) }): return try lose("device", path)
             case ENOENT: throw badLink(path, target, .corrupt, "to an entry that did not come before it")
-            case ELOOP, ENOTDIR: throw badLink(path, target, .unsafe, "through something that is no directory")
+            case ELOOP, ENOTDIR: throw badLink(path, target, .unsafe, "through something that is not a directory")
             default: throw LXCError.lastSystemCall("openat2", "open the hard link target \"\(target)\"")
             }
         }

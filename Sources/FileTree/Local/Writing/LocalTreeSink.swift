@@ -89,7 +89,7 @@ final class LocalTreeSink: TreeSink {
 
     func write(_ piece: TreePiece) throws {
         switch current {
-        case .nothing: throw LXCError(.invalidState, "contents were given for what is no file")
+        case .nothing: throw LXCError(.invalidState, "contents were given for an entry that is not a file")
         case .small(var pending):
             // Without the copy in `current` the array of pieces grows in place.
             current = .nothing

@@ -1,7 +1,7 @@
 /// A directory with one of everything a root filesystem can hold.
 public enum TreeFixture {
     /// Makes the directory `name`. Everything below is made by the system's own tools.
-    public static func make(_ name: String, in scratch: TreeScratch) throws {
+    public static func make(_ name: String, in scratch: ScratchDirectory) throws {
         try scratch.shell(
             """
             mkdir -m 0750 \(name); cd \(name)
@@ -28,7 +28,7 @@ public enum TreeFixture {
     }
 
     /// What the system's tools say of a tree: every name with everything stat(1) knows, contents, and attributes.
-    public static func describe(_ name: String, in scratch: TreeScratch) throws -> String {
+    public static func describe(_ name: String, in scratch: ScratchDirectory) throws -> String {
         try scratch.shell(
             """
             cd \(name); export LC_ALL=C
