@@ -18,7 +18,7 @@ public struct TreeDigest: Hashable, Sendable, Codable, CustomStringConvertible {
 
     /// 64 hexadecimal digits in lower case.
     public var description: String {
-        bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+        bytes.hexadecimal
     }
 
     /// Reads 64 hexadecimal digits.

@@ -1,4 +1,4 @@
-import Foundation
+import LinuxSystem
 
 /// How many threads a copy works with where its options do not say.
 enum HostThreads {
@@ -7,5 +7,5 @@ enum HostThreads {
     /// Reading from disk waits: more threads than processors, so that others compute meanwhile.
     static let forReading = min(max(2 * processors, 4), 16)
 
-    private static var processors: Int { ProcessInfo.processInfo.activeProcessorCount }
+    private static var processors: Int { Processors.usable }
 }

@@ -1,5 +1,4 @@
 import CLinux
-import Foundation
 import Glibc
 import LXCCore
 import LinuxSystem
@@ -51,7 +50,7 @@ struct EnterStarter {
             controlGroup?.kill()
             pipes.report.close()
             // Not waited for: what stands still ends only when it goes on.
-            Thread.detachNewThread {
+            SystemThread.detach("lxc-reaper") {
                 _ = clinux_await_child(starter, 0)
                 withExtendedLifetime(controlGroup) {}
             }

@@ -1,4 +1,4 @@
-import Foundation
+import FoundationEssentials
 import LXCCore
 
 /// What is known of the guests from the events told so far, so that each change is told once.

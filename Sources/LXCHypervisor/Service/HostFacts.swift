@@ -1,4 +1,3 @@
-import Foundation
 import Glibc
 public import LXCCore
 import LinuxSystem
@@ -39,8 +38,8 @@ extension LXCHypervisor {
             return HostFacts(
                 hostName: text(of: names.nodename), kernel: text(of: names.release),
                 architecture: text(of: names.machine),
-                cpus: ProcessInfo.processInfo.activeProcessorCount,
-                memory: ByteCount(ProcessInfo.processInfo.physicalMemory),
+                cpus: Processors.online,
+                memory: ByteCount(UInt64(sysconf(CInt(_SC_PHYS_PAGES))) * UInt64(sysconf(CInt(_SC_PAGESIZE)))),
                 controlGroups: controlGroups())
         }
 
@@ -54,7 +53,7 @@ extension LXCHypervisor {
                 let id = String(decoding: bytes, as: UTF8.self).filter { !$0.isWhitespace }
                 guard id.count == 32, id.allSatisfy(\.isHexDigit) else { continue }
                 let digest = MessageDigest.hash(data: Array("lxc-hypervisor leases \(id)".utf8), with: .sha256)
-                return "\(name).\(digest.prefix(4).map { String(format: "%02x", $0) }.joined())"
+                return "\(name).\(digest.prefix(4).hexadecimal)"
             }
             return name
         }

@@ -1,10 +1,9 @@
-import Foundation
 import LXCCore
 
 /// How much of a longer work is under way: holds its giver back when that is too much, and tells it of the first failure.
 final class FlowBudget: @unchecked Sendable {
     // @unchecked: every access to the variables below holds `condition`.
-    private let condition = NSCondition()
+    private let condition = Condition()
     private let maximumItems: Int
     private let maximumBytes: Int
     private var items = 0
@@ -66,6 +65,6 @@ final class FlowBudget: @unchecked Sendable {
 
     private func wait(_ cancellation: Cancellation?) throws {
         try cancellation?.check()
-        _ = condition.wait(until: Date(timeIntervalSinceNow: 0.05))
+        condition.wait(atMost: .milliseconds(50))
     }
 }

@@ -1,5 +1,4 @@
 import FileTree
-import Foundation
 package import LXCCore
 import OpenSSL
 
@@ -67,7 +66,7 @@ public struct DiskImage: Sendable, CustomStringConvertible {
             reporter.report(TransferProgress(bytes: offset, totalBytes: file.size))
         }
         reporter.finish(TransferProgress(bytes: offset, totalBytes: offset))
-        let digits = hash.finalize().map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+        let digits = hash.finalize().hexadecimal
         guard sha256 == nil || sha256 == digits else {
             throw LXCError(.corrupt, "\(self) has the SHA-256 \(digits), not the expected \(sha256 ?? "")")
         }

@@ -1,5 +1,5 @@
 import CCurl
-import Foundation
+import FoundationEssentials
 
 /// How long to wait before the next try.
 struct RetryPolicy {

@@ -1,5 +1,5 @@
 import FileTree
-import Foundation
+import FoundationEssentials
 import LXCCore
 import OpenSSL
 import StoreFiles
@@ -76,7 +76,7 @@ public struct Checksum: Hashable, Sendable, CustomStringConvertible {
 
     init(_ algorithm: Algorithm, digest: some Sequence<UInt8>) {
         self.algorithm = algorithm
-        digits = digest.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+        digits = digest.hexadecimal
     }
 
     /// `{ALGORITHM}hex`.

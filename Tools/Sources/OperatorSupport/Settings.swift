@@ -1,5 +1,6 @@
 package import CloudStack
-import Foundation
+import FoundationEssentials
+import Glibc
 package import LXCHypervisor
 
 /// Defaults from a properties file, so that nobody repeats `--primary` and `--secondary`: CloudStack's

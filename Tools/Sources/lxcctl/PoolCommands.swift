@@ -1,6 +1,7 @@
 import ArgumentParser
-import Foundation
+import FoundationEssentials
 import LXCHypervisor
+import OperatorSupport
 
 struct PoolCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -137,6 +138,6 @@ struct PoolCollect: AsyncParsableCommand {
 extension Output {
     /// A line on stderr for what a command did that nobody asked for in so many words.
     static func note(_ text: String) {
-        try? FileHandle.standardError.write(contentsOf: Data("lxcctl: \(text.escapedForDisplay)\n".utf8))
+        StandardError.write("lxcctl: \(text.escapedForDisplay)\n")
     }
 }

@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 import LXCHypervisor
 
 struct ContainerStatistics: AsyncParsableCommand {
@@ -46,7 +45,7 @@ struct ContainerStatistics: AsyncParsableCommand {
         let cpu = Double(statistics.cpuNanoseconds) / 1e9
         Output.facts(
             [
-                ("cpu time", String(format: "%.3f s", cpu)), ("processors", "\(statistics.virtualCPUs)"),
+                ("cpu time", "\(cpu.fixed(3)) s"), ("processors", "\(statistics.virtualCPUs)"),
                 ("memory", "\(statistics.memoryUsed) of \(statistics.memoryLimit)"),
                 ("cached", statistics.memoryCache?.description), ("swap", statistics.swapUsed?.description),
                 ("out of memory", statistics.outOfMemoryKills.map { "\($0) killed" }),
@@ -85,8 +84,8 @@ struct ContainerStatistics: AsyncParsableCommand {
                     $0.1 += $1.sentBytes
                 }
                 return [
-                    row.container.description, row.cpuPercent.map { String(format: "%.1f", $0) } ?? "-",
-                    String(format: "%.1f s", Double(statistics.cpuNanoseconds) / 1e9),
+                    row.container.description, row.cpuPercent.map { $0.fixed(1) } ?? "-",
+                    "\((Double(statistics.cpuNanoseconds) / 1e9).fixed(1)) s",
                     statistics.memoryUsed.description, statistics.memoryLimit.description,
                     statistics.processes.map(String.init) ?? "-",
                     statistics.blockIO.map { "\(ByteCount($0.readBytes)) / \(ByteCount($0.writtenBytes))" } ?? "-",
