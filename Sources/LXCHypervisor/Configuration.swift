@@ -1,4 +1,4 @@
-import Foundation
+import FoundationEssentials
 public import HypervisorDriver
 public import LXCCore
 public import Logging
@@ -94,11 +94,11 @@ extension LXCHypervisor {
 
         /// Where the daemon that answers for containers at a URI answers for virtual machines.
         static func machines(besides uri: String) -> String {
-            guard let scheme = uri.range(of: "^lxc(?=[+:])", options: [.regularExpression, .caseInsensitive]) else {
+            let rest = uri.dropFirst(3)
+            guard uri.prefix(3).lowercased() == "lxc", rest.first == "+" || rest.first == ":" else {
                 return LibvirtKind.kvm.systemURI
             }
-            let uri = uri.replacingCharacters(in: scheme, with: "qemu")
-            guard var parts = URLComponents(string: uri) else { return LibvirtKind.kvm.systemURI }
+            guard var parts = URLComponents(string: "qemu\(rest)") else { return LibvirtKind.kvm.systemURI }
             // lxc:/// and lxc:///system are the same; the driver for machines knows a path for each user as well.
             if parts.path.count <= 1 { parts.path = "/system" }
             return parts.string ?? LibvirtKind.kvm.systemURI

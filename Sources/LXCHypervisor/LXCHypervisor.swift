@@ -1,5 +1,5 @@
 import FileTree
-import Foundation
+import FoundationEssentials
 public import HypervisorDriver
 public import LXCCore
 import LibvirtXML

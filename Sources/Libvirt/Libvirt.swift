@@ -1,6 +1,6 @@
 import CLibvirt
-import Foundation
 import Glibc
+import LXCCore
 
 /// libvirt's set-up, once per process: the library itself, its errors kept off stderr, and a thread that runs its event
 /// loop.
@@ -16,16 +16,14 @@ enum LibvirtLibrary {
         virInitialize()
         virSetErrorFunc(nil) { _, _ in }
         virEventRegisterDefaultImpl()
-        let thread = Thread {
+        SystemThread.detach("libvirt-events") {
             while true {
                 if virEventRunDefaultImpl() < 0 {
                     // poll(2) fails only when the kernel is out of memory: give it time instead of spinning.
-                    Thread.sleep(forTimeInterval: 0.1)
+                    SystemThread.sleep(.milliseconds(100))
                 }
             }
         }
-        thread.name = "libvirt-events"
-        thread.start()
     }()
 
     /// libvirt's client writes to its socket without guarding against SIGPIPE: a daemon that ends at the wrong moment

@@ -1,5 +1,4 @@
 import CLibvirt
-import Foundation
 public import LXCCore
 public import Logging
 

@@ -1,4 +1,4 @@
-public import Foundation
+public import FoundationEssentials
 public import LXCCore
 
 /// A libvirt domain document: the complete description of one guest.

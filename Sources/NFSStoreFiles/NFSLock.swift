@@ -1,5 +1,5 @@
 import FileTree
-import Foundation
+import FoundationEssentials
 import Glibc
 import LXCCore
 import LinuxSystem
@@ -373,7 +373,7 @@ struct NFSLockHolder: Equatable, Sendable {
     init?(_ text: [UInt8]) {
         let parts = String(decoding: text, as: UTF8.self).split(separator: " ").map(String.init)
         guard parts.count >= 3, let process = pid_t(parts[1]) else { return nil }
-        self.init(boot: parts[0], process: process, started: parts[2].trimmingCharacters(in: .newlines))
+        self.init(boot: parts[0], process: process, started: String(parts[2].trimmed))
     }
 
     /// The text a claim writes to the lock's file.

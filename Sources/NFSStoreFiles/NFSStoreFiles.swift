@@ -1,5 +1,5 @@
 import FileTree
-package import Foundation
+package import FoundationEssentials
 public import LXCCore
 import LinuxSystem
 public import NFSClient

@@ -1,4 +1,4 @@
-public import Foundation
+public import FoundationEssentials
 public import LXCCore
 
 /// The use of a volume by a host.

@@ -1,4 +1,4 @@
-public import Foundation
+public import FoundationEssentials
 public import LXCCore
 
 /// A place that passes calls on to another place.

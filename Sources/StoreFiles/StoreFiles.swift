@@ -1,4 +1,4 @@
-public import Foundation
+public import FoundationEssentials
 public import LXCCore
 
 /// The place a store is in: small files and directories that are old or new after a crash, trees, and locks.

@@ -1,4 +1,4 @@
 #pragma once
 
-/// An eventfd(2) that does not block and is not inherited by programs: readable once anybody has written a number to it.
+/// Makes an eventfd(2) that does not block and that programs do not inherit: readable once a number was written to it.
 int clinux_make_wake_descriptor(void);

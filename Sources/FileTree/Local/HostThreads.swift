@@ -1,4 +1,4 @@
-import Foundation
+import LinuxSystem
 
 /// The default number of threads of a copy.
 enum HostThreads {
@@ -7,5 +7,5 @@ enum HostThreads {
     /// Reading from disk waits: more threads than processors let others compute in the meantime.
     static let forReading = min(max(2 * processors, 4), 16)
 
-    private static var processors: Int { ProcessInfo.processInfo.activeProcessorCount }
+    private static var processors: Int { Processors.usable }
 }

@@ -1,5 +1,4 @@
 import CLinux
-import Foundation
 import Glibc
 import LXCCore
 import LinuxSystem
@@ -51,7 +50,7 @@ struct EnterStarter {
             controlGroup?.kill()
             pipes.report.close()
             // Not waited for: a frozen process ends only when it is thawed.
-            Thread.detachNewThread {
+            SystemThread.detach("lxc-reaper") {
                 _ = clinux_await_child(starter, 0)
                 withExtendedLifetime(controlGroup) {}
             }

@@ -1,5 +1,4 @@
 import CLinux
-import Foundation
 import Glibc
 import LXCCore
 import LinuxSystem
@@ -38,7 +37,7 @@ final class ReadinessLoop: Sendable {
     private init() throws {
         wake = clinux_make_wake_descriptor()
         guard wake >= 0 else { throw LXCError.lastSystemCall("eventfd", "wait for commands") }
-        Thread.detachNewThread { [self] in while true { serve() } }
+        SystemThread.detach("lxc-commands") { [self] in while true { serve() } }
     }
 
     /// A number for a wait.

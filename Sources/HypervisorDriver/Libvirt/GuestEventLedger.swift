@@ -1,4 +1,4 @@
-import Foundation
+import FoundationEssentials
 import LXCCore
 
 /// The state of the guests according to the events reported so far, so that each change is reported once.

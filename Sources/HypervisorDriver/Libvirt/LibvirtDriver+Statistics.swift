@@ -1,4 +1,3 @@
-import Foundation
 public import LXCCore
 import Libvirt
 import LibvirtXML

@@ -1,5 +1,5 @@
 import CLinux
-import Foundation
+import FoundationEssentials
 import Glibc
 import LXCCore
 import Libvirt
@@ -46,7 +46,7 @@ public final class PrivateLibvirtd: Sendable {
         guard let end = lifeline.withLock({ $0.take() }), let process else { return }
         close(end)
         // The supervisor is not waited for any more, but its exit status must be collected.
-        Thread.detachNewThread { _ = clinux_await_child(process, 0) }
+        SystemThread.detach("lxc-reaper") { _ = clinux_await_child(process, 0) }
     }
 
     /// Starts a daemon and returns when it answers, or finds the lingering one of the directory.
@@ -90,7 +90,7 @@ public final class PrivateLibvirtd: Sendable {
     /// - Throws: `LXCError` `unavailable` if none runs, `io`.
     package func processID() throws -> Int32 {
         guard let bytes = try DurableFile.read(paths.processFile),
-            let process = Int32(String(decoding: bytes, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines))
+            let process = Int32(String(decoding: bytes, as: UTF8.self).trimmed)
         else {
             throw LXCError(.unavailable, "no private libvirtd runs in \(directory.escapedForDisplay); start it again")
         }
@@ -159,16 +159,15 @@ struct RestartPause: Sendable {
 }
 
 extension PrivateLibvirtdDirectory {
+    /// The bytes of a socket's path that a URI holds as they are.
+    private static let plain = Set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/-._~".utf8)
+
     /// The URI of the daemon in this directory.
     func uri(for driver: LibvirtKind) -> String {
         let scheme = driver == .lxc ? "lxc" : "qemu"
-        let path = socket.addingPercentEncoding(withAllowedCharacters: .pathOfSocket) ?? socket
+        let path = socket.utf8.map { byte in
+            Self.plain.contains(byte) ? String(Unicode.Scalar(byte)) : "%" + [byte].hexadecimal.uppercased()
+        }.joined()
         return "\(scheme):///system?socket=\(path)"
     }
-}
-
-extension CharacterSet {
-    fileprivate static let pathOfSocket = CharacterSet.alphanumerics.intersection(
-        CharacterSet(charactersIn: UnicodeScalar(0x20)...UnicodeScalar(0x7E))
-    ).union(CharacterSet(charactersIn: "/-._~"))
 }

@@ -1,5 +1,3 @@
-import Foundation
-
 /// Threads for C calls that block, so that Swift's cooperative pool never does.
 ///
 /// `await pool.run { … }` costs about 30 µs a round trip; a blocking call on the cooperative pool of a two-core host
@@ -40,7 +38,7 @@ public final class BlockingPool: Sendable {
 /// The work that waits and the threads that take it, behind one condition variable.
 private final class WorkQueue: @unchecked Sendable {
     // @unchecked: every access to the variables below holds `condition`.
-    private let condition = NSCondition()
+    private let condition = Condition()
     private var waiting: [@Sendable () -> Void] = []
     private var idle = 0
     private var started = 0
@@ -51,7 +49,7 @@ private final class WorkQueue: @unchecked Sendable {
             waiting.append(work)
             if idle < waiting.count, started < limit {
                 started += 1
-                Thread.detachNewThread { [self] in serve() }
+                SystemThread.detach("lxc-pool") { [self] in serve() }
             } else {
                 condition.signal()
             }

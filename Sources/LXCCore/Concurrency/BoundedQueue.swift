@@ -1,9 +1,7 @@
-import Foundation
-
 /// Passes values between threads in order, and makes producers wait while too many are queued.
 package final class BoundedQueue<Element: Sendable>: @unchecked Sendable {
     // @unchecked: every access to the variables below holds `condition`.
-    private let condition = NSCondition()
+    private let condition = Condition()
     private let capacity: Int
     private var elements: [Element] = []
     private var isFinished = false
@@ -36,7 +34,7 @@ package final class BoundedQueue<Element: Sendable>: @unchecked Sendable {
         while isFull {
             try cancellation.check()
             givers += 1
-            _ = condition.wait(until: Date(timeIntervalSinceNow: 0.05))
+            condition.wait(atMost: .milliseconds(50))
             givers -= 1
         }
         return add(element)

@@ -1,5 +1,3 @@
-import Foundation
-
 /// Threads that process queued pieces of work, each with a state of its own.
 ///
 /// The first failure ends the work: queued pieces are dropped, and producers and waiters get the error.
@@ -14,7 +12,7 @@ package final class WorkCrew<Work: Sendable, State>: @unchecked Sendable {
         case newestFirst
     }
 
-    private let condition = NSCondition()
+    private let condition = Condition()
     private let order: Order
     private let perform: @Sendable (Work, State, WorkCrew) throws -> Void
     private var workers: [Worker] = []

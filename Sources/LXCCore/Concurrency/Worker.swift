@@ -1,4 +1,4 @@
-import Foundation
+import Dispatch
 
 /// A thread of its own for one stage of a longer work; it may block.
 package final class Worker: Sendable {
@@ -6,13 +6,10 @@ package final class Worker: Sendable {
 
     /// Starts the thread.
     package init(_ name: String, _ body: @escaping @Sendable () -> Void) {
-        let thread = Thread { [done] in
-            // Foundation gives the kernel the name only of the thread that runs.
-            Thread.current.name = name
+        SystemThread.detach(name) { [done] in
             body()
             done.signal()
         }
-        thread.start()
     }
 
     /// Waits until the body has returned. To be called once.

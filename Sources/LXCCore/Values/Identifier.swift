@@ -1,4 +1,4 @@
-public import Foundation
+public import FoundationEssentials
 
 /// A UUID that names one kind of object, so that a volume's cannot be passed for a template's.
 ///

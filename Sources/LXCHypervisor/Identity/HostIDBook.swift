@@ -1,4 +1,4 @@
-import Foundation
+import FoundationEssentials
 import Glibc
 import LXCCore
 import LinuxSystem
@@ -137,7 +137,7 @@ struct ProcessStamp: Codable, Hashable {
 
     private static var bootID: String {
         let bytes = (try? DurableFile.read("/proc/sys/kernel/random/boot_id")).flatMap { $0 } ?? []
-        return String(decoding: bytes, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+        return String(String(decoding: bytes, as: UTF8.self).trimmed)
     }
 
     /// The 22nd field of proc_pid_stat(5); the second, the name in parentheses, may hold anything.

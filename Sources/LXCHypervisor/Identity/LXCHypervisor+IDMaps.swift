@@ -1,4 +1,3 @@
-import Foundation
 import HypervisorDriver
 import LXCCore
 import LibvirtXML

@@ -1,4 +1,3 @@
-import Foundation
 import Glibc
 public import LXCCore
 import LinuxSystem
@@ -39,8 +38,8 @@ extension LXCHypervisor {
             return HostFacts(
                 hostName: text(of: names.nodename), kernel: text(of: names.release),
                 architecture: text(of: names.machine),
-                cpus: ProcessInfo.processInfo.activeProcessorCount,
-                memory: ByteCount(ProcessInfo.processInfo.physicalMemory),
+                cpus: Processors.online,
+                memory: ByteCount(UInt64(sysconf(CInt(_SC_PHYS_PAGES))) * UInt64(sysconf(CInt(_SC_PAGESIZE)))),
                 controlGroups: controlGroups())
         }
 

@@ -1,4 +1,3 @@
-import Foundation
 import Glibc
 public import HypervisorDriver
 public import LXCCore
@@ -48,7 +47,7 @@ extension LXCHypervisor {
                 }
                 let offered = all.bytes + overcommitted.bytes
                 return HostStatistics(
-                    cpus: ProcessInfo.processInfo.activeProcessorCount, cpuBusy: busy, cpuTotal: total,
+                    cpus: Processors.online, cpuBusy: busy, cpuTotal: total,
                     loadAverages: try Array(numbers("loadavg").prefix(3)), memory: all, memoryAvailable: available,
                     memoryForGuests: ByteCount(offered - min(offered, reserved.bytes)),
                     uptime: .seconds(try numbers("uptime").first ?? 0), root: try capacity(of: "/"))

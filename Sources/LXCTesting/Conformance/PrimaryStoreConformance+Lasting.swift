@@ -1,5 +1,5 @@
+import Dispatch
 import FileTree
-import Foundation
 import LXCCore
 import PrimaryStore
 

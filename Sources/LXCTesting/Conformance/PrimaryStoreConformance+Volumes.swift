@@ -1,5 +1,5 @@
 import FileTree
-import Foundation
+import FoundationEssentials
 import LXCCore
 import PrimaryStore
 

@@ -1,5 +1,4 @@
 import FileTree
-import Foundation
 public import LXCCore
 public import PrimaryStore
 
@@ -217,7 +216,7 @@ public struct PrimaryStoreConformance: Sendable {
                     guard index == 2 else { return }
                     signal.finish()
                     // Long enough for the cancellation to arrive while the copy is under way.
-                    Thread.sleep(forTimeInterval: 0.2)
+                    SystemThread.sleep(.milliseconds(200))
                 }
                 let installation = Task { [slow] in try await store.installTemplate(id, from: slow) }
                 for await _ in reached {}

@@ -1,5 +1,5 @@
 public import FileTree
-import Foundation
+import FoundationEssentials
 import Glibc
 public import LXCCore
 public import LinuxSystem
@@ -163,7 +163,7 @@ public actor InMemoryPrimaryStore: PrimaryStore {
     /// An empty directory: the files of a tree in memory have no descriptors.
     public func root(of volume: VolumeID) async throws -> ConfinedRoot {
         _ = try hostPath(of: volume)
-        let path = NSTemporaryDirectory() + "in-memory-\(UUID().uuidString)"
+        let path = FileManager.default.temporaryDirectory.appending(path: "in-memory-\(UUID().uuidString)").path
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
         defer { rmdir(path) }
         return try ConfinedRoot(path: path, shown: "volume \(volume)")

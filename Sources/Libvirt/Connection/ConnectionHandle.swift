@@ -1,5 +1,4 @@
 import CLibvirt
-import Foundation
 import LXCCore
 
 /// One open libvirt connection.
@@ -19,7 +18,7 @@ final class ConnectionHandle: @unchecked Sendable {
     /// Connects on a thread of its own, which hangs for as long as the daemon does.
     static func open(_ uri: String, _ keepAlive: LibvirtConnection.KeepAlive?) async throws -> ConnectionHandle {
         try await withCheckedThrowingContinuation { continuation in
-            Thread.detachNewThread {
+            SystemThread.detach("libvirt-open") {
                 continuation.resume(with: Result { try ConnectionHandle(uri: uri, keepAlive: keepAlive) })
             }
         }
@@ -45,7 +44,7 @@ final class ConnectionHandle: @unchecked Sendable {
     deinit {
         // Closing calls the daemon, which may hang, and the last reference may be dropped on any thread.
         let closing = Closing(raw: raw, lifecycle: lifecycle)
-        Thread.detachNewThread {
+        SystemThread.detach("libvirt-close") {
             closing.detach()
             virConnectClose(closing.raw)
         }
@@ -58,7 +57,7 @@ final class ConnectionHandle: @unchecked Sendable {
     func close() {
         end.come(LXCError(.unavailable, "the connection to \(displayURI) was closed"))
         // This object lives until the registrations are taken back, and calls in flight have ended.
-        Thread.detachNewThread { [self] in Closing(raw: raw, lifecycle: lifecycle).detach() }
+        SystemThread.detach("libvirt-close") { [self] in Closing(raw: raw, lifecycle: lifecycle).detach() }
     }
 
     /// Runs `body`, and reports when the connection failed and not the operation.

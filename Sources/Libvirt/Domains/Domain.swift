@@ -1,5 +1,5 @@
 import CLibvirt
-public import Foundation
+public import FoundationEssentials
 public import LXCCore
 
 /// A domain as a list names it: a container, or a virtual machine.

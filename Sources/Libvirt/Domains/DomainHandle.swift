@@ -1,5 +1,5 @@
 import CLibvirt
-import Foundation
+import FoundationEssentials
 import LXCCore
 
 /// Owns one reference to a domain; every method is one libvirt call and blocks.

@@ -1,5 +1,5 @@
 import CLibvirt
-public import Foundation
+public import FoundationEssentials
 
 /// A turn in a domain's life.
 public struct DomainEvent: Hashable, Sendable {

@@ -1,5 +1,5 @@
 import CLibvirt
-public import Foundation
+public import FoundationEssentials
 import LXCCore
 
 /// Storage pools, as far as a host needs them: started, looked at, stopped.

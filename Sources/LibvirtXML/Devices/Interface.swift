@@ -1,4 +1,4 @@
-public import Foundation
+public import FoundationEssentials
 
 /// A guest's network interface: libvirt's `<interface>`.
 public struct Interface: Hashable, Sendable {

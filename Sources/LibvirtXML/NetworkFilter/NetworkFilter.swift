@@ -1,4 +1,4 @@
-public import Foundation
+public import FoundationEssentials
 
 /// A libvirt network filter: the traffic a guest may send and receive on an interface that refers to it.
 ///

@@ -1,4 +1,4 @@
-public import Foundation
+public import FoundationEssentials
 import LXCCore
 
 /// A directory of an NFS server that libvirt mounts on the host: a storage pool of type `netfs`, as CloudStack makes it

@@ -1,4 +1,4 @@
-public import Foundation
+public import FoundationEssentials
 public import LXCCore
 
 /// A directory of the host as a storage pool of libvirt's, of type `dir`.

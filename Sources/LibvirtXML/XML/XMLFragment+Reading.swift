@@ -1,4 +1,4 @@
-import Foundation
+import FoundationEssentials
 import LXCCore
 
 /// Reading removes from an element the parts the model understands. The rest is unknown to the model, and kept
@@ -37,7 +37,7 @@ extension XMLFragment {
 
     /// Removes and returns the element's text if it is one of a list; another text stays.
     mutating func takeCase<Value: RawRepresentable<String>>() -> Value? {
-        guard let value = Value(rawValue: text.trimmed) else { return nil }
+        guard let value = Value(rawValue: text.withoutSpace) else { return nil }
         _ = takeText()
         return value
     }
@@ -150,7 +150,7 @@ extension XMLFragment {
     }
 
     static func number<Value: FixedWidthInteger>(_ text: String, _ what: String) throws -> Value {
-        guard let number = Value(text.trimmed) else {
+        guard let number = Value(text.withoutSpace) else {
             throw LXCError(.corrupt, "\(what) is \"\(text.escapedForDisplay)\", not a whole number that fits")
         }
         return number
@@ -158,7 +158,7 @@ extension XMLFragment {
 
     /// A UUID with or without its dashes, both of which libvirt reads.
     private static func uuid(_ text: String, _ what: String) throws -> UUID {
-        let digits = Array(text.trimmed.utf8.filter { $0 != UInt8(ascii: "-") })
+        let digits = Array(text.withoutSpace.utf8.filter { $0 != UInt8(ascii: "-") })
         let groups = [0..<8, 8..<12, 12..<16, 16..<20, 20..<32]
         let text = text.escapedForDisplay
         guard digits.count == 32,
@@ -171,5 +171,9 @@ extension XMLFragment {
 
 extension String {
     /// The text without XML's white space around it.
-    fileprivate var trimmed: String { trimmingCharacters(in: CharacterSet(charactersIn: " \t\r\n")) }
+    fileprivate var withoutSpace: String {
+        let isSpace = { (scalar: Unicode.Scalar) in " \t\r\n".unicodeScalars.contains(scalar) }
+        let start = unicodeScalars.drop(while: isSpace)
+        return start.lastIndex { !isSpace($0) }.map { String(start[...$0]) } ?? ""
+    }
 }

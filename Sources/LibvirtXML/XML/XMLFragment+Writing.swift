@@ -1,4 +1,3 @@
-import Foundation
 import LXCCore
 
 /// Writing puts the model's values back into what reading had left of an element.

@@ -1,5 +1,5 @@
 public import FileTree
-package import Foundation
+package import FoundationEssentials
 public import LXCCore
 
 extension NFSClient {

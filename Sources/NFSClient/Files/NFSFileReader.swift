@@ -1,5 +1,4 @@
 package import FileTree
-import Foundation
 import LXCCore
 
 /// A file that is read from its beginning to its end, a few MiB ahead. A reader that looks elsewhere begins anew there.
@@ -14,7 +13,7 @@ package final class NFSFileReader: @unchecked Sendable {
     package let identity: String
     private let client: NFSClient
     private let handle: NFSHandle
-    private let condition = NSCondition()
+    private let condition = Condition()
     /// The parts requested and not consumed yet, in sequence.
     private var parts: [Part] = []
     private var failure: NFSFailure?

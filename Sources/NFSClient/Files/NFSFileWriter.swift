@@ -1,5 +1,4 @@
 package import FileTree
-import Foundation
 import Glibc
 package import LXCCore
 

@@ -1,11 +1,10 @@
-import Foundation
 import LXCCore
 
 /// Limits the amount of concurrent work: blocks its producer while that is too much, and reports the first failure to
 /// it.
 final class FlowBudget: @unchecked Sendable {
     // @unchecked: every access to the variables below holds `condition`.
-    private let condition = NSCondition()
+    private let condition = Condition()
     private let maximumItems: Int
     private let maximumBytes: Int
     private var items = 0
@@ -67,6 +66,6 @@ final class FlowBudget: @unchecked Sendable {
 
     private func wait(_ cancellation: Cancellation?) throws {
         try cancellation?.check()
-        _ = condition.wait(until: Date(timeIntervalSinceNow: 0.05))
+        condition.wait(atMost: .milliseconds(50))
     }
 }

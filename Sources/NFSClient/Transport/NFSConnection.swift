@@ -1,7 +1,6 @@
 #if NFS
 import CLinux
 import Dispatch
-import Foundation
 import Glibc
 import LXCCore
 import LinuxSystem
@@ -46,14 +45,11 @@ final class NFSConnection: NFSTransport {
     ) throws {
         let inbox = try Inbox()
         self.inbox = inbox
-        let thread = Thread {
-            Thread.current.name = "lxc-nfs"
-            NFSLoop(endpoint, wire, options, inbox, counting).run()
-        }
         // libnfs decodes the entries of a directory by recursion, and a server decides the number of entries in a
         // reply. This is address space, not memory.
-        thread.stackSize = 64 << 20
-        thread.start()
+        SystemThread.detach("lxc-nfs", stackSize: 64 << 20) {
+            NFSLoop(endpoint, wire, options, inbox, counting).run()
+        }
     }
 
     deinit { close() }

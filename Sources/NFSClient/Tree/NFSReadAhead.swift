@@ -1,5 +1,4 @@
 import FileTree
-import Foundation
 import LXCCore
 
 /// Reads a tree ahead of its consumer: lists directories, reads links and contents, with many concurrent calls, in the
@@ -17,7 +16,7 @@ final class NFSReadAhead: @unchecked Sendable {
     private let root: NFSObject
     private let limits: TreeLimits
     private let cancellation: Cancellation
-    private let condition = NSCondition()
+    private let condition = Condition()
     /// Directories to list, the next one last.
     private var toList: [NFSSourceDirectory] = []
     /// Directories whose listing is in progress or not consumed completely.
@@ -94,7 +93,7 @@ final class NFSReadAhead: @unchecked Sendable {
     private func wait() throws {
         if let failure { throw failure }
         try cancellation.check()
-        _ = condition.wait(until: Date(timeIntervalSinceNow: 0.05))
+        condition.wait(atMost: .milliseconds(50))
     }
 
     private func fail(_ error: any Error) {

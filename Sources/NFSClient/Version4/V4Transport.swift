@@ -1,6 +1,6 @@
 #if NFS
 import Dispatch
-import Foundation
+import FoundationEssentials
 import LXCCore
 import Synchronization
 

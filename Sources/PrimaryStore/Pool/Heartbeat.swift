@@ -1,5 +1,5 @@
 import FileTree
-public import Foundation
+public import FoundationEssentials
 import LXCCore
 import StoreFiles
 

@@ -1,5 +1,4 @@
 import FileTree
-import Foundation
 public import LXCCore
 import LinuxSystem
 import Logging

@@ -1,5 +1,5 @@
 public import FileTree
-public import Foundation
+public import FoundationEssentials
 public import LXCCore
 
 /// A template unpacked on primary storage: the base of volumes, never run itself.

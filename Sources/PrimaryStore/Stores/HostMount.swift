@@ -1,4 +1,3 @@
-import Foundation
 import Glibc
 public import LXCCore
 import Synchronization
@@ -155,7 +154,7 @@ enum TimeLimited {
         }
         let results = AsyncThrowingStream<Value, any Error>.makeStream()
         let call = Call(place)
-        Thread.detachNewThread {
+        SystemThread.detach("lxc-mount") {
             let result = Result { try body() }
             call.hasReturned()
             if case .success(let value) = result { results.continuation.yield(value) }

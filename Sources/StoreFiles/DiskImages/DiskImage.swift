@@ -1,5 +1,4 @@
 import FileTree
-import Foundation
 package import LXCCore
 import OpenSSL
 

@@ -1,6 +1,6 @@
 import CLinux
 import FileTree
-public import Foundation
+public import FoundationEssentials
 import Glibc
 public import LXCCore
 import LinuxSystem

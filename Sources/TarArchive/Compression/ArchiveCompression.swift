@@ -1,6 +1,5 @@
 import CLibArchive
 import FileTree
-import Foundation
 import Glibc
 import LXCCore
 

@@ -1,7 +1,7 @@
 import CLZMA
 import FileTree
-import Foundation
 import LXCCore
+import LinuxSystem
 
 /// Compresses an archive with liblzma, in blocks that readers can decompress side by side, with a CRC-64 each.
 ///
@@ -26,7 +26,7 @@ final class XzEncoder: ArchiveEncoder {
         options.preset = Self.level
         options.check = LZMA_CHECK_CRC64
         // Two at least: with one thread there would be one block. The number does not matter to what they make.
-        options.threads = UInt32(min(max(ProcessInfo.processInfo.activeProcessorCount, 2), 3))
+        options.threads = UInt32(min(max(Processors.usable, 2), 3))
         try check(lzma_stream_encoder_mt(stream, &options))
         emptyRoom()
     }

@@ -1,7 +1,7 @@
 import CZstd
 import FileTree
-import Foundation
 import LXCCore
+import LinuxSystem
 
 /// Compresses an archive with libzstd, as one frame with a checksum, which libarchive's encoder has no option for.
 final class ZstdEncoder: ArchiveEncoder {
@@ -22,7 +22,7 @@ final class ZstdEncoder: ArchiveEncoder {
         try check(ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1))
         // At least one extra thread: the result is the same for any number of threads, but differs with none. A libzstd
         // built without threads refuses the setting and works without.
-        let threads = min(max(ProcessInfo.processInfo.activeProcessorCount, 1), 8)
+        let threads = min(max(Processors.usable, 1), 8)
         _ = ZSTD_CCtx_setParameter(context, ZSTD_c_nbWorkers, CInt(threads))
     }
 

@@ -1,5 +1,4 @@
 import FileTree
-import Foundation
 import Glibc
 import LXCCore
 import Logging

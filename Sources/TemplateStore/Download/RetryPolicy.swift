@@ -1,5 +1,5 @@
 import CCurl
-import Foundation
+import FoundationEssentials
 
 /// Determines the wait before the next try.
 struct RetryPolicy {

@@ -91,7 +91,7 @@ struct FrameRules: Sendable {
             rules += places.map { otherAddress(type: type, option: option, at: $0) }
         }
         guard let addresses else { return rules }
-        let targets = addresses.map(\.hexadecimal).joined(separator: ", ")
+        let targets = addresses.map { "0x" + $0.bytes.hexadecimal }.joined(separator: ", ")
         rules.append("icmpv6 type 136 @th,64,128 != { \(targets) } drop")
         // The unspecified address looks whether one is taken (RFC 4862) and reports groups.
         rules.append("ip6 saddr != { ::, \(addresses.map(\.address).joined(separator: ", ")) } drop")
@@ -103,9 +103,4 @@ struct FrameRules: Sendable {
         "icmpv6 type \(type) ip6 length >= \(place / 8 + 8) @th,\(place),16 \(option << 8 | 1) "
             + "@th,\(place + 16),48 != 0x\(String(mac.value, radix: 16)) drop"
     }
-}
-
-extension IPNetwork {
-    /// The address as one number.
-    fileprivate var hexadecimal: String { "0x" + bytes.hexadecimal }
 }

@@ -1,4 +1,4 @@
-import Foundation
+import Glibc
 import HostAgentPlan
 import LXCCore
 import LXCHypervisor

@@ -1,6 +1,7 @@
 public import ArgumentParser
 import CloudStack
-import Foundation
+import FoundationEssentials
+import Glibc
 import HostAgentPlan
 import LXCHypervisor
 public import Logging
@@ -107,7 +108,7 @@ enum Main {
             do {
                 try await agent.run()
             } catch {
-                try? FileHandle.standardError.write(contentsOf: Data("host-agent: \(ErrorText.line(of: error))\n".utf8))
+                StandardError.write("host-agent: \(ErrorText.line(of: error))\n")
                 exit(EXIT_FAILURE)
             }
         } catch {

@@ -1,4 +1,5 @@
-import Foundation
+import FoundationEssentials
+import Glibc
 import LXCHypervisor
 
 /// The one-line error text of this package's programs.
@@ -14,13 +15,15 @@ package enum ErrorText {
         case let error as LXCError: return error.description
         case is EncodingError: return "what was found cannot be written as JSON"
         case is DecodingError: return "what was read is not the document it has to be"
-        default: return text(ofForeign: error as NSError)
+        case let error as POSIXError: return reason(error)
+        case let error as CocoaError: return text(of: error)
+        default: return String(describing: error).escapedForDisplay
         }
     }
 
-    private static func text(ofForeign error: NSError) -> String {
-        let path = (error.userInfo[NSFilePathErrorKey] as? String) ?? (error.userInfo[NSURLErrorKey] as? URL)?.path
-        let reason = number(in: error).map { String(cString: strerror(CInt($0))) }
+    private static func text(of error: CocoaError) -> String {
+        let path = error.filePath ?? error.url?.path
+        let reason = (error.underlying as? POSIXError).map(reason)
         return switch (path, reason) {
         case (let path?, let reason?): "\(path.escapedForDisplay): \(reason)"
         case (let path?, nil): "\(path.escapedForDisplay) cannot be read or written"
@@ -29,9 +32,5 @@ package enum ErrorText {
         }
     }
 
-    /// The kernel's number for what failed.
-    private static func number(in error: NSError) -> Int? {
-        if error.domain == NSPOSIXErrorDomain { return error.code }
-        return (error.userInfo[NSUnderlyingErrorKey] as? NSError).flatMap(number)
-    }
+    private static func reason(_ error: POSIXError) -> String { String(cString: strerror(error.code.rawValue)) }
 }

@@ -1,4 +1,4 @@
-import Foundation
+import FoundationEssentials
 import LXCHypervisor
 
 /// Reads a value from a JSON file. Faults are reported in one line that names the file and the key.
@@ -24,13 +24,10 @@ package enum JSONFile {
 
     /// The syntax error of the data; the decoder itself reports neither error nor position.
     private static func syntaxFault(_ data: Data) -> String? {
-        do {
-            _ = try JSONSerialization.jsonObject(with: data, options: .fragmentsAllowed)
-            return nil
-        } catch {
-            let detail = (error as NSError).userInfo["NSDebugDescription"] as? String
-            return "this is not a JSON document: \((detail ?? error.localizedDescription).escapedForDisplay)"
-        }
+        guard let fault = JSONSyntax.fault(in: Array(data)) else { return nil }
+        let lines = data.prefix(fault.offset).split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+        let (line, column) = (max(lines.count, 1), (lines.last?.count ?? 0) + 1)
+        return "this is not a JSON document: \(fault.reason) (line \(line), column \(column))"
     }
 
     private static func text(of error: DecodingError) -> String {

@@ -1,5 +1,6 @@
 package import CloudStack
-import Foundation
+import FoundationEssentials
+import Glibc
 import LXCCore
 package import LXCHypervisor
 

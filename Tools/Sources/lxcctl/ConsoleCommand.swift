@@ -1,6 +1,8 @@
 import ArgumentParser
-import Foundation
+import Dispatch
+import FoundationEssentials
 import LXCHypervisor
+import OperatorSupport
 
 struct ContainerConsole: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -71,7 +73,7 @@ struct ConsoleSession {
 
     /// Shows a message on the user's terminal, on lines of its own.
     private func say(_ text: String) {
-        try? FileHandle.standardError.write(contentsOf: Data("\r\nlxcctl: \(text)\r\n".utf8))
+        StandardError.write("\r\nlxcctl: \(text)\r\n")
     }
 
     /// Forwards this program's input; its end leaves the console open for its output.

@@ -1,6 +1,5 @@
 import ArgumentParser
 import CloudStack
-import Foundation
 import LXCHypervisor
 import OperatorSupport
 import PrimaryStore
@@ -39,8 +38,8 @@ struct HostStats: AsyncParsableCommand {
         let report = Report(cpuPercent: statistics.cpuPercent(since: interval > 0 ? first : nil), host: statistics)
         if common.json { return try Output.json(report) }
         Output.facts([
-            ("processors", "\(statistics.cpus), \(String(format: "%.1f", report.cpuPercent)) % in use"),
-            ("load", statistics.loadAverages.map { String(format: "%.2f", $0) }.joined(separator: " ")),
+            ("processors", "\(statistics.cpus), \(report.cpuPercent.fixed(1)) % in use"),
+            ("load", statistics.loadAverages.map { $0.fixed(2) }.joined(separator: " ")),
             ("memory", "\(statistics.memory), \(statistics.memoryAvailable) available"),
             ("for guests", statistics.memoryForGuests.description),
             ("uptime", "\(statistics.uptime.components.seconds) s"), ("root", room(statistics.root)),

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Dispatch
-import Foundation
+import FoundationEssentials
+import Glibc
 import LXCHypervisor
 import OperatorSupport
 
@@ -80,7 +81,7 @@ enum Failure {
         if code == .success {
             print(text)
         } else if !text.isEmpty {
-            try? FileHandle.standardError.write(contentsOf: Data("\(text)\n".utf8))
+            StandardError.write("\(text)\n")
         }
         return code.rawValue
     }
@@ -92,6 +93,6 @@ enum Failure {
         guard poll(&stream, 1, patience) > 0 else { return }
         // A pipe that can be written to has room for so much.
         let room = 4096
-        try? FileHandle.standardError.write(contentsOf: Data("lxcctl: \(line)\n".utf8.prefix(room)))
+        StandardError.write(Array("lxcctl: \(line)\n".utf8.prefix(room)))
     }
 }

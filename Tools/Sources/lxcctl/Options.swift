@@ -1,5 +1,5 @@
 public import ArgumentParser
-import Foundation
+import FoundationEssentials
 import LXCHypervisor
 public import Logging
 import OperatorSupport
@@ -124,8 +124,8 @@ func localPath(_ location: String) throws -> String {
 
 /// Whether there is a directory, or a link to one.
 func isDirectory(_ path: String) -> Bool {
-    var isDirectory: ObjCBool = false
-    return FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) && isDirectory.boolValue
+    var isDirectory = false
+    return FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) && isDirectory
 }
 
 /// Refuses an invalid time.

@@ -1,5 +1,6 @@
 import FileTree
-import Foundation
+import FoundationEssentials
+import Glibc
 import LXCHypervisor
 import OperatorSupport
 
@@ -9,12 +10,8 @@ enum Output {
     ///
     /// - Throws: `LXCError` `io`.
     static func write(_ bytes: [UInt8]) throws {
+        PrintedOutput.shared.add(bytes)
         try flush()
-        do {
-            try FileHandle.standardOutput.write(contentsOf: Data(bytes))
-        } catch {
-            throw LXCError(.io, "the output could not be written: \(ErrorText.line(of: error))")
-        }
     }
 
     /// Flushes the output.
@@ -73,6 +70,19 @@ enum Output {
     }
 }
 
+extension Double {
+    /// The number with so many digits behind the point, as printf(3) rounds it.
+    func fixed(_ digits: Int) -> String {
+        // The largest number has 309 digits before the point.
+        let room = 320 + digits
+        return withUnsafeTemporaryAllocation(of: CChar.self, capacity: room) { text in
+            guard let start = text.baseAddress else { return "" }
+            withVaList([self]) { _ = vsnprintf(start, room, "%.\(digits)f", $0) }
+            return String(cString: start)
+        }
+    }
+}
+
 extension Duration {
     /// Seconds with milliseconds.
     var seconds: Double { Double(components.seconds) + Double(components.attoseconds / 1_000_000_000_000_000) / 1000 }
@@ -101,7 +111,7 @@ struct SummaryReport: Encodable {
     func printFacts() {
         Output.facts([
             ("entries", "\(counts.total)"), ("size", logicalBytes.description),
-            ("digest", digest?.description), ("strategy", strategy), ("seconds", String(format: "%.2f", seconds)),
+            ("digest", digest?.description), ("strategy", strategy), ("seconds", seconds.fixed(2)),
         ])
         for (kind, loss) in losses.sorted(by: { $0.key < $1.key }) {
             print("lost: \(loss.count) × \(kind.escapedForDisplay), such as \(loss.paths.first ?? "?")")

@@ -1,6 +1,7 @@
 import ArgumentParser
-import Foundation
+import FoundationEssentials
 import LXCHypervisor
+import OperatorSupport
 import PrimaryStore
 
 struct PoolCommand: AsyncParsableCommand {
@@ -138,6 +139,6 @@ struct PoolCollect: AsyncParsableCommand {
 extension Output {
     /// A line on stderr about an implicit action of a command.
     static func note(_ text: String) {
-        try? FileHandle.standardError.write(contentsOf: Data("lxcctl: \(text.escapedForDisplay)\n".utf8))
+        StandardError.write("lxcctl: \(text.escapedForDisplay)\n")
     }
 }

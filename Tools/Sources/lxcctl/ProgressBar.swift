@@ -1,5 +1,7 @@
-import Foundation
+import FoundationEssentials
+import Glibc
 import LXCHypervisor
+import OperatorSupport
 import Synchronization
 
 /// A bar on stderr for operations longer than a second; nothing if stderr is not a terminal.
@@ -41,7 +43,7 @@ final class ProgressBar: Sendable {
         }
     }
 
-    private func write(_ text: String) { try? FileHandle.standardError.write(contentsOf: Data(text.utf8)) }
+    private func write(_ text: String) { StandardError.write(text) }
 }
 
 /// Runs an operation with a bar.

@@ -1,4 +1,4 @@
-import Foundation
+import Glibc
 import LXCHypervisor
 import Synchronization
 
@@ -30,9 +30,12 @@ final class PrintedOutput: Sendable {
     private let state = Mutex(State())
 
     /// Adds text; it is written with what follows, or by ``flush()``.
-    func add(_ text: String) {
+    func add(_ text: String) { add(Array(text.utf8)) }
+
+    /// Adds bytes.
+    func add(_ bytes: [UInt8]) {
         state.withLock { state in
-            state.waiting += Array(text.utf8)
+            state.waiting += bytes
             if state.waiting.count >= Self.most { Self.write(&state) }
         }
     }
@@ -53,7 +56,7 @@ final class PrintedOutput: Sendable {
         defer { state.waiting = [] }
         var rest = state.waiting[...]
         while !rest.isEmpty, state.failure == nil {
-            let count = rest.withUnsafeBytes { Foundation.write(STDOUT_FILENO, $0.baseAddress, $0.count) }
+            let count = rest.withUnsafeBytes { Glibc.write(STDOUT_FILENO, $0.baseAddress, $0.count) }
             if count >= 0 {
                 rest = rest.dropFirst(count)
             } else if errno == EAGAIN {

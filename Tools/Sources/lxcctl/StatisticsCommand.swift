@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 import LXCHypervisor
 
 struct ContainerStatistics: AsyncParsableCommand {
@@ -45,7 +44,7 @@ struct ContainerStatistics: AsyncParsableCommand {
         if common.json { return try Output.json(statistics) }
         Output.facts(
             [
-                ("cpu time", String(format: "%.3f s", statistics.cpuTime / .seconds(1))),
+                ("cpu time", "\((statistics.cpuTime / .seconds(1)).fixed(3)) s"),
                 ("processors", "\(statistics.virtualCPUs)"),
                 ("memory", "\(statistics.memoryUsed) of \(statistics.memoryLimit)"),
                 ("cached", statistics.memoryCache?.description), ("swap", statistics.swapUsed?.description),
@@ -84,8 +83,8 @@ struct ContainerStatistics: AsyncParsableCommand {
                     $0.1 += $1.sentBytes.bytes
                 }
                 return [
-                    row.container.description, row.cpuPercent.map { String(format: "%.1f", $0) } ?? "-",
-                    String(format: "%.1f s", statistics.cpuTime / .seconds(1)),
+                    row.container.description, row.cpuPercent.map { $0.fixed(1) } ?? "-",
+                    "\((statistics.cpuTime / .seconds(1)).fixed(1)) s",
                     statistics.memoryUsed.description, statistics.memoryLimit.description,
                     statistics.processes.map(String.init) ?? "-",
                     statistics.blockIO.map { "\($0.readBytes) / \($0.writtenBytes)" } ?? "-",

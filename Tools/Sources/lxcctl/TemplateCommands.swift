@@ -1,6 +1,7 @@
 import ArgumentParser
-import Foundation
+import FoundationEssentials
 import LXCHypervisor
+import OperatorSupport
 import TemplateStore
 
 struct TemplateCommand: AsyncParsableCommand {
@@ -62,7 +63,7 @@ struct RegisterTemplate: AsyncParsableCommand {
         registration.download = download.options
         let template = try await withProgress("registering") { try await store.register(registration, progress: $0) }
         for warning in template.warnings {
-            try? FileHandle.standardError.write(contentsOf: Data("lxcctl: warning: \(warning)\n".utf8))
+            StandardError.write("lxcctl: warning: \(warning)\n")
         }
         if common.json { try Output.json(template) } else { printFacts(of: template) }
     }

@@ -1,6 +1,7 @@
 import Dispatch
-import Foundation
+import Glibc
 import LXCHypervisor
+import Synchronization
 
 /// This program's input, chunk by chunk; the next is read when it is asked for.
 struct StandardInput: AsyncSequence, Sendable {
@@ -48,7 +49,7 @@ final class StandardOutput: Sendable {
     private static func writeAll(_ bytes: [UInt8], to descriptor: CInt) throws {
         var rest = bytes[...]
         while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
+            let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
             if count < 0, errno == EAGAIN {
                 // Another program has made the shared file description non-blocking.
                 var ready = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
@@ -64,27 +65,28 @@ final class StandardOutput: Sendable {
     }
 
     /// The waiter for a write: resumed once, by its end or by the cancellation.
-    private final class Waiting: @unchecked Sendable {
-        // @unchecked: every access to the variables below holds `lock`.
-        private let lock = NSLock()
-        private var continuation: CheckedContinuation<Void, any Error>?
-        private var isEnded = false
+    private final class Waiting: Sendable {
+        private struct State {
+            var continuation: CheckedContinuation<Void, any Error>?
+            var isEnded = false
+        }
+
+        private let state = Mutex(State())
 
         /// False if it was given up before it started.
         func begin(_ continuation: CheckedContinuation<Void, any Error>) -> Bool {
-            let isEnded = lock.withLock {
-                if !self.isEnded { self.continuation = continuation }
-                return self.isEnded
+            let isEnded = state.withLock { state in
+                if !state.isEnded { state.continuation = continuation }
+                return state.isEnded
             }
             if isEnded { continuation.resume(throwing: CancellationError()) }
             return !isEnded
         }
 
         func end(_ result: Result<Void, any Error>) {
-            let waiting = lock.withLock {
-                defer { continuation = nil }
-                isEnded = true
-                return continuation
+            let waiting = state.withLock { state in
+                state.isEnded = true
+                return state.continuation.take()
             }
             waiting?.resume(with: result)
         }

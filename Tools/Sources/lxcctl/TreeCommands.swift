@@ -1,6 +1,6 @@
 public import ArgumentParser
 import FileTree
-import Foundation
+import Glibc
 public import LXCHypervisor
 import NFSClient
 import TarArchive

@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 import LXCHypervisor
 import OperatorSupport
 
@@ -19,6 +18,8 @@ struct XMLCommand: AsyncParsableCommand {
         let document = try specification.domain(
             root: "\(localPath(primary))/\(specification.volume)", interfaces: interfaces)
         let xml = try document.xml()
-        if common.json { try Output.json(["xml": xml]) } else { print(xml.trimmingCharacters(in: .newlines)) }
+        if common.json { return try Output.json(["xml": xml]) }
+        // `print` ends the line itself.
+        print(xml.hasSuffix("\n") ? String(xml.dropLast()) : xml)
     }
 }
