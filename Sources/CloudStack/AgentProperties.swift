@@ -1,4 +1,5 @@
 public import LXCCore
+public import LXCHypervisor
 public import LibvirtXML
 public import VifDriver
 
@@ -14,10 +15,8 @@ public struct AgentProperties: Hashable, Sendable {
 
     /// `hypervisor.uri`: where libvirt answers; nil takes `lxc:///`.
     public var hypervisorURI: Locator?
-    /// `local.storage.path`: the directory of the local pool.
-    public var localStoragePath = "/var/lib/libvirt/images"
-    /// `local.storage.uuid`: the local pool's UUID.
-    public var localStorageID: PoolID?
+    /// `local.storage.path` and `local.storage.uuid`, lists with commas: the local pools. The first is the default.
+    public var localPools = [LXCHypervisor.Configuration.Pool("/var/lib/libvirt/images")]
     /// `libvirt.vif.driver`: serves traffic no other driver is named for.
     public var vifDriver = VifDriverName.bridge
     /// `libvirt.vif.driver.<TrafficType>`.
@@ -58,6 +57,7 @@ public struct AgentProperties: Hashable, Sendable {
             guard let value = properties[key]?.trimmingSpaces, !value.isEmpty else { continue }
             try set(key, value)
         }
+        localPools = try Self.localPools(of: properties) ?? localPools
         try checkDirect()
     }
 }
@@ -74,9 +74,7 @@ extension AgentProperties {
         switch key {
         case "hypervisor.type": try Self.requireLXC(value)
         case "hypervisor.uri": hypervisorURI = Locator(try Self.uri(key, value))
-        case "local.storage.path": localStoragePath = try Self.path(key, value)
-        case "local.storage.uuid":
-            localStorageID = try Self.reading(key, value) { try PoolID(parsing: $0) }
+        case "local.storage.path", "local.storage.uuid": break  // The two are read together.
         case "libvirt.vif.driver": vifDriver = try Self.driver(key, value)
         case "network.direct.device": directDevice = try Self.device(key, value)
         case "network.direct.source.mode":
@@ -113,6 +111,24 @@ extension AgentProperties {
         "consoleproxy.httpListenPort", "vm.migrate.speed", "host.cpu.manual.speed.mhz", "keystore.passphrase",
     ]
 
+    /// The pools of `local.storage.path` and `local.storage.uuid` alone; nil where the first is missing or says nothing.
+    ///
+    /// - Throws: `LXCError` `invalidArgument` naming key, value and reason, also for lists of different lengths.
+    public static func localPools(of properties: JavaProperties) throws -> [LXCHypervisor.Configuration.Pool]? {
+        let (pathKey, idKey) = ("local.storage.path", "local.storage.uuid")
+        var pools = try list(pathKey, properties) { LXCHypervisor.Configuration.Pool(try path(pathKey, $0, in: $1)) }
+        let ids = try list(idKey, properties) { id, list in
+            try reading(idKey, list) { _ in try PoolID(parsing: id) }
+        }
+        let count = pools.isEmpty ? AgentProperties().localPools.count : pools.count
+        guard ids.isEmpty || ids.count == count else {
+            throw fault(idKey, properties[idKey] ?? "", "expected \(count) of them, one for each of \(pathKey)")
+        }
+        if pools.isEmpty, !ids.isEmpty { pools = AgentProperties().localPools }
+        for (index, id) in ids.enumerated() { pools[index].id = id }
+        return pools.isEmpty ? nil : pools
+    }
+
     private func checkDirect() throws {
         guard vifDriver == .direct || vifDrivers.values.contains(.direct) else { return }
         guard directDevice != nil, directMode != nil else {
@@ -143,12 +159,20 @@ extension AgentProperties {
         return number
     }
 
-    private static func path(_ key: String, _ value: String) throws -> String {
-        guard !value.contains(",") else {
-            throw fault(key, value, "one local pool is supported; name one directory")
+    /// The values of a list with commas; none where the key is missing or says nothing. The whole list is given to `read`, for
+    /// its errors.
+    private static func list<Value>(
+        _ key: String, _ properties: JavaProperties, _ read: (_ value: String, _ list: String) throws -> Value
+    ) throws -> [Value] {
+        guard let value = properties[key]?.trimmingSpaces, !value.isEmpty else { return [] }
+        return try value.split(separator: ",", omittingEmptySubsequences: false).map {
+            try read(String($0).trimmingSpaces, value)
         }
+    }
+
+    private static func path(_ key: String, _ value: String, in list: String) throws -> String {
         guard value.hasPrefix("/") || value.hasPrefix("nfs://"), !value.utf8.contains(0) else {
-            throw fault(key, value, "expected an absolute path, or nfs://server/export")
+            throw fault(key, list, "expected an absolute path, or nfs://server/export")
         }
         // CloudStack strips it as well.
         return value.count > 1 && value.hasSuffix("/") ? String(value.dropLast()) : value

@@ -52,7 +52,8 @@ struct GuestLocks: Sendable {
     /// Tells what the body returned from a lock that was not to be had.
     private struct Held<Value> { let value: Value }
 
-    private static func prepare(_ directory: String) throws {
+    /// Makes the directory of the locks, or checks that it is this user's alone.
+    static func prepare(_ directory: String) throws {
         guard !DurableFile.isDirectory(directory) else { return try DurableFile.makePrivateDirectory(directory) }
         let above = URL(filePath: directory).deletingLastPathComponent().path(percentEncoded: false)
         try FileManager.default.createDirectory(
