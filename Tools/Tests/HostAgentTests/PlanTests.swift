@@ -92,6 +92,19 @@ import Testing
         #expect(try plan.decisions(Declaration(), [found(specification())]).isEmpty)
     }
 
+    /// A pool that is declared is compared; without one, a container may be in any pool of the host.
+    @Test func theDeclaredPoolIsTheContainers() throws {
+        let other = try PoolID(parsing: "11111111-d9cb-469f-a165-70867728950e")
+        var plan = plan
+        plan.pools = [other, pool]
+        var specification = try specification()
+        let there = try found(specification)
+        #expect(plan.decisions(Declaration([.init(specification)]), [there])[0].obstacle == nil)
+        specification.pool = other
+        let obstacle = plan.decisions(Declaration([.init(specification)]), [there])[0].obstacle
+        #expect(obstacle?.contains("pool") == true)
+    }
+
     @Test func aBadContainerKeepsNoOtherFromBeingDecided() throws {
         var bad = try specification("bad")
         let there = try found(bad)
