@@ -1,4 +1,5 @@
 public import LXCCore
+public import LXCHypervisor
 public import LibvirtXML
 public import VifDriver
 
@@ -14,10 +15,8 @@ public struct AgentProperties: Hashable, Sendable {
 
     /// `hypervisor.uri`: the URI of libvirt; nil means `lxc:///`.
     public var hypervisorURI: Locator?
-    /// `local.storage.path`: the directory of the local pool.
-    public var localStoragePath = "/var/lib/libvirt/images"
-    /// `local.storage.uuid`: the local pool's UUID.
-    public var localStorageID: PoolID?
+    /// `local.storage.path` and `local.storage.uuid`, lists with commas: the local pools. The first is the default.
+    public var localPools = [LXCHypervisor.Configuration.Pool("/var/lib/libvirt/images")]
     /// `libvirt.vif.driver`: serves traffic no other driver is named for.
     public var vifDriver = VifDriverName.bridge
     /// `libvirt.vif.driver.<TrafficType>`.
@@ -58,12 +57,13 @@ public struct AgentProperties: Hashable, Sendable {
             guard let value = properties[key]?.trimmingSpaces, !value.isEmpty else { continue }
             try set(key, value)
         }
+        localPools = try Self.localPools(of: properties) ?? localPools
         try checkDirect()
     }
 }
 
 extension String {
-    fileprivate var trimmingSpaces: String {
+    var trimmingSpaces: String {
         let start = drop { $0 == " " || $0 == "\t" }
         return String(start.reversed().drop { $0 == " " || $0 == "\t" }.reversed())
     }
@@ -102,8 +102,8 @@ extension AgentProperties {
     private static let settings: [String: Setting] = [
         "hypervisor.type": .checked { try $0.requireLXC() },
         "hypervisor.uri": .stored(\.hypervisorURI) { try $0.uri },
-        "local.storage.path": .stored(\.localStoragePath) { try $0.path },
-        "local.storage.uuid": .stored(\.localStorageID) { try $0.poolID },
+        // The two are lists and read together, by ``localPools(of:)``.
+        "local.storage.path": .checked { _ in }, "local.storage.uuid": .checked { _ in },
         "libvirt.vif.driver": .stored(\.vifDriver) { try $0.driver },
         "network.direct.device": .stored(\.directDevice) { try $0.device },
         "network.direct.source.mode": .stored(\.directMode) { try $0.directMode },
@@ -125,6 +125,22 @@ extension AgentProperties {
         "reboot.host.and.alert.management.on.heartbeat.timeout", "developer", "LibvirtComputingResource.id",
         "consoleproxy.httpListenPort", "vm.migrate.speed", "host.cpu.manual.speed.mhz", "keystore.passphrase",
     ]
+
+    /// The pools of `local.storage.path` and `local.storage.uuid` alone; nil where the first is missing or says nothing.
+    ///
+    /// - Throws: `LXCError` `invalidArgument` naming key, value and reason, also for lists of different lengths.
+    public static func localPools(of properties: JavaProperties) throws -> [LXCHypervisor.Configuration.Pool]? {
+        let (pathKey, idKey) = ("local.storage.path", "local.storage.uuid")
+        let (paths, ids) = (AgentProperty.list(pathKey, properties), AgentProperty.list(idKey, properties))
+        var pools = try paths.map { LXCHypervisor.Configuration.Pool(try $0.path) }
+        let count = pools.isEmpty ? AgentProperties().localPools.count : pools.count
+        guard ids.isEmpty || ids.count == count else {
+            throw ids[0].fault("expected \(count) of them, one for each of \(pathKey)")
+        }
+        if pools.isEmpty, !ids.isEmpty { pools = AgentProperties().localPools }
+        for (index, id) in ids.enumerated() { pools[index].id = try id.poolID }
+        return pools.isEmpty ? nil : pools
+    }
 
     private func checkDirect() throws {
         guard vifDriver == .direct || vifDrivers.values.contains(.direct) else { return }

@@ -6,10 +6,30 @@ import VifDriver
 struct AgentProperty {
     let key: String
     let value: String
+    /// The whole list `value` is an element of, for errors.
+    private let whole: String
 
-    private func fault(_ reason: String) -> LXCError {
+    /// Creates a property of one value.
+    init(key: String, value: String) { self.init(key: key, value: value, in: value) }
+
+    private init(key: String, value: String, in list: String) {
+        self.key = key
+        self.value = value
+        whole = list
+    }
+
+    /// The elements of a list with commas; none if the key is missing or empty.
+    static func list(_ key: String, _ properties: JavaProperties) -> [AgentProperty] {
+        guard let list = properties[key]?.trimmingSpaces, !list.isEmpty else { return [] }
+        return list.split(separator: ",", omittingEmptySubsequences: false).map {
+            AgentProperty(key: key, value: String($0).trimmingSpaces, in: list)
+        }
+    }
+
+    /// An error that names key and value.
+    func fault(_ reason: String) -> LXCError {
         // Keys come from a file as much as values do.
-        LXCError(.invalidArgument, "\(key.escapedForDisplay)=\(Locator(value)): \(reason)")
+        LXCError(.invalidArgument, "\(key.escapedForDisplay)=\(Locator(whole)): \(reason)")
     }
 
     /// A whole number.
@@ -23,7 +43,6 @@ struct AgentProperty {
     /// The directory of the local pool, or its URL.
     var path: String {
         get throws {
-            guard !value.contains(",") else { throw fault("one local pool is supported; name one directory") }
             guard value.hasPrefix("/") || value.hasPrefix("nfs://"), !value.utf8.contains(0) else {
                 throw fault("expected an absolute path, or nfs://server/export")
             }

@@ -25,8 +25,7 @@ extension LXCHypervisor.Configuration {
     ///   - secondary: the directory of secondary storage.
     /// - Throws: `LXCError` `invalidArgument` for a direct network driver without device or mode.
     public init(agentProperties properties: AgentProperties, secondary: String) throws {
-        self.init(primary: properties.localStoragePath, secondary: secondary)
-        pool = properties.localStorageID
+        self.init(pools: properties.localPools, secondary: secondary)
         if let uri = properties.hypervisorURI { connection = .uri(uri) }
         vifs = try LXCHypervisor.VifDrivers(agentProperties: properties)
         policy.defaultPrivilege = .privileged

@@ -17,13 +17,26 @@ extension LXCHypervisor {
             case privateDaemon(PrivateLibvirtd.Configuration = .init())
         }
 
-        /// The directory of the primary store, or `nfs://server/export[/path]`; it must exist.
-        public var primary: String
+        /// One primary store.
+        public struct Pool: Hashable, Sendable {
+            /// Its directory, or `nfs://server/export[/path]`; it must exist.
+            public var location: String
+            /// The UUID it must have; nil takes the one it has. A host that has other pools is opened without one that
+            /// cannot be reached only where this says which pool that is.
+            public var id: PoolID?
+
+            /// Creates a pool from its location.
+            public init(_ location: String, id: PoolID? = nil) {
+                self.location = location
+                self.id = id
+            }
+        }
+
+        /// The primary stores; the first is the default.
+        public var pools: [Pool]
         /// The directory of secondary storage, or `nfs://server/export[/path]`; it must exist when it is used.
         public var secondary: String
-        /// The pool's UUID, which the primary store must have; nil takes the one it has.
-        public var pool: PoolID?
-        /// Whether a primary store is made where nobody keeps anything. Without it a place that holds none is an error: it
+        /// Whether the default pool is made where nobody keeps anything. Without it a place that holds none is an error: it
         /// may be a mount point on which nothing is mounted.
         public var makesMissingPool = false
         /// How libvirt is reached.
@@ -39,9 +52,12 @@ extension LXCHypervisor {
         /// Receives a message for each failed operation.
         public var logger = Logger(label: "lxc-hypervisor")
 
-        /// Creates a configuration.
-        public init(primary: String, secondary: String) {
-            self.primary = primary
+        /// Creates the configuration of a host with one primary store.
+        public init(primary: String, secondary: String) { self.init(pools: [Pool(primary)], secondary: secondary) }
+
+        /// Creates the configuration of a host with several primary stores, of which the first is the default.
+        public init(pools: [Pool], secondary: String) {
+            self.pools = pools
             self.secondary = secondary
         }
     }
@@ -116,30 +132,28 @@ extension LXCHypervisor {
 extension LXCHypervisor {
     /// Reaches libvirt, opens the stores, and puts them together with the network drivers.
     ///
-    /// - Throws: `LXCError` `unavailable` when libvirt cannot be reached, `notFound` without the primary
-    ///   store's directory or a pool in it, and what `SharedMountPointStore` and `NFSStore` name.
+    /// A pool that cannot be reached, of several, and whose UUID is known, is stood for by an ``UnreachableStore``: its
+    /// containers can be stopped, and all else of them fails with the reason until the host is opened again.
+    ///
+    /// - Throws: `LXCError` `unavailable` when libvirt cannot be reached, `notFound` without a primary store's directory or
+    ///   a pool in it, `invalidArgument` without a pool and for one that is given twice, and what `SharedMountPointStore`
+    ///   and `NFSStore` name.
     public static func open(_ configuration: Configuration) async throws -> LXCHypervisor {
         let logger = configuration.logger
-        let location = try StoreLocation(configuration.primary)
+        let openings = try PoolOpening.all(configuration)
         let templates = try StoreLocation(configuration.secondary).secondaryStorage(logger: logger)
         let connection = try await Connection.open(configuration.connection, logger: logger)
-        let primary: any PrimaryStore
+        let pools: StorePools
         do {
-            if configuration.makesMissingPool, try await location.isEmpty() {
-                _ = try await location.createPrimaryStore(id: configuration.pool, logger: logger)
-            }
-            primary = try await location.primaryStore(
-                id: configuration.pool, mounter: LibvirtMounter(connection.driver, daemon: connection.privateDaemon),
-                logger: logger)
+            pools = try await PoolOpening.open(
+                openings, LibvirtMounter(connection.driver, daemon: connection.privateDaemon), logger)
         } catch {
             await connection.close()
             throw error
         }
         return LXCHypervisor(
-            driver: connection.driver, primary: primary,
-            templates: templates, vifs: configuration.vifs,
-            hostName: configuration.hostName ?? HostFacts.leaseHolder(), policy: configuration.policy,
-            leases: configuration.leases, systemVMs: connection.systemVMs, logger: logger,
-            onClose: { await connection.close() })
+            Drivers(containers: connection.driver, systemVMs: connection.systemVMs), pools, templates,
+            configuration.vifs, configuration.hostName ?? HostFacts.leaseHolder(), configuration.policy,
+            configuration.leases, logger, { await connection.close() })
     }
 }

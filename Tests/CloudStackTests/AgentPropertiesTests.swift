@@ -15,7 +15,7 @@ import Testing
         #expect(properties == AgentProperties())
         #expect(properties.reservedMemory == .mebibytes(1024))
         #expect(properties.stopTimeout == .seconds(120))
-        #expect(properties.localStoragePath == "/var/lib/libvirt/images")
+        #expect(properties.localPools == [.init("/var/lib/libvirt/images")])
         #expect(properties.controlBridge == "cloud0")
         let configuration = try LXCHypervisor.Configuration(agentProperties: properties, secondary: "/secondary")
         #expect(configuration.policy.defaultPrivilege == .privileged && !configuration.policy.keepsDefinitions)
@@ -90,8 +90,8 @@ import Testing
         let properties = try read(
             """
             hypervisor.uri=lxc+tls://host/system
-            local.storage.path=/srv/primary/
-            local.storage.uuid=0f8fad5b-d9cb-469f-a165-70867728950e
+            local.storage.path=/srv/primary/, nfs://filer/export
+            local.storage.uuid=0f8fad5b-d9cb-469f-a165-70867728950e, 2a1dfba6-2ad4-4d9c-8b5a-0b41c1a2f3e4
             libvirt.vif.driver.Guest=DirectVifDriver
             network.direct.source.mode=vepa
             network.direct.device=eth1
@@ -108,8 +108,10 @@ import Testing
             host.reserved.mem.mg=1
             """)
         #expect(properties.hypervisorURI == "lxc+tls://host/system")
-        #expect(properties.localStoragePath == "/srv/primary")
-        #expect(properties.localStorageID?.description == "0f8fad5b-d9cb-469f-a165-70867728950e")
+        #expect(properties.localPools.map(\.location) == ["/srv/primary", "nfs://filer/export"])
+        #expect(
+            properties.localPools.compactMap(\.id?.description)
+                == ["0f8fad5b-d9cb-469f-a165-70867728950e", "2a1dfba6-2ad4-4d9c-8b5a-0b41c1a2f3e4"])
         #expect(properties.vifDrivers == [.guest: .direct])
         #expect(properties.publicDevice == "cloudbr0" && properties.guestDevice == "cloudbr2")
         #expect(properties.controlBridge == "cloud9")
@@ -120,13 +122,15 @@ import Testing
         #expect(configuration.policy.heartbeat?.address == "127.0.0.1", "the private device's address")
         #expect(configuration.policy.heartbeat?.interval == .seconds(60))
         #expect(configuration.vifs.byTraffic[.guest]?.name == "direct")
-        #expect(configuration.pool == properties.localStorageID)
+        #expect(configuration.pools == properties.localPools)
     }
 
     @Test(arguments: [
         ("hypervisor.type=kvm", "lxc"), ("hypervisor.uri=qemu:///system", "lxc:///"),
-        ("local.storage.path=relative", "absolute"), ("local.storage.path=/a,/b", "one"),
-        ("local.storage.uuid=nothing", "nothing"), ("libvirt.vif.driver=NoVifDriver", "BridgeVifDriver"),
+        ("local.storage.path=relative", "absolute"), ("local.storage.path=/a,", "absolute"),
+        ("local.storage.uuid=nothing", "nothing"),
+        ("local.storage.uuid=0f8fad5b-d9cb-469f-a165-70867728950e,0f8fad5b-d9cb-469f-a165-70867728950f", "1 of them"),
+        ("libvirt.vif.driver=NoVifDriver", "BridgeVifDriver"),
         ("libvirt.vif.driver=OvsVifDriver", "not supported"),
         ("libvirt.vif.driver.Guest=com.example.BridgeVifDriver", "BridgeVifDriver"),
         ("libvirt.vif.driver.Nothing=BridgeVifDriver", "Guest"),

@@ -11,8 +11,8 @@ extension LXCHypervisor.Container {
     /// - Throws: `LXCError` `invalidState` when the container is not running, `notFound` for a program, directory or
     ///   user it does not have, with a `GuestCommandFault` as the cause; `invalidArgument`; `timedOut`.
     public func execute(_ command: GuestCommand) async throws -> any GuestProcess {
-        try await Operation.run("container.execute", name.description, host.logger) {
-            try await host.driver.execution.execute(command, in: name)
+        try await Operation.run("container.execute", name.description, keeper.logger) {
+            try await keeper.driver.execution.execute(command, in: name)
         }
     }
 
@@ -47,8 +47,8 @@ extension LXCHypervisor.Container {
     public func run(
         _ command: GuestCommand, input: [UInt8] = [], timeout: Duration? = nil, limit: ByteCount = .mebibytes(16)
     ) async throws -> CommandResult {
-        try await Operation.run("container.run", name.description, host.logger) {
-            try await host.driver.execution.run(command, in: name, input: input, timeout: timeout, limit: limit)
+        try await Operation.run("container.exec", name.description, keeper.logger) {
+            try await keeper.driver.execution.run(command, in: name, input: input, timeout: timeout, limit: limit)
         }
     }
 }

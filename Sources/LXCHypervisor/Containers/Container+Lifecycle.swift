@@ -10,7 +10,7 @@ extension LXCHypervisor.Container {
     /// - Throws: `LXCError` `invalidState` when it is not running, and what ``start()`` throws.
     @discardableResult
     public func reboot(within grace: Duration? = nil) async throws -> LXCHypervisor.StopOutcome {
-        try await host.reboot(name, within: grace)
+        try await keeper.operation("container.reboot", on: name) { try await keeper.reboot(name, within: grace) }
     }
 
     /// Waits until it is in a state; the hypervisor's events tell, nothing is asked over and over.
@@ -20,10 +20,7 @@ extension LXCHypervisor.Container {
     ///   - limit: how long is waited; nil as long as it takes.
     /// - Throws: `LXCError` `timedOut`.
     public func wait(for state: GuestState, within limit: Duration? = nil) async throws {
-        guard let limit else { return try await host.wait(for: name, toBe: state) }
-        guard try await within(limit, { try await host.wait(for: name, toBe: state) }) != nil else {
-            throw LXCError(.timedOut, "\(host.kind) \(name) is not \(state.rawValue) after \(limit)")
-        }
+        try await keeper.wait(for: name, toBe: state, within: limit)
     }
 
     /// The process id on this host of its process 1; nil when it does not run, or runs on another host.
@@ -35,28 +32,28 @@ extension LXCHypervisor.Container {
     /// The limits in force; of one that is not running, those of its next start.
     ///
     /// - Throws: `LXCError` `unsupported` for a driver that cannot tell.
-    public func limits() async throws -> GuestLimits { try await host.driver.limiting.limits(of: name) }
+    public func limits() async throws -> GuestLimits { try await keeper.driver.limiting.limits(of: name) }
 
     /// Changes limits, at once and for later starts.
     ///
     /// - Throws: `LXCError` `invalidArgument`, `unsupported` for a limit this host cannot keep.
     public func setLimits(_ change: GuestLimits.Change) async throws {
         try change.check()
-        try await host.operation("container.limits", on: name) {
-            try await host.driver.limiting.setLimits(change, of: name)
+        try await keeper.operation("container.limits", on: name) {
+            try await keeper.driver.limiting.setLimits(change, of: name)
         }
     }
 
     /// Whether libvirt starts it when it starts itself.
-    public func isAutostarted() async throws -> Bool { try await host.driver.autostart.isAutostarted(name) }
+    public func isAutostarted() async throws -> Bool { try await keeper.driver.autostart.isAutostarted(name) }
 
     /// Has libvirt start it when it starts itself, after a start of the host. ``LXCHypervisor/run()`` leases its volume
     /// then.
     ///
     /// - Throws: `LXCError` `invalidState` for a container that is forgotten when it ends.
     public func setAutostart(_ isOn: Bool) async throws {
-        try await host.operation("container.autostart", on: name) {
-            try await host.driver.autostart.setAutostart(isOn, of: name)
+        try await keeper.operation("container.autostart", on: name) {
+            try await keeper.driver.autostart.setAutostart(isOn, of: name)
         }
     }
 
@@ -64,12 +61,12 @@ extension LXCHypervisor.Container {
     ///
     /// - Throws: `LXCError` `invalidState` for a container this package did not create.
     public func setRestart(_ restart: ContainerMetadata.RestartPolicy) async throws {
-        try await host.operation("container.restart", on: name) {
-            guard var metadata = try await host.metadata(of: host.driver.definition(of: name)) else {
+        try await keeper.operation("container.restart", on: name) {
+            guard var metadata = try await keeper.record(of: keeper.driver.definition(of: name))?.metadata else {
                 throw LXCError(.invalidState, "container \(name) was defined by another program, which looks after it")
             }
             metadata.restart = restart
-            try await host.driver.setContainerMetadata(metadata, of: name)
+            try await keeper.driver.setContainerMetadata(metadata, of: name)
         }
     }
 }

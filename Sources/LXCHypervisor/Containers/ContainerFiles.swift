@@ -131,8 +131,10 @@ extension LXCHypervisor {
         private func workCancellably<Value: Sendable>(
             _ body: @escaping @Sendable (ConfinedRoot, IDMap?, Cancellation) throws -> Value
         ) async throws -> Value {
-            try await container.host.withRoot(of: container.name) { root, map in
-                try await BlockingPool.shared.run { try body(root, map, $0) }
+            try await container.keeper.operation("container.files", on: container.name) {
+                try await container.keeper.withRoot(of: container.name) { root, map in
+                    try await BlockingPool.shared.run { try body(root, map, $0) }
+                }
             }
         }
 
@@ -152,32 +154,29 @@ extension LXCHypervisor.Container {
     public var files: LXCHypervisor.ContainerFiles { LXCHypervisor.ContainerFiles(container: self) }
 }
 
-extension LXCHypervisor {
+extension GuestKeeper {
     /// Calls `body` with a container's root directory and its id map. Of a container that is not running it is the
     /// root volume, which is this host's alone meanwhile.
     func withRoot<Value: Sendable>(
         of name: GuestName, _ body: (ConfinedRoot, IDMap?) async throws -> Value
     ) async throws -> Value {
-        try await operation("container.files", on: name) {
-            let domain = try await driver.definition(of: name)
-            if try await driver.guest(name).state.isActive {
-                return try await body(try await driver.files.root(of: name), domain.idMap)
-            }
-            guard let metadata = try domain.containerMetadata(), metadata.pool == primary.id else {
-                throw LXCError(
-                    .invalidState, "container \(name) is not running, and its root is not in the pool \(primary.id)")
-            }
-            return try await withVolume(metadata.volume, of: name) { try await body($0, domain.idMap) }
+        let domain = try await driver.definition(of: name)
+        if try await driver.guest(name).state.isActive {
+            return try await body(try await driver.files.root(of: name), domain.idMap)
         }
+        guard let record = try record(of: domain) else {
+            throw LXCError(.invalidState, "\(kind) \(name) is not running, and its root is in no pool of this host")
+        }
+        return try await withVolume(record.volume, of: name) { try await body($0, domain.idMap) }
     }
 
     /// Calls `body` with the root directory of a volume its guest does not run from.
     func withVolume<Value: Sendable>(
-        _ volume: VolumeID, of name: GuestName, _ body: (ConfinedRoot) async throws -> Value
+        _ volume: GuestVolume, of name: GuestName, _ body: (ConfinedRoot) async throws -> Value
     ) async throws -> Value {
         try await takeLease(on: volume, of: name)
         let result: Result<Value, any Error>
-        do { result = .success(try await body(primary.root(of: volume))) } catch { result = .failure(error) }
+        do { result = .success(try await body(volume.store.root(of: volume.id))) } catch { result = .failure(error) }
         // libvirt or another program may have started the container meanwhile; then the volume stays this host's.
         await giveBackUnlessRunning(volume, of: name)
         return try result.get()

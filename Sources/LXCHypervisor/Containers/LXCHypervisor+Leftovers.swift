@@ -6,10 +6,12 @@ import Logging
 public import PrimaryStore
 
 extension LXCHypervisor {
-    /// What a program that died, or a libvirtd that died with it, left of a host in its primary store.
+    /// What a program that died, or a libvirtd that died with it, left of a host in a primary store.
     public struct Leftover: Hashable, Sendable, Codable {
         /// The volume, or the disk.
         public var volume: VolumeID
+        /// The pool it is in.
+        public var pool: PoolID
         /// Whether it is the disk of a system VM.
         public var isDisk: Bool
         /// What it was made from; nil where that is not known.
@@ -25,10 +27,11 @@ extension LXCHypervisor {
 
         /// Creates a leftover.
         public init(
-            volume: VolumeID, isDisk: Bool = false, template: TemplateID? = nil, created: Date? = nil,
+            volume: VolumeID, pool: PoolID, isDisk: Bool = false, template: TemplateID? = nil, created: Date? = nil,
             lease: VolumeLease? = nil, guest: GuestName? = nil
         ) {
             self.volume = volume
+            self.pool = pool
             self.isDisk = isDisk
             self.template = template
             self.created = created
@@ -39,35 +42,78 @@ extension LXCHypervisor {
 }
 
 extension LXCHypervisor {
-    /// What is in the primary store and nobody on this host uses: leases this host has on volumes nothing runs from, and
+    /// What is in the primary stores and nobody on this host uses: leases this host has on volumes nothing runs from, and
     /// volumes that belong to no guest.
     ///
     /// Guests of this program's libvirtd are asked for, and processes of the host looked at: what runs under another
     /// libvirtd of this host is in use. A volume another host has leased is its own. One without a lease is listed when
     /// no guest known here has it; on a store that hosts share it may be that of another host's stopped guest.
     ///
-    /// - Returns: what is left, ordered by volume.
-    /// - Throws: `LXCError` `unavailable` when libvirt or the store cannot be reached.
-    public func leftovers() async throws -> [Leftover] { try await leftovers(heldBy: nil) }
+    /// - Parameter pool: where to look; nil looks in all pools, and leaves out, with a line in the log, those that cannot
+    ///   be reached, unless that are all.
+    /// - Returns: what is left, pool by pool, ordered by volume.
+    /// - Throws: `LXCError` `unavailable` when libvirt or the store cannot be reached, `notFound` for a pool this host does
+    ///   not have.
+    public func leftovers(in pool: PoolID? = nil) async throws -> [Leftover] {
+        try await leftovers(in: pool, heldBy: nil)
+    }
 
     /// The same, called by an operation on a guest: that operation is not one that uses a volume.
-    private func leftovers(heldBy operated: GuestName?) async throws -> [Leftover] {
-        let leases = try await primary.leases()
-        let guests = try await volumesOfGuests()
-        let running = try await BlockingPool.shared.run { _ in VolumesInUse.current() }
-        let held = Dictionary(leases.map { ($0.volume, $0) }, uniquingKeysWith: { first, _ in first })
-        let contents = try await primary.contents()
-        let volumes =
-            contents.volumes.map { Leftover(volume: $0.id, template: $0.template, created: $0.created) }
-            + contents.disks.map { Leftover(volume: $0.id, isDisk: true, template: $0.image, created: $0.created) }
+    private func leftovers(in pool: PoolID?, heldBy operated: GuestName?) async throws -> [Leftover] {
+        let users = VolumeUsers(
+            guests: try await guestsByVolume(),
+            running: try await BlockingPool.shared.run { _ in VolumesInUse.current() }, operated: operated)
+        if let pool { return try await leftovers(in: self.pool(pool), users) }
         var leftovers: [Leftover] = []
-        for var leftover in volumes where !running.contains(leftover.volume) {
+        var failures: [any Error] = []
+        for store in pools {
+            do {
+                leftovers += try await self.leftovers(in: store, users)
+            } catch let error as LXCError where error.code == .unavailable {
+                failures.append(error)
+                logger.warning(
+                    "cannot look for leftovers in a pool", metadata: ["pool": "\(store.id)", "error": "\(error)"])
+            }
+        }
+        if failures.count == pools.count, let failure = failures.first { throw failure }
+        return leftovers
+    }
+
+    /// Who uses the volumes of the host's pools.
+    private struct VolumeUsers {
+        struct Key: Hashable {
+            let pool: PoolID
+            let volume: VolumeID
+        }
+
+        /// The guests this program knows, containers and system VMs.
+        var guests: [Key: (name: GuestName, isActive: Bool)]
+        /// What processes of the host run from.
+        var running: Set<VolumeID>
+        /// The guest whose operation asks.
+        var operated: GuestName?
+    }
+
+    private func leftovers(in store: any PrimaryStore, _ users: VolumeUsers) async throws -> [Leftover] {
+        let leases = try await store.leases()
+        let held = Dictionary(leases.map { ($0.volume, $0) }, uniquingKeysWith: { first, _ in first })
+        let contents = try await store.contents()
+        let volumes =
+            contents.volumes.map {
+                Leftover(volume: $0.id, pool: store.id, template: $0.template, created: $0.created)
+            }
+            + contents.disks.map {
+                Leftover(volume: $0.id, pool: store.id, isDisk: true, template: $0.image, created: $0.created)
+            }
+        var leftovers: [Leftover] = []
+        for var leftover in volumes where !users.running.contains(leftover.volume) {
+            let guest = users.guests[.init(pool: store.id, volume: leftover.volume)]
             leftover.lease = held[leftover.volume]
-            leftover.guest = guests[leftover.volume]?.name
+            leftover.guest = guest?.name
             if let lease = leftover.lease, lease.holder != hostName { continue }
-            if guests[leftover.volume]?.isActive == true { continue }
+            if guest?.isActive == true { continue }
             if leftover.lease == nil, leftover.guest != nil { continue }
-            if let lease = leftover.lease, await isUnderWay(lease, besides: operated) { continue }
+            if let lease = leftover.lease, await isUnderWay(lease, besides: users.operated) { continue }
             leftovers.append(leftover)
         }
         return leftovers.sorted { "\($0.volume)" < "\($1.volume)" }
@@ -75,81 +121,90 @@ extension LXCHypervisor {
 
     /// Gives back the lease that is left on a volume; the volume stays.
     ///
+    /// - Parameters:
+    ///   - volume: the volume.
+    ///   - pool: where it is; nil looks in all pools.
     /// - Throws: `LXCError` `notFound` when it is no leftover, or has no lease.
-    public func releaseLeftover(_ volume: VolumeID) async throws {
+    public func releaseLeftover(_ volume: VolumeID, in pool: PoolID? = nil) async throws {
         try await Operation.run("leftover.release", "\(volume)", logger) {
-            guard let lease = try await leftover(volume).lease else {
+            let leftover = try await leftover(volume, in: pool)
+            guard let lease = leftover.lease else {
                 throw LXCError(.notFound, "this host has no lease on volume \(volume)")
             }
-            try await primary.releaseLease(lease)
-            logger.notice("gave back a lease that was left", metadata: ["volume": "\(volume)"])
+            try await self.pool(leftover.pool).releaseLease(lease)
+            logger.notice(
+                "gave back a lease that was left", metadata: ["volume": "\(volume)", "pool": "\(leftover.pool)"])
         }
     }
 
     /// Deletes a volume that is left, and the lease on it.
     ///
+    /// - Parameters:
+    ///   - volume: the volume.
+    ///   - pool: where it is; nil looks in all pools.
     /// - Throws: `LXCError` `notFound` when it is no leftover, `inUse` when a guest has it or somebody took it meanwhile.
-    public func removeLeftover(_ volume: VolumeID) async throws {
+    public func removeLeftover(_ volume: VolumeID, in pool: PoolID? = nil) async throws {
         try await Operation.run("leftover.remove", "\(volume)", logger) {
-            let leftover = try await leftover(volume)
+            let leftover = try await leftover(volume, in: pool)
             if let guest = leftover.guest {
                 throw LXCError(
                     .inUse, "volume \(volume) is that of \(guest); destroy that, or give back the lease alone")
             }
-            let map = leftover.isDisk ? nil : try? await primary.volume(volume)?.idMap
-            if let lease = leftover.lease { try await primary.releaseLease(lease) }
-            try await primary.deleteVolume(volume)
-            await releaseIDs(map, of: volume)
-            logger.notice("removed a volume that was left", metadata: ["volume": "\(volume)"])
+            let store = try self.pool(leftover.pool)
+            let map = leftover.isDisk ? nil : try? await store.volume(volume)?.idMap
+            if let lease = leftover.lease { try await store.releaseLease(lease) }
+            try await store.deleteVolume(volume)
+            await containerKeeper.ids.release(map, of: GuestVolume(id: volume, store: store))
+            logger.notice(
+                "removed a volume that was left", metadata: ["volume": "\(volume)", "pool": "\(leftover.pool)"])
         }
     }
 
     /// Makes a container of a volume that is left, stopped. The volume is used as it is, with the owners it has.
     ///
-    /// - Parameter specification: what the container is to be; its volume is the leftover.
+    /// - Parameter specification: what the container is to be; its volume is the leftover, in the pool it names or, where it
+    ///   names none, in whichever has it.
     /// - Returns: the container.
     /// - Throws: `LXCError` `notFound` when the volume is no leftover, `inUse` when a guest has it, `alreadyExists` when
-    ///   there is a container of the name, and as ``createContainer(_:progress:)``.
+    ///   there is a guest of the name, and as ``createContainer(_:progress:)``.
     public func adoptLeftover(_ specification: ContainerSpecification) async throws -> Container {
-        let (name, volume) = (specification.name, specification.volume)
-        return try await operation("container.adopt", on: name) {
-            guard try await guest(name) == nil else {
-                throw LXCError(.alreadyExists, "there is a container \(name) already; destroy it or take another name")
-            }
-            let leftover = try await leftover(volume, heldBy: name)
+        let (name, volume, keeper) = (specification.name, specification.volume, containerKeeper)
+        return try await keeper.operation("container.adopt", on: name) {
+            try await keeper.register.requireFree(name, for: .container)
+            let leftover = try await leftover(volume, in: specification.pool, heldBy: name)
+            let store = try self.pool(leftover.pool)
             guard leftover.guest == nil, !leftover.isDisk,
-                let stored = try await primary.contents().volumes.first(where: { $0.id == volume })
+                let stored = try await store.contents().volumes.first(where: { $0.id == volume })
             else {
                 throw LXCError(.inUse, "volume \(volume) is a guest's or no container's root; it cannot be adopted")
             }
-            if let lease = leftover.lease { try await primary.releaseLease(lease) }
-            try await define(using(stored, specification))
-            return Container(name: name, host: self)
+            if let lease = leftover.lease { try await store.releaseLease(lease) }
+            try await adopt(using(stored, specification), GuestVolume(id: volume, store: store))
+            return Container(name: name, keeper: keeper)
         }
     }
 
     /// Defines a container over a volume that is there, and stays when this fails.
-    private func define(_ specification: ContainerSpecification) async throws {
-        let (name, volume) = (specification.name, specification.volume)
-        let lease = try await takeLease(on: volume, of: name)
+    private func adopt(_ specification: ContainerSpecification, _ volume: GuestVolume) async throws {
+        let (name, keeper) = (specification.name, containerKeeper)
+        let lease = try await keeper.takeLease(on: volume, of: name)
         do {
-            let interfaces = try await connect(addressed(specification.nics, of: specification.uuid), of: name)
-            do {
-                let root = try await primary.hostPath(of: volume)
-                try await driver.define(specification.domain(root: root, interfaces: interfaces, pool: primary.id))
-                if specification.isAutostarted { try await driver.autostart.setAutostart(true, of: name) }
-            } catch {
-                await Task {
-                    if (try? await driver.guest(name))?.uuid == specification.uuid { try? await driver.undefine(name) }
-                }.value
-                await takeBackNetwork(interfaces, of: name, specification.uuid)
-                throw error
+            try await keeper.withNetwork(specification.nics, of: name, specification.uuid) { interfaces in
+                do {
+                    try await define(specification, volume, interfaces)
+                } catch {
+                    await Task {
+                        guard (try? await keeper.driver.guest(name))?.uuid == specification.uuid else { return }
+                        try? await keeper.driver.undefine(name)
+                    }.value
+                    throw error
+                }
             }
         } catch {
-            await Task { try? await primary.releaseLease(lease) }.value
+            await Task { try? await volume.store.releaseLease(lease) }.value
             throw error
         }
-        await giveBackUnlessRunning(volume, of: name)
+        await keeper.giveBackUnlessRunning(volume, of: name)
     }
 
     /// Says in the log what is left, for the service: leases of this host alone, which are its own for certain.
@@ -160,7 +215,8 @@ extension LXCHypervisor {
                 logger.warning(
                     "a lease of this host is left on a volume nobody uses",
                     metadata: [
-                        "volume": "\(leftover.volume)", "use": "\(lease.use?.escapedForDisplay ?? "unknown")",
+                        "volume": "\(leftover.volume)", "pool": "\(leftover.pool)",
+                        "use": "\(lease.use?.escapedForDisplay ?? "unknown")",
                         "container": "\(leftover.guest?.description ?? "none")",
                     ])
             }
@@ -169,36 +225,43 @@ extension LXCHypervisor {
         }
     }
 
-    private func leftover(_ volume: VolumeID, heldBy operated: GuestName? = nil) async throws -> Leftover {
-        guard let leftover = try await leftovers(heldBy: operated).first(where: { $0.volume == volume }) else {
+    private func leftover(
+        _ volume: VolumeID, in pool: PoolID?, heldBy operated: GuestName? = nil
+    ) async throws -> Leftover {
+        let found = try await leftovers(in: pool, heldBy: operated).filter { $0.volume == volume }
+        guard let leftover = found.first else {
             throw LXCError(
                 .notFound,
                 "volume \(volume) is not left over: it is not there, or a guest, an operation or another host has it")
         }
+        guard found.count == 1 else {
+            let pools = found.map(\.pool.description).joined(separator: " and ")
+            throw LXCError(.invalidArgument, "volume \(volume) is left in the pools \(pools); say which is meant")
+        }
         return leftover
     }
 
-    /// The guests this program knows, containers and system VMs, by their volumes in this store.
-    private func volumesOfGuests() async throws -> [VolumeID: (name: GuestName, isActive: Bool)] {
-        var volumes = try await volumesOfOwnGuests()
-        if let machines, let others = try? await machines.volumesOfOwnGuests() {
-            volumes.merge(others) { own, _ in own }
+    /// The guests this program knows, containers and system VMs, by their volumes in the host's pools.
+    private func guestsByVolume() async throws -> [VolumeUsers.Key: (name: GuestName, isActive: Bool)] {
+        var guests = try await guestsByVolume(of: containerKeeper)
+        if let systemVMKeeper, let others = try? await guestsByVolume(of: systemVMKeeper) {
+            guests.merge(others) { own, _ in own }
         }
-        return volumes
+        return guests
     }
 
-    private func volumesOfOwnGuests() async throws -> [VolumeID: (name: GuestName, isActive: Bool)] {
-        var volumes: [VolumeID: (name: GuestName, isActive: Bool)] = [:]
-        for guest in try await driver.guests() {
-            do {
-                let metadata = try await driver.definition(of: guest.name).containerMetadata()
-                guard let metadata, metadata.pool == primary.id else { continue }
-                volumes[metadata.volume] = (guest.name, guest.state.isActive)
-            } catch let error as LXCError where error.code == .notFound {
-                // It was forgotten meanwhile.
-            }
+    private func guestsByVolume(
+        of keeper: GuestKeeper
+    ) async throws -> [VolumeUsers.Key: (name: GuestName, isActive: Bool)] {
+        var guests: [VolumeUsers.Key: (name: GuestName, isActive: Bool)] = [:]
+        for guest in try await keeper.driver.guests() {
+            // One that is gone was forgotten meanwhile.
+            guard let domain = try await keeper.driver.definitionIfAny(of: guest.name),
+                let metadata = try domain.containerMetadata()
+            else { continue }
+            guests[.init(pool: metadata.pool, volume: metadata.volume)] = (guest.name, guest.state.isActive)
         }
-        return volumes
+        return guests
     }
 
     /// Whether an operation on the guest a lease is for is under way now, in whichever program.
@@ -207,7 +270,7 @@ extension LXCHypervisor {
             guest != operated
         else { return false }
         do {
-            return try await locks.hold(guest, for: "a look for leftovers", within: .zero) { false }
+            return try await containerKeeper.locks.hold(guest, for: "a look for leftovers", within: .zero) { false }
         } catch {
             return true
         }

@@ -21,10 +21,10 @@ extension LXCHypervisor {
             return try await startTransientContainer(specification, progress: progress)
         }
         let container =
-            if try await guest(specification.name) == nil {
+            if try await containerKeeper.guest(specification.name) == nil {
                 try await createContainer(specification, progress: progress)
             } else {
-                Container(name: specification.name, host: self)
+                Container(name: specification.name, keeper: containerKeeper)
             }
         try await container.start()
         return container
@@ -46,33 +46,31 @@ extension LXCHypervisor {
     public func startTransientContainer(
         _ specification: ContainerSpecification, progress: ProgressHandler? = nil
     ) async throws -> Container {
-        let name = specification.name
-        return try await operation("container.run", on: name) {
+        let (name, keeper) = (specification.name, containerKeeper)
+        return try await keeper.operation("container.run", on: name) {
             // Asked before anything is built.
-            _ = try driver.transientGuests
-            guard try await guest(name) == nil else {
-                throw LXCError(.alreadyExists, "there is a container \(name) already; destroy it or take another name")
-            }
+            _ = try keeper.driver.transientGuests
+            try await keeper.register.requireFree(name, for: .container)
+            let store = try storePools.store(specification.pool)
             // The document is made before anything is built, so that a bad value costs nothing.
-            _ = try specification.domain(root: "/", pool: primary.id).xml()
-            let stored = try await primary.volume(specification.volume)
-            if let stored {
-                try await withIDMap(of: using(stored, specification)) { try await runTransient($0) }
+            _ = try specification.domain(root: "/", pool: store.id).xml()
+            if let stored = try await store.volume(specification.volume) {
+                try await keeper.ids.withIDMap(of: using(stored, specification), in: store) {
+                    try await runTransient($0, GuestVolume(id: stored.id, store: store))
+                }
             } else {
-                try await withIDMap(of: specification) { specification in
-                    _ = try await primary.createVolume(
-                        specification.volume, from: specification.template, idMap: specification.idMap,
-                        progress: progress)
+                try await keeper.ids.withIDMap(of: specification, in: store) { specification in
+                    let volume = try await clone(specification, in: store, progress)
                     do {
-                        try await identify(specification)
-                        try await runTransient(specification)
+                        try await identify(specification, volume)
+                        try await runTransient(specification, volume)
                     } catch {
-                        await discard(specification.volume, of: name)
+                        await discard(volume, of: name)
                         throw error
                     }
                 }
             }
-            return Container(name: name, host: self)
+            return Container(name: name, keeper: keeper)
         }
     }
 
@@ -96,48 +94,44 @@ extension LXCHypervisor {
         return specification
     }
 
-    private func runTransient(_ specification: ContainerSpecification) async throws {
-        let name = specification.name
-        try await takeLease(on: specification.volume, of: name)
+    private func runTransient(_ specification: ContainerSpecification, _ volume: GuestVolume) async throws {
+        let (name, keeper) = (specification.name, containerKeeper)
+        try await keeper.takeLease(on: volume, of: name)
         do {
-            let interfaces = try await connect(addressed(specification.nics, of: specification.uuid), of: name)
-            do {
-                let root = try await primary.hostPath(of: specification.volume)
-                var domain = try specification.domain(root: root, interfaces: interfaces, pool: primary.id)
+            try await keeper.withNetwork(specification.nics, of: name, specification.uuid) { interfaces in
+                let root = try await volume.store.hostPath(of: volume.id)
+                var domain = try specification.domain(root: root, interfaces: interfaces, pool: volume.store.id)
                 if var metadata = try domain.containerMetadata() {
-                    metadata.initSignal = try await initSignal(of: domain, specification.volume)
+                    metadata.initSignal = try await keeper.initSignal(of: domain, volume)
                     try domain.setContainerMetadata(metadata)
                 }
-                try await driver.transientGuests.startTransient(domain)
-            } catch {
-                await takeBackNetwork(interfaces, of: name, specification.uuid)
-                throw error
+                try await keeper.driver.transientGuests.startTransient(domain)
             }
         } catch {
-            await giveBack(specification.volume, [], unlessRunning: name)
+            await keeper.giveBack(volume, [], unlessRunning: name)
             throw error
         }
     }
 
     /// Deletes the volume made for a container that did not start, unless that runs after all.
-    private func discard(_ volume: VolumeID, of name: GuestName) async {
+    private func discard(_ volume: GuestVolume, of name: GuestName) async {
         await Task {
             do {
-                _ = try await driver.guest(name)
+                _ = try await containerKeeper.driver.guest(name)
                 return
             } catch let error as LXCError where error.code == .notFound {
                 do {
-                    try await giveBackLease(on: volume, of: name)
-                    try await primary.deleteVolume(volume)
+                    try await containerKeeper.giveBackLease(on: volume, of: name)
+                    try await volume.store.deleteVolume(volume.id)
                 } catch {
                     logger.warning(
                         "cannot delete the volume of a container that did not start",
-                        metadata: ["container": "\(name)", "volume": "\(volume)", "error": "\(error)"])
+                        metadata: ["container": "\(name)", "volume": "\(volume.id)", "error": "\(error)"])
                 }
             } catch {
                 logger.warning(
                     "cannot tell whether a container runs; its volume stays",
-                    metadata: ["container": "\(name)", "volume": "\(volume)", "error": "\(error)"])
+                    metadata: ["container": "\(name)", "volume": "\(volume.id)", "error": "\(error)"])
             }
         }.value
     }

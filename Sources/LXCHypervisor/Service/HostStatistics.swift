@@ -2,6 +2,7 @@ import Glibc
 public import HypervisorDriver
 public import LXCCore
 import LinuxSystem
+import Logging
 public import PrimaryStore
 
 extension LXCHypervisor {
@@ -26,15 +27,29 @@ extension LXCHypervisor {
         public var uptime: Duration
         /// The room of the host's root file system.
         public var root: StoreCapacity
-        /// The room of the primary store; nil where none was asked for.
-        public var pool: StoreCapacity?
+        /// The primary stores that were asked for.
+        public var pools: [Pool] = []
+
+        /// The room of a primary store.
+        public struct Pool: Hashable, Sendable, Codable {
+            /// The pool.
+            public var id: PoolID
+            /// Its room; nil where it cannot be reached.
+            public var capacity: StoreCapacity?
+
+            /// Creates the room of a pool.
+            public init(id: PoolID, capacity: StoreCapacity?) {
+                self.id = id
+                self.capacity = capacity
+            }
+        }
 
         /// Reads them now.
         ///
         /// - Parameters:
         ///   - reserved: memory kept for the host.
         ///   - overcommitted: memory promised beyond what there is.
-        /// - Returns: the host's statistics, without a pool.
+        /// - Returns: the host's statistics, without pools.
         /// - Throws: `LXCError` `io`, `corrupt` where the kernel's tables are not as proc(5) says.
         public static func current(
             reserved: ByteCount = Policy().reservedMemory, overcommitted: ByteCount = ByteCount(0)
@@ -109,7 +124,7 @@ extension LXCHypervisor {
 extension LXCHypervisor.HostStatistics: Codable {
     private enum CodingKeys: String, CodingKey {
         case cpus, cpuBusySeconds, cpuTotalSeconds, loadAverages, memory, memoryAvailable, memoryForGuests,
-            uptimeSeconds, root, pool
+            uptimeSeconds, root, pools
     }
 
     /// Reads statistics.
@@ -123,7 +138,7 @@ extension LXCHypervisor.HostStatistics: Codable {
             memoryAvailable: values.decode(ByteCount.self, forKey: .memoryAvailable),
             memoryForGuests: values.decode(ByteCount.self, forKey: .memoryForGuests), uptime: time(.uptimeSeconds),
             root: values.decode(StoreCapacity.self, forKey: .root),
-            pool: values.decodeIfPresent(StoreCapacity.self, forKey: .pool))
+            pools: values.decodeIfPresent([Pool].self, forKey: .pools) ?? [])
     }
 
     /// Writes what is known.
@@ -138,19 +153,27 @@ extension LXCHypervisor.HostStatistics: Codable {
         try values.encode(memoryForGuests, forKey: .memoryForGuests)
         try values.encode(uptime / .seconds(1), forKey: .uptimeSeconds)
         try values.encode(root, forKey: .root)
-        try values.encodeIfPresent(pool, forKey: .pool)
+        try values.encode(pools, forKey: .pools)
     }
 }
 
 extension LXCHypervisor {
-    /// What this host uses and has left.
+    /// What this host uses and has left. A pool that cannot be reached has no capacity, and is named in the log.
     ///
-    /// - Throws: `LXCError` `io`, and what the primary store's capacity throws.
+    /// - Throws: `LXCError` `io`, `corrupt` where the kernel's tables are not as proc(5) says; `CancellationError`.
     public func hostStatistics() async throws -> HostStatistics {
         try await Operation.run("host.statistics", hostName, logger) {
             var statistics = try await HostStatistics.current(
                 reserved: policy.reservedMemory, overcommitted: policy.overcommittedMemory)
-            statistics.pool = try await primary.capacity()
+            for store in pools {
+                do {
+                    statistics.pools.append(.init(id: store.id, capacity: try await store.capacity()))
+                } catch let error as LXCError {
+                    logger.warning(
+                        "cannot see how full a pool is", metadata: ["pool": "\(store.id)", "error": "\(error)"])
+                    statistics.pools.append(.init(id: store.id, capacity: nil))
+                }
+            }
             return statistics
         }
     }
@@ -159,12 +182,16 @@ extension LXCHypervisor {
     ///
     /// - Throws: `LXCError` `unavailable`.
     public func statistics() async throws -> [GuestName: GuestStatistics] {
-        try await Operation.run("container.statistics", hostName, logger) { try await driver.statistics() }
+        try await Operation.run("container.statistics", hostName, logger) {
+            try await drivers.containers.statistics()
+        }
     }
 
     /// What happens to the containers from now on: each change once, over losses of the hypervisor too. What happened
-    /// meanwhile is told when it is back.
+    /// meanwhile is told when it is back. ``watch(_:)`` renews the subscription when it ends.
     ///
     /// - Throws: `LXCError` `unavailable`. The stream ends with `limitExceeded` when its reader is too far behind.
-    public func events() async throws -> AsyncThrowingStream<GuestEvent, any Error> { try await driver.events() }
+    public func events() async throws -> AsyncThrowingStream<GuestEvent, any Error> {
+        try await drivers.containers.events()
+    }
 }

@@ -1,17 +1,25 @@
 import FoundationEssentials
+import LXCCore
 import Logging
 import PrimaryStore
 
 extension LXCHypervisor {
-    /// Writes this host's heartbeat until the task is cancelled, where the policy names an address and the store can hold
-    /// it. A beat that cannot be written is logged and tried again at the next; unlike CloudStack's agent this never
-    /// resets the host: its leases say who may use a volume.
-    func keepHeartbeat() async {
+    /// Writes this host's heartbeat into every pool that can hold one until the task is cancelled, where the policy names an
+    /// address. One pool that hangs keeps no other waiting.
+    func keepHeartbeats() async {
         guard let heartbeat = policy.heartbeat else { return }
-        guard let store = primary as? any HeartbeatStore else {
-            logger.warning("the primary store can hold no heartbeat", metadata: ["pool": "\(primary.id)"])
-            return
+        let stores = pools.compactMap { $0 as? any HeartbeatStore }
+        if stores.isEmpty {
+            logger.warning("no primary store can hold a heartbeat", metadata: ["pools": "\(storePools.list)"])
         }
+        await withDiscardingTaskGroup { group in
+            for store in stores { group.addTask { await self.keep(heartbeat, in: store) } }
+        }
+    }
+
+    /// A beat that cannot be written is logged and tried again at the next; unlike CloudStack's agent this never resets the
+    /// host: its leases say who may use a volume.
+    private func keep(_ heartbeat: Policy.Heartbeat, in store: any HeartbeatStore) async {
         while !Task.isCancelled {
             do {
                 try await store.writeHeartbeat(of: heartbeat.address, at: Date())
@@ -20,7 +28,7 @@ extension LXCHypervisor {
             } catch {
                 logger.error(
                     "cannot write the heartbeat; hosts of the cluster may take this one for dead",
-                    metadata: ["pool": "\(primary.id)", "address": "\(heartbeat.address)", "error": "\(error)"])
+                    metadata: ["pool": "\(store.id)", "address": "\(heartbeat.address)", "error": "\(error)"])
             }
             try? await Task.sleep(for: heartbeat.interval)
         }

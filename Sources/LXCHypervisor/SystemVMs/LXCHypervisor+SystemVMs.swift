@@ -15,30 +15,31 @@ extension LXCHypervisor {
     /// - Parameters:
     ///   - key: the template on secondary storage, in qcow2 format.
     ///   - id: its name on primary storage; nil takes the UUID its file is named by.
+    ///   - pool: where it is copied to; nil takes the default pool.
     ///   - progress: called while it is copied.
     /// - Returns: the image on primary storage.
     /// - Throws: `LXCError` `notFound`, `invalidArgument` for a template of containers, `corrupt`, `unsafe` for an image that
     ///   needs other files, `unsupported` for a store that holds no disks, `io`; `CancellationError`.
     public func installSystemTemplate(
-        _ key: TemplateKey, as id: TemplateID? = nil, progress: ProgressHandler? = nil
+        _ key: TemplateKey, as id: TemplateID? = nil, in pool: PoolID? = nil, progress: ProgressHandler? = nil
     ) async throws -> StoredImage {
         try await Operation.run("template.install", "\(key)", logger) {
             guard let images = templates as? any DiskImageStore else {
                 throw LXCError(.unsupported, "the store of template \(key) keeps no disk images")
             }
+            let disks = try disks(in: pool)
             let template = try await images.template(key)
             return try await disks.installImage(
                 id ?? Self.identifier(of: template), from: images.image(of: key), progress: progress)
         }
     }
 
-    private var disks: any DiskStore {
-        get throws {
-            guard let disks = primary as? any DiskStore else {
-                throw LXCError(.unsupported, "the primary store \(primary.id) holds no disks of virtual machines")
-            }
-            return disks
+    private func disks(in pool: PoolID?) throws -> any DiskStore {
+        let store = try storePools.store(pool)
+        guard let disks = store as? any DiskStore else {
+            throw LXCError(.unsupported, "the primary store \(store.id) holds no disks of virtual machines")
         }
+        return disks
     }
 
     // MARK: Machines
@@ -47,62 +48,67 @@ extension LXCHypervisor {
     ///
     /// - Parameter specification: what the machine is to be.
     /// - Returns: the machine.
-    /// - Throws: `LXCError` `alreadyExists`, also when a container has the name; `notFound` without the image or a bridge,
+    /// - Throws: `LXCError` `alreadyExists` for a name or a hardware address that a guest of this host has, containers
+    ///   included; `notFound` without the pool, the image in it or a bridge,
     ///   `invalidArgument`, `unsupported` for a host without system VMs, `unavailable` when their hypervisor does not answer.
     public func createSystemVM(_ specification: SystemVMSpecification) async throws -> SystemVM {
-        let machines = try requireMachines()
+        let keeper = try requireKeeper()
         let name = specification.name
-        return try await machines.operation("vm.create", on: name) {
-            // Devices of the host are named by the guest they belong to.
-            for host in [self, machines] where try await host.guest(name) != nil {
-                throw LXCError(
-                    .alreadyExists, "there is a \(host.kind) \(name) already; destroy it or take another name")
-            }
-            let disks = try disks
+        return try await keeper.operation("vm.create", on: name) {
+            try await keeper.register.requireFree(name, for: .systemVM)
+            let disks = try disks(in: specification.pool)
             let type: DomainType =
                 switch specification.acceleration {
-                case nil: try await machines.driver.domainType()
+                case nil: try await keeper.driver.domainType()
                 case .kvm: .kvm
                 case .emulation: .qemu
                 }
             // The document is made before anything is built, so that a bad value costs nothing.
             let placeholder = DiskOverlay(directory: "/", name: "disk", base: "/base", virtualSize: .mebibytes(1))
-            _ = try specification.domain(type: type, disk: placeholder, pool: primary.id).xml()
-            let nics = try await machines.addressed(specification.nics.map(\.ofMachine), of: specification.uuid)
-            let interfaces = try await machines.connect(nics, of: name)
-            do {
-                try await machines.build(specification, type, interfaces, in: disks)
-            } catch {
-                await machines.takeBackNetwork(interfaces, of: name, specification.uuid)
-                throw error
+            _ = try specification.domain(type: type, disk: placeholder, pool: disks.id).xml()
+            let nics = specification.nics.map(\.ofMachine)
+            try await keeper.withNetwork(nics, of: name, specification.uuid) { interfaces in
+                try await build(specification, type, interfaces, in: disks, keeper)
             }
-            return SystemVM(name: name, host: machines)
+            return SystemVM(name: name, keeper: keeper)
         }
     }
 
     private func build(
-        _ specification: SystemVMSpecification, _ type: DomainType, _ interfaces: [Interface], in disks: any DiskStore
+        _ specification: SystemVMSpecification, _ type: DomainType, _ interfaces: [Interface], in disks: any DiskStore,
+        _ keeper: GuestKeeper
     ) async throws {
-        let disk = try await disks.createDisk(
-            specification.volume, over: specification.template, size: specification.diskSize
-        ) { overlay in
-            try await driver.diskMaking.createDisk(
-                StorageVolume(name: overlay.name, capacity: overlay.virtualSize, backing: overlay.base),
-                in: DirectoryStoragePool(uuid: specification.volume.uuid, directory: overlay.directory))
-        }
+        let disk = try await makeDisk(of: specification, in: disks, keeper)
+        let volume = GuestVolume(id: specification.volume, store: disks)
         var lease: VolumeLease?
         do {
-            // Until the machine is known, the lease says whose the disk is: see ``leftovers()``.
-            lease = try await takeLease(on: specification.volume, of: specification.name)
+            // Until the machine is known, the lease says whose the disk is: see ``leftovers(in:)``.
+            lease = try await keeper.takeLease(on: volume, of: specification.name)
             // The store looks whether the one that runs the machine can come to it.
-            _ = try await disks.hostPath(of: specification.volume)
-            try await driver.define(
-                specification.domain(type: type, disk: disk, interfaces: interfaces, pool: primary.id))
+            _ = try await disks.hostPath(of: volume.id)
+            try await keeper.driver.define(
+                specification.domain(type: type, disk: disk, interfaces: interfaces, pool: disks.id))
         } catch {
-            await takeBack(specification.name, specification.uuid, specification.volume, lease)
+            await keeper.takeBack(specification.name, specification.uuid, volume, lease)
             throw error
         }
-        await giveBackUnlessRunning(specification.volume, of: specification.name)
+        await keeper.giveBackUnlessRunning(volume, of: specification.name)
+    }
+
+    private func makeDisk(
+        of specification: SystemVMSpecification, in disks: any DiskStore, _ keeper: GuestKeeper
+    ) async throws -> DiskOverlay {
+        do {
+            return try await disks.createDisk(
+                specification.volume, over: specification.template, size: specification.diskSize
+            ) { overlay in
+                try await keeper.driver.diskMaking.createDisk(
+                    StorageVolume(name: overlay.name, capacity: overlay.virtualSize, backing: overlay.base),
+                    in: DirectoryStoragePool(uuid: specification.volume.uuid, directory: overlay.directory))
+            }
+        } catch let error as LXCError where error.code == .notFound {
+            throw await storePools.explained(error, specification.template, in: disks)
+        }
     }
 
     /// Starts a system VM from nothing (CloudStack's StartCommand): creates it where there is none of the name, starts it
@@ -113,12 +119,12 @@ extension LXCHypervisor {
     /// - Throws: `LXCError` as ``createSystemVM(_:)`` and ``SystemVM/start(bootArguments:)`` say.
     @discardableResult
     public func startSystemVM(_ specification: SystemVMSpecification) async throws -> SystemVM {
-        let machines = try requireMachines()
+        let keeper = try requireKeeper()
         let machine =
-            if try await machines.guest(specification.name) == nil {
+            if try await keeper.guest(specification.name) == nil {
                 try await createSystemVM(specification)
             } else {
-                SystemVM(name: specification.name, host: machines)
+                SystemVM(name: specification.name, keeper: keeper)
             }
         // A kernel of its own has them on its command line.
         try await machine.start(bootArguments: specification.kernel == nil ? specification.bootArguments : nil)
@@ -129,23 +135,23 @@ extension LXCHypervisor {
     ///
     /// - Throws: `LXCError` `notFound`, `unsupported` for a host without system VMs.
     public func systemVM(_ name: GuestName) async throws -> SystemVM {
-        let machines = try requireMachines()
-        _ = try await machines.driver.guest(name)
-        return SystemVM(name: name, host: machines)
+        let keeper = try requireKeeper()
+        _ = try await keeper.driver.guest(name)
+        return SystemVM(name: name, keeper: keeper)
     }
 
     /// All system VMs libvirt knows, ordered by name; none for a host without.
     ///
     /// - Throws: `LXCError` `unavailable`.
     public func systemVMs() async throws -> [SystemVM] {
-        guard let machines else { return [] }
-        return try await machines.driver.guests().map { SystemVM(name: $0.name, host: machines) }
+        guard let keeper = systemVMKeeper else { return [] }
+        return try await keeper.driver.guests().map { SystemVM(name: $0.name, keeper: keeper) }
     }
 
-    private func requireMachines() throws -> LXCHypervisor {
-        guard let machines else {
+    private func requireKeeper() throws -> GuestKeeper {
+        guard let systemVMKeeper else {
             throw LXCError(.unsupported, "this host was put together without a driver for system VMs")
         }
-        return machines
+        return systemVMKeeper
     }
 }

@@ -12,16 +12,16 @@ extension LXCHypervisor {
 
         /// Its name.
         public let name: GuestName
-        /// The host with system VMs in the place of containers.
-        let host: LXCHypervisor
-
-        private var guest: Container { Container(name: name, host: host) }
+        let keeper: GuestKeeper
 
         /// What it is and how it is doing.
-        public func info() async throws -> Guest { try await guest.info() }
+        public func info() async throws -> Guest { try await keeper.driver.guest(name) }
 
         /// Its libvirt domain document.
-        public func domain() async throws -> Domain { try await guest.domain() }
+        public func domain() async throws -> Domain { try await keeper.driver.definition(of: name) }
+
+        /// The pool its disk is in; nil for a machine that another program defined.
+        public func pool() async throws -> PoolID? { try await domain().containerMetadata()?.pool }
 
         /// How its processors are made; nil for a document of another type.
         public func acceleration() async throws -> SystemVMSpecification.Acceleration? {
@@ -39,7 +39,7 @@ extension LXCHypervisor {
             if let bootArguments {
                 try SystemVMSpecification.check(bootArguments, "the boot arguments of \(name)")
             }
-            try await host.start(name)
+            try await keeper.operation("vm.start", on: name) { try await keeper.start(name) }
             guard let bootArguments else { return }
             try await writeFile(Array("\(bootArguments)\n".utf8), to: Self.bootArgumentsFile)
         }
@@ -52,8 +52,9 @@ extension LXCHypervisor {
         /// - Throws: `LXCError` `invalidState` when it is not running, `timedOut` when no agent answers within
         ///   ``Policy/agentTimeout``, `unsupported` without a channel for one, `hypervisor` with what the agent says.
         public func writeFile(_ contents: [UInt8], to path: String) async throws {
-            try await Operation.run("vm.write", name.description, host.logger) {
-                try await host.driver.agent.writeFile(contents, to: path, in: name, within: host.policy.agentTimeout)
+            try await Operation.run("vm.write", name.description, keeper.logger) {
+                try await keeper.driver.agent.writeFile(
+                    contents, to: path, in: name, within: keeper.policy.agentTimeout)
             }
         }
 
@@ -61,46 +62,59 @@ extension LXCHypervisor {
         /// ``Policy/stopTimeout``. Returns when it has ended.
         @discardableResult
         public func stop(within grace: Duration? = nil) async throws -> StopOutcome {
-            try await guest.stop(within: grace)
+            try await keeper.operation("vm.stop", on: name) { try await keeper.stop(name, within: grace) }
         }
 
         /// Ends it as ``stop(within:)`` does and starts it again, its disk leased in between.
         @discardableResult
         public func reboot(within grace: Duration? = nil) async throws -> StopOutcome {
-            try await guest.reboot(within: grace)
+            try await keeper.operation("vm.reboot", on: name) { try await keeper.reboot(name, within: grace) }
         }
 
         /// Turns it off, deletes its disk and undefines it; its image stays. Idempotent: succeeds if the machine is
         /// gone, and completes an interrupted deletion.
-        public func delete() async throws { try await guest.delete() }
+        public func delete() async throws {
+            try await keeper.operation("vm.destroy", on: name) { try await keeper.delete(name) }
+        }
 
         /// Stops its processors.
-        public func suspend() async throws { try await guest.suspend() }
+        public func suspend() async throws {
+            try await keeper.operation("vm.suspend", on: name) { try await keeper.driver.suspension.suspend(name) }
+        }
 
         /// Resumes it.
-        public func resume() async throws { try await guest.resume() }
+        public func resume() async throws {
+            try await keeper.operation("vm.resume", on: name) { try await keeper.driver.suspension.resume(name) }
+        }
 
         /// Connects a NIC, of virtio hardware unless it says otherwise, at once where it runs and for its next starts.
         @discardableResult
-        public func plugNIC(_ nic: NIC) async throws -> Interface { try await guest.plugNIC(nic.ofMachine) }
+        public func plugNIC(_ nic: NIC) async throws -> Interface {
+            try await keeper.operation("nic.plug", on: name) { try await keeper.plugNIC(nic.ofMachine, of: name) }
+        }
 
         /// Disconnects a NIC, at once where it runs and for its next starts.
-        public func unplugNIC(_ deviceID: Int) async throws { try await guest.unplugNIC(deviceID) }
+        public func unplugNIC(_ deviceID: Int) async throws {
+            try await keeper.operation("nic.unplug", on: name) { try await keeper.unplugNIC(deviceID, of: name) }
+        }
 
         /// What it uses.
-        public func statistics() async throws -> GuestStatistics { try await guest.statistics() }
+        public func statistics() async throws -> GuestStatistics { try await keeper.driver.statistics(of: name) }
 
         /// Opens its serial console.
-        public func openConsole() async throws -> any GuestConsole { try await guest.openConsole() }
+        public func openConsole() async throws -> any GuestConsole {
+            try await keeper.driver.consoles.openConsole(of: name)
+        }
 
         /// Opens its serial console for the time of `body`. It is closed when `body` returns, throws or is cancelled.
         public func withConsole<Value>(_ body: (any GuestConsole) async throws -> Value) async throws -> Value {
-            try await guest.withConsole(body)
+            let console = try await openConsole()
+            return try await scoped({ try await body(console) }, finally: { await console.close() })
         }
 
         /// Waits until it is in a state.
         public func wait(for state: GuestState, within limit: Duration? = nil) async throws {
-            try await guest.wait(for: state, within: limit)
+            try await keeper.wait(for: name, toBe: state, within: limit)
         }
     }
 }

@@ -4,7 +4,8 @@ import VifDriver
 
 extension LXCHypervisor.SystemVMSpecification: Codable {
     private enum CodingKeys: String, CodingKey, CaseIterable {
-        case name, uuid, template, volume, diskSize, memory, cpus, nics, bootArguments, kernel, acceleration, owner,
+        case name, uuid, template, pool, volume, diskSize, memory, cpus, nics, bootArguments, kernel, acceleration,
+            owner,
             title
     }
 
@@ -23,6 +24,7 @@ extension LXCHypervisor.SystemVMSpecification: Codable {
             template: values.decode(TemplateID.self, forKey: .template))
         uuid = try values.decodeIfPresent(UUID.self, forKey: .uuid) ?? uuid
         volume = try values.decodeIfPresent(VolumeID.self, forKey: .volume) ?? volume
+        pool = try values.decodeIfPresent(PoolID.self, forKey: .pool)
         diskSize = try ByteCount(values, .diskSize)
         memory = try ByteCount(values, .memory) ?? memory
         cpus = try values.decodeIfPresent(Int.self, forKey: .cpus) ?? cpus
@@ -41,6 +43,7 @@ extension LXCHypervisor.SystemVMSpecification: Codable {
         try values.encode(uuid.uuidString.lowercased(), forKey: .uuid)
         try values.encode(template, forKey: .template)
         try values.encode(volume, forKey: .volume)
+        try values.encodeIfPresent(pool, forKey: .pool)
         try values.encodeIfPresent(diskSize, forKey: .diskSize)
         try values.encode(memory, forKey: .memory)
         try values.encode(cpus, forKey: .cpus)

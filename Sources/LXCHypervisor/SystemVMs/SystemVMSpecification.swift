@@ -39,10 +39,12 @@ extension LXCHypervisor {
         public var name: GuestName
         /// Its UUID.
         public var uuid: UUID
-        /// The disk image, installed on the primary store, that its disk differs from.
+        /// The disk image, installed in the pool, that its disk differs from.
         public var template: TemplateID
         /// The name its disk gets.
         public var volume: VolumeID
+        /// The pool in which its image is installed and its disk is made; nil takes the host's default pool.
+        public var pool: PoolID?
         /// The size of its disk; nil takes the image's.
         public var diskSize: ByteCount?
         /// The memory it has.

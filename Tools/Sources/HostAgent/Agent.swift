@@ -69,14 +69,7 @@ actor Agent: Service {
     }
 
     private func lookAfterEvents() async {
-        while !Task.isCancelled {
-            do {
-                for try await _ in try await host.drivers.containers.events() { look.yield() }
-            } catch {
-                logger.debug("no events; trying again", metadata: ["error": "\(error)"])
-            }
-            try? await Task.sleep(for: .seconds(1))
-        }
+        await host.watch { _ in look.yield() }
     }
 
     private func lookAfterHangups() async {

@@ -56,7 +56,7 @@ struct HostAgent: AsyncParsableCommand {
         try await LXCHypervisor.withHost(hostConfiguration()) { host in
             let agent = Agent(
                 host: host, file: DeclarationFile(path: containers), reading.stamp, declaration,
-                plan: Plan(pool: host.primary.id, mark: mark, destroysUndeclared: destroyUndeclared),
+                plan: Plan(pools: host.pools.map(\.id), mark: mark, destroysUndeclared: destroyUndeclared),
                 options: .init(interval: .seconds(interval), stopsContainers: stopContainers), hangups: hangups,
                 logger: logger)
             // They end in the opposite order: the host is watched over until the agent has done its last work.

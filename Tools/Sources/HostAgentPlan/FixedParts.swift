@@ -16,6 +16,7 @@ struct FixedParts {
     func differences(from other: FixedParts, _ privilege: LXCHypervisor.ContainerSpecification.Privilege?) -> [String] {
         let (os, otherOS) = (document.os, other.document.os)
         return [
+            ("pool", metadata?.pool == other.metadata?.pool),
             ("template", metadata?.template == other.metadata?.template),
             (privilege == .privileged ? "privileged" : "idMap", Self.fits(privilege, other.document.idMap)),
             ("init", os.initPath == otherOS.initPath), ("arguments", os.initArguments == otherOS.initArguments),

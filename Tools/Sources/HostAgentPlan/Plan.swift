@@ -59,15 +59,15 @@ package struct Plan: Sendable {
         package var obstacle: String?
     }
 
-    /// The primary store.
-    package var pool: PoolID
-    /// The mark of the agent's containers.
+    /// The primary stores, the default first.
+    package var pools: [PoolID]
+    /// By what the agent knows its containers.
     package var mark: OwnerMark
     /// Whether containers of the agent's own that are declared no more are destroyed; else they are stopped.
     package var destroysUndeclared: Bool
 
-    package init(pool: PoolID, mark: OwnerMark, destroysUndeclared: Bool = false) {
-        self.pool = pool
+    package init(pools: [PoolID], mark: OwnerMark, destroysUndeclared: Bool = false) {
+        self.pools = pools
         self.mark = mark
         self.destroysUndeclared = destroysUndeclared
     }
@@ -75,7 +75,7 @@ package struct Plan: Sendable {
     /// Whether the agent made a container.
     package func isOwn(_ document: Domain) -> Bool {
         guard let metadata = try? document.containerMetadata() else { return false }
-        return metadata.pool == pool && mark.isOn(metadata.owner)
+        return pools.contains(metadata.pool) && mark.isOn(metadata.owner)
     }
 
     /// The decisions: first for declared containers, in the order of the file, then for containers no longer declared.
@@ -106,7 +106,7 @@ package struct Plan: Sendable {
         }
         let limits = LimitChange(specification, found)
         do {
-            let wanted = try FixedParts(specification.domain(root: "/", pool: pool))
+            let wanted = try FixedParts(specification.domain(root: "/", pool: specification.pool ?? metadata.pool))
             let fixed = try wanted.differences(from: FixedParts(found.document), specification.privilege)
             let obstacles = [
                 (fixed, "cannot be changed in a container there is; destroy it, and it is made anew"),

@@ -9,7 +9,6 @@ package import LXCHypervisor
 package struct Settings {
     package enum Key: String {
         case primary = "local.storage.path"
-        case pool = "local.storage.uuid"
         case secondary = "lxcctl.secondary.storage"
         case connect = "hypervisor.uri"
         case daemon = "lxcctl.libvirtd.directory"
@@ -44,7 +43,13 @@ package struct Settings {
 
     package subscript(key: Key) -> String? { properties[key.rawValue].flatMap { $0.isEmpty ? nil : $0 } }
 
-    /// The host's settings in CloudStack's keys.
+    /// The primary stores the file names, the default first; none where it names none.
+    package func pools() throws -> [LXCHypervisor.Configuration.Pool] {
+        guard self[.primary] != nil else { return [] }
+        return try AgentProperties.localPools(of: properties) ?? []
+    }
+
+    /// What the file says of the host in CloudStack's keys.
     package func agent() throws -> AgentProperties {
         var agent = try AgentProperties(properties)
         agent.unknown = agent.unknown.filter { !$0.key.hasPrefix("lxcctl.") }
@@ -73,10 +78,12 @@ package struct Settings {
 
     /// A store's location from the command line or the file.
     package func location(_ given: String?, option: String, key: Key) throws -> String {
-        guard let location = given ?? self[key] else {
-            throw LXCError(
-                .invalidArgument, "give \(option), or set \(key.rawValue) in \(file.escapedForDisplay)")
-        }
+        guard let location = given ?? self[key] else { throw missing(option, key) }
         return location
+    }
+
+    /// The error where neither the command line nor the file says something.
+    package func missing(_ option: String, _ key: Key) -> LXCError {
+        LXCError(.invalidArgument, "give \(option), or set \(key.rawValue) in \(file.escapedForDisplay)")
     }
 }

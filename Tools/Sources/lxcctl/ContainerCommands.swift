@@ -33,7 +33,7 @@ struct CreateContainer: AsyncParsableCommand {
 
     func validate() throws {
         guard (name == nil) != (spec == nil) else { throw ValidationError("Give either a NAME or --spec FILE.") }
-        guard spec == nil || description.isEmpty else {
+        guard spec == nil || (description.isEmpty && primary.pool == nil) else {
             throw ValidationError("The file of --spec says everything; leave the other options out.")
         }
         guard spec != nil || description.template != nil else { throw ValidationError("--template is missing.") }
@@ -43,11 +43,12 @@ struct CreateContainer: AsyncParsableCommand {
         let specification: LXCHypervisor.ContainerSpecification =
             try spec.map { try JSONFile.specification($0) } ?? description.specification(name ?? "")
         let container = try await host.withHost(common, primary: primary) { host in
-            let container = try await withProgress("cloning") {
-                try await host.createContainer(specification, progress: $0)
+            var created = specification
+            created.pool = try primary.poolID(in: host, common) ?? specification.pool
+            let container = try await withProgress("cloning") { [created] in
+                try await host.createContainer(created, progress: $0)
             }
             // With the ids that were chosen for it.
-            var created = specification
             created.privilege = try await container.domain().idMap.map { .unprivileged($0) } ?? .privileged
             return created
         }
@@ -227,7 +228,7 @@ struct ContainerArgument: ParsableArguments {
     ) async throws -> any PrimaryStore {
         do {
             return try await openStore(of: name, connection, settings)
-        } catch let error as LXCError where primary.primary == nil {
+        } catch let error as LXCError where !primary.isGiven {
             guard let pool = try await connection.driver.definition(of: name).containerMetadata()?.pool else {
                 throw error
             }
@@ -239,13 +240,21 @@ struct ContainerArgument: ParsableArguments {
         of name: GuestName, _ connection: LXCHypervisor.Connection, _ settings: Settings
     ) async throws -> any PrimaryStore {
         let driver = connection.driver
-        let location =
-            if let given = primary.primary ?? settings[.primary] { given } else {
-                try await directory(of: name, driver.definition(of: name))
-            }
-        return try await LXCHypervisor.StoreLocation(location).primaryStore(
-            id: primary.poolID(common), mounter: LXCHypervisor.LibvirtMounter(driver, daemon: connection.privateDaemon),
-            logger: common.logger())
+        let mounter = LXCHypervisor.LibvirtMounter(driver, daemon: connection.privateDaemon)
+        if primary.isGiven { return try await primary.chosen(common).open(common, mounter: mounter) }
+        let definition = try await driver.definition(of: name)
+        let pools = try settings.pools()
+        guard let wanted = try definition.containerMetadata()?.pool, pools.count > 1 else {
+            if let pool = pools.first { return try await pool.open(common, mounter: mounter) }
+            return try await LXCHypervisor.Configuration.Pool(directory(of: name, definition))
+                .open(common, mounter: mounter)
+        }
+        if let pool = pools.first(where: { $0.id == wanted }) { return try await pool.open(common, mounter: mounter) }
+        for pool in pools where pool.id == nil {
+            if let store = try? await pool.open(common, mounter: mounter), store.id == wanted { return store }
+        }
+        return try await LXCHypervisor.Configuration.Pool(directory(of: name, definition), id: wanted)
+            .open(common, mounter: mounter)
     }
 
     /// The directory of the store in which the container's root is.
@@ -405,6 +414,7 @@ struct ShowContainer: AsyncParsableCommand {
                 ("name", report.guest.name.description), ("state", report.guest.state.rawValue),
                 ("id", report.guest.id.map(String.init)), ("uuid", report.guest.uuid.uuidString.lowercased()),
                 ("root", report.root), ("template", report.template?.description),
+                ("pool", report.pool?.description),
                 ("owner", report.owner?.escapedForDisplay),
                 ("privileged", "\(report.privileged)"), ("memory", report.memory?.description),
                 ("processes", report.processes.map { $0 == 0 ? "unlimited" : "at most \($0)" }),

@@ -30,21 +30,23 @@ struct HostStats: AsyncParsableCommand {
         try await Task.sleep(for: .seconds(interval))
         var statistics = try await LXCHypervisor.HostStatistics.current(
             reserved: agent.reservedMemory, overcommitted: agent.overcommittedMemory)
-        if primary.primary != nil || settings[.primary] != nil {
-            let store = try await primary.location(common).primaryStore(
-                id: primary.poolID(common), logger: common.logger())
-            statistics.pool = try await store.capacity()
+        if primary.isGiven || settings[.primary] != nil {
+            let pools = primary.isGiven ? [try await primary.chosen(common)] : try primary.pools(common)
+            for pool in pools {
+                let store = try await pool.open(common)
+                statistics.pools.append(.init(id: store.id, capacity: try await store.capacity()))
+            }
         }
         let report = Report(cpuPercent: statistics.cpuPercent(since: interval > 0 ? first : nil), host: statistics)
         if common.json { return try Output.json(report) }
-        Output.facts([
-            ("processors", "\(statistics.cpus), \(report.cpuPercent.fixed(1)) % in use"),
-            ("load", statistics.loadAverages.map { $0.fixed(2) }.joined(separator: " ")),
-            ("memory", "\(statistics.memory), \(statistics.memoryAvailable) available"),
-            ("for guests", statistics.memoryForGuests.description),
-            ("uptime", "\(statistics.uptime.components.seconds) s"), ("root", room(statistics.root)),
-            ("pool", statistics.pool.map(room)),
-        ])
+        Output.facts(
+            [
+                ("processors", "\(statistics.cpus), \(report.cpuPercent.fixed(1)) % in use"),
+                ("load", statistics.loadAverages.map { $0.fixed(2) }.joined(separator: " ")),
+                ("memory", "\(statistics.memory), \(statistics.memoryAvailable) available"),
+                ("for guests", statistics.memoryForGuests.description),
+                ("uptime", "\(statistics.uptime.components.seconds) s"), ("root", room(statistics.root)),
+            ] + statistics.pools.map { ("pool \($0.id)", $0.capacity.map(room)) })
     }
 
     private func room(_ capacity: StoreCapacity) -> String { "\(capacity.total), \(capacity.available) available" }

@@ -5,7 +5,7 @@ import LXCHypervisor
 struct PoolLeftovers: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "leftovers",
-        abstract: "Lists what programs that died left in the primary store, and removes, releases or adopts it.",
+        abstract: "Lists what programs that died left in the primary stores, and removes, releases or adopts it.",
         discussion: """
             Listed are leases of this host on volumes nothing on this host runs from, and volumes no guest of this host has. \
             On a store that hosts share, a volume without a lease may be that of another host's stopped container.
@@ -41,19 +41,21 @@ struct PoolLeftovers: AsyncParsableCommand {
         guard !removals.isEmpty || !releases.isEmpty || adoption != nil else { return try await list() }
         let report = try await host.withHost(common, primary: primary) { host in
             var report = Report()
+            let pool = try primary.poolID(in: host, common)
             for volume in releases {
-                try await host.releaseLeftover(volume)
+                try await host.releaseLeftover(volume, in: pool)
                 report.released.append(volume)
             }
             for volume in removals {
-                try await host.removeLeftover(volume)
+                try await host.removeLeftover(volume, in: pool)
                 report.removed.append(volume)
             }
             if let adoption, let name {
-                let template = try await host.leftovers().first { $0.volume == adoption }?.template
+                let template = try await host.leftovers(in: pool).first { $0.volume == adoption }?.template
                 var specification = LXCHypervisor.ContainerSpecification(
                     name: name, template: template ?? TemplateID(adoption.uuid))
                 specification.volume = adoption
+                specification.pool = pool
                 report.adopted = try await host.adoptLeftover(specification).name
             }
             return report
@@ -65,13 +67,15 @@ struct PoolLeftovers: AsyncParsableCommand {
     }
 
     private func list() async throws {
-        let leftovers = try await host.withHost(common, primary: primary) { try await $0.leftovers() }
+        let leftovers = try await host.withHost(common, primary: primary) {
+            try await $0.leftovers(in: primary.poolID(in: $0, common))
+        }
         if common.json { return try Output.json(leftovers) }
         Output.table(
-            ["VOLUME", "KIND", "TEMPLATE", "CREATED", "LEASED FOR", "GUEST"],
+            ["VOLUME", "POOL", "KIND", "TEMPLATE", "CREATED", "LEASED FOR", "GUEST"],
             leftovers.map { leftover in
                 [
-                    leftover.volume.description, leftover.isDisk ? "disk" : "volume",
+                    leftover.volume.description, leftover.pool.description, leftover.isDisk ? "disk" : "volume",
                     leftover.template?.description ?? "-", leftover.created?.ISO8601Format() ?? "-",
                     leftover.lease.map { $0.use?.escapedForDisplay ?? "unknown" } ?? "-",
                     leftover.guest?.description ?? "-",

@@ -30,37 +30,6 @@ struct CommonOptions: ParsableArguments {
 
 extension Logger.Level: @retroactive ExpressibleByArgument {}
 
-/// Names the primary store.
-struct PrimaryOptions: ParsableArguments {
-    @Option(
-        name: .long, help: ArgumentHelp("The primary store: a directory, or nfs://server/export.", valueName: "dir|url")
-    )
-    var primary: String?
-
-    func location(_ common: CommonOptions) throws -> LXCHypervisor.StoreLocation {
-        try LXCHypervisor.StoreLocation(common.settings().location(primary, option: "--primary", key: .primary))
-    }
-
-    /// The pool the store must be, where the settings name both.
-    func poolID(_ common: CommonOptions) throws -> PoolID? {
-        guard primary == nil, let id = try common.settings()[.pool] else { return nil }
-        return try PoolID(parsing: id)
-    }
-
-    func open(_ common: CommonOptions) async throws -> any PrimaryStore {
-        try await location(common).primaryStore(id: poolID(common), logger: common.logger())
-    }
-
-    /// Opens the store, or starts one in an unused directory if no pool is expected.
-    ///
-    /// - Returns: the store, and whether it is new.
-    func openOrCreate(_ common: CommonOptions) async throws -> (store: any PrimaryStore, isNew: Bool) {
-        let location = try location(common)
-        guard try poolID(common) == nil, try await location.isEmpty() else { return (try await open(common), false) }
-        return (try await location.createPrimaryStore(logger: common.logger()), true)
-    }
-}
-
 /// Names the secondary storage.
 struct SecondaryOptions: ParsableArguments {
     @Option(
@@ -88,16 +57,14 @@ struct HostOptions: ParsableArguments {
         help: ArgumentHelp("A libvirt URI; by default the system's libvirtd, else a private one.", valueName: "uri"))
     var connect: String?
 
-    /// Opens libvirt and a primary store, runs `body`, and closes them. Without `primary` the store is the one in the
-    /// settings, or a stand-in that refuses every operation.
+    /// Opens libvirt and the primary stores, runs `body`, and closes. Without `--primary` the stores are those of the
+    /// settings.
     func withHost<Value>(
         _ common: CommonOptions, primary: PrimaryOptions, _ body: (LXCHypervisor) async throws -> Value
     ) async throws -> Value {
         let settings = try common.settings()
         var configuration = LXCHypervisor.Configuration(
-            primary: try primary.location(common).description,
-            secondary: settings[.secondary] ?? Settings.defaultSecondary)
-        configuration.pool = try primary.poolID(common)
+            pools: try primary.pools(common), secondary: settings[.secondary] ?? Settings.defaultSecondary)
         configuration.connection = connection(settings)
         configuration.vifs = try settings.vifs()
         configuration.policy = settings.policy()

@@ -23,8 +23,10 @@ struct PoolCreate: AsyncParsableCommand {
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
-        let id = try uuid.map { try PoolID(parsing: $0) } ?? primary.poolID(common)
-        let store = try await primary.location(common).createPrimaryStore(id: id, logger: common.logger())
+        let pool = try await primary.chosen(common)
+        let id = try uuid.map { try PoolID(parsing: $0) } ?? pool.id
+        let store = try await LXCHypervisor.StoreLocation(pool.location).createPrimaryStore(
+            id: id, logger: common.logger())
         if common.json { try Output.json(["pool": store.id.description]) } else { print(store.id) }
     }
 }
@@ -64,10 +66,12 @@ struct PoolInfo: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let store = try await primary.open(common)
+        let pool = try await primary.chosen(common)
+        let store = try await pool.open(common)
         let contents = try await store.contents()
         let report = Report(
-            pool: store.id, path: try primary.location(common).description, capacity: try await store.capacity(),
+            pool: store.id, path: try LXCHypervisor.StoreLocation(pool.location).description,
+            capacity: try await store.capacity(),
             templates: contents.templates.count, volumes: contents.volumes.count, images: contents.images.count,
             disks: contents.disks.count, broken: contents.broken.count)
         if common.json { return try Output.json(report) }
@@ -82,13 +86,59 @@ struct PoolInfo: AsyncParsableCommand {
 
 struct PoolList: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "list", abstract: "Lists a store's templates and volumes, disk images and disks.")
+        commandName: "list",
+        abstract: "Lists the host's pools, or the templates and volumes, disk images and disks of one.",
+        discussion: "Without --pool and --primary the pools of the properties file are listed.")
 
     @OptionGroup var primary: PrimaryOptions
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
-        let contents = try await primary.open(common).contents()
+        guard primary.isGiven else { return try await listPools() }
+        try listContents(of: try await primary.open(common).contents())
+    }
+
+    private struct Report: Encodable {
+        var pool: PoolID?
+        var name: String
+        var path: String
+        var capacity: StoreCapacity?
+        var error: String?
+
+        /// Looks at a pool; one that cannot be opened hides no other.
+        init(_ pool: LXCHypervisor.Configuration.Pool, _ common: CommonOptions) async {
+            self.pool = pool.id
+            name = PrimaryOptions.name(of: pool)
+            path = Locator(pool.location).description
+            do {
+                let store = try await pool.open(common)
+                self.pool = store.id
+                capacity = try await store.capacity()
+            } catch {
+                self.error = ErrorText.line(of: error)
+            }
+        }
+    }
+
+    private func listPools() async throws {
+        var reports: [Report] = []
+        for pool in try primary.pools(common) { reports.append(await Report(pool, common)) }
+        if common.json { return try Output.json(reports) }
+        Output.table(
+            ["UUID", "NAME", "TOTAL", "AVAILABLE", "LOCATION"],
+            reports.map { report in
+                [
+                    report.pool?.description ?? "-", report.name.escapedForDisplay,
+                    report.capacity?.total.description ?? "-", report.capacity?.available.description ?? "-",
+                    report.path,
+                ]
+            })
+        for report in reports {
+            if let error = report.error { print("unavailable: \(report.path): \(error)") }
+        }
+    }
+
+    private func listContents(of contents: StoreContents) throws {
         if common.json { return try Output.json(contents) }
         let templates = contents.templates.map {
             [$0.id.description, "template", $0.logicalSize?.description ?? "-", "-"]

@@ -196,7 +196,7 @@ struct InstallTemplate: AsyncParsableCommand {
         case .tar: try await report { try await host.installTemplate(key, as: id, progress: $0) }
         case .qcow2: try await report { try await host.installSystemTemplate(key, as: id, progress: $0) }
         }
-        if isNew { Output.note("made the pool \(store.id) in \(try primary.location(argument.common))") }
+        if isNew { Output.note("made the pool \(store.id) in \(try await primary.location(argument.common))") }
     }
 
     private func report(_ install: (ProgressHandler?) async throws -> some Installed) async throws {

@@ -22,6 +22,15 @@ struct VMOptions: ParsableArguments {
     func withHost<Value>(_ body: (LXCHypervisor) async throws -> Value) async throws -> Value {
         try await host.withHost(common, primary: primary, body)
     }
+
+    /// The specification with the pool of `--pool`, where that is given.
+    func placed(
+        _ specification: LXCHypervisor.SystemVMSpecification, in host: LXCHypervisor
+    ) throws -> LXCHypervisor.SystemVMSpecification {
+        var specification = specification
+        specification.pool = try primary.poolID(in: host, common) ?? specification.pool
+        return specification
+    }
 }
 
 /// Names one machine that is there.
@@ -67,7 +76,9 @@ struct CreateVM: AsyncParsableCommand {
 
     func run() async throws {
         let specification: LXCHypervisor.SystemVMSpecification = try JSONFile.specification(specification)
-        let report = try await options.withHost { try await VMReport($0.createSystemVM(specification)) }
+        let report = try await options.withHost { host in
+            try await VMReport(host.createSystemVM(options.placed(specification, in: host)))
+        }
         if options.common.json { try Output.json(report) } else { print(report.guest.name) }
     }
 }
@@ -94,7 +105,8 @@ struct StartVM: AsyncParsableCommand {
                 try await machine.start()
                 return try await VMReport(machine)
             }
-            return try await VMReport(host.startSystemVM(JSONFile.specification(subject)))
+            return try await VMReport(
+                host.startSystemVM(options.placed(try JSONFile.specification(subject), in: host)))
         }
         if options.common.json { return try Output.json(report) }
         print("\(report.guest.name) \(report.guest.state.rawValue) (\(report.acceleration?.rawValue ?? "-"))")
@@ -161,6 +173,7 @@ struct VMReport: Encodable {
     var acceleration: LXCHypervisor.SystemVMSpecification.Acceleration?
     var template: TemplateID?
     var disk: VolumeID?
+    var pool: PoolID?
     var memory: ByteCount?
 
     init(_ machine: LXCHypervisor.SystemVM) async throws {
@@ -170,6 +183,7 @@ struct VMReport: Encodable {
         acceleration = LXCHypervisor.SystemVMSpecification.Acceleration(rawValue: document.type.rawValue)
         template = metadata?.template
         disk = metadata?.volume
+        pool = metadata?.pool
         memory = document.memory
     }
 }
@@ -195,7 +209,8 @@ struct ShowVM: AsyncParsableCommand {
             ("name", report.guest.name.description), ("state", report.guest.state.rawValue),
             ("id", report.guest.id.map(String.init)), ("uuid", report.guest.uuid.uuidString.lowercased()),
             ("processors", report.acceleration?.rawValue), ("template", report.template?.description),
-            ("disk", report.disk?.description), ("memory", report.memory?.description),
+            ("disk", report.disk?.description), ("pool", report.pool?.description),
+            ("memory", report.memory?.description),
         ])
     }
 }

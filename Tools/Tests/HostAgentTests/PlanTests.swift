@@ -11,7 +11,7 @@ import Testing
     init() throws {
         pool = try PoolID(parsing: "0f8fad5b-d9cb-469f-a165-70867728950e")
         template = try TemplateID(parsing: "402b0be5-b840-3fef-b292-d330f3bf809a")
-        plan = try Plan(pool: pool, mark: OwnerMark(agent: "agent"))
+        plan = try Plan(pools: [pool], mark: OwnerMark(agent: "agent"))
     }
 
     private func specification(_ name: String = "web1") throws -> LXCHypervisor.ContainerSpecification {
@@ -87,9 +87,22 @@ import Testing
 
     @Test func whatIsInAnotherPoolIsLeftAlone() throws {
         var plan = plan
-        plan.pool = try PoolID(parsing: "11111111-d9cb-469f-a165-70867728950e")
+        plan.pools = [try PoolID(parsing: "11111111-d9cb-469f-a165-70867728950e")]
         plan.destroysUndeclared = true
         #expect(try plan.decisions(Declaration(), [found(specification())]).isEmpty)
+    }
+
+    /// A pool that is declared is compared; without one, a container may be in any pool of the host.
+    @Test func theDeclaredPoolIsTheContainers() throws {
+        let other = try PoolID(parsing: "11111111-d9cb-469f-a165-70867728950e")
+        var plan = plan
+        plan.pools = [other, pool]
+        var specification = try specification()
+        let there = try found(specification)
+        #expect(plan.decisions(Declaration([.init(specification)]), [there])[0].obstacle == nil)
+        specification.pool = other
+        let obstacle = plan.decisions(Declaration([.init(specification)]), [there])[0].obstacle
+        #expect(obstacle?.contains("pool") == true)
     }
 
     @Test func aBadContainerKeepsNoOtherFromBeingDecided() throws {

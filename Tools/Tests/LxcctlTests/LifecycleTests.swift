@@ -85,7 +85,7 @@ import Testing
         #expect(
             statistics["host"].keys == [
                 "cpus", "cpuBusySeconds", "cpuTotalSeconds", "loadAverages", "memory", "memoryAvailable",
-                "memoryForGuests", "uptimeSeconds", "root", "pool",
+                "memoryForGuests", "uptimeSeconds", "root", "pools",
             ])
         let text = try await Lxcctl.run("host", "stats", "--interval", "0", "--config", host.config)
         text.expectPlainText()

@@ -36,7 +36,9 @@ import Testing
         let primary = try scratch.makeDirectory("primary")
         let id = UUID().uuidString.lowercased()
         let config = try scratch.write("local.storage.path=\(primary)\nlocal.storage.uuid=\(id)\n", to: "a.properties")
-        for command in [["pool", "info"], ["pool", "list"], ["pool", "gc"], ["volume", "list"]] {
+        for command in [
+            ["pool", "info"], ["pool", "list", "--pool", "primary"], ["pool", "gc"], ["volume", "list"],
+        ] {
             try await Lxcctl.fails(command + ["--config", config], naming: [primary, "pool create"])
         }
         #expect(scratch.list("primary") == [])
@@ -44,8 +46,8 @@ import Testing
         #expect(try await Lxcctl.run("pool", "info", "--json", "--config", config).json()["pool"] == .text(id))
         let other = try scratch.write(
             "local.storage.path=\(primary)\nlocal.storage.uuid=\(UUID().uuidString)\n", to: "b.properties")
-        for command in ["info", "list", "gc"] {
-            try await Lxcctl.fails(["pool", command, "--config", other], naming: [primary, id])
+        for command in [["info"], ["list", "--pool", "primary"], ["gc"]] {
+            try await Lxcctl.fails(["pool"] + command + ["--config", other], naming: [primary, id])
         }
         // Without the file's location its pool says nothing.
         #expect(try await Lxcctl.run("pool", "info", "--config", other, "--primary", primary).status == 0)

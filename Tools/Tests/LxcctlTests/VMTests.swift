@@ -65,7 +65,7 @@ import Testing
             #expect(shown["template"] == .text(image))
             // The firmware finds nothing to boot, and says so.
             #expect(try await host.lxcctl("vm", "console", name, "--for", "1").status == 0)
-            let pool = try await host.lxcctl("pool", "list", "--json").json()
+            let pool = try await host.lxcctl("pool", "list", "--pool", "primary", "--json").json()
             #expect(pool["disks"][0]["id"] == shown["disk"] && pool["images"][0]["id"] == .text(image))
 
             #expect(try await host.lxcctl("vm", "start", name).stderr.contains("is running already"))

@@ -6,7 +6,8 @@ import VifDriver
 
 extension LXCHypervisor.ContainerSpecification: Codable {
     private enum CodingKeys: String, CodingKey, CaseIterable {
-        case name, uuid, template, volume, privileged, idMap, `init`, arguments, environment, memory, cpus, cpuShares,
+        case name, uuid, template, pool, volume, privileged, idMap, `init`, arguments, environment, memory, cpus,
+            cpuShares,
             cpuPeriod, cpuQuota, cpuSet, softMemory, memoryAndSwap, processes, blockIOWeight, blockIODevices,
             stopSignal,
             restart, autostart, consoleLog, nics, identity, owner, title
@@ -31,6 +32,7 @@ extension LXCHypervisor.ContainerSpecification: Codable {
             privilege: Self.privilege(values))
         uuid = try values.decodeIfPresent(UUID.self, forKey: .uuid) ?? uuid
         volume = try values.decodeIfPresent(VolumeID.self, forKey: .volume) ?? volume
+        pool = try values.decodeIfPresent(PoolID.self, forKey: .pool)
         initProcess = InitProcess(
             path: try values.decodeIfPresent(String.self, forKey: .`init`) ?? initProcess.path,
             arguments: try values.decodeIfPresent([String].self, forKey: .arguments) ?? [],
@@ -110,6 +112,7 @@ extension LXCHypervisor.ContainerSpecification: Codable {
         try values.encode(uuid.uuidString.lowercased(), forKey: .uuid)
         try values.encode(template, forKey: .template)
         try values.encode(volume, forKey: .volume)
+        try values.encodeIfPresent(pool, forKey: .pool)
         switch privilege {
         case nil: break
         case .isolated: try values.encode(false, forKey: .privileged)

@@ -43,10 +43,12 @@ extension LXCHypervisor {
         public var name: GuestName
         /// Its UUID.
         public var uuid: UUID
-        /// The template, installed on the primary store, that its root volume is cloned from.
+        /// The template, installed in the pool, that its root volume is cloned from.
         public var template: TemplateID
         /// The name its root volume gets.
         public var volume: VolumeID
+        /// The pool in which its template is installed and its root volume is made; nil takes the host's default pool.
+        public var pool: PoolID?
         /// Whether the container's root is the host's root; nil for the host's default, ``Policy/defaultPrivilege``.
         public var privilege: Privilege?
         /// What is run as process 1.

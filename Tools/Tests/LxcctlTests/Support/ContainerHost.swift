@@ -85,6 +85,11 @@ struct ContainerHost: Sendable {
         try await Lxcctl.run(withConfiguration(arguments))
     }
 
+    /// `lxcctl …` with this host's configuration.
+    func lxcctl(_ arguments: String...) async throws -> Outcome {
+        try await Lxcctl.run(arguments + ["--config", config])
+    }
+
     /// The command line of `lxcctl container …`, for what is not run to its end at once.
     func arguments(_ arguments: String...) -> [String] { withConfiguration(arguments) }
 

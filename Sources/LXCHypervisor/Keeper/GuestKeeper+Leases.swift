@@ -7,45 +7,46 @@ import Synchronization
 
 /// Leases on the volumes of this host's guests. They are taken and given back by operations, of which one at a time is on a
 /// guest, among all programs of the host.
-extension LXCHypervisor {
+extension GuestKeeper {
     /// What a guest's lease says that the volume is used for.
     func use(of name: GuestName) -> String { "\(kind) \(name)" }
 
     /// Takes a guest's volume for this host.
     @discardableResult
-    func takeLease(on volume: VolumeID, of name: GuestName) async throws -> VolumeLease {
-        try await primary.acquireLease(on: volume, for: hostName, use: use(of: name), lasting: leases.duration)
+    func takeLease(on volume: GuestVolume, of name: GuestName) async throws -> VolumeLease {
+        try await volume.store.acquireLease(
+            on: volume.id, for: hostName, use: use(of: name), lasting: leases.duration)
     }
 
     /// Gives back the lease this host has on a guest's volume. Not while the guest runs from it, whoever started it; not one
     /// that is taken by somebody else while this looks.
-    func giveBackLease(on volume: VolumeID, of name: GuestName) async throws {
-        guard let lease = try await primary.lease(on: volume), lease.holder == hostName,
+    func giveBackLease(on volume: GuestVolume, of name: GuestName) async throws {
+        guard let lease = try await volume.store.lease(on: volume.id), lease.holder == hostName,
             lease.use == nil || lease.use == use(of: name), try await !isRunning(name, from: volume)
         else { return }
-        try await primary.releaseLease(lease)
+        try await volume.store.releaseLease(lease)
     }
 
     /// The same after an operation that succeeded without it, or failed anyhow: what stays is given back by the service, or
     /// found by ``leftovers()``. In a task of its own, because it must complete in a cancelled one too.
-    func giveBackUnlessRunning(_ volume: VolumeID, of name: GuestName) async {
+    func giveBackUnlessRunning(_ volume: GuestVolume, of name: GuestName) async {
         await Task {
             do {
                 try await giveBackLease(on: volume, of: name)
             } catch {
                 logger.warning(
                     "cannot give back a volume",
-                    metadata: ["container": "\(name)", "volume": "\(volume)", "error": "\(error)"])
+                    metadata: ["container": "\(name)", "volume": "\(volume.id)", "error": "\(error)"])
             }
         }.value
     }
 
     /// Whether a guest runs from a volume; a guest of which that cannot be told does.
-    private func isRunning(_ name: GuestName, from volume: VolumeID) async throws -> Bool {
+    private func isRunning(_ name: GuestName, from volume: GuestVolume) async throws -> Bool {
         guard let guest = try await guest(name), guest.state.isActive else { return false }
         do {
             let metadata = try await driver.definition(of: name).containerMetadata()
-            return metadata.map { $0.volume == volume } ?? true
+            return metadata.map { $0.volume == volume.id && $0.pool == volume.store.id } ?? true
         } catch let error as LXCError where error.code == .notFound {
             // It ended meanwhile, and was forgotten.
             return false
@@ -98,10 +99,9 @@ extension LXCHypervisor {
     /// lease that is missing is taken in one.
     func renewLease(of name: GuestName, lasting duration: Duration?) async {
         do {
-            let metadata = try await driver.definition(of: name).containerMetadata()
-            guard let metadata, metadata.pool == primary.id else { return }
+            guard let volume = try await pools.record(of: driver.definition(of: name))?.volume else { return }
             do {
-                try await primary.renewLease(on: metadata.volume, for: hostName, lasting: duration)
+                try await volume.store.renewLease(on: volume.id, for: hostName, lasting: duration)
             } catch let error as LXCError where error.code == .notFound {
                 try await takeMissingLease(of: name)
             }
@@ -117,26 +117,25 @@ extension LXCHypervisor {
         }
     }
 
-    /// Takes the volume of a container that runs without a lease: libvirt started it by itself, or somebody broke the lease.
+    /// Takes the volume of a guest that runs without a lease: libvirt started it by itself, or somebody broke the lease.
     /// While another operation on it is under way, that one has the say; the next round looks again.
     private func takeMissingLease(of name: GuestName) async throws {
-        try await operation("container.lease", on: name, waiting: .seconds(2)) {
+        try await operation("\(kind.operations).lease", on: name, waiting: .seconds(2)) {
             guard let guest = try await guest(name), guest.state.isActive else { return }
-            let metadata = try await driver.definition(of: name).containerMetadata()
-            guard let metadata, metadata.pool == primary.id else { return }
-            let present = try await primary.lease(on: metadata.volume)
-            try await takeLease(on: metadata.volume, of: name)
+            guard let volume = try await pools.record(of: driver.definition(of: name))?.volume else { return }
+            let present = try await volume.store.lease(on: volume.id)
+            try await takeLease(on: volume, of: name)
             if present == nil {
                 logger.notice(
-                    "took the missing lease of a running container",
-                    metadata: ["container": "\(name)", "volume": "\(metadata.volume)"])
+                    "took the missing lease of a running \(kind)",
+                    metadata: ["container": "\(name)", "volume": "\(volume.id)"])
             }
         }
     }
 
     private func report(_ loss: LXCError, of name: GuestName) async {
         logger.error(
-            "a running container has lost its volume's lease",
+            "a running \(kind) has lost its volume's lease",
             metadata: ["container": "\(name)", "error": "\(loss)"])
         await leases.onLoss(name, loss)
     }

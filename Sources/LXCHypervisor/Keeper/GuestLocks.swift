@@ -35,10 +35,7 @@ struct GuestLocks: Sendable {
         return try await own.hold(guest, within: limit, orThrow: { busy(nil) }) {
             guard let directory else { return try await body() }
             let path = "\(directory)/\(guest)"
-            try await BlockingPool.shared.run { _ in
-                try DurableFile.makeOwnDirectories(directory)
-                try DurableFile.makePrivateDirectory(directory)
-            }
+            try await BlockingPool.shared.run { _ in try Self.prepare(directory) }
             while true {
                 let value = try await FileLock.tryHold(
                     path, note: "\(operation) by process \(getpid())", pool: .shared
@@ -54,4 +51,10 @@ struct GuestLocks: Sendable {
 
     /// Tells what the body returned from a lock that was not to be had.
     private struct Held<Value> { let value: Value }
+
+    /// Makes the directory of the locks, or checks that it is this user's alone.
+    static func prepare(_ directory: String) throws {
+        try DurableFile.makeOwnDirectories(directory)
+        try DurableFile.makePrivateDirectory(directory)
+    }
 }

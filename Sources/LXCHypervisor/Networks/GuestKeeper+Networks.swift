@@ -5,49 +5,46 @@ import LibvirtXML
 import Logging
 import VifDriver
 
-/// What a container has of networks: bridges, filters and interfaces made before it, and taken back after it.
-extension LXCHypervisor {
-    /// The NICs with an address each, none of which another guest of this host has. One without gets its own: the same
-    /// whenever it is asked for, and locally administered.
+/// What a guest has of networks: bridges, filters and interfaces made before it, and taken back after it.
+extension GuestKeeper {
+    /// Runs `body`, which makes or plugs the NICs, with an address each, none of which another guest of this host has, nor
+    /// gets meanwhile. A NIC without one gets its own: the same whenever it is asked for, and locally administered.
     ///
-    /// - Throws: `LXCError` `alreadyExists` for an address that is another interface's.
-    func addressed(_ nics: [NIC], of guest: UUID) async throws -> [NIC] {
-        guard !nics.isEmpty else { return nics }
-        var owners: [MACAddress: String] = [:]
-        for other in try await driver.guests() {
-            // A guest that goes meanwhile needs no address.
-            for mac in try await interfaces(of: other.name).compactMap(\.mac) { owners[mac] = "\(kind) \(other.name)" }
-        }
-        for nic in nics {
-            guard let mac = nic.mac else { continue }
-            if let owner = owners.updateValue("another NIC of the same guest", forKey: mac) {
-                throw LXCError(
-                    .alreadyExists,
-                    "NIC \(nic.deviceID) cannot have the hardware address \(mac), which \(owner) has; give it another, or "
-                        + "none")
+    /// - Throws: `LXCError` `alreadyExists` for an address that is another interface's, `inUse` for one that is just being
+    ///   given to another; what `body` throws.
+    func withAddresses<Value>(
+        for nics: [NIC], of guest: UUID, _ body: ([NIC]) async throws -> Value
+    ) async throws -> Value {
+        guard !nics.isEmpty else { return try await body(nics) }
+        var choice = try AddressChoice(nics, of: guest)
+        while true {
+            let chosen = choice.nics
+            let outcome = try await register.addresses.hold(chosen.compactMap(\.mac)) { () -> Value? in
+                // What is reserved is looked at last, so nobody is between the two.
+                let isFree = try await choice.avoid(register.owners(for: kind))
+                return isFree ? try await body(chosen) : nil
             }
-        }
-        var taken = Set(owners.keys)
-        return nics.map { nic in
-            guard nic.mac == nil else { return nic }
-            var nic = nic
-            var attempt = 0
-            var mac: MACAddress
-            repeat {
-                mac = .stable(
-                    from: "\(guest.uuidString.lowercased()):\(nic.deviceID)" + (attempt == 0 ? "" : ":\(attempt)"))
-                attempt += 1
-            } while !taken.insert(mac).inserted
-            nic.mac = mac
-            return nic
+            switch outcome {
+            case .done(let value?): return value
+            case .done(nil): break
+            case .reserved(let mac): try choice.avoidReserved(mac)
+            }
         }
     }
 
-    private func interfaces(of guest: GuestName) async throws -> [Interface] {
-        do {
-            return try await driver.definition(of: guest).interfaces
-        } catch let error as LXCError where error.code == .notFound {
-            return []
+    /// Runs `body`, which makes a guest known, with its NICs connected and their addresses its own. After a failure what was
+    /// made for them is taken back.
+    func withNetwork<Value>(
+        _ nics: [NIC], of name: GuestName, _ uuid: UUID, _ body: ([Interface]) async throws -> Value
+    ) async throws -> Value {
+        try await withAddresses(for: nics, of: uuid) { nics in
+            let interfaces = try await connect(nics, of: name)
+            do {
+                return try await body(interfaces)
+            } catch {
+                await takeBack(interfaces, of: name, uuid)
+                throw error
+            }
         }
     }
 
@@ -78,9 +75,18 @@ extension LXCHypervisor {
             try await release(interfaces)
         } catch {
             logger.warning(
-                "cannot take back the network of a container",
+                "cannot take back the network of a \(kind)",
                 metadata: ["container": "\(guest)", "error": "\(error)"])
         }
+    }
+
+    /// The same, unless another program's guest has the name by then: it has filters and devices of the same names. In a
+    /// task of its own, because it must complete in a cancelled one too.
+    func takeBack(_ interfaces: [Interface], of name: GuestName, _ uuid: UUID) async {
+        await Task {
+            if let guest = try? await driver.guest(name), guest.uuid != uuid { return }
+            await takeBack(interfaces, of: name)
+        }.value
     }
 
     /// Removes the bridges nobody needs any more, and the filters made for the interfaces.

@@ -4,35 +4,34 @@ import LibvirtXML
 import Logging
 import VifDriver
 
-/// NICs of containers that are there already, running or not.
-extension LXCHypervisor {
-    /// Connects a NIC; see ``Container/plugNIC(_:)``.
+/// NICs of guests that are there already, running or not.
+extension GuestKeeper {
+    /// Connects a NIC; see ``LXCHypervisor/Container/plugNIC(_:)``.
     func plugNIC(_ nic: NIC, of name: GuestName) async throws -> Interface {
-        try await operation("nic.plug", on: name) {
-            let domain = try await driver.definition(of: name)
-            guard let present = domain.interfaces.first(where: { $0.guestDevice == "eth\(nic.deviceID)" }) else {
-                return try await plugNew(nic, of: name)
-            }
-            try await requireSame(nic, present, domain, name)
-            // Whoever plugged it may have been killed before it was done.
-            try await driver.interfaces.attach(present, to: name)
-            return present
+        let domain = try await driver.definition(of: name)
+        guard let present = domain.interfaces.first(where: { $0.guestDevice == "eth\(nic.deviceID)" }) else {
+            return try await plugNew(nic, of: name)
         }
+        try await requireSame(nic, present, domain, name)
+        // Whoever plugged it may have been killed before it was done.
+        try await driver.interfaces.attach(present, to: name)
+        return present
     }
 
     private func plugNew(_ nic: NIC, of name: GuestName) async throws -> Interface {
-        let nics = try await addressed([nic], of: driver.guest(name).uuid)
-        // Known before it is there: what is there is guarded when it is started again.
-        try await note(nics[0].network, device: nic.deviceID, of: name)
-        var plugged: [Interface] = []
-        do {
-            plugged = try await vifs.plug(nics, of: name)
-            try await defineFilters(nics, of: name)
-            try await driver.interfaces.attach(plugged[0], to: name)
-            return plugged[0]
-        } catch {
-            await Task { [plugged] in await self.takeBack(nics[0], plugged, from: name) }.value
-            throw error
+        try await withAddresses(for: [nic], of: driver.guest(name).uuid) { nics in
+            // Known before it is there: what is there is guarded when it is started again.
+            try await note(nics[0].network, device: nic.deviceID, of: name)
+            var plugged: [Interface] = []
+            do {
+                plugged = try await vifs.plug(nics, of: name)
+                try await defineFilters(nics, of: name)
+                try await driver.interfaces.attach(plugged[0], to: name)
+                return plugged[0]
+            } catch {
+                await Task { [plugged] in await self.takeBack(nics[0], plugged, from: name) }.value
+                throw error
+            }
         }
     }
 
@@ -75,38 +74,34 @@ extension LXCHypervisor {
                 + "id")
     }
 
-    /// Disconnects a NIC; see ``Container/unplugNIC(_:)``.
+    /// Disconnects a NIC; see ``LXCHypervisor/Container/unplugNIC(_:)``.
     func unplugNIC(_ deviceID: Int, of name: GuestName) async throws {
-        try await operation("nic.unplug", on: name) {
-            let domain = try await driver.definition(of: name)
-            guard let interface = domain.interfaces.first(where: { $0.guestDevice == "eth\(deviceID)" }) else { return }
-            guard let mac = interface.mac else {
-                throw LXCError(.hypervisor, "libvirt shows no hardware address of NIC \(deviceID) of \(name)")
-            }
-            try await driver.interfaces.detach(mac, from: name)
-            try await note(nil, device: deviceID, of: name)
-            try await release([interface])
+        let domain = try await driver.definition(of: name)
+        guard let interface = domain.interfaces.first(where: { $0.guestDevice == "eth\(deviceID)" }) else { return }
+        guard let mac = interface.mac else {
+            throw LXCError(.hypervisor, "libvirt shows no hardware address of NIC \(deviceID) of \(name)")
         }
+        try await driver.interfaces.detach(mac, from: name)
+        try await note(nil, device: deviceID, of: name)
+        try await release([interface])
     }
 
-    /// Changes what a container may send and receive; see ``Container/setSecurity(_:ofNIC:)``.
+    /// Changes what a container may send and receive; see ``LXCHypervisor/Container/setSecurity(_:ofNIC:)``.
     func setSecurity(_ security: NICSecurity, ofNIC deviceID: Int, of name: GuestName) async throws {
-        try await operation("nic.secure", on: name) {
-            let domain = try await driver.definition(of: name)
-            guard let interface = domain.interfaces.first(where: { $0.guestDevice == "eth\(deviceID)" }) else {
-                throw LXCError(.notFound, "\(name) has no NIC \(deviceID)")
-            }
-            let noted = try domain.containerMetadata()?.networks.first { $0.device == deviceID }
-            let before = try noted.flatMap { try NIC($0, of: interface) }
-            guard var nic = before, interface.ownFilter == nic.networkFilterName(of: name) else {
-                throw LXCError(
-                    .invalidState,
-                    "NIC \(deviceID) of \(name) was plugged without security, which cannot be added; unplug it and plug it "
-                        + "again with security")
-            }
-            nic.security = security
-            try await change(nic, from: before, of: name)
+        let domain = try await driver.definition(of: name)
+        guard let interface = domain.interfaces.first(where: { $0.guestDevice == "eth\(deviceID)" }) else {
+            throw LXCError(.notFound, "\(name) has no NIC \(deviceID)")
         }
+        let noted = try domain.containerMetadata()?.networks.first { $0.device == deviceID }
+        let before = try noted.flatMap { try NIC($0, of: interface) }
+        guard var nic = before, interface.ownFilter == nic.networkFilterName(of: name) else {
+            throw LXCError(
+                .invalidState,
+                "NIC \(deviceID) of \(name) was plugged without security, which cannot be added; unplug it and plug it "
+                    + "again with security")
+        }
+        nic.security = security
+        try await change(nic, from: before, of: name)
     }
 
     /// Enforces what a NIC may do from now on, and keeps it for later starts: first, so that a program that is killed in

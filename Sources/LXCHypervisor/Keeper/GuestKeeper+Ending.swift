@@ -3,12 +3,12 @@ import LXCCore
 import LibvirtXML
 
 /// How a container is asked to end.
-extension LXCHypervisor {
+extension GuestKeeper {
     /// Asks, waits for the event, and kills when it does not come. One that is suspended goes on first, because it hears
     /// nothing.
     func end(
         _ name: GuestName, _ metadata: ContainerMetadata?, within grace: Duration
-    ) async throws -> StopOutcome {
+    ) async throws -> LXCHypervisor.StopOutcome {
         guard try await driver.guest(name).state.isActive else { return .notRunning }
         let request = try request(to: name, metadata).map { request in
             { @Sendable [self] in
@@ -115,7 +115,16 @@ extension LXCHypervisor {
     }
 
     /// Returns when the guest is in the state.
-    func wait(for name: GuestName, toBe state: GuestState) async throws {
+    ///
+    /// - Throws: `LXCError` `timedOut` when it is not after `limit`.
+    func wait(for name: GuestName, toBe state: GuestState, within limit: Duration?) async throws {
+        guard let limit else { return try await wait(for: name, toBe: state) }
+        guard try await LXCCore.within(limit, { try await self.wait(for: name, toBe: state) }) != nil else {
+            throw LXCError(.timedOut, "\(kind) \(name) is not \(state.rawValue) after \(limit)")
+        }
+    }
+
+    private func wait(for name: GuestName, toBe state: GuestState) async throws {
         let events = try await driver.events()
         if try await isIn(state, name) { return }
         for try await event in events where event.guest == name {

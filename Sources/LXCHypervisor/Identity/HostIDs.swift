@@ -5,40 +5,48 @@ import Logging
 import PrimaryStore
 
 /// Which host ids a container gets, and that no other of the host gets one of them.
-extension LXCHypervisor {
+struct HostIDs: Sendable {
+    /// Runs the containers.
+    let driver: any HypervisorDriver
+    let pools: StorePools
+    let policy: LXCHypervisor.Policy
+    let logger: Logger
+
     /// Runs `body`, which makes or uses a volume, with the specification's id map chosen and claimed in the host's book.
     ///
     /// - Throws: `LXCError` `inUse` naming whose the ids are, where the map is given and another has some of them;
     ///   `limitExceeded` when none are left; what `body` throws. The claim goes then, unless the volume was there.
     func withIDMap<Value>(
-        of specification: ContainerSpecification, _ body: (ContainerSpecification) async throws -> Value
+        of specification: LXCHypervisor.ContainerSpecification, in store: any PrimaryStore,
+        _ body: (LXCHypervisor.ContainerSpecification) async throws -> Value
     ) async throws -> Value {
         var specification = specification
+        let volume = GuestVolume(id: specification.volume, store: store)
         let privilege = specification.privilege ?? policy.defaultPrivilege
         specification.privilege = privilege
         let isNew: Bool
         switch privilege {
         case .privileged: return try await body(specification)
         case .isolated:
-            specification.privilege = .unprivileged(try await claimFreeIDs(for: specification))
+            specification.privilege = .unprivileged(try await claimFreeIDs(for: specification.name, volume))
             isNew = true
         case .unprivileged(let map):
-            isNew = try await claim(map, for: specification.name, specification.volume)
+            isNew = try await claim(map, for: specification.name, volume)
         }
         do {
             let value = try await body(specification)
-            await notePlace(of: specification.volume)
+            await notePlace(of: volume)
             return value
         } catch {
             if isNew, case .unprivileged(let map) = specification.privilege {
-                await releaseUnusedIDs(map, of: specification.volume)
+                await releaseUnusedIDs(map, of: volume)
             }
             throw error
         }
     }
 
     /// Claims a range nobody has.
-    private func claimFreeIDs(for specification: ContainerSpecification) async throws -> IDMap {
+    private func claimFreeIDs(for name: GuestName, _ volume: GuestVolume) async throws -> IDMap {
         let available = try policy.idMaps.available()
         return try await withBook { book in
             let live = try await liveIDs()
@@ -50,10 +58,10 @@ extension LXCHypervisor {
             guard let range = policy.idMaps.first(in: available, avoiding: taken + live) else {
                 throw LXCError(
                     .limitExceeded,
-                    "there are no \(policy.idMaps.count) host ids left for container \(specification.name); give root more "
+                    "there are no \(policy.idMaps.count) host ids left for container \(name); give root more "
                         + "in /etc/subuid and /etc/subgid")
             }
-            try await book.add(newClaim(specification.name, specification.volume), on: range)
+            try await book.add(newClaim(name, volume), on: range)
             return try IDMap(host: range.lowerBound, count: policy.idMaps.count)
         }
     }
@@ -63,7 +71,7 @@ extension LXCHypervisor {
     /// - Returns: whether they were not its own already.
     /// - Throws: `LXCError` `inUse`.
     @discardableResult
-    func claim(_ map: IDMap, for name: GuestName, _ volume: VolumeID) async throws -> Bool {
+    func claim(_ map: IDMap, for name: GuestName, _ volume: GuestVolume) async throws -> Bool {
         let wanted = Set(map.hostRanges)
         if try await hasClaimed(wanted, volume) { return false }
         return try await withBook { book in
@@ -93,9 +101,9 @@ extension LXCHypervisor {
 
     /// Gives back the ids of a volume that was deleted. They stay claimed, and are found to be nobody's later, where that
     /// fails.
-    func releaseIDs(_ map: IDMap?, of volume: VolumeID) async {
+    func release(_ map: IDMap?, of volume: GuestVolume) async {
         guard let map else { return }
-        await Task { [logger] in
+        await Task {
             do {
                 try await withBook { book in
                     for ids in Set(map.hostRanges) {
@@ -105,16 +113,16 @@ extension LXCHypervisor {
                 }
             } catch {
                 logger.warning(
-                    "cannot give back host ids", metadata: ["volume": "\(volume)", "error": "\(error)"])
+                    "cannot give back host ids", metadata: ["volume": "\(volume.id)", "error": "\(error)"])
             }
         }.value
     }
 
     /// Gives back what was claimed for a volume that was not made.
-    private func releaseUnusedIDs(_ map: IDMap, of volume: VolumeID) async {
+    private func releaseUnusedIDs(_ map: IDMap, of volume: GuestVolume) async {
         await Task {
-            guard case .some(false) = try? await hasVolume(volume) else { return }
-            await releaseIDs(map, of: volume)
+            guard case .some(false) = try? await has(volume) else { return }
+            await release(map, of: volume)
         }.value
     }
 
@@ -122,48 +130,59 @@ extension LXCHypervisor {
 
     private var book: HostIDBook { HostIDBook(directory: policy.idMaps.directory) }
 
-    /// Calls `body` with the book held, with all in it that this pool holds.
+    /// Calls `body` with the book held, with all in it that the pools hold.
     private func withBook<Value>(_ body: (HostIDBook) async throws -> Value) async throws -> Value {
         let book = book
         return try await book.hold {
-            if try await book.place(of: primary.id) == nil { try await enter(in: book) }
+            for store in pools.stores where try await book.place(of: store.id) == nil {
+                do {
+                    try await enter(store, in: book)
+                } catch let error as LXCError where error.code == .unavailable && pools.stores.count > 1 {
+                    // A start from the pool claims the ids its volume has, and meets whoever has them then.
+                    logger.warning(
+                        "cannot enter the host ids of a pool that is not there",
+                        metadata: ["pool": "\(store.id)", "error": "\(error)"])
+                }
+            }
             return try await body(book)
         }
     }
 
     /// Enters what there is: the store's volumes, and the containers the hypervisor knows. Once for a pool.
-    private func enter(in book: HostIDBook) async throws {
+    private func enter(_ store: any PrimaryStore, in book: HostIDBook) async throws {
         var found: [(map: IDMap, name: String, volume: VolumeID)] = []
-        for volume in try await primary.contents().volumes {
+        for volume in try await store.contents().volumes {
             if let map = volume.idMap { found.append((map, "of that volume", volume.id)) }
         }
         for guest in try await driver.guests() {
             do {
                 let domain = try await driver.definition(of: guest.name)
                 guard let map = domain.idMap else { continue }
-                let volume = try domain.containerMetadata()?.volume ?? VolumeID(guest.uuid)
-                found.append((map, guest.name.description, volume))
+                let metadata = try domain.containerMetadata()
+                if let other = metadata?.pool, other != store.id, pools[other] != nil { continue }
+                found.append((map, guest.name.description, metadata?.volume ?? VolumeID(guest.uuid)))
             } catch let error as LXCError where error.code == .notFound {
                 // It was forgotten meanwhile; its volume is in the store.
             }
         }
         let claimed = Set(try await book.claimed())
         for (map, name, volume) in found {
-            let claim = HostIDBook.Claim(pool: primary.id, volume: volume, container: name, claimer: .current)
+            let claim = HostIDBook.Claim(pool: store.id, volume: volume, container: name, claimer: .current)
             for ids in map.hostRanges where !claimed.contains(ids) { try await book.add(claim, on: ids) }
         }
-        try await book.note(primary.id, at: "")
+        try await book.note(store.id, at: "")
     }
 
-    private func newClaim(_ name: GuestName, _ volume: VolumeID) -> HostIDBook.Claim {
-        HostIDBook.Claim(pool: primary.id, volume: volume, container: name.description, claimer: .current)
+    private func newClaim(_ name: GuestName, _ volume: GuestVolume) -> HostIDBook.Claim {
+        HostIDBook.Claim(
+            pool: volume.store.id, volume: volume.id, container: name.description, claimer: .current)
     }
 
-    private func isOwn(_ claim: HostIDBook.Claim, _ volume: VolumeID) -> Bool {
-        claim.volume == volume && claim.pool == primary.id
+    private func isOwn(_ claim: HostIDBook.Claim, _ volume: GuestVolume) -> Bool {
+        claim.volume == volume.id && claim.pool == volume.store.id
     }
 
-    private func hasClaimed(_ wanted: Set<Range<UInt32>>, _ volume: VolumeID) async throws -> Bool {
+    private func hasClaimed(_ wanted: Set<Range<UInt32>>, _ volume: GuestVolume) async throws -> Bool {
         let book = book
         for ids in wanted {
             guard let claim = try await book.claim(of: ids), isOwn(claim, volume) else { return false }
@@ -189,27 +208,27 @@ extension LXCHypervisor {
     /// Whether a claim is nobody's: its volume is gone, and nobody is about to make it.
     private func isStale(_ claim: HostIDBook.Claim, _ book: HostIDBook) async throws -> Bool {
         if claim.claimer.isRunning { return false }
-        guard claim.pool == primary.id else { return try await book.isRemoved(claim.pool) }
-        return try await !hasVolume(claim.volume)
+        guard let store = pools[claim.pool] else { return try await book.isRemoved(claim.pool) }
+        return try await !has(GuestVolume(id: claim.volume, store: store))
     }
 
-    private func hasVolume(_ volume: VolumeID) async throws -> Bool {
+    private func has(_ volume: GuestVolume) async throws -> Bool {
         do {
-            return try await primary.volume(volume) != nil
-        } catch let error as LXCError where error.code == .corrupt || error.code == .limitExceeded {
-            // What cannot be read is there all the same.
+            return try await volume.store.volume(volume.id) != nil
+        } catch let error as LXCError where [.corrupt, .limitExceeded, .unavailable].contains(error.code) {
+            // What cannot be read is there all the same, and so may be what is in a pool that cannot be reached.
             return true
         }
     }
 
     /// Notes where the pool is, by which its claims are known to be nobody's once it was removed.
-    private func notePlace(of volume: VolumeID) async {
+    private func notePlace(of volume: GuestVolume) async {
         let book = book
         do {
-            guard try await book.place(of: primary.id) == "" else { return }
-            let path = try await primary.hostPath(of: volume)
+            guard try await book.place(of: volume.store.id) == "" else { return }
+            let path = try await volume.store.hostPath(of: volume.id)
             let place = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? path
-            try await book.hold { try await book.note(primary.id, at: place) }
+            try await book.hold { try await book.note(volume.store.id, at: place) }
         } catch {
             logger.debug("cannot note where the pool is", metadata: ["error": "\(error)"])
         }

@@ -1,0 +1,39 @@
+import HypervisorDriver
+import LXCCore
+import LibvirtXML
+import Logging
+
+/// Gives back what a guest holds that does not run, also of one that ended while the hypervisor could not be reached, and
+/// leases what was started just now: libvirt starts some by itself, and leases nothing.
+struct GuestSettlement: GuestDuty {
+    let keeper: GuestKeeper
+
+    func work(after sight: LXCHypervisor.Sight) -> [GuestWork] {
+        var work = sight.ended.map { name in GuestWork { await keeper.settle(name) } }
+        // What was running already has its lease looked after by ``GuestKeeper/lookAfterLeases()``.
+        if case .event(let event) = sight, event.kind == .started {
+            work.append(GuestWork { await keeper.renewLease(of: event.guest, lasting: keeper.leases.duration) })
+        }
+        return work
+    }
+}
+
+extension GuestKeeper {
+    /// Gives back what a guest that is not running holds.
+    func settle(_ name: GuestName) async {
+        do {
+            try await operation("\(kind.operations).settle", on: name) {
+                guard let guest = try await guest(name), !guest.state.isActive else { return }
+                try await driver.upkeep?.tidy(guest)
+                let domain = try await driver.definition(of: name)
+                guard let record = try pools.record(of: domain) else { return }
+                try await vifs.unplug(domain.interfaces)
+                try await giveBackLease(on: record.volume, of: name)
+            }
+        } catch {
+            logger.warning(
+                "cannot give back what a \(kind) that ended holds",
+                metadata: ["container": "\(name)", "error": "\(error)"])
+        }
+    }
+}
