@@ -1,6 +1,7 @@
 import Foundation
 import LXCHypervisor
 import LXCTesting
+import LibvirtXML
 import Logging
 import TestSupport
 import Testing
@@ -11,9 +12,9 @@ struct GuestRegisterTests {
     private let containers = InMemoryHypervisorDriver(sharesGuests: true)
     private let machines = InMemoryHypervisorDriver(type: .qemu, sharesGuests: true)
     private let primary = InMemoryPrimaryStore()
-    private let directory: TemporaryDirectory
+    private let directory: ScratchDirectory
 
-    init() throws { directory = try TemporaryDirectory() }
+    init() throws { directory = try ScratchDirectory() }
 
     /// A program of the host, with a facade of its own.
     private func program(

@@ -1,8 +1,11 @@
 import Foundation
 import Glibc
+import HypervisorDriver
+import LXCCore
 import LXCHypervisor
 import LXCTesting
 import Logging
+import PrimaryStore
 import TestSupport
 import Testing
 
@@ -11,14 +14,14 @@ import Testing
 struct PoolTests {
     private let policy: TestPolicy
     private let driver = InMemoryHypervisorDriver()
-    private let directories: [TemporaryDirectory]
+    private let directories: [ScratchDirectory]
     private let stores: [SharedMountPointStore]
     private let templates = InMemoryTemplateStore()
     private let template: TemplateID
 
     init() async throws {
         policy = try TestPolicy()
-        directories = [try TemporaryDirectory(), try TemporaryDirectory()]
+        directories = [try ScratchDirectory(), try ScratchDirectory()]
         stores = [
             try await SharedMountPointStore.create(at: directories[0].path),
             try await SharedMountPointStore.create(at: directories[1].path),
