@@ -1,7 +1,9 @@
 import ArgumentParser
 import FoundationEssentials
+import LXCCore
 import LXCHypervisor
 import OperatorSupport
+import PrimaryStore
 
 /// Names a primary store: one of the host's pools, which the settings list, or any other place.
 struct PrimaryOptions: ParsableArguments {
