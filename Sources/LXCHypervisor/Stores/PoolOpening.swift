@@ -63,9 +63,7 @@ struct PoolOpening: Sendable {
     }
 
     private func open(_ mounter: LXCHypervisor.LibvirtMounter, _ logger: Logger) async throws -> any PrimaryStore {
-        if makesMissing, try await location.isEmpty() {
-            _ = try await location.createPrimaryStore(id: pool.id, logger: logger)
-        }
+        if makesMissing { _ = try await location.createPrimaryStoreIfEmpty(id: pool.id, logger: logger) }
         return try await location.primaryStore(id: pool.id, mounter: mounter, logger: logger)
     }
 

@@ -78,6 +78,23 @@ extension LXCHypervisor {
             }
         }
 
+        /// Makes a primary store if nobody keeps anything at this place.
+        ///
+        /// - Parameters:
+        ///   - id: the pool's UUID; `nil` uses a new one.
+        ///   - logger: receives a message for each change.
+        /// - Returns: whether this call made it; false if there is one, also if another program has made it meanwhile.
+        /// - Throws: as ``isEmpty()`` and ``createPrimaryStore(id:logger:)``.
+        public func createPrimaryStoreIfEmpty(id: PoolID? = nil, logger: Logger) async throws -> Bool {
+            guard try await isEmpty() else { return false }
+            do {
+                _ = try await createPrimaryStore(id: id, logger: logger)
+                return true
+            } catch let error as LXCError where error.code == .alreadyExists {
+                return false
+            }
+        }
+
         /// Secondary storage at this place; nothing is opened yet.
         public func secondaryStorage(logger: Logger) -> any TemplateStore {
             switch self {

@@ -104,8 +104,9 @@ struct PrimaryOptions: ParsableArguments {
     func openOrCreate(_ common: CommonOptions) async throws -> (store: any PrimaryStore, isNew: Bool) {
         let pool = try await chosen(common)
         let location = try LXCHypervisor.StoreLocation(pool.location)
-        guard pool.id == nil, try await location.isEmpty() else { return (try await pool.open(common), false) }
-        return (try await location.createPrimaryStore(logger: common.logger()), true)
+        let isNew =
+            if pool.id == nil { try await location.createPrimaryStoreIfEmpty(logger: common.logger()) } else { false }
+        return (try await pool.open(common), isNew)
     }
 }
 
