@@ -1,7 +1,8 @@
 public import LXCCore
 
 /// Limits of a guest. `nil` means no limit.
-/// | ``Change`` describes a change of them.
+///
+/// ``Change`` describes a change of them.
 public struct GuestLimits: Hashable, Sendable {
     /// Limits of one of the host's block devices.
     public struct Device: Hashable, Sendable, Codable {

@@ -11,10 +11,11 @@ public protocol TransientGuests: HypervisorDriver {
     func startTransient(_ domain: Domain) async throws
 }
 
-/// A driver that requests guests to shut down.
+/// A driver that asks guests to shut down.
 public protocol GuestShutdown: HypervisorDriver {
-    /// Requests the guest to shut down and returns once the request is sent.
-    /// | - Throws: `LXCError` `invalidState` if it is not running.
+    /// Asks the guest to shut down and returns once the request is sent.
+    ///
+    /// - Throws: `LXCError` `invalidState` if it is not running.
     func shutdown(_ guest: GuestName) async throws
 }
 
@@ -29,11 +30,13 @@ public protocol GuestSignalling: HypervisorDriver {
 /// A driver that suspends and resumes guests.
 public protocol GuestSuspension: HypervisorDriver {
     /// Pauses the guest's processes.
-    /// | - Throws: `LXCError` `invalidState` if it is not running.
+    ///
+    /// - Throws: `LXCError` `invalidState` if it is not running.
     func suspend(_ guest: GuestName) async throws
 
     /// Resumes a suspended guest.
-    /// | - Throws: `LXCError` `invalidState` if it is not suspended.
+    ///
+    /// - Throws: `LXCError` `invalidState` if it is not suspended.
     func resume(_ guest: GuestName) async throws
 }
 
@@ -43,7 +46,8 @@ public protocol GuestAutostart: HypervisorDriver {
     func isAutostarted(_ guest: GuestName) async throws -> Bool
 
     /// Sets whether the hypervisor starts the guest when it starts itself.
-    /// | - Throws: `LXCError` `invalidState` for a transient guest.
+    ///
+    /// - Throws: `LXCError` `invalidState` for a transient guest.
     func setAutostart(_ isOn: Bool, of guest: GuestName) async throws
 }
 

@@ -28,7 +28,8 @@ public protocol NetworkFiltering: HypervisorDriver {
     func define(_ filter: NetworkFilter) async throws
 
     /// Undefines a network filter. Succeeds if it does not exist.
-    /// | - Throws: `LXCError` if an interface of a running guest uses it.
+    ///
+    /// - Throws: `LXCError` if an interface of a running guest uses it.
     func undefineNetworkFilter(_ name: String) async throws
 }
 

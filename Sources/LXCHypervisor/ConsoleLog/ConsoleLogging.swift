@@ -23,7 +23,7 @@ struct ConsoleLogging: GuestDuty {
                     guard let limit = try await consoleLogLimit(of: name) else { break }
                     try await logConsole(of: name, upTo: limit)
                 } catch let error as LXCError where error.code == .notFound || error.code == .invalidState {
-                    break  // It has ended.
+                    break  // The container has ended.
                 } catch is CancellationError {
                     break
                 } catch {

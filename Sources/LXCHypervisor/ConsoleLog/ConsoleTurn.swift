@@ -5,7 +5,8 @@ import LinuxSystem
 /// Arbitrates between the readers of a container's console. libvirt delivers output to whichever reader asks first, so
 /// of this package's programs on a host, either one logs or others read: a reader that wants the console signals it
 /// with a lock, and the logger lets go.
-/// | Both locks are file locks that end with their holders, so killed programs block nobody.
+///
+/// Both locks are file locks that end with their holders, so killed programs block nobody.
 struct ConsoleTurn: Sendable {
     /// The common prefix of the locks' paths.
     let path: String

@@ -14,9 +14,10 @@ struct HostIDs: Sendable {
 
     /// Runs `body`, which creates or uses a volume, with the specification's id map chosen and claimed in the host's
     /// book.
-    /// | - Throws: `LXCError` `inUse` naming the owner if the map is given and some of its ids belong to another;
-    /// `limitExceeded` if no ids are left; errors thrown by `body`. The claim is then released, unless the volume
-    /// existed before.
+    ///
+    /// - Throws: `LXCError` `inUse` naming the owner if the map is given and some of its ids belong to another;
+    ///   `limitExceeded` if no ids are left; errors thrown by `body`. The claim is then released, unless the volume
+    ///   existed before.
     func withIDMap<Value>(
         of specification: LXCHypervisor.ContainerSpecification, in store: any PrimaryStore,
         _ body: (LXCHypervisor.ContainerSpecification) async throws -> Value

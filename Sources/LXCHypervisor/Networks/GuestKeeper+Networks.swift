@@ -9,8 +9,9 @@ import VifDriver
 extension GuestKeeper {
     /// Runs `body`, which creates or plugs the NICs, each with an address that no other guest of this host has or is
     /// given meanwhile. A NIC without an address gets a locally administered one that is the same on every call.
-    /// | - Throws: `LXCError` `alreadyExists` if an address belongs to another interface, `inUse` if it is currently
-    /// reserved for another; errors thrown by `body`.
+    ///
+    /// - Throws: `LXCError` `alreadyExists` if an address belongs to another interface, `inUse` if it is currently
+    ///   reserved for another; errors thrown by `body`.
     func withAddresses<Value>(
         for nics: [NIC], of guest: UUID, _ body: ([NIC]) async throws -> Value
     ) async throws -> Value {

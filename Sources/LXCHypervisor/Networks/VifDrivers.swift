@@ -17,7 +17,8 @@ extension LXCHypervisor {
         }
 
         /// Plugs a guest's NICs. All or nothing.
-        /// | - Returns: the interfaces in the order of their device ids.
+        ///
+        /// - Returns: the interfaces in the order of their device ids.
         /// - Throws: `LXCError` from the drivers, such as `notFound` if a bridge or device does not exist.
         public func plug(_ nics: [NIC], of guest: GuestName) async throws -> [Interface] {
             var interfaces: [Interface] = []

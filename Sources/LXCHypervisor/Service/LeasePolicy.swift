@@ -5,9 +5,10 @@ extension LXCHypervisor {
     public struct LeasePolicy: Sendable {
         /// How long a lease is valid unless renewed, which the service (``LXCHypervisor/run()``) does three times in
         /// that period; `nil`, the default, keeps it until the volume is released.
-        /// | With a duration, another host may take over the volume of a failed host: set one only if that host, and
-        /// its containers with it, is then certain to be off. Programs that start containers without running the
-        /// service leave it `nil`.
+        ///
+        /// With a duration, another host may take over the volume of a failed host: set one only if that host, and its
+        /// containers with it, is then certain to be off. Programs that start containers without running the service
+        /// leave it `nil`.
         public var duration: Duration?
         /// Called if a running container's lease is lost or held by another host: stop the container before both write
         /// to its root.

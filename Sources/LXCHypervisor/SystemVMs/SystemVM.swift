@@ -5,7 +5,7 @@ public import VifDriver
 
 extension LXCHypervisor {
     /// A system VM known to the hypervisor. A handle, as ``Container`` is: it keeps no state, every property is queried
-    /// anew, and each operation throws the same errors as there.
+    /// again, and each operation throws the same errors as there.
     public struct SystemVM: Sendable {
         /// The file in which CloudStack's system VMs look for their boot arguments.
         private static let bootArgumentsFile = "/var/cache/cloud/cmdline"

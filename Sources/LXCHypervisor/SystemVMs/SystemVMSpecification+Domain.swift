@@ -12,7 +12,7 @@ extension LXCHypervisor.SystemVMSpecification {
     ///   - type: `kvm` or `qemu`.
     ///   - disk: its disk and backing image. Both are recorded with their formats, so that libvirt does not probe the
     ///     format of data a guest may have written.
-    ///   - interfaces: the interfaces that network drivers made of its NICs.
+    ///   - interfaces: the interfaces that network drivers created for its NICs.
     ///   - pool: the primary store, kept in the document's metadata; `nil` stores none.
     /// - Returns: the document.
     /// - Throws: `LXCError` `invalidArgument` naming the invalid value.

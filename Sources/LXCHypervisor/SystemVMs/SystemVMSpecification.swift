@@ -56,7 +56,8 @@ extension LXCHypervisor {
         public var nics: [NIC] = []
         /// The boot arguments from CloudStack's management server, on one line, such as `template=domP
         /// type=consoleproxy …`.
-        /// | The guest's agent writes them to `/var/cache/cloud/cmdline` in the guest once the machine runs, as
+        ///
+        /// The guest's agent writes them to `/var/cache/cloud/cmdline` in the guest once the machine runs, as
         /// CloudStack's KVM agent does (`patch.sh`). They often contain secrets, so they are not passed to libvirt and
         /// only the guest stores them: they are passed by ``LXCHypervisor/startSystemVM(_:)`` or
         /// ``SystemVM/start(bootArguments:)``. A machine with a ``kernel`` of its own has them on the kernel's command
