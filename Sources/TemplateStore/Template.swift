@@ -48,7 +48,7 @@ public struct Template: Hashable, Sendable, Codable {
     /// CloudStack's unique name.
     public var name: String
     /// CloudStack's display text.
-    public var description: String
+    public var summary: String
     /// The format of the template.
     public var format: Format
     /// The file's name, `<uuid>.tar` or `<uuid>.qcow2`.
@@ -64,16 +64,20 @@ public struct Template: Hashable, Sendable, Codable {
     /// Findings of the registration that its user should know.
     public var warnings: [TemplateWarning] = []
 
+    private enum CodingKeys: String, CodingKey {
+        case key, name, summary = "description", format, fileName, size, virtualSize, isPublic, digest, warnings
+    }
+
     /// Creates a template; a tar, unless it says otherwise.
     public init(
-        key: TemplateKey, name: String, description: String, format: Format = .tar, fileName: String,
+        key: TemplateKey, name: String, summary: String, format: Format = .tar, fileName: String,
         size: ByteCount, virtualSize: ByteCount? = nil, isPublic: Bool, digest: TreeDigest?
     ) {
         self.format = format
         self.virtualSize = virtualSize ?? size
         self.key = key
         self.name = name
-        self.description = description
+        self.summary = summary
         self.fileName = fileName
         self.size = size
         self.isPublic = isPublic

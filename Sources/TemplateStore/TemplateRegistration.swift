@@ -9,7 +9,7 @@ public struct TemplateRegistration: Hashable, Sendable {
     /// CloudStack's unique name.
     public var name: String
     /// CloudStack's display text; the name where empty.
-    public var description: String
+    public var summary: String
     /// The archive: a path, or a URL of `file`, `nfs`, `http` or `https`. It is a tar, plain, compressed with gzip, bzip2, xz,
     /// zstd or lz4, or alone in a zip file; recognised by content. Instead of a tar it may hold a qcow2 image, for system
     /// VMs.
@@ -30,12 +30,12 @@ public struct TemplateRegistration: Hashable, Sendable {
 
     /// Creates a template registration from what describes the template; `source` is the path or URL of ``source``.
     public init(
-        key: TemplateKey, name: String, description: String = "", source: String, checksum: Checksum? = nil,
+        key: TemplateKey, name: String, summary: String = "", source: String, checksum: Checksum? = nil,
         maximumSize: ByteCount = .gibibytes(50), isPublic: Bool = true
     ) {
         self.key = key
         self.name = name
-        self.description = description
+        self.summary = summary
         self.source = Locator(source)
         self.checksum = checksum
         self.maximumSize = maximumSize
@@ -43,7 +43,7 @@ public struct TemplateRegistration: Hashable, Sendable {
     }
 
     /// The display text with its default.
-    var displayText: String { description.isEmpty ? name : description }
+    var displayText: String { summary.isEmpty ? name : summary }
 
     /// A hash of the properties that identify the template; `origin` stands for the source.
     func fingerprint(origin: String) -> String {

@@ -31,7 +31,7 @@ struct Fixture {
     }
 
     func registration(_ source: String? = nil) -> TemplateRegistration {
-        TemplateRegistration(key: key, name: "201-2-debian", description: "Debian: minimal", source: source ?? tar)
+        TemplateRegistration(key: key, name: "201-2-debian", summary: "Debian: minimal", source: source ?? tar)
     }
 
     func checksum(_ program: String, of file: String) throws -> String {

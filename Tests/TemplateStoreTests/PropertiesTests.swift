@@ -22,7 +22,7 @@ struct PropertiesTests {
         let digest = try TreeDigest(parsing: String(repeating: "ab", count: 32))
         let template = Template(
             key: TemplateKey(account: random.next(), id: random.next()), name: Self.text(&random),
-            description: Self.text(&random), fileName: "402b0be5-b840-3fef-b292-d330f3bf809a.tar",
+            summary: Self.text(&random), fileName: "402b0be5-b840-3fef-b292-d330f3bf809a.tar",
             size: ByteCount(UInt64.random(in: 1 ... .max, using: &random)), isPublic: Bool.random(using: &random),
             digest: Bool.random(using: &random) ? digest : nil)
         let checksum = try Checksum(parsing: "{SHA-256}" + String(repeating: "cd", count: 32))
@@ -40,7 +40,7 @@ struct PropertiesTests {
     {
         let key = TemplateKey(account: 1, id: 10)
         let template = Template(
-            key: key, name: "a", description: "b", fileName: "c.tar", size: ByteCount(512), isPublic: true, digest: nil)
+            key: key, name: "a", summary: "b", fileName: "c.tar", size: ByteCount(512), isPublic: true, digest: nil)
         let checksum = try Checksum(parsing: "{SHA-256}" + String(repeating: "cd", count: 32))
         let written = TemplateProperties(template, checksum: nil, fileChecksum: checksum, registration: "r")
         let text = String(decoding: written.bytes, as: UTF8.self)

@@ -19,7 +19,7 @@ struct ReadingTests {
         try fixture.putByHand(fixture.key, properties: fixture.properties())
         let size = ByteCount(UInt64(try fixture.directory.read("plain").count))
         let expected = Template(
-            key: fixture.key, name: "201-2-debian", description: "Debian: débutant", fileName: "by-hand.tar",
+            key: fixture.key, name: "201-2-debian", summary: "Debian: débutant", fileName: "by-hand.tar",
             size: size, isPublic: true, digest: nil)
         #expect(try await fixture.store.template(fixture.key) == expected)
         #expect(try await fixture.store.list() == TemplateListing(templates: [expected]))

@@ -32,7 +32,7 @@ struct RegistrationTests {
         var registration = fixture.registration(try fixture.compressed(by: "gzip"))
         let md5 = try fixture.checksum("md5sum", of: registration.source.revealed)
         registration.checksum = try Checksum(parsing: md5)
-        registration.description = "Debian: minimal ü"
+        registration.summary = "Debian: minimal ü"
         let template = try await fixture.store.register(registration, progress: nil)
         let size = try fixture.directory.read("plain").count
         let text = String(

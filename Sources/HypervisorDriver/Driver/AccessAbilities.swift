@@ -5,7 +5,7 @@ public import LinuxSystem
 public protocol GuestConsoles: HypervisorDriver {
     /// Opens the guest's console.
     ///
-    /// - Throws: `LXCError` `invalidState` when it is not running.
+    /// - Throws: `LXCError` `invalidState` if it is not running.
     func openConsole(of guest: GuestName) async throws -> any GuestConsole
 }
 
@@ -13,17 +13,17 @@ public protocol GuestConsoles: HypervisorDriver {
 public protocol ConsoleResizing: GuestConsoles {
     /// Sets the size of the terminal that shows a guest's console.
     ///
-    /// - Throws: `LXCError` `invalidState` when the guest is not running.
+    /// - Throws: `LXCError` `invalidState` if the guest is not running.
     func resizeConsole(of guest: GuestName, to size: TerminalSize) async throws
 }
 
 /// A guest's console: bytes in both directions.
 public protocol GuestConsole: Sendable {
-    /// The guest's output from the opening on, including what the console had buffered. Ends when the guest ends or the
-    /// console is closed. Meant for one reader.
+    /// The guest's output since the console was opened, including what the console had buffered. Ends when the guest
+    /// ends or the console is closed. Supports one reader.
     var output: any AsyncSequence<[UInt8], any Error> & Sendable { get }
 
-    /// Gives bytes to the guest, as if typed.
+    /// Sends bytes to the guest, as if typed.
     ///
     /// - Throws: `LXCError` `invalidState` after the end.
     func write(_ bytes: [UInt8]) async throws
@@ -34,18 +34,18 @@ public protocol GuestConsole: Sendable {
 
 /// A driver that runs commands inside guests.
 public protocol GuestExecution: HypervisorDriver {
-    /// Runs a command inside a guest, and returns when it has started.
+    /// Starts a command inside a guest and returns once it has started.
     ///
-    /// - Throws: `LXCError` `invalidState` when the guest is not running, `notFound` for a program, directory or user it
-    ///   does not have, `invalidArgument`.
+    /// - Throws: `LXCError` `invalidState` if the guest is not running, `notFound` for a program, directory or user
+    ///   that does not exist in it, `invalidArgument`.
     func execute(_ command: GuestCommand, in guest: GuestName) async throws -> any GuestProcess
 }
 
-/// A driver that reaches the files of running guests.
+/// A driver that accesses the files of running guests.
 public protocol GuestFiles: HypervisorDriver {
-    /// The root directory as a running guest sees it, with all that is mounted there.
+    /// The root directory as seen by a running guest, with everything mounted there.
     ///
-    /// - Throws: `LXCError` `invalidState` when the guest is not running.
+    /// - Throws: `LXCError` `invalidState` if the guest is not running.
     func root(of guest: GuestName) async throws -> ConfinedRoot
 }
 

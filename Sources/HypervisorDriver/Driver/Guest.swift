@@ -3,7 +3,7 @@ public import LXCCore
 
 /// The states of libvirt's virDomainState.
 public enum GuestState: String, Hashable, Sendable, Codable, CaseIterable {
-    /// Not known.
+    /// Unknown.
     case noState
     /// Running.
     case running
@@ -11,11 +11,11 @@ public enum GuestState: String, Hashable, Sendable, Codable, CaseIterable {
     case blocked
     /// Suspended.
     case paused
-    /// Asked to end.
+    /// Shutting down on request.
     case shuttingDown
     /// Not running.
     case shutOff
-    /// Ended by its own failure.
+    /// Ended by a failure of its own.
     case crashed
 
     /// Whether the guest has processes.
@@ -35,9 +35,9 @@ public struct Guest: Hashable, Sendable, Codable {
     public var uuid: UUID
     /// Its state.
     public var state: GuestState
-    /// The hypervisor's number for it while it runs; libvirt's LXC driver gives the pid of its controller process.
+    /// The hypervisor's id of the running guest; for libvirt's LXC driver, the pid of its controller process.
     public var id: Int32?
-    /// Whether it is forgotten when it ends.
+    /// Whether the hypervisor undefines it when it ends.
     public var isTransient: Bool
 
     /// Creates a guest.
@@ -51,7 +51,7 @@ public struct Guest: Hashable, Sendable, Codable {
 
     private enum CodingKeys: String, CodingKey { case name, uuid, state, id, isTransient = "transient" }
 
-    /// Reads every value; a guest that is not said to be transient is not.
+    /// Reads every value; `isTransient` is false if missing.
     public init(from decoder: any Decoder) throws {
         let values = try decoder.container(keyedBy: CodingKeys.self)
         try self.init(
@@ -61,7 +61,7 @@ public struct Guest: Hashable, Sendable, Codable {
             isTransient: values.decodeIfPresent(Bool.self, forKey: .isTransient) ?? false)
     }
 
-    /// Writes every value; the UUID in lower case, as libvirt and the stores do.
+    /// Writes every value; the UUID in lowercase, as libvirt and the stores write it.
     public func encode(to encoder: any Encoder) throws {
         var values = encoder.container(keyedBy: CodingKeys.self)
         try values.encode(name, forKey: .name)
@@ -76,21 +76,21 @@ public struct Guest: Hashable, Sendable, Codable {
 public struct GuestEvent: Hashable, Sendable, Codable {
     /// The kind of event.
     public enum Kind: String, Hashable, Sendable, Codable, CaseIterable {
-        /// It was made known, or its document changed.
+        /// It was defined, or its document changed.
         case defined
-        /// It was forgotten.
+        /// It was undefined.
         case undefined
         /// It was started.
         case started
         /// It was suspended.
         case suspended
-        /// The guest was resumed.
+        /// It was resumed.
         case resumed
         /// It ended.
         case stopped
-        /// It was asked to end and is doing so.
+        /// It was asked to end and is shutting down.
         case shutdown
-        /// It ended by its own failure.
+        /// It ended by a failure of its own.
         case crashed
     }
 

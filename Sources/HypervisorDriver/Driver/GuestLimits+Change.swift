@@ -3,14 +3,14 @@ public import LXCCore
 extension GuestLimits {
     /// A change of limits. `nil` leaves a limit as it is.
     public struct Change: Hashable, Sendable {
-        /// What becomes of a limit that can be lifted.
+        /// The new setting of a limit that can be removed.
         public enum Setting<Value: Hashable & Sendable>: Hashable, Sendable {
-            /// It becomes this.
+            /// Sets the limit.
             case limit(Value)
-            /// There is no such limit any more.
+            /// Removes the limit.
             case unlimited
 
-            /// The limit; nil for ``unlimited``.
+            /// The limit; `nil` for ``unlimited``.
             public var limit: Value? {
                 switch self {
                 case .limit(let value): value
@@ -23,13 +23,13 @@ extension GuestLimits {
         public struct Device: Hashable, Sendable {
             /// The path of the block device on the host.
             public var path: String
-            /// The most that is read in a second.
+            /// The maximum read rate, per second.
             public var readBytesPerSecond: Setting<ByteCount>?
-            /// The most that is written in a second.
+            /// The maximum write rate, per second.
             public var writeBytesPerSecond: Setting<ByteCount>?
-            /// The most read operations in a second.
+            /// The maximum number of read operations per second.
             public var readOperationsPerSecond: Setting<UInt32>?
-            /// The most write operations in a second.
+            /// The maximum number of write operations per second.
             public var writeOperationsPerSecond: Setting<UInt32>?
 
             /// Creates a change of a device's limits.
@@ -49,28 +49,28 @@ extension GuestLimits {
             public var isEmpty: Bool { self == Device(path: path) }
         }
 
-        /// The most memory it can use.
+        /// The maximum memory.
         public var memory: ByteCount?
         /// The memory it is reclaimed to under host memory pressure.
         public var softMemory: ByteCount?
-        /// The most memory and swap together.
+        /// The maximum of memory and swap together.
         public var memoryAndSwap: ByteCount?
-        /// The weight against other guests.
+        /// The weight relative to other guests.
         public var cpuShares: UInt64?
         /// The length of an accounting period.
         public var cpuPeriod: Duration?
-        /// The processor time it may use in one period.
+        /// The processor time it may use per period.
         public var cpuQuota: Setting<Duration>?
         /// The host's processors it may run on.
         public var cpuSet: CPUSet?
-        /// The weight against other guests where they share a disk.
+        /// The weight relative to other guests that share a disk.
         public var blockIOWeight: UInt32?
-        /// How many processes and threads it can have.
+        /// The maximum number of processes and threads.
         public var processes: Setting<UInt64>?
-        /// Limits of single block devices; those of others stay as they are.
+        /// Limits of individual block devices; those of other devices stay unchanged.
         public var devices: [Device]
 
-        /// Creates a change of limits, by default one that changes none.
+        /// Creates a change of limits, by default an empty one.
         public init(
             memory: ByteCount? = nil, softMemory: ByteCount? = nil, memoryAndSwap: ByteCount? = nil,
             cpuShares: UInt64? = nil, cpuPeriod: Duration? = nil, cpuQuota: Setting<Duration>? = nil,
@@ -92,7 +92,7 @@ extension GuestLimits {
         /// Whether it leaves every limit as it is.
         public var isEmpty: Bool { self == Change() }
 
-        /// Refuses what no hypervisor takes, before any of it is changed.
+        /// Rejects values that no hypervisor accepts, before any limit is changed.
         ///
         /// - Throws: `LXCError` `invalidArgument` naming the limit.
         public func check() throws { try applied(to: GuestLimits()).check() }
@@ -121,13 +121,13 @@ extension GuestLimits {
         device.writeBytesPerSecond = change.writeBytesPerSecond.applied(to: device.writeBytesPerSecond)
         device.readOperationsPerSecond = change.readOperationsPerSecond.applied(to: device.readOperationsPerSecond)
         device.writeOperationsPerSecond = change.writeOperationsPerSecond.applied(to: device.writeOperationsPerSecond)
-        // An empty one is kept for `check()`, which looks at its path.
+        // An empty one is kept for `check()`, which checks its path.
         devices.insert(device, at: index)
     }
 }
 
 extension Optional {
-    /// The limit after a change of it.
+    /// The limit after the change.
     fileprivate func applied<Value>(to limit: Value?) -> Value? where Wrapped == GuestLimits.Change.Setting<Value> {
         map(\.limit) ?? limit
     }

@@ -1,13 +1,13 @@
 import LXCCore
 
-/// Sizes are numbers of bytes, times numbers of microseconds.
+/// Sizes are numbers of bytes, times are numbers of microseconds.
 extension GuestLimits: Codable {
     private enum CodingKeys: String, CodingKey {
         case memory, softMemory, memoryAndSwap, cpuShares, cpuPeriod, cpuQuota, cpuSet, blockIOWeight, processes,
             devices
     }
 
-    /// Reads limits; a key that is missing is no limit.
+    /// Reads limits; a missing key means no limit.
     public init(from decoder: any Decoder) throws {
         let values = try decoder.container(keyedBy: CodingKeys.self)
         func time(_ key: CodingKeys) throws -> Duration? {
@@ -24,7 +24,7 @@ extension GuestLimits: Codable {
             devices: values.decodeIfPresent([Device].self, forKey: .devices) ?? [])
     }
 
-    /// Writes every limit there is.
+    /// Writes every limit that is set.
     public func encode(to encoder: any Encoder) throws {
         var values = encoder.container(keyedBy: CodingKeys.self)
         try values.encodeIfPresent(memory, forKey: .memory)

@@ -1,20 +1,20 @@
 public import LXCCore
 
-/// Limits of a guest. `nil` says that there is no such limit.
+/// Limits of a guest. `nil` means no limit.
 ///
-/// ``Change`` says what of them is to become different.
+/// ``Change`` describes a change of them.
 public struct GuestLimits: Hashable, Sendable {
     /// Limits of one of the host's block devices.
     public struct Device: Hashable, Sendable, Codable {
         /// The path of the block device on the host.
         public var path: String
-        /// The most that is read in a second.
+        /// The maximum read rate, per second.
         public var readBytesPerSecond: ByteCount?
-        /// The most that is written in a second.
+        /// The maximum write rate, per second.
         public var writeBytesPerSecond: ByteCount?
-        /// The most read operations in a second.
+        /// The maximum number of read operations per second.
         public var readOperationsPerSecond: UInt32?
-        /// The most write operations in a second.
+        /// The maximum number of write operations per second.
         public var writeOperationsPerSecond: UInt32?
 
         /// Creates a device.
@@ -30,33 +30,33 @@ public struct GuestLimits: Hashable, Sendable {
         }
     }
 
-    /// The most memory it can use.
+    /// The maximum memory.
     public var memory: ByteCount?
     /// The memory it is reclaimed to under host memory pressure.
     public var softMemory: ByteCount?
-    /// The most memory and swap together; not below ``memory``.
+    /// The maximum of memory and swap together; not less than ``memory``.
     public var memoryAndSwap: ByteCount?
-    /// The weight against other guests: 2 to 262144, with control groups of version 2 1 to 10000.
+    /// The weight relative to other guests: 2 to 262144, or 1 to 10000 with control groups version 2.
     public var cpuShares: UInt64?
-    /// The length of an accounting period, 1 ms to 1 s, which has a meaning with a ``cpuQuota`` alone; `nil` is the
-    /// kernel's 100 ms.
+    /// The length of an accounting period, 1 ms to 1 s, effective only with a ``cpuQuota``; `nil` uses the kernel's 100
+    /// ms.
     public var cpuPeriod: Duration?
-    /// The processor time it may use in one period, at least 1 ms.
+    /// The processor time it may use per period, at least 1 ms.
     public var cpuQuota: Duration?
     /// The host's processors it may run on.
     public var cpuSet: CPUSet?
-    /// The weight against other guests where they share a disk, 100 to 1000.
+    /// The weight relative to other guests that share a disk, 100 to 1000.
     public var blockIOWeight: UInt32?
-    /// How many processes and threads it can have.
+    /// The maximum number of processes and threads.
     public var processes: UInt64?
-    /// Limits of single block devices.
+    /// Limits of individual block devices.
     public var devices: [Device]
 
-    /// How many processes and threads a container can have where nothing else is said: more than a system with its
-    /// services needs, and few enough that a container that makes as many as it can leaves the host room.
+    /// The default maximum number of processes and threads in a container: more than a system with its services needs,
+    /// and few enough that a container that creates as many as it can leaves room for the host.
     public static let standardProcesses: UInt64 = 4096
 
-    /// The limits of a container where nothing else is said: 512 MiB of memory and ``standardProcesses``.
+    /// The default limits of a container: 512 MiB of memory and ``standardProcesses``.
     public static let standard = GuestLimits(memory: .mebibytes(512), processes: standardProcesses)
 
     /// Creates guest limits.
@@ -77,7 +77,7 @@ public struct GuestLimits: Hashable, Sendable {
         self.devices = devices
     }
 
-    /// Refuses what no hypervisor takes.
+    /// Rejects values that no hypervisor accepts.
     ///
     /// - Throws: `LXCError` `invalidArgument` naming the limit.
     public func check() throws {
@@ -93,7 +93,7 @@ public struct GuestLimits: Hashable, Sendable {
         if let blockIOWeight, !(100...1000).contains(blockIOWeight) {
             throw Self.fault("disk weight", "100 to 1000")
         }
-        // The kernel's own limit of process numbers (PID_MAX_LIMIT).
+        // The kernel's own limit on process ids (PID_MAX_LIMIT).
         if let processes, !(1...4_194_304).contains(processes) {
             throw Self.fault("number of processes", "1 to 4194304")
         }

@@ -1,11 +1,12 @@
 import LXCCore
 
-/// A signal to process 1 of a guest or to a command inside, by Linux's number for it (signal(7), x86's for the classic ones).
+/// A signal to a guest's process 1 or to a command inside, by its Linux number (signal(7), x86 numbers for the classic
+/// ones).
 public struct GuestSignal: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
     /// The number.
     public let rawValue: Int32
 
-    /// Creates a guest signal from a number; nil if it is not a signal.
+    /// Creates a guest signal from a number; `nil` if it is not a signal.
     public init?(rawValue: Int32) {
         guard (1...64).contains(rawValue) else { return nil }
         self.rawValue = rawValue
@@ -15,7 +16,7 @@ public struct GuestSignal: RawRepresentable, Hashable, Sendable, CustomStringCon
 
     /// SIGHUP.
     public static let hangup = Self(1)
-    /// SIGINT, Ctrl-Alt-Del to most inits.
+    /// SIGINT, treated as Ctrl-Alt-Del by most init systems.
     public static let interrupt = Self(2)
     /// SIGKILL, which no process can ignore.
     public static let kill = Self(9)
@@ -23,9 +24,9 @@ public struct GuestSignal: RawRepresentable, Hashable, Sendable, CustomStringCon
     public static let user1 = Self(10)
     /// SIGUSR2: BusyBox's init powers off.
     public static let user2 = Self(12)
-    /// SIGTERM: the usual request to a program to end.
+    /// SIGTERM: the usual request to terminate.
     public static let terminate = Self(15)
-    /// SIGPWR, the power fails: what LXC sends SysV's init and Upstart.
+    /// SIGPWR, a power failure: what LXC sends to SysV init and Upstart.
     public static let powerFailure = Self(30)
     /// SIGRTMIN+3 of the C library: systemd halts (systemd(1)).
     public static let systemdHalt = Self(firstRealTime + 3)
@@ -58,7 +59,7 @@ public struct GuestSignal: RawRepresentable, Hashable, Sendable, CustomStringCon
         self = signal
     }
 
-    /// The name, as `SIGRTMIN+3`; the number where there is no name.
+    /// The name, such as `SIGRTMIN+3`; the number if it has no name.
     public var description: String {
         if rawValue >= Self.firstRealTime { return "SIGRTMIN+\(rawValue - Self.firstRealTime)" }
         return Self.names.first { $0.value == rawValue }.map { "SIG\($0.key)" } ?? "\(rawValue)"

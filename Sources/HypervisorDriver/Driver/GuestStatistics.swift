@@ -1,11 +1,11 @@
 public import LXCCore
 import LinuxSystem
 
-/// What a running guest uses.
+/// The resource usage of a running guest.
 public struct GuestStatistics: Hashable, Sendable {
-    /// The counters of one network interface since the guest's start, as the guest sees them.
+    /// The counters of one network interface since the guest's start, from the guest's point of view.
     public struct Interface: Hashable, Sendable, Codable {
-        /// The name of the host's end.
+        /// The name of the host end.
         public var device: String
         /// Bytes the guest received.
         public var receivedBytes: ByteCount
@@ -28,15 +28,15 @@ public struct GuestStatistics: Hashable, Sendable {
         }
     }
 
-    /// What the guest has read from and written to block devices since its start.
+    /// The guest's reads from and writes to block devices since its start.
     public struct BlockIO: Hashable, Sendable, Codable {
         /// Bytes read.
         public var readBytes: ByteCount
-        /// Requests to read.
+        /// Read requests.
         public var readRequests: UInt64
         /// Bytes written.
         public var writtenBytes: ByteCount
-        /// Requests to write.
+        /// Write requests.
         public var writeRequests: UInt64
 
         /// Creates counters of block devices.
@@ -51,32 +51,32 @@ public struct GuestStatistics: Hashable, Sendable {
         }
     }
 
-    /// When this was read, by a clock that never jumps (CLOCK_MONOTONIC).
+    /// The time of the reading, by a clock that never jumps (CLOCK_MONOTONIC).
     public var monotonicTime: Duration
-    /// Processor time used since the start.
+    /// Processor time used since the guest's start.
     public var cpuTime: Duration
-    /// Processors it has.
+    /// The number of its processors.
     public var virtualCPUs: Int
-    /// Memory in use, cached files included.
+    /// Memory in use, including cached files.
     public var memoryUsed: ByteCount
-    /// The most memory it can use.
+    /// The maximum memory.
     public var memoryLimit: ByteCount
-    /// Memory in use for cached files, which is given back when it is needed; nil if the hypervisor does not report it.
+    /// Memory in use for cached files, reclaimed when needed; `nil` if the hypervisor does not report it.
     public var memoryCache: ByteCount?
-    /// Swap in use; nil if the hypervisor does not report it.
+    /// Swap in use; `nil` if the hypervisor does not report it.
     public var swapUsed: ByteCount?
-    /// Processes the kernel killed because the memory did not suffice; nil if the hypervisor does not report it.
+    /// Processes killed by the kernel for lack of memory; `nil` if the hypervisor does not report it.
     public var outOfMemoryKills: UInt64?
-    /// How many processes it has; nil if the hypervisor does not report it.
+    /// The number of its processes; `nil` if the hypervisor does not report it.
     public var processes: Int?
-    /// How many processes and threads it can have; nil where there is no limit, or the hypervisor does not report it.
+    /// The maximum number of processes and threads; `nil` if there is no limit or the hypervisor does not report it.
     public var processLimit: UInt64?
-    /// What went to and came from block devices; nil if the hypervisor does not report it.
+    /// Block device traffic; `nil` if the hypervisor does not report it.
     public var blockIO: BlockIO?
     /// The counters of each interface.
     public var interfaces: [Interface]
 
-    /// Creates statistics of the values every hypervisor reports, read now.
+    /// Creates statistics from the values every hypervisor reports, with the current time as the time of the reading.
     public init(
         cpuTime: Duration, virtualCPUs: Int, memoryUsed: ByteCount, memoryLimit: ByteCount,
         interfaces: [Interface] = []
@@ -89,12 +89,12 @@ public struct GuestStatistics: Hashable, Sendable {
         self.interfaces = interfaces
     }
 
-    /// The share of all of the host's processors the guest used between two readings, in percent: CloudStack's rule.
+    /// The share of all the host's processors the guest used between two readings, in percent: CloudStack's rule.
     ///
     /// - Parameters:
-    ///   - earlier: a reading before this one.
-    ///   - hostCPUs: how many processors the host has.
-    /// - Returns: 0 to 100; nil when no time has passed, or the guest was started anew in between.
+    ///   - earlier: an earlier reading.
+    ///   - hostCPUs: the number of the host's processors.
+    /// - Returns: 0 to 100; `nil` if no time has passed or the guest was restarted in between.
     public func cpuPercent(since earlier: GuestStatistics, hostCPUs: Int) -> Double? {
         guard monotonicTime > earlier.monotonicTime, cpuTime >= earlier.cpuTime, hostCPUs > 0 else { return nil }
         let elapsed = (monotonicTime - earlier.monotonicTime) * hostCPUs
@@ -127,7 +127,7 @@ extension GuestStatistics: Codable {
         blockIO = try values.decodeIfPresent(BlockIO.self, forKey: .blockIO)
     }
 
-    /// Writes what is known.
+    /// Writes the known values.
     public func encode(to encoder: any Encoder) throws {
         var values = encoder.container(keyedBy: CodingKeys.self)
         try values.encode(monotonicTime.wholeNanoseconds, forKey: .monotonicNanoseconds)

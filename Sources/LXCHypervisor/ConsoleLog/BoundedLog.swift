@@ -2,19 +2,19 @@ import Glibc
 import LXCCore
 import LinuxSystem
 
-/// The last bytes of something without end, in two files: `PATH`, and `PATH.1`, which was `PATH` before. Neither is
-/// longer than half of what both may be.
+/// The last bytes of an endless stream, in two files: `PATH`, and `PATH.1`, the previous `PATH`. Neither is longer than
+/// half of their combined limit.
 ///
-/// Synchronous: call it on a ``BlockingPool``. Written to by one writer; a reader sees whole chunks or their beginnings.
+/// Synchronous: call it on a ``BlockingPool``. Allows one writer; a reader sees whole chunks or their beginnings.
 struct BoundedLog: Sendable {
-    /// The least both files may have together: nothing that is written at once is longer than half of it.
+    /// The smallest combined limit of both files: no single write is longer than half of it.
     static let leastLimit = ByteCount(8192)
 
     let path: String
 
     private var older: String { "\(path).1" }
 
-    /// Writes at the end, and begins a new file where the old one would become too long.
+    /// Appends bytes, starting a new file if the current one would become too long.
     func append(_ bytes: ArraySlice<UInt8>, limit: ByteCount) throws {
         try requireNoNUL(path, "the path")
         let half = Int(limit.bytes / 2)
@@ -44,11 +44,11 @@ struct BoundedLog: Sendable {
         return true
     }
 
-    /// What was written after a position, or all there is, and of that the last bytes; nil where there is no log.
+    /// Reads the last bytes written after a position, or of the whole log; `nil` if there is no log.
     func read(after position: LXCHypervisor.ConsoleLogPosition?, last limit: Int) throws -> LXCHypervisor
         .ConsoleLogPart?
     {
-        // The newer first: what is rotated in between is then met twice, and told by its inode.
+        // The newer first: a file rotated in between is then seen twice and recognized by its inode.
         let newer = try OpenPart(path)
         let older = try OpenPart(older)
         let parts = [older?.inode == newer?.inode ? nil : older, newer].compactMap(\.self)
@@ -56,7 +56,8 @@ struct BoundedLog: Sendable {
         var unread = parts.map { ($0, 0..<$0.size) }
         if let position, let index = parts.firstIndex(where: { $0.inode == position.inode }) {
             unread = Array(unread[index...])
-            // A file that is shorter than what was read of it is another, with the number of one that is gone.
+            // A file shorter than what was read of it is a different one that reuses the inode number of a removed
+            // file.
             if position.offset <= parts[index].size { unread[0].1 = position.offset..<parts[index].size }
         }
         var excess = max(0, unread.reduce(0) { $0 + $1.1.count } - limit)
@@ -69,21 +70,21 @@ struct BoundedLog: Sendable {
         return LXCHypervisor.ConsoleLogPart(bytes: bytes, position: .init(inode: newest.inode, offset: newest.size))
     }
 
-    /// Removes it.
+    /// Removes the log.
     func remove() {
         unlink(path)
         unlink(older)
     }
 }
 
-/// One of the two files, open to be read.
+/// One of the two files, open for reading.
 private final class OpenPart {
     let inode: UInt64
     let size: Int
     private let path: String
     private let descriptor: CInt
 
-    /// Opens a file; nil where there is none.
+    /// Opens a file; `nil` if it does not exist.
     init?(_ path: String) throws {
         descriptor = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
         guard descriptor >= 0 else {

@@ -1,5 +1,5 @@
 extension LXCHypervisor {
-    /// A place in a container's console log.
+    /// A position in a container's console log.
     public struct ConsoleLogPosition: Hashable, Sendable {
         let inode: UInt64
         let offset: Int
@@ -7,11 +7,11 @@ extension LXCHypervisor {
 }
 
 extension LXCHypervisor {
-    /// What stands in a container's console log.
+    /// A part of a container's console log.
     public struct ConsoleLogPart: Hashable, Sendable {
         /// The bytes, as the container wrote them.
         public var bytes: [UInt8]
-        /// Where they end.
+        /// The position at their end.
         public var position: ConsoleLogPosition
     }
 }

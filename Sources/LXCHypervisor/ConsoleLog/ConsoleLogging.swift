@@ -5,7 +5,7 @@ import LibvirtXML
 import Logging
 import Synchronization
 
-/// Keeps the consoles of running containers that ask for it.
+/// Logs the consoles of running containers that ask for it.
 struct ConsoleLogging: GuestDuty {
     private let keeper: GuestKeeper
     private let logged = LoggedConsoles()
@@ -23,7 +23,7 @@ struct ConsoleLogging: GuestDuty {
                     guard let limit = try await consoleLogLimit(of: name) else { break }
                     try await logConsole(of: name, upTo: limit)
                 } catch let error as LXCError where error.code == .notFound || error.code == .invalidState {
-                    break  // It has ended.
+                    break  // The container has ended.
                 } catch is CancellationError {
                     break
                 } catch {
@@ -35,13 +35,13 @@ struct ConsoleLogging: GuestDuty {
         } while !logged.end(name)
     }
 
-    /// How much is kept of a running container's console; nil where nothing is.
+    /// The size limit of a running container's console log; `nil` if its console is not logged.
     private func consoleLogLimit(of name: GuestName) async throws -> ByteCount? {
         guard try await keeper.driver.guest(name).state.isActive else { return nil }
         return try await keeper.pools.record(of: keeper.driver.definition(of: name))?.metadata.consoleLog
     }
 
-    /// Logs until the container ends or somebody wants the console.
+    /// Logs until the container ends or another reader wants the console.
     private func logConsole(of name: GuestName, upTo limit: ByteCount) async throws {
         let log = keeper.consoleLog(of: name)
         let result: Void? = try await keeper.consoleTurn(of: name).log { [keeper] in
@@ -63,17 +63,17 @@ struct ConsoleLogging: GuestDuty {
     }
 }
 
-/// The consoles that are being logged, by the containers' names.
+/// The consoles being logged, by container name.
 private final class LoggedConsoles: Sendable {
-    /// Whether it was started again meanwhile.
+    /// Whether the container was started again in the meantime.
     private let names = Mutex<[GuestName: Bool]>([:])
 
-    /// Whether somebody has to begin; else who is at it looks once more.
+    /// Whether the caller has to begin logging; otherwise the current logger checks once more.
     func begin(_ name: GuestName) -> Bool {
         names.withLock { $0.updateValue($0[name] != nil, forKey: name) == nil }
     }
 
-    /// Whether it is over; not when the container was started again.
+    /// Whether logging is over, which it is not if the container was started again.
     func end(_ name: GuestName) -> Bool {
         names.withLock { names in
             if names[name] == true, !Task.isCancelled {

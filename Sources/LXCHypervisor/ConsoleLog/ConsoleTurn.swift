@@ -2,22 +2,24 @@ import HypervisorDriver
 import LXCCore
 import LinuxSystem
 
-/// Who reads a container's console. libvirt gives what a container writes to whichever reader asks first, so of those of
-/// this package on a host either one logs, or others read: who wants the console says so by a lock, and who logs lets go.
+/// Arbitrates between the readers of a container's console. libvirt delivers output to whichever reader asks first, so
+/// of this package's programs on a host, either one logs or others read: a reader that wants the console signals it
+/// with a lock, and the logger lets go.
 ///
-/// Both locks are files and end with their holders, so programs that were killed are in nobody's way.
+/// Both locks are file locks that end with their holders, so killed programs block nobody.
 struct ConsoleTurn: Sendable {
-    /// What the locks' paths begin with.
+    /// The common prefix of the locks' paths.
     let path: String
 
-    /// Shared by those who want the console, or have it.
+    /// Shared by readers that want or have the console.
     private var wanted: String { "\(path).wanted" }
-    /// Held by who logs; shared by those who have the console.
+    /// Held by the logger; shared by readers that have the console.
     private var reading: String { "\(path).reading" }
 
-    /// Waits until nobody wants the console, and runs `body` alone on it, until it ends or somebody wants the console.
+    /// Waits until no reader wants the console and runs `body` with exclusive access until it ends or a reader wants
+    /// the console.
     ///
-    /// - Returns: what `body` returns; nil when it was ended.
+    /// - Returns: the result of `body`; `nil` if it was interrupted.
     func log<Value: Sendable>(_ body: @escaping @Sendable () async throws -> Value) async throws -> Value? {
         try await waitUntilUnwanted()
         return try await FileLock.hold(reading, pool: .shared) {
@@ -33,9 +35,9 @@ struct ConsoleTurn: Sendable {
         }
     }
 
-    /// Runs `body` when nobody has the console and nobody logs.
+    /// Runs `body` if nobody has the console and nobody logs.
     ///
-    /// - Returns: whether it did.
+    /// - Returns: whether `body` ran.
     func remove(_ body: @escaping @Sendable () -> Void) async throws -> Bool {
         try await FileLock.tryHold(reading, pool: .shared) {
             try await BlockingPool.shared.run { _ in body() }
@@ -49,12 +51,12 @@ struct ConsoleTurn: Sendable {
 
     private func isUnwanted() async throws -> Bool {
         if try await FileLock.tryHold(wanted, pool: .shared, { true }) != nil { return true }
-        // Another who logs may have looked at the same moment.
+        // Another logger may have checked at the same moment.
         try await Task.sleep(for: .milliseconds(20))
         return try await FileLock.tryHold(wanted, pool: .shared, { true }) != nil
     }
 
-    /// Has the console until `body` ends. Who logs has let go of it by then.
+    /// Holds the console until `body` ends. The logger has let go of it by the time `body` runs.
     func take<Value>(_ body: () async throws -> Value) async throws -> Value {
         try await FileLock.hold(wanted, .shared, pool: .shared) {
             try await FileLock.hold(reading, .shared, pool: .shared, body)
@@ -62,7 +64,7 @@ struct ConsoleTurn: Sendable {
     }
 }
 
-/// A console that keeps its turn until it is closed.
+/// A console that holds its turn until it is closed.
 final class TakenConsole: GuestConsole {
     private let console: any GuestConsole
     private let isOver: AsyncStream<Never>.Continuation
@@ -73,7 +75,7 @@ final class TakenConsole: GuestConsole {
     ) async throws -> TakenConsole {
         let (over, isOver) = AsyncStream.makeStream(of: Never.self)
         let (opened, continuation) = AsyncThrowingStream.makeStream(of: TakenConsole.self)
-        // Its own task, because the turn lasts longer than this call.
+        // In its own task, because the turn outlasts this call.
         let task = Task {
             do {
                 try await turn.take {

@@ -5,14 +5,14 @@ import LibvirtXML
 import LinuxSystem
 import Logging
 
-/// The consoles of containers and their logs.
+/// The containers' consoles and their logs.
 extension GuestKeeper {
     /// The log of a container's console.
     func consoleLog(of name: GuestName) -> BoundedLog {
         BoundedLog(path: "\(policy.consoleLogs.directory)/\(name).log")
     }
 
-    /// Who reads a container's console. The directories are made here, so that they are there for whoever needs them.
+    /// The arbiter of a container's console. Creates the directories, so that they exist for whoever needs them.
     func consoleTurn(of name: GuestName) async throws -> ConsoleTurn {
         let directories = [policy.consoleLogs.directory, policy.consoleLogs.lockDirectory]
         try await BlockingPool.shared.run { _ in
@@ -21,7 +21,7 @@ extension GuestKeeper {
         return ConsoleTurn(path: "\(policy.consoleLogs.lockDirectory)/\(name)")
     }
 
-    /// Opens a container's console; where it is logged, once who logs has let go of it.
+    /// Opens a container's console; if it is logged, once the logger has let go of it.
     func openConsole(of name: GuestName) async throws -> any GuestConsole {
         guard try await driver.definition(of: name).containerMetadata()?.consoleLog != nil else {
             return try await driver.consoles.openConsole(of: name)
@@ -31,7 +31,7 @@ extension GuestKeeper {
         }
     }
 
-    /// Removes a container's log, when who writes it has seen the container's end.
+    /// Removes a container's log once the logger has seen the container's end.
     func removeConsoleLog(of name: GuestName) async {
         let log = consoleLog(of: name)
         do {
@@ -40,7 +40,7 @@ extension GuestKeeper {
                 if try await turn.remove({ log.remove() }) { return }
                 try await Task.sleep(for: .milliseconds(100))
             }
-            // Somebody holds on to the console of what is gone.
+            // Another reader holds on to the console of a container that is gone.
             try await BlockingPool.shared.run { _ in log.remove() }
         } catch {
             logger.warning(

@@ -2,20 +2,20 @@ import Glibc
 import LXCCore
 
 extension LXCHypervisor {
-    /// What makes a container's root its own, and not another copy of the template: written into the volume before the
-    /// container is defined.
+    /// The properties that distinguish a container's root from other copies of its template, written into the volume
+    /// before the container is defined.
     ///
-    /// A root that has no place for what every container gets, such as host keys in `/etc/ssh`, does without. What was
-    /// asked for and has no place, such as a configuration of networks, is an error. An `/etc/hosts` of more than 16
-    /// MiB stays as it is.
+    /// A default item, such as host keys in `/etc/ssh`, is skipped if the root has no place for it. A requested item
+    /// without a place, such as a network configuration, is an error. An `/etc/hosts` larger than 16 MiB is left
+    /// unchanged.
     public struct GuestIdentity: Hashable, Sendable {
-        /// How one interface is configured inside, for systemd-networkd and for ifupdown, whichever is there.
+        /// The configuration of one interface inside, for systemd-networkd or ifupdown, whichever is installed.
         public struct Network: Hashable, Sendable {
             /// The interface, such as `eth0`.
             public var device: String
-            /// Addresses with the lengths of their prefixes, such as `192.0.2.7/24`; none is DHCP.
+            /// Addresses with prefix lengths, such as `192.0.2.7/24`; empty for DHCP.
             public var addresses: [String]
-            /// Routers for everything else, at most one of each address family.
+            /// Default gateways, at most one for each address family.
             public var gateways: [String]
 
             /// Creates a network.
@@ -31,34 +31,34 @@ extension LXCHypervisor {
         public struct CloudInit: Hashable, Sendable {
             /// The text of `user-data`.
             public var userData: String
-            /// The text of `network-config`; nil writes none.
+            /// The text of `network-config`; `nil` writes none.
             public var networkConfig: String?
 
-            /// Creates a NoCloud seed from the texts; a user-data that does nothing is `#cloud-config`.
+            /// Creates a NoCloud seed from the texts; the default user-data, `#cloud-config`, does nothing.
             public init(userData: String = "#cloud-config\n", networkConfig: String? = nil) {
                 self.userData = userData
                 self.networkConfig = networkConfig
             }
         }
 
-        /// Its host name (RFC 1123); nil takes the container's name.
+        /// The host name (RFC 1123); `nil` uses the container's name.
         public var hostName: String?
-        /// Whether `/etc/machine-id` is emptied, so that systemd makes a new one (machine-id(5)).
+        /// Whether `/etc/machine-id` is emptied, so that systemd generates a new one (machine-id(5)).
         public var resetsMachineID = true
-        /// Whether SSH host keys of the template give way to a new ed25519 key. A root without host keys gets none.
+        /// Whether the template's SSH host keys are replaced by a new ed25519 key. A root without host keys gets none.
         public var renewsHostKeys = true
-        /// Addresses of name servers; none leaves `/etc/resolv.conf` as it is.
+        /// Addresses of name servers; if empty, `/etc/resolv.conf` is left unchanged.
         public var nameServers: [String] = []
-        /// Domains that are searched for names without a dot.
+        /// The search domains for names without a dot.
         public var searchDomains: [String] = []
-        /// SSH keys that may log in as root, as `authorized_keys` lists them.
+        /// SSH keys that may log in as root, in the format of `authorized_keys`.
         public var authorizedKeys: [String] = []
-        /// How interfaces are configured; none leaves the template's configuration as it is.
+        /// Configurations of interfaces; if empty, the template's configuration is left unchanged.
         public var networks: [Network] = []
-        /// A seed for cloud-init; nil writes none.
+        /// A seed for cloud-init; `nil` writes none.
         public var cloudInit: CloudInit?
 
-        /// The container's name as its host name, and a machine id and host keys of its own.
+        /// Uses the container's name as host name, with a new machine id and new host keys.
         public init() {}
 
         /// Checks every text that is written into a file.
@@ -118,7 +118,7 @@ extension LXCHypervisor.GuestIdentity: Codable {
         case hostName, resetsMachineID, renewsHostKeys, nameServers, searchDomains, authorizedKeys, networks, cloudInit
     }
 
-    /// Reads an identity; a key that is missing has the value it has in `GuestIdentity()`.
+    /// Reads an identity; a missing key has its value in `GuestIdentity()`.
     ///
     /// - Throws: `LXCError` `invalidArgument` for an unknown key, and for values that break a rule.
     public init(from decoder: any Decoder) throws {
@@ -143,7 +143,7 @@ extension LXCHypervisor.GuestIdentity: Codable {
 extension LXCHypervisor.GuestIdentity.Network: Codable {
     private enum CodingKeys: String, CodingKey, CaseIterable { case device, addresses, gateways }
 
-    /// Reads a network; only `device` is needed.
+    /// Reads a network; only `device` is required.
     ///
     /// - Throws: `LXCError` `invalidArgument` for an unknown key, and for values that break a rule.
     public init(from decoder: any Decoder) throws {

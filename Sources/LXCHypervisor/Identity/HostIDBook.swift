@@ -4,43 +4,44 @@ import LXCCore
 import LinuxSystem
 import PrimaryStore
 
-/// The one book of a host that says which host ids belong to which volume, whatever daemon, store or program gave them.
+/// The host-wide book of which host ids belong to which volume, regardless of the daemon, store or program that
+/// assigned them.
 ///
-/// A claim is a file named by the ids, so who looks for free ones reads names and no records, and it is written before the
-/// volume is made: after a crash ids may be claimed for nothing, never given twice. The book is on disk and not in `/run`,
-/// because volumes outlive the host's restart.
+/// A claim is a file named after the ids, so finding free ids reads only names, not records. It is written before the
+/// volume is created: after a crash ids may be claimed needlessly but are never assigned twice. The book is on disk,
+/// not in `/run`, because volumes outlive a host reboot.
 struct HostIDBook: Sendable {
-    /// Whose ids they are.
+    /// The owner of a range of ids.
     struct Claim: Codable, Hashable {
         /// The pool of the volume.
         var pool: PoolID
-        /// The volume whose files have the ids.
+        /// The volume whose files use the ids.
         var volume: VolumeID
-        /// The container the volume was made for.
+        /// The container the volume was created for.
         var container: String
-        /// Who made the claim; as long as it runs, the volume may be about to come.
+        /// The process that made the claim; while it runs, the volume may still be about to be created.
         var claimer: ProcessStamp
     }
 
     /// The ids of one claim file.
     typealias IDs = Range<UInt32>
 
-    /// The book's directory, root's alone.
+    /// The book's directory, accessible to root only.
     let directory: String
 
     private var claims: String { "\(directory)/claims" }
     private var pools: String { "\(directory)/pools" }
 
-    /// How long another program may hold the book: it reads names and the records of one store meanwhile.
+    /// How long another program may hold the book, in which time it reads names and the records of one store.
     private static let patience = Duration.seconds(300)
 
-    /// Runs `body` alone among all programs of the host.
+    /// Runs `body` while no other program of the host holds the book.
     func hold<Value>(_ body: () async throws -> Value) async throws -> Value {
         try await work { try makeDirectories() }
         return try await FileLock.hold("\(directory)/lock", patience: Self.patience, pool: .shared, body)
     }
 
-    /// Files block, so they are never touched on a thread of the cooperative pool.
+    /// File access blocks, so it never runs on a thread of the cooperative pool.
     private func work<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
         try await BlockingPool.shared.run { _ in try body() }
     }
@@ -53,12 +54,12 @@ struct HostIDBook: Sendable {
 
     // MARK: Claims
 
-    /// All ids that are claimed, ordered.
+    /// All claimed ids, in order.
     func claimed() async throws -> [IDs] {
         try await work { try DurableFile.list(claims).compactMap(Self.ids).sorted { $0.lowerBound < $1.lowerBound } }
     }
 
-    /// Whose ids those of one claim are; nil where the claim is gone.
+    /// The claim on a range of ids; `nil` if it no longer exists.
     func claim(of ids: IDs) async throws -> Claim? {
         guard let bytes = try await work({ try DurableFile.read(path(ids)) }) else { return nil }
         do {
@@ -71,7 +72,7 @@ struct HostIDBook: Sendable {
         }
     }
 
-    /// Writes a claim. Only for who holds the book.
+    /// Writes a claim. The caller must hold the book.
     func add(_ claim: Claim, on ids: IDs) async throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
@@ -79,7 +80,7 @@ struct HostIDBook: Sendable {
         try await work { try DurableFile.write(bytes, to: path(ids)) }
     }
 
-    /// Removes a claim. Only for who holds the book, or has the ids.
+    /// Removes a claim. The caller must hold the book or own the ids.
     func remove(_ ids: IDs) async throws {
         try await work {
             guard unlink(path(ids)) == 0 || errno == ENOENT else {
@@ -90,7 +91,7 @@ struct HostIDBook: Sendable {
 
     private func path(_ ids: IDs) -> String { "\(claims)/\(Self.text(ids))" }
 
-    /// `100000-165535`: the first and the last.
+    /// The first and the last id, such as `100000-165535`.
     static func text(_ ids: IDs) -> String { "\(ids.lowerBound)-\(ids.upperBound - 1)" }
 
     private static func ids(_ name: String) -> IDs? {
@@ -102,18 +103,18 @@ struct HostIDBook: Sendable {
 
     // MARK: Pools
 
-    /// Where a pool is on this host: nil for one the book knows nothing of, empty for one whose place is not known.
+    /// The place of a pool on this host: `nil` if the pool is not in the book, empty if its place is not known.
     func place(of pool: PoolID) async throws -> String? {
         try await work { try DurableFile.read("\(pools)/\(pool)").map { String(decoding: $0, as: UTF8.self) } }
     }
 
-    /// Notes that what a pool holds is in the book, and where the pool is.
+    /// Records a pool's place and that all ids in use in the pool are in the book.
     func note(_ pool: PoolID, at place: String) async throws {
         try await work { try DurableFile.write(place.utf8, to: "\(pools)/\(pool)") }
     }
 
-    /// Whether a pool was removed from this host: where it was there is no directory, not even an empty one, as an
-    /// unmounted file system leaves it.
+    /// Whether a pool was removed from this host: its place has no directory, not even the empty one left by an
+    /// unmounted file system.
     func isRemoved(_ pool: PoolID) async throws -> Bool {
         guard let place = try await place(of: pool), !place.isEmpty else { return false }
         return try await work {
@@ -123,7 +124,7 @@ struct HostIDBook: Sendable {
     }
 }
 
-/// Names one process for as long as the host runs, where its number alone can be another's later.
+/// Identifies one process for as long as the host runs; a pid alone can be reused.
 struct ProcessStamp: Codable, Hashable {
     private var boot: String
     private var process: pid_t
@@ -132,7 +133,7 @@ struct ProcessStamp: Codable, Hashable {
     /// This process.
     static var current: Self { Self(boot: bootID, process: getpid(), started: startTime(of: getpid()) ?? "") }
 
-    /// Whether the process runs.
+    /// Whether the process is still running.
     var isRunning: Bool { boot == Self.bootID && Self.startTime(of: process) == started }
 
     private static var bootID: String {
@@ -140,7 +141,7 @@ struct ProcessStamp: Codable, Hashable {
         return String(String(decoding: bytes, as: UTF8.self).trimmed)
     }
 
-    /// The 22nd field of proc_pid_stat(5); the second, the name in parentheses, may hold anything.
+    /// The 22nd field of proc_pid_stat(5); the second, the name in parentheses, may contain any characters.
     private static func startTime(of process: pid_t) -> String? {
         guard let bytes = (try? DurableFile.read("/proc/\(process)/stat")).flatMap({ $0 }) else { return nil }
         let text = String(decoding: bytes, as: UTF8.self)

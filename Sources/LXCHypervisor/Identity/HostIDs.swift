@@ -4,18 +4,20 @@ import LibvirtXML
 import Logging
 import PrimaryStore
 
-/// Which host ids a container gets, and that no other of the host gets one of them.
+/// Assigns host ids to containers so that no two containers of the host share one.
 struct HostIDs: Sendable {
-    /// Runs the containers.
+    /// The driver that runs the containers.
     let driver: any HypervisorDriver
     let pools: StorePools
     let policy: LXCHypervisor.Policy
     let logger: Logger
 
-    /// Runs `body`, which makes or uses a volume, with the specification's id map chosen and claimed in the host's book.
+    /// Runs `body`, which creates or uses a volume, with the specification's id map chosen and claimed in the host's
+    /// book.
     ///
-    /// - Throws: `LXCError` `inUse` naming whose the ids are, where the map is given and another has some of them;
-    ///   `limitExceeded` when none are left; what `body` throws. The claim goes then, unless the volume was there.
+    /// - Throws: `LXCError` `inUse` naming the owner if the map is given and some of its ids belong to another;
+    ///   `limitExceeded` if no ids are left; errors thrown by `body`. The claim is then released, unless the volume
+    ///   existed before.
     func withIDMap<Value>(
         of specification: LXCHypervisor.ContainerSpecification, in store: any PrimaryStore,
         _ body: (LXCHypervisor.ContainerSpecification) async throws -> Value
@@ -45,7 +47,7 @@ struct HostIDs: Sendable {
         }
     }
 
-    /// Claims a range nobody has.
+    /// Claims a free range.
     private func claimFreeIDs(for name: GuestName, _ volume: GuestVolume) async throws -> IDMap {
         let available = try policy.idMaps.available()
         return try await withBook { book in
@@ -68,7 +70,7 @@ struct HostIDs: Sendable {
 
     /// Claims the ids of a map for a volume.
     ///
-    /// - Returns: whether they were not its own already.
+    /// - Returns: whether the claim is new, not already the volume's own.
     /// - Throws: `LXCError` `inUse`.
     @discardableResult
     func claim(_ map: IDMap, for name: GuestName, _ volume: GuestVolume) async throws -> Bool {
@@ -99,8 +101,7 @@ struct HostIDs: Sendable {
         }
     }
 
-    /// Gives back the ids of a volume that was deleted. They stay claimed, and are found to be nobody's later, where that
-    /// fails.
+    /// Releases the ids of a deleted volume. If that fails, they stay claimed until the claim is found to be stale.
     func release(_ map: IDMap?, of volume: GuestVolume) async {
         guard let map else { return }
         await Task {
@@ -118,7 +119,7 @@ struct HostIDs: Sendable {
         }.value
     }
 
-    /// Gives back what was claimed for a volume that was not made.
+    /// Releases the ids claimed for a volume that was not created.
     private func releaseUnusedIDs(_ map: IDMap, of volume: GuestVolume) async {
         await Task {
             guard case .some(false) = try? await has(volume) else { return }
@@ -130,7 +131,7 @@ struct HostIDs: Sendable {
 
     private var book: HostIDBook { HostIDBook(directory: policy.idMaps.directory) }
 
-    /// Calls `body` with the book held, with all in it that the pools hold.
+    /// Calls `body` while holding the book, with all ids in use in the pools entered.
     private func withBook<Value>(_ body: (HostIDBook) async throws -> Value) async throws -> Value {
         let book = book
         return try await book.hold {
@@ -138,7 +139,7 @@ struct HostIDs: Sendable {
                 do {
                     try await enter(store, in: book)
                 } catch let error as LXCError where error.code == .unavailable && pools.stores.count > 1 {
-                    // A start from the pool claims the ids its volume has, and meets whoever has them then.
+                    // A start from the pool claims its volume's ids, and conflicts with their owner only then.
                     logger.warning(
                         "cannot enter the host ids of a pool that is not there",
                         metadata: ["pool": "\(store.id)", "error": "\(error)"])
@@ -148,7 +149,7 @@ struct HostIDs: Sendable {
         }
     }
 
-    /// Enters what there is: the store's volumes, and the containers the hypervisor knows. Once for a pool.
+    /// Enters the existing ids: those of the store's volumes and of the containers the hypervisor knows. Once per pool.
     private func enter(_ store: any PrimaryStore, in book: HostIDBook) async throws {
         var found: [(map: IDMap, name: String, volume: VolumeID)] = []
         for volume in try await store.contents().volumes {
@@ -162,7 +163,7 @@ struct HostIDs: Sendable {
                 if let other = metadata?.pool, other != store.id, pools[other] != nil { continue }
                 found.append((map, guest.name.description, metadata?.volume ?? VolumeID(guest.uuid)))
             } catch let error as LXCError where error.code == .notFound {
-                // It was forgotten meanwhile; its volume is in the store.
+                // It was undefined in the meantime; its volume is in the store.
             }
         }
         let claimed = Set(try await book.claimed())
@@ -195,8 +196,8 @@ struct HostIDs: Sendable {
         return try await BlockingPool.shared.run { _ in LiveIDMaps.read() }
     }
 
-    /// Removes claims of nobody, of those a random few are looked at: so a book never fills with them, and no call looks at
-    /// all of it.
+    /// Removes stale claims, checking a random few each time: the book never fills with them, and no call checks all of
+    /// it.
     private func sweep(_ book: HostIDBook, _ taken: inout [Range<UInt32>], atMost count: Int) async throws {
         for ids in count < taken.count ? Array(taken.shuffled().prefix(count)) : taken {
             guard let claim = try await book.claim(of: ids), try await isStale(claim, book) else { continue }
@@ -205,7 +206,7 @@ struct HostIDs: Sendable {
         }
     }
 
-    /// Whether a claim is nobody's: its volume is gone, and nobody is about to make it.
+    /// Whether a claim is stale: its volume is gone, and no process is about to create it.
     private func isStale(_ claim: HostIDBook.Claim, _ book: HostIDBook) async throws -> Bool {
         if claim.claimer.isRunning { return false }
         guard let store = pools[claim.pool] else { return try await book.isRemoved(claim.pool) }
@@ -216,12 +217,12 @@ struct HostIDs: Sendable {
         do {
             return try await volume.store.volume(volume.id) != nil
         } catch let error as LXCError where [.corrupt, .limitExceeded, .unavailable].contains(error.code) {
-            // What cannot be read is there all the same, and so may be what is in a pool that cannot be reached.
+            // A volume that cannot be read exists all the same, and so may one in an unreachable pool.
             return true
         }
     }
 
-    /// Notes where the pool is, by which its claims are known to be nobody's once it was removed.
+    /// Records the pool's place, by which its claims are known to be stale once the pool was removed.
     private func notePlace(of volume: GuestVolume) async {
         let book = book
         do {

@@ -3,29 +3,30 @@ import LXCCore
 import LinuxSystem
 
 extension LXCHypervisor {
-    /// Where unprivileged containers get their host ids from, so that no two have one in common.
+    /// The source of host ids for unprivileged containers, so that no two containers share one.
     public struct IDMapPolicy: Hashable, Sendable {
-        /// How many ids each container gets.
+        /// The number of ids for each container.
         public var count: UInt32 = 65_536
-        /// The host's ids to give away, users and groups alike; nil takes root's in `/etc/subuid` and `/etc/subgid`
-        /// (subuid(5)), and where root has none there, ``standardRange`` without those of others.
+        /// The host ids to assign, for users and groups alike; `nil` uses root's ranges in `/etc/subuid` and
+        /// `/etc/subgid` (subuid(5)), or, if root has none there, ``standardRange`` without the ranges of others.
         public var ranges: [Range<UInt32>]?
-        /// The book of who has which ids: a directory of root's alone, the same for all programs on the host. It has to
-        /// outlast the host's restart, as volumes do.
+        /// The directory of the book of assigned ids, accessible to root only and the same for all programs on the
+        /// host. It must survive a host reboot, as volumes do.
         public var directory =
             geteuid() == 0 ? "/var/lib/lxc-hypervisor/ids" : "/tmp/lxc-hypervisor-\(geteuid())/ids"
-        /// Whether ids that running processes have in user namespaces, whoever started them, are given to no container.
+        /// Whether ids in use in user namespaces of running processes, whoever started them, are never assigned to a
+        /// container.
         public var respectsProcesses = true
 
-        /// 10000 ranges of 65536 from 100000 on.
+        /// 10000 ranges of 65536 ids, starting at 100000.
         public static let standardRange: Range<UInt32> = 100_000..<655_460_000
 
-        /// The host's own tables.
+        /// Uses the host's own tables.
         public init() {}
 
-        /// The ids of which ranges are given.
+        /// The ranges to assign ids from.
         ///
-        /// - Throws: `LXCError` `invalidArgument` when root's two tables have nothing in common.
+        /// - Throws: `LXCError` `invalidArgument` if root's two tables have no ids in common.
         func available() throws -> [Range<UInt32>] {
             if let ranges { return ranges }
             let tables = ["/etc/subuid", "/etc/subgid"].map { path in
@@ -37,7 +38,7 @@ extension LXCHypervisor {
 
         typealias Entry = (owner: Substring, ids: Range<UInt32>)
 
-        /// The lines of a table; those that cannot be read are nobody's.
+        /// The lines of a table; lines that cannot be parsed are ignored.
         static func entries(_ table: String) -> [Entry] {
             table.split(separator: "\n").compactMap { line in
                 let fields = line.split(separator: ":", omittingEmptySubsequences: false)
@@ -59,7 +60,8 @@ extension LXCHypervisor {
                     .filter { !$0.isEmpty }
                 }
             }
-            // A container's users and groups get the same numbers, so only what root has of both will do.
+            // A container's users and groups get the same numbers, so only ids that root has in both tables can be
+            // used.
             let common = own.flatMap { users in ownGroups.map { users.clamped(to: $0) } }.filter { !$0.isEmpty }
             guard !common.isEmpty else {
                 throw LXCError(
@@ -70,7 +72,7 @@ extension LXCHypervisor {
             return common
         }
 
-        /// The first range that touches none of those taken.
+        /// The first range that overlaps none of the taken ones.
         func first(in available: [Range<UInt32>], avoiding taken: [Range<UInt32>]) -> Range<UInt32>? {
             let taken = taken.sorted { $0.lowerBound < $1.lowerBound }
             for range in available.sorted(by: { $0.lowerBound < $1.lowerBound }) {
@@ -87,9 +89,9 @@ extension LXCHypervisor {
 }
 
 extension IDMap {
-    /// The host's ids it uses, users' and groups'.
+    /// The host ids it uses, for users and groups.
     var hostRanges: [Swift.Range<UInt32>] { (users + groups).map { $0.host..<($0.host + $0.count) } }
 
-    /// Whether the host's own root is among them: who has such a map is privileged, whatever it is called.
+    /// Whether the map includes the host's own root: such a map is privileged, whatever it is called.
     public var hasHostRoot: Bool { hostRanges.contains { $0.contains(0) } }
 }

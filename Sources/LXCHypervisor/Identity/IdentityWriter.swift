@@ -3,13 +3,13 @@ import FoundationEssentials
 import LXCCore
 package import LinuxSystem
 
-/// Writes an identity into a root nobody runs from.
+/// Writes an identity into a root that is not running.
 package struct IdentityWriter {
     private let identity: LXCHypervisor.GuestIdentity
     private let specification: LXCHypervisor.ContainerSpecification
     private let root: ConfinedRoot
 
-    /// The most of `/etc/hosts` that is changed; lists of blocked hosts have some mebibytes.
+    /// The largest `/etc/hosts` that is changed; block lists reach several mebibytes.
     private static let hostsLimit = 16 << 20
 
     package init(
@@ -22,12 +22,12 @@ package struct IdentityWriter {
 
     private var hostName: String { identity.hostName ?? specification.name.description }
 
-    /// The container's root, as the host counts.
+    /// The host ids of the container's root.
     private var owner: (user: UInt32, group: UInt32) {
         (specification.idMap?.hostUser(0) ?? 0, specification.idMap?.hostGroup(0) ?? 0)
     }
 
-    /// Writes all of it. Blocks.
+    /// Writes the whole identity. Blocks.
     package func write() throws {
         if try isDirectory("/etc") {
             try write("\(hostName)\n", to: "/etc/hostname")
@@ -45,7 +45,7 @@ package struct IdentityWriter {
 
     // MARK: Names
 
-    /// The line 127.0.1.1 is Debian's for the host's own name; a template's is of the host it was made on.
+    /// Debian uses the line 127.0.1.1 for the host's own name; a template's names the host it was built on.
     private func writeHosts() throws {
         guard let old = try hosts() else { return }
         var lines = old.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
@@ -60,8 +60,8 @@ package struct IdentityWriter {
         try root.write(text, to: "/etc/hosts", mode: 0o644, owner: owner)
     }
 
-    /// What is in `/etc/hosts`: nothing where it is no file, which is replaced by one. Nil where it must stay as it is: it is
-    /// too large, or a directory.
+    /// The contents of `/etc/hosts`: empty if it is not a regular file, which is then replaced by one. `nil` if it must
+    /// stay as it is because it is too large or a directory.
     private func hosts() throws -> [UInt8]? {
         if try root.status("/etc/hosts")?.kind == .directory { return nil }
         do {
@@ -88,7 +88,7 @@ package struct IdentityWriter {
     private func resetMachineID() throws {
         guard identity.resetsMachineID else { return }
         if try root.status("/etc/machine-id") != nil { try write("", to: "/etc/machine-id", mode: 0o444) }
-        // Often a link to the other; D-Bus makes it anew.
+        // Often a link to the other; D-Bus recreates it.
         if try root.status("/var/lib/dbus/machine-id")?.kind == .file { try root.remove("/var/lib/dbus/machine-id") }
     }
 
@@ -172,7 +172,7 @@ package struct IdentityWriter {
         if let network = seed.networkConfig { try write(network, to: "\(folder)/network-config", mode: 0o600) }
     }
 
-    /// The error for what was asked for and cannot be written: left out, it would only be missed inside.
+    /// The error for a requested item that cannot be written: if it were skipped, its absence would show only inside.
     private func lacking(_ place: String, _ what: String) -> LXCError {
         LXCError(
             .unsupported,
@@ -183,11 +183,11 @@ package struct IdentityWriter {
     // MARK: Writing
 
     private func isDirectory(_ path: String) throws -> Bool {
-        // With a slash behind it a link is followed, inside.
+        // With a trailing slash, a link is followed within the root.
         try root.status("\(path)/.")?.kind == .directory
     }
 
-    /// Makes directories, the shortest path first.
+    /// Creates directories, the shortest path first.
     private func makeDirectories(_ modes: [String: UInt16]) throws {
         for (path, mode) in modes.sorted(by: { $0.key.count < $1.key.count }) {
             try root.makeDirectory("/\(path)", mode: mode, owner: owner)

@@ -2,10 +2,10 @@ import Glibc
 import LXCCore
 import LinuxSystem
 
-/// The host ids that user namespaces of running processes have, whoever started them (user_namespaces(7)).
+/// The host ids in user namespaces of running processes, whoever started them (user_namespaces(7)).
 enum LiveIDMaps {
-    /// Them all. A namespace that has the host's own root is none that keeps ids to itself, and is left out, as are those of
-    /// processes this user may not look at.
+    /// Reads all of them. A namespace that maps the host's own root does not have its ids to itself and is left out, as
+    /// are those of processes this user may not inspect.
     static func read() -> [Range<UInt32>] {
         guard let own = namespace(of: "self") else { return [] }
         var seen: Set<String> = [own]
@@ -20,7 +20,7 @@ enum LiveIDMaps {
         return Array(ids)
     }
 
-    /// The host's side of a map's lines: `first inside, first outside, count`.
+    /// The host side of a map's lines: `first inside, first outside, count`.
     static func ranges(_ table: String) -> [Range<UInt32>] {
         let ranges = table.split(separator: "\n").compactMap { line -> Range<UInt32>? in
             let numbers = line.split(separator: " ").compactMap { UInt32($0) }

@@ -2,23 +2,23 @@ import FoundationEssentials
 import LXCCore
 import OpenSSL
 
-/// A new ed25519 host key in OpenSSH's forms (PROTOCOL.key of OpenSSH; RFC 8709).
+/// A new ed25519 host key in OpenSSH's formats (PROTOCOL.key of OpenSSH; RFC 8709).
 package struct SSHHostKey {
     private static let type = Array("ssh-ed25519".utf8)
 
     private let key: Ed25519Key
     private let comment: String
-    /// A number that shows whether a private key was decrypted rightly; this one is not encrypted.
+    /// The check number that shows whether a private key was decrypted correctly; this key is not encrypted.
     private let check: UInt32
 
-    /// Makes a new key.
+    /// Generates a new key.
     init(comment: String) {
         key = Ed25519Key()
         self.comment = comment
         check = .random(in: 0 ... .max)
     }
 
-    /// Creates a host key from one that is there.
+    /// Creates a host key from an existing seed.
     package init(seed: [UInt8], comment: String, check: UInt32) throws {
         guard let key = Ed25519Key(seed: seed) else {
             throw LXCError(.invalidArgument, "an ed25519 key has 32 bytes, not \(seed.count)")
@@ -31,7 +31,7 @@ package struct SSHHostKey {
     /// The line of the `.pub` file.
     package var publicText: String { "ssh-ed25519 \(Data(publicBlob).base64EncodedString()) \(comment)\n" }
 
-    /// The private key's file.
+    /// The contents of the private key file.
     package var privateText: String {
         let publicKey = key.publicKey
         var secret = Self.number(check) + Self.number(check) + Self.string(Self.type) + Self.string(publicKey)

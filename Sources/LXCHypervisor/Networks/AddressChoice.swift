@@ -2,19 +2,19 @@ import FoundationEssentials
 import LXCCore
 import VifDriver
 
-/// Which hardware addresses the NICs of a guest get: those that were asked for, and one made from the guest's UUID for each
-/// of the others.
+/// The hardware addresses of a guest's NICs: the requested ones, and for each other NIC one derived from the guest's
+/// UUID.
 struct AddressChoice {
     private let wanted: [NIC]
     private let guest: UUID
-    /// How many made addresses of each NIC were another's.
+    /// The number of generated addresses rejected so far for each NIC.
     private var attempts: [Int]
-    /// The NICs, with an address each.
+    /// The NICs, each with an address.
     private(set) var nics: [NIC] = []
 
-    /// Chooses for the first time.
+    /// Makes the initial choice.
     ///
-    /// - Throws: `LXCError` `alreadyExists` when two NICs want the same address.
+    /// - Throws: `LXCError` `alreadyExists` if two NICs request the same address.
     init(_ nics: [NIC], of guest: UUID) throws {
         wanted = nics
         self.guest = guest
@@ -27,10 +27,10 @@ struct AddressChoice {
         choose()
     }
 
-    /// Chooses anew where another interface of the host has the address.
+    /// Chooses a new address for each NIC whose address belongs to another interface of the host.
     ///
-    /// - Returns: whether none has.
-    /// - Throws: `LXCError` `alreadyExists` for an address that was asked for.
+    /// - Returns: whether there was no conflict.
+    /// - Throws: `LXCError` `alreadyExists` if a requested address conflicts.
     mutating func avoid(_ owners: [MACAddress: String]) throws -> Bool {
         var isFree = true
         for (index, nic) in nics.enumerated() {
@@ -43,9 +43,9 @@ struct AddressChoice {
         return isFree
     }
 
-    /// Chooses anew for the NIC whose address is just being given to another.
+    /// Chooses a new address for the NIC whose address is currently reserved for another interface.
     ///
-    /// - Throws: `LXCError` `inUse` for an address that was asked for.
+    /// - Throws: `LXCError` `inUse` if the address was requested.
     mutating func avoidReserved(_ mac: MACAddress) throws {
         guard let index = nics.firstIndex(where: { $0.mac == mac }) else { return }
         guard wanted[index].mac == nil else {

@@ -5,13 +5,13 @@ import LibvirtXML
 import Logging
 import VifDriver
 
-/// What a guest has of networks: bridges, filters and interfaces made before it, and taken back after it.
+/// A guest's network resources: the bridges, filters and interfaces created before it and released after it.
 extension GuestKeeper {
-    /// Runs `body`, which makes or plugs the NICs, with an address each, none of which another guest of this host has, nor
-    /// gets meanwhile. A NIC without one gets its own: the same whenever it is asked for, and locally administered.
+    /// Runs `body`, which creates or plugs the NICs, each with an address that no other guest of this host has or is
+    /// given meanwhile. A NIC without an address gets a locally administered one that is the same on every call.
     ///
-    /// - Throws: `LXCError` `alreadyExists` for an address that is another interface's, `inUse` for one that is just being
-    ///   given to another; what `body` throws.
+    /// - Throws: `LXCError` `alreadyExists` if an address belongs to another interface, `inUse` if it is currently
+    ///   reserved for another; errors thrown by `body`.
     func withAddresses<Value>(
         for nics: [NIC], of guest: UUID, _ body: ([NIC]) async throws -> Value
     ) async throws -> Value {
@@ -20,7 +20,7 @@ extension GuestKeeper {
         while true {
             let chosen = choice.nics
             let outcome = try await register.addresses.hold(chosen.compactMap(\.mac)) { () -> Value? in
-                // What is reserved is looked at last, so nobody is between the two.
+                // Reservations are checked last, which leaves no gap between the two checks.
                 let isFree = try await choice.avoid(register.owners(for: kind))
                 return isFree ? try await body(chosen) : nil
             }
@@ -32,8 +32,8 @@ extension GuestKeeper {
         }
     }
 
-    /// Runs `body`, which makes a guest known, with its NICs connected and their addresses its own. After a failure what was
-    /// made for them is taken back.
+    /// Runs `body`, which defines a guest, with its NICs connected and their addresses reserved. If it fails, releases
+    /// the resources created for the NICs.
     func withNetwork<Value>(
         _ nics: [NIC], of name: GuestName, _ uuid: UUID, _ body: ([Interface]) async throws -> Value
     ) async throws -> Value {
@@ -48,7 +48,7 @@ extension GuestKeeper {
         }
     }
 
-    /// Makes what the NICs of a guest that is to be made need on the host. Either all of it is done or nothing.
+    /// Creates the host resources that the NICs of a new guest need. All or nothing.
     func connect(_ nics: [NIC], of guest: GuestName) async throws -> [Interface] {
         let interfaces = try await vifs.plug(nics, of: guest)
         do {
@@ -66,9 +66,9 @@ extension GuestKeeper {
         }
     }
 
-    /// Releases what ``connect(_:of:)`` made for a guest that was not made, as far as that goes: for use after a failure,
-    /// which must not be hidden by another. Filters, and devices of the host, have the name of the guest they are for. So
-    /// where there is one of the name, made by another program meanwhile, they are that one's, and stay.
+    /// Releases, on a best-effort basis, what ``connect(_:of:)`` created for a guest that was not created. It throws
+    /// nothing, so as not to hide the original failure. Filters and host devices are named after their guest. If
+    /// another program has created a guest of that name meanwhile, they belong to that guest and are kept.
     func takeBack(_ interfaces: [Interface], of guest: GuestName) async {
         do {
             guard try await self.guest(guest) == nil else { return }
@@ -80,8 +80,8 @@ extension GuestKeeper {
         }
     }
 
-    /// The same, unless another program's guest has the name by then: it has filters and devices of the same names. In a
-    /// task of its own, because it must complete in a cancelled one too.
+    /// Does the same, unless the name now belongs to another program's guest, whose filters and devices have the same
+    /// names. Runs in its own task because it must complete even if the current task is cancelled.
     func takeBack(_ interfaces: [Interface], of name: GuestName, _ uuid: UUID) async {
         await Task {
             if let guest = try? await driver.guest(name), guest.uuid != uuid { return }
@@ -89,9 +89,9 @@ extension GuestKeeper {
         }.value
     }
 
-    /// Removes the bridges nobody needs any more, and the filters made for the interfaces.
+    /// Removes bridges that are no longer used and the filters created for the interfaces.
     ///
-    /// - Throws: the first failure, after everything was tried.
+    /// - Throws: the first failure, after everything has been tried.
     func release(_ interfaces: [Interface]) async throws {
         var failure: (any Error)?
         do { try await vifs.unplug(interfaces) } catch { failure = error }
@@ -102,18 +102,18 @@ extension GuestKeeper {
         if let failure { throw failure }
     }
 
-    /// Makes the networks of a container again before its start: bridges do not outlive the host's reboot, nor the last
-    /// guest on them. And has its security enforced again, or throws: rules do not outlive the reboot either, and whether
-    /// the kernel applies them is a setting that can change.
+    /// Recreates a container's networks before it starts, because a bridge outlives neither a host reboot nor the last
+    /// guest on it. Also enforces the container's security again, or throws: rules do not outlive a reboot either, and
+    /// whether the kernel applies them is a setting that can change.
     func reconnect(_ domain: Domain, of guest: GuestName) async throws {
         let nics = try connectedNICs(of: domain, guest)
         _ = try await vifs.plug(nics, of: guest)
         try await defineFilters(nics, of: guest)
     }
 
-    /// The NICs a container has, as far as their networks and their security are concerned.
+    /// The container's NICs, with their networks and security only.
     ///
-    /// - Throws: `LXCError` `invalidState` where it is not known what one that has security may do.
+    /// - Throws: `LXCError` `invalidState` if the rules of a NIC that has security are unknown.
     func connectedNICs(of domain: Domain, _ guest: GuestName) throws -> [NIC] {
         let networks = try domain.containerMetadata()?.networks ?? []
         var nics: [NIC] = []
@@ -132,7 +132,7 @@ extension GuestKeeper {
 }
 
 extension Interface {
-    /// The filter that was made for this interface alone.
+    /// The filter created for this interface alone.
     var ownFilter: String? {
         guard let name = filter?.filter, name.hasPrefix(NIC.networkFilterPrefix) else { return nil }
         return name

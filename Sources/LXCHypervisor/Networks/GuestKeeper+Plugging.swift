@@ -4,7 +4,7 @@ import LibvirtXML
 import Logging
 import VifDriver
 
-/// NICs of guests that are there already, running or not.
+/// Hot-plugging of NICs into existing guests, running or not.
 extension GuestKeeper {
     /// Connects a NIC; see ``LXCHypervisor/Container/plugNIC(_:)``.
     func plugNIC(_ nic: NIC, of name: GuestName) async throws -> Interface {
@@ -13,14 +13,14 @@ extension GuestKeeper {
             return try await plugNew(nic, of: name)
         }
         try await requireSame(nic, present, domain, name)
-        // Whoever plugged it may have been killed before it was done.
+        // The program that plugged it may have been killed before it finished.
         try await driver.interfaces.attach(present, to: name)
         return present
     }
 
     private func plugNew(_ nic: NIC, of name: GuestName) async throws -> Interface {
         try await withAddresses(for: [nic], of: driver.guest(name).uuid) { nics in
-            // Known before it is there: what is there is guarded when it is started again.
+            // Recorded before it is attached, so that an attached NIC is guarded when the container is started again.
             try await note(nics[0].network, device: nic.deviceID, of: name)
             var plugged: [Interface] = []
             do {
@@ -35,10 +35,10 @@ extension GuestKeeper {
         }
     }
 
-    /// Takes back what plugging a NIC has made, and no device that was there before: for use after a failure.
+    /// Reverts the plugging of a NIC after a failure; devices that existed before are kept.
     private func takeBack(_ nic: NIC, _ plugged: [Interface], from name: GuestName) async {
         do {
-            // The hypervisor may have attached it although its answer was lost.
+            // The hypervisor may have attached it although its reply was lost.
             let isThere = try await driver.definition(of: name).interfaces.contains {
                 $0.mac == nic.mac && $0.guestDevice == "eth\(nic.deviceID)"
             }
@@ -52,7 +52,7 @@ extension GuestKeeper {
         }
     }
 
-    /// Checks that the NIC that has the number is the one that is asked for, as far as was said.
+    /// Checks that the existing NIC with this device id matches the requested one in every specified property.
     private func requireSame(
         _ nic: NIC, _ present: Interface, _ domain: Domain, _ name: GuestName
     ) async throws {
@@ -104,8 +104,8 @@ extension GuestKeeper {
         try await change(nic, from: before, of: name)
     }
 
-    /// Enforces what a NIC may do from now on, and keeps it for later starts: first, so that a program that is killed in
-    /// between leaves what was asked for. After a failure all is as it was before.
+    /// Applies a NIC's new security and stores it for later starts. It is stored first, so that if the program is
+    /// killed in between, the requested state remains. After a failure the previous state is restored.
     private func change(_ nic: NIC, from before: NIC?, of name: GuestName) async throws {
         _ = try nic.networkFilter(of: name)?.xml()
         try await note(nic.network, device: nic.deviceID, of: name)
@@ -123,7 +123,7 @@ extension GuestKeeper {
         }
     }
 
-    /// Keeps the container's list of networks true.
+    /// Keeps the container's list of networks up to date.
     private func note(_ network: ContainerMetadata.Network?, device: Int, of name: GuestName) async throws {
         guard var metadata = try await driver.definition(of: name).containerMetadata() else { return }
         let before = metadata.networks

@@ -3,7 +3,7 @@ import LibvirtXML
 import VifDriver
 
 extension NIC {
-    /// What the container's metadata keeps of it, beside what its interface says.
+    /// What the container's metadata stores of the NIC in addition to its interface.
     var network: ContainerMetadata.Network {
         ContainerMetadata.Network(
             device: deviceID, traffic: trafficType.rawValue,
@@ -14,10 +14,11 @@ extension NIC {
             })
     }
 
-    /// The NIC as far as its network and its security are concerned: enough to make those again. Nil for a kind of traffic
-    /// or network that this version does not know.
+    /// The NIC's network and security, enough to recreate both. `nil` if this version does not know the kind of traffic
+    /// or network.
     ///
-    /// - Throws: `LXCError` `invalidState` where it has security this version cannot enforce: it must not do without.
+    /// - Throws: `LXCError` `invalidState` if it has security that this version cannot enforce: it must not run
+    ///   without.
     init?(_ network: ContainerMetadata.Network, of interface: Interface) throws {
         let broadcast = network.broadcast.map { try? BroadcastDomain(parsing: $0) } ?? .untagged
         guard let traffic = TrafficType(rawValue: network.traffic), let broadcast else {

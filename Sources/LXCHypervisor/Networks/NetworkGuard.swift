@@ -4,9 +4,9 @@ import LibvirtXML
 import Logging
 import VifDriver
 
-/// Has the security of guests enforced that libvirt starts by itself, after its own start or when a guest starts anew from
-/// inside: what this package does before a start nobody has done then. What runs when watching begins is looked after as
-/// well: rules may be gone while nothing of this package ran.
+/// Enforces the security of guests that libvirt starts on its own, after its own start or when a guest reboots from
+/// inside: no code of this package ran before such a start. Also covers guests already running when watching begins,
+/// because rules may have been lost while no program of this package ran.
 struct NetworkGuard: GuestDuty {
     let keeper: GuestKeeper
 
@@ -14,18 +14,18 @@ struct NetworkGuard: GuestDuty {
         sight.running.map { name in GuestWork { await enforceSecurity(of: name) } }
     }
 
-    /// A guest that runs is not ended where its security cannot be enforced: that is logged as an error.
+    /// A running guest whose security cannot be enforced is not stopped; the failure is logged as an error.
     private func enforceSecurity(of name: GuestName) async {
         let kind = keeper.kind
         do {
-            // Most guests have none, and need no turn.
+            // Most guests have no security rules and need no turn.
             guard try await !securedNICs(of: name).isEmpty else { return }
             try await keeper.operation("\(kind.operations).guard", on: name) {
                 guard let guest = try await keeper.guest(name), guest.state.isActive else { return }
                 for nic in try await securedNICs(of: name) { try await keeper.vifs.secure(nic, of: name) }
             }
         } catch let error as LXCError where error.code == .notFound {
-            // It ended meanwhile, and was one that is forgotten at its end.
+            // A transient guest ended in the meantime.
         } catch is CancellationError {
             return
         } catch {

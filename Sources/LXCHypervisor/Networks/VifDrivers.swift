@@ -3,29 +3,30 @@ public import LibvirtXML
 public import VifDriver
 
 extension LXCHypervisor {
-    /// Which network driver serves which kind of traffic: CloudStack's `libvirt.vif.driver[.<TrafficType>]`.
+    /// The network driver for each kind of traffic: CloudStack's `libvirt.vif.driver[.<TrafficType>]`.
     public struct VifDrivers: Sendable {
-        /// Serves traffic no other driver is named for.
+        /// The driver for traffic without a driver of its own.
         public var standard: any VifDriver
-        /// Serves one kind of traffic each.
+        /// The drivers for individual kinds of traffic.
         public var byTraffic: [TrafficType: any VifDriver]
 
-        /// Creates a choice of network drivers; by default bridges for everything.
+        /// Creates a choice of network drivers, by default bridges for all traffic.
         public init(standard: any VifDriver = BridgeVifDriver(), byTraffic: [TrafficType: any VifDriver] = [:]) {
             self.standard = standard
             self.byTraffic = byTraffic
         }
 
-        /// The interfaces of a guest in the order of their device ids. Either all are plugged or none is.
+        /// Plugs a guest's NICs. All or nothing.
         ///
-        /// - Throws: `LXCError` as the drivers do: `notFound` for a bridge or device that is not there, and others.
+        /// - Returns: the interfaces in the order of their device ids.
+        /// - Throws: `LXCError` from the drivers, such as `notFound` if a bridge or device does not exist.
         public func plug(_ nics: [NIC], of guest: GuestName) async throws -> [Interface] {
             var interfaces: [Interface] = []
             for nic in nics.sorted(by: { $0.deviceID < $1.deviceID }) {
                 do {
                     interfaces.append(try await driver(of: nic).plug(nic, of: guest))
                 } catch {
-                    // In a task of its own: the caller's cancellation must not keep the others from being taken back.
+                    // In its own task, so that cancellation of the caller does not prevent the release of the others.
                     try? await Task { [interfaces] in try await unplug(interfaces) }.value
                     throw error
                 }
@@ -33,16 +34,16 @@ extension LXCHypervisor {
             return interfaces
         }
 
-        /// Where a NIC would be plugged.
+        /// The connection that a NIC would be plugged into.
         ///
-        /// - Throws: `LXCError` as the drivers do.
+        /// - Throws: `LXCError` from the driver.
         public func connection(of nic: NIC) async throws -> Interface.Kind {
             try await driver(of: nic).connection(of: nic)
         }
 
-        /// Enforces a plugged NIC's security, in the place of what was enforced before.
+        /// Enforces a plugged NIC's security, replacing the rules enforced before.
         ///
-        /// - Throws: `LXCError` as the drivers do: `unsupported` where it cannot be enforced.
+        /// - Throws: `LXCError` from the driver: `unsupported` if it cannot be enforced.
         public func secure(_ nic: NIC, of guest: GuestName) async throws {
             let driver = driver(of: nic)
             guard let securing = driver as? any NICSecuring else {
@@ -53,7 +54,8 @@ extension LXCHypervisor {
 
         private func driver(of nic: NIC) -> any VifDriver { byTraffic[nic.trafficType] ?? standard }
 
-        /// Unplugs interfaces. Each driver knows its own; one that fails keeps no other from being taken back.
+        /// Unplugs interfaces. Each driver recognizes its own; a failing driver does not stop the release of the
+        /// others.
         ///
         /// - Throws: the first failure.
         public func unplug(_ interfaces: [Interface]) async throws {

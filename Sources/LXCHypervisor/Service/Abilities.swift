@@ -1,7 +1,8 @@
 import HypervisorDriver
 import LXCCore
 
-/// The abilities of a host's driver, asked for in one place. Each throws `LXCError` `unsupported` when the driver lacks it.
+/// The abilities of a host's driver, looked up in one place. Each throws `LXCError` `unsupported` if the driver lacks
+/// it.
 extension HypervisorDriver {
     var transientGuests: any TransientGuests {
         get throws { try ability(to: "start guests that are forgotten when they end") }
@@ -18,7 +19,8 @@ extension HypervisorDriver {
     var limiting: any GuestLimiting { get throws { try ability(to: "read and change limits") } }
     var diskMaking: any DiskMaking { get throws { try ability(to: "make disks") } }
 
-    /// Completes what the hypervisor leaves undone at starts and ends; nil for a driver whose hypervisor leaves nothing.
+    /// Completes what the hypervisor leaves undone at starts and ends; `nil` if the driver's hypervisor leaves nothing
+    /// undone.
     var upkeep: (any GuestUpkeep)? { self as? any GuestUpkeep }
 
     private func ability<Ability>(to action: String, as type: Ability.Type = Ability.self) throws -> Ability {

@@ -4,15 +4,15 @@ import LinuxSystem
 import OpenSSL
 
 extension LXCHypervisor {
-    /// What a host is, from its kernel.
+    /// Facts about a host, from its kernel.
     public struct HostFacts: Hashable, Sendable, Codable {
         /// How the kernel's control groups are mounted.
         public enum ControlGroups: String, Hashable, Sendable, Codable {
-            /// Version 1 controllers alone.
+            /// Version 1 controllers only.
             case v1
-            /// Version 2 alone.
+            /// Version 2 only.
             case v2
-            /// Version 1 controllers with a version 2 tree beside them.
+            /// Version 1 controllers together with a version 2 tree.
             case hybrid
             /// None.
             case none
@@ -24,14 +24,14 @@ extension LXCHypervisor {
         public var kernel: String
         /// The machine's architecture, such as `x86_64`.
         public var architecture: String
-        /// Processors online.
+        /// The number of online processors.
         public var cpus: Int
-        /// Memory in all.
+        /// The total memory.
         public var memory: ByteCount
         /// How control groups are mounted.
         public var controlGroups: ControlGroups
 
-        /// Reads them now.
+        /// Reads the current facts.
         public static func current() -> HostFacts {
             var names = utsname()
             uname(&names)
@@ -43,9 +43,9 @@ extension LXCHypervisor {
                 controlGroups: controlGroups())
         }
 
-        /// What tells this host from others in leases, where the embedder names it in no other way: the kernel's host
-        /// name, which two hosts may share, and behind it eight digits made of the machine's id (machine-id(5)), which
-        /// is not shown itself.
+        /// The default name that distinguishes this host from others in leases, used if the embedder sets none: the
+        /// kernel's host name, which two hosts may share, followed by eight digits derived from the machine id
+        /// (machine-id(5)), which is not disclosed itself.
         public static func leaseHolder() -> String {
             let name = current().hostName
             for path in ["/etc/machine-id", "/var/lib/dbus/machine-id"] {
@@ -62,7 +62,7 @@ extension LXCHypervisor {
             withUnsafeBytes(of: field) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
         }
 
-        /// The types of file system mounted on and below /sys/fs/cgroup tell the layouts apart (cgroups(7)).
+        /// The types of the file systems mounted on and below /sys/fs/cgroup identify the layout (cgroups(7)).
         private static func controlGroups() -> ControlGroups {
             guard let mounts = try? DurableFile.read("/proc/self/mounts") else { return .none }
             var types: Set<Substring> = []

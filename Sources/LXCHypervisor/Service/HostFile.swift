@@ -2,15 +2,15 @@ import Glibc
 import LXCCore
 import LinuxSystem
 
-/// A file that is copied into a container or out of it.
+/// A file copied into or out of a container.
 struct HostFile: ~Copyable {
     private static let chunkSize = 1 << 20
-    /// lseek(2)'s ways to find data and holes, which the C library declares only when asked to.
+    /// The lseek(2) modes that find data and holes, which the C library declares only on request.
     private static let (seekData, seekHole): (CInt, CInt) = (3, 4)
 
     private let descriptor: Descriptor
     private let shown: String
-    /// Its permissions.
+    /// The file's permissions.
     let mode: UInt16
 
     /// Creates a host file from an open descriptor.
@@ -20,9 +20,9 @@ struct HostFile: ~Copyable {
         mode = 0o600
     }
 
-    /// Opens a file of the host.
+    /// Opens a file on the host.
     ///
-    /// - Throws: `LXCError` `notFound`; `invalidArgument` when it is no regular file.
+    /// - Throws: `LXCError` `notFound`; `invalidArgument` if it is not a regular file.
     init(reading path: String) throws {
         let shown = path.escapedForDisplay
         guard let descriptor = Descriptor(path, flags: O_RDONLY | O_NONBLOCK) else {
@@ -38,7 +38,7 @@ struct HostFile: ~Copyable {
         mode = UInt16(status.st_mode & 0o777)
     }
 
-    /// Writes all of it to an open file, which is empty. What is a hole stays one.
+    /// Copies the whole file to an open, empty file. Holes are preserved.
     func copy(to destination: CInt, _ cancellation: Cancellation) throws {
         var buffer = [UInt8](repeating: 0, count: Self.chunkSize)
         var position: off_t = 0
@@ -63,7 +63,8 @@ struct HostFile: ~Copyable {
         try setLength(of: destination, to: position)
     }
 
-    /// The next part that is no hole; nil when none follows. All of a file whose file system tells no holes.
+    /// The next range of data after a position; `nil` if none follows. The whole file if its file system does not
+    /// report holes.
     private func nextData(from position: off_t) -> Range<off_t>? {
         let start = lseek(descriptor.raw, position, Self.seekData)
         guard start >= 0 else { return errno == ENXIO || position > 0 ? nil : 0 ..< .max }
@@ -71,22 +72,22 @@ struct HostFile: ~Copyable {
         return start..<(end > start ? end : .max)
     }
 
-    /// What ends in a hole is as long as it says.
+    /// Extends a file that ends in a hole to its full length.
     private func setLength(of destination: CInt, to written: off_t) throws {
         var status = stat()
         guard fstat(descriptor.raw, &status) == 0 else { throw LXCError.lastSystemCall("fstat", "look at \(shown)") }
         guard status.st_size > written else { return }
         let end = lseek(descriptor.raw, written, Self.seekData)
-        // It was cut off while it was read, or is one of those of /proc, whose lengths mean nothing.
+        // It was truncated while it was read, or is a file of /proc, whose lengths are meaningless.
         guard end < 0, errno == ENXIO else { return }
         guard ftruncate(destination, status.st_size) == 0 else {
             throw LXCError.lastSystemCall("ftruncate", "copy \(shown)")
         }
     }
 
-    /// Makes a new file and has `fill` write it; takes it away again when that fails.
+    /// Creates a new file and has `fill` write it; removes it again if that fails.
     ///
-    /// - Throws: `LXCError` `alreadyExists`, `notFound` without the directory, and what `fill` throws.
+    /// - Throws: `LXCError` `alreadyExists`, `notFound` if the directory does not exist; errors thrown by `fill`.
     static func create(_ path: String, _ fill: (CInt) throws -> Void) throws {
         guard let file = Descriptor(path, flags: O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600) else {
             throw LXCError.lastSystemCall("open", "create \(path.escapedForDisplay)")

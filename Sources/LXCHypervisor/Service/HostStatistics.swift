@@ -6,51 +6,51 @@ import Logging
 public import PrimaryStore
 
 extension LXCHypervisor {
-    /// What a host uses and has left, from its kernel.
+    /// A host's used and available resources, from its kernel.
     public struct HostStatistics: Hashable, Sendable {
-        /// Processors online.
+        /// The number of online processors.
         public var cpus: Int
-        /// Time all processors together have worked since the host's start.
+        /// The busy time of all processors together since boot.
         public var cpuBusy: Duration
-        /// Time all processors together have been there for since the host's start.
+        /// The total time of all processors together since boot.
         public var cpuTotal: Duration
-        /// Processes that want to run, on average over 1, 5 and 15 minutes.
+        /// The load averages, of runnable processes, over 1, 5 and 15 minutes.
         public var loadAverages: [Double]
-        /// Memory in all.
+        /// The total memory.
         public var memory: ByteCount
-        /// Memory that could be given out without swapping: free memory and caches.
+        /// Memory available without swapping: free memory and caches.
         public var memoryAvailable: ByteCount
-        /// Memory offered to guests: all but what is kept for the host, and what is promised beyond it. CloudStack's rule,
+        /// Memory offered to guests: the total minus the host's reserve plus the overcommitment. CloudStack's rule,
         /// `host.reserved.mem.mb` and `host.overcommit.mem.mb`.
         public var memoryForGuests: ByteCount
-        /// The time since the host's start.
+        /// The time since boot.
         public var uptime: Duration
-        /// The room of the host's root file system.
+        /// The capacity of the host's root file system.
         public var root: StoreCapacity
-        /// The primary stores that were asked for.
+        /// The requested primary stores.
         public var pools: [Pool] = []
 
-        /// The room of a primary store.
+        /// The capacity of a primary store.
         public struct Pool: Hashable, Sendable, Codable {
             /// The pool.
             public var id: PoolID
-            /// Its room; nil where it cannot be reached.
+            /// The pool's capacity; `nil` if the pool cannot be reached.
             public var capacity: StoreCapacity?
 
-            /// Creates the room of a pool.
+            /// Creates the capacity of a pool.
             public init(id: PoolID, capacity: StoreCapacity?) {
                 self.id = id
                 self.capacity = capacity
             }
         }
 
-        /// Reads them now.
+        /// Reads the current statistics.
         ///
         /// - Parameters:
-        ///   - reserved: memory kept for the host.
-        ///   - overcommitted: memory promised beyond what there is.
+        ///   - reserved: memory reserved for the host.
+        ///   - overcommitted: memory offered beyond the physical memory.
         /// - Returns: the host's statistics, without pools.
-        /// - Throws: `LXCError` `io`, `corrupt` where the kernel's tables are not as proc(5) says.
+        /// - Throws: `LXCError` `io`, `corrupt` if the kernel's tables differ from proc(5).
         public static func current(
             reserved: ByteCount = Policy().reservedMemory, overcommitted: ByteCount = ByteCount(0)
         ) async throws -> HostStatistics {
@@ -69,10 +69,9 @@ extension LXCHypervisor {
             }
         }
 
-        /// The share of the processors that worked between two readings, in percent; of one reading alone, since the host's
-        /// start.
+        /// The processor utilization between two readings, in percent; with a single reading, since boot.
         ///
-        /// - Parameter earlier: a reading before this one.
+        /// - Parameter earlier: an earlier reading.
         /// - Returns: 0 to 100.
         public func cpuPercent(since earlier: HostStatistics? = nil) -> Double {
             let total = cpuTotal - (earlier?.cpuTotal ?? .zero)
@@ -95,8 +94,8 @@ extension LXCHypervisor {
             try read(name).split(whereSeparator: \.isWhitespace).map { Double($0) ?? 0 }
         }
 
-        /// The first line of proc_stat(5): user nice system idle iowait irq softirq steal, in ticks. What guests use is in
-        /// user already.
+        /// The first line of proc_stat(5): user nice system idle iowait irq softirq steal, in ticks. Guest time is
+        /// already included in user.
         private static func processorTime() throws -> (busy: Duration, total: Duration) {
             let line = try read("stat").prefix { $0 != "\n" }
             let ticks = line.split(separator: " ").dropFirst().prefix(8).map { Double($0) ?? 0 }
@@ -120,7 +119,7 @@ extension LXCHypervisor {
     }
 }
 
-/// Times are numbers of seconds.
+/// Times are encoded as numbers of seconds.
 extension LXCHypervisor.HostStatistics: Codable {
     private enum CodingKeys: String, CodingKey {
         case cpus, cpuBusySeconds, cpuTotalSeconds, loadAverages, memory, memoryAvailable, memoryForGuests,
@@ -141,7 +140,7 @@ extension LXCHypervisor.HostStatistics: Codable {
             pools: values.decodeIfPresent([Pool].self, forKey: .pools) ?? [])
     }
 
-    /// Writes what is known.
+    /// Writes the known values.
     public func encode(to encoder: any Encoder) throws {
         var values = encoder.container(keyedBy: CodingKeys.self)
         try values.encode(cpus, forKey: .cpus)
@@ -158,9 +157,9 @@ extension LXCHypervisor.HostStatistics: Codable {
 }
 
 extension LXCHypervisor {
-    /// What this host uses and has left. A pool that cannot be reached has no capacity, and is named in the log.
+    /// This host's used and available resources. A pool that cannot be reached has no capacity and is named in the log.
     ///
-    /// - Throws: `LXCError` `io`, `corrupt` where the kernel's tables are not as proc(5) says; `CancellationError`.
+    /// - Throws: `LXCError` `io`, `corrupt` if the kernel's tables differ from proc(5); `CancellationError`.
     public func hostStatistics() async throws -> HostStatistics {
         try await Operation.run("host.statistics", hostName, logger) {
             var statistics = try await HostStatistics.current(
@@ -178,7 +177,7 @@ extension LXCHypervisor {
         }
     }
 
-    /// What all running containers use, in one call.
+    /// The resource usage of all running containers, in one call.
     ///
     /// - Throws: `LXCError` `unavailable`.
     public func statistics() async throws -> [GuestName: GuestStatistics] {
@@ -187,10 +186,10 @@ extension LXCHypervisor {
         }
     }
 
-    /// What happens to the containers from now on: each change once, over losses of the hypervisor too. What happened
-    /// meanwhile is told when it is back. ``watch(_:)`` renews the subscription when it ends.
+    /// Events of the containers from now on: each change once, even if the connection to the hypervisor is lost.
+    /// Changes during an interruption are reported once it is back. ``watch(_:)`` renews the subscription when it ends.
     ///
-    /// - Throws: `LXCError` `unavailable`. The stream ends with `limitExceeded` when its reader is too far behind.
+    /// - Throws: `LXCError` `unavailable`. The stream ends with `limitExceeded` if its reader falls too far behind.
     public func events() async throws -> AsyncThrowingStream<GuestEvent, any Error> {
         try await drivers.containers.events()
     }

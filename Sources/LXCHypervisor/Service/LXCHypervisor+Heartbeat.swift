@@ -4,8 +4,8 @@ import Logging
 import PrimaryStore
 
 extension LXCHypervisor {
-    /// Writes this host's heartbeat into every pool that can hold one until the task is cancelled, where the policy names an
-    /// address. One pool that hangs keeps no other waiting.
+    /// Writes this host's heartbeat into every pool that can hold one until the task is cancelled, if the policy names
+    /// an address. A pool that hangs does not delay the others.
     func keepHeartbeats() async {
         guard let heartbeat = policy.heartbeat else { return }
         let stores = pools.compactMap { $0 as? any HeartbeatStore }
@@ -17,8 +17,8 @@ extension LXCHypervisor {
         }
     }
 
-    /// A beat that cannot be written is logged and tried again at the next; unlike CloudStack's agent this never resets the
-    /// host: its leases say who may use a volume.
+    /// A heartbeat that cannot be written is logged and retried at the next interval. Unlike CloudStack's agent, this
+    /// never resets the host: its leases say who may use a volume.
     private func keep(_ heartbeat: Policy.Heartbeat, in store: any HeartbeatStore) async {
         while !Task.isCancelled {
             do {

@@ -5,12 +5,11 @@ import PrimaryStore
 public import ServiceLifecycle
 
 extension LXCHypervisor: Service {
-    /// Watches over the containers until the surrounding service group shuts down: the volume of a container that
-    /// ended by itself is given back, also of one that ended while the hypervisor could not be reached; one that is to
-    /// run always is started again; the leases of those that run are renewed, as ``leases`` says, and taken where they are
-    /// missing; the host's heartbeat is
-    /// written where the policy has one; the consoles of containers that ask for it are logged. Disks of system VMs are
-    /// looked after alike, where their hypervisor answers when this begins.
+    /// Looks after the containers until the surrounding service group shuts down. It releases the volume of a container
+    /// that ended on its own, even while the hypervisor could not be reached; restarts containers that are to run
+    /// always; renews the leases of running containers, as ``leases`` says, and takes missing ones; writes the host's
+    /// heartbeat if the policy has one; and logs the consoles of containers that ask for it. Disks of system VMs are
+    /// looked after in the same way if their hypervisor answers when this begins.
     public func run() async throws {
         await cancelWhenGracefulShutdown {
             await withDiscardingTaskGroup { group in
@@ -22,8 +21,8 @@ extension LXCHypervisor: Service {
             }
         }
         guard leases.duration != nil else { return }
-        // The containers go on, and nobody renews their leases any more. A store that does not answer keeps the service from
-        // ending no longer than the leases would need renewing anyway.
+        // The containers keep running, but nobody renews their leases any more. A store that does not answer delays the
+        // end of the service no longer than the leases would go without renewal anyway.
         await Task {
             _ = try? await within(min(leases.interval, .seconds(30))) {
                 await self.containerKeeper.renewLeases(lasting: nil)
@@ -40,7 +39,7 @@ extension LXCHypervisor: Service {
         ])
     }
 
-    /// Beside the containers, which need not wait: libvirt may look at its emulators for a minute before it answers.
+    /// Runs beside the containers, which need not wait: libvirt may probe its emulators for a minute before it answers.
     private func lookAfterSystemVMs() async {
         guard let keeper = await answeringSystemVMs() else { return }
         await withDiscardingTaskGroup { group in
@@ -53,7 +52,7 @@ extension LXCHypervisor: Service {
         }
     }
 
-    /// Who looks after the system VMs, unless their hypervisor is not there: many hosts have none.
+    /// The keeper of the system VMs, unless their hypervisor is missing, as on many hosts.
     private func answeringSystemVMs() async -> GuestKeeper? {
         guard let keeper = systemVMKeeper else { return nil }
         do {

@@ -1,19 +1,20 @@
 public import LXCCore
 
 extension LXCHypervisor {
-    /// How this host's leases on the volumes of its containers last.
+    /// The duration and the loss handling of this host's leases on the volumes of its containers.
     public struct LeasePolicy: Sendable {
-        /// How long a lease holds unless it is renewed, which the service (``LXCHypervisor/run()``) does three times
-        /// within; nil, which is the default, until the volume is given back.
+        /// How long a lease is valid unless renewed, which the service (``LXCHypervisor/run()``) does three times in
+        /// that period; `nil`, the default, keeps it until the volume is released.
         ///
-        /// With a duration another host may take the volume of a host that went away: only where that host, and its
-        /// containers with it, is then sure to be off. Programs that start containers and do not run the service leave
-        /// it nil.
+        /// With a duration, another host may take over the volume of a failed host: set one only if that host, and its
+        /// containers with it, is then certain to be off. Programs that start containers without running the service
+        /// leave it `nil`.
         public var duration: Duration?
-        /// Called for a running container whose lease is another host's, or gone: stop it before both write to its root.
+        /// Called if a running container's lease is lost or held by another host: stop the container before both write
+        /// to its root.
         public var onLoss: @Sendable (_ container: GuestName, _ error: LXCError) async -> Void
 
-        /// Creates a way of leasing.
+        /// Creates a lease policy.
         public init(
             duration: Duration? = nil, onLoss: @escaping @Sendable (GuestName, LXCError) async -> Void = { _, _ in }
         ) {
@@ -21,7 +22,7 @@ extension LXCHypervisor {
             self.onLoss = onLoss
         }
 
-        /// How often leases are looked after.
+        /// How often leases are checked.
         var interval: Duration { duration.map { $0 / 3 } ?? .seconds(60) }
     }
 }

@@ -3,7 +3,7 @@ import Logging
 import Metrics
 import Tracing
 
-/// One public operation seen from outside: a span, a count, a duration, and a log line when it fails.
+/// The observability of one public operation: a span, a count, a duration, and a log line if it fails.
 enum Operation {
     static func run<Value>(
         _ name: String, _ subject: String, _ logger: Logger, _ body: () async throws -> Value
@@ -26,8 +26,8 @@ enum Operation {
         }
     }
 
-    /// The error with a message that says what was being worked on: a store speaks of volumes, and libvirt of domains, by
-    /// names the caller may never have seen.
+    /// The error with a message that names the subject of the operation: a store speaks of volumes, and libvirt of
+    /// domains, by names the caller may never have seen.
     private static func naming(_ subject: String, of operation: String, _ error: any Error) -> any Error {
         guard let error = error as? LXCError, let kind = kinds[operation.prefix { $0 != "." }],
             !error.message.split(whereSeparator: { !"-_./".contains($0) && !$0.isLetter && !$0.isNumber })

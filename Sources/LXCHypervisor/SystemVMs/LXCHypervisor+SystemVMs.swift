@@ -6,20 +6,20 @@ public import PrimaryStore
 public import TemplateStore
 import VifDriver
 
-/// System VMs: virtual machines beside the containers, whose disks are in the same primary store.
+/// System VMs: virtual machines running alongside the containers, with their disks in the same primary store.
 extension LXCHypervisor {
     // MARK: Storage
 
-    /// Copies a system template of secondary storage into primary storage, once (PrimaryStorageDownload).
+    /// Copies a system template from secondary storage to primary storage, once (PrimaryStorageDownload).
     ///
     /// - Parameters:
     ///   - key: the template on secondary storage, in qcow2 format.
-    ///   - id: its name on primary storage; nil takes the UUID its file is named by.
-    ///   - pool: where it is copied to; nil takes the default pool.
-    ///   - progress: called while it is copied.
+    ///   - id: its id on primary storage; `nil` uses the UUID in its file name.
+    ///   - pool: the pool to copy it to; `nil` uses the default pool.
+    ///   - progress: called during the copy.
     /// - Returns: the image on primary storage.
-    /// - Throws: `LXCError` `notFound`, `invalidArgument` for a template of containers, `corrupt`, `unsafe` for an image that
-    ///   needs other files, `unsupported` for a store that holds no disks, `io`; `CancellationError`.
+    /// - Throws: `LXCError` `notFound`, `invalidArgument` for a container template, `corrupt`, `unsafe` for an image
+    ///   that depends on other files, `unsupported` for a store that holds no disks, `io`; `CancellationError`.
     public func installSystemTemplate(
         _ key: TemplateKey, as id: TemplateID? = nil, in pool: PoolID? = nil, progress: ProgressHandler? = nil
     ) async throws -> StoredImage {
@@ -44,13 +44,13 @@ extension LXCHypervisor {
 
     // MARK: Machines
 
-    /// Makes the disk and makes the machine known to libvirt, stopped. Either all of it is done or nothing.
+    /// Creates the machine's disk and defines the machine in libvirt, stopped. All or nothing.
     ///
-    /// - Parameter specification: what the machine is to be.
+    /// - Parameter specification: the machine to create.
     /// - Returns: the machine.
-    /// - Throws: `LXCError` `alreadyExists` for a name or a hardware address that a guest of this host has, containers
-    ///   included; `notFound` without the pool, the image in it or a bridge,
-    ///   `invalidArgument`, `unsupported` for a host without system VMs, `unavailable` when their hypervisor does not answer.
+    /// - Throws: `LXCError` `alreadyExists` for a name or hardware address in use by a guest of this host, containers
+    ///   included; `notFound` if the pool, its image or a bridge does not exist; `invalidArgument`; `unsupported` for a
+    ///   host without system VMs; `unavailable` if their hypervisor does not answer.
     public func createSystemVM(_ specification: SystemVMSpecification) async throws -> SystemVM {
         let keeper = try requireKeeper()
         let name = specification.name
@@ -63,7 +63,7 @@ extension LXCHypervisor {
                 case .kvm: .kvm
                 case .emulation: .qemu
                 }
-            // The document is made before anything is built, so that a bad value costs nothing.
+            // The document is created before anything is built, so that an invalid value has no cost.
             let placeholder = DiskOverlay(directory: "/", name: "disk", base: "/base", virtualSize: .mebibytes(1))
             _ = try specification.domain(type: type, disk: placeholder, pool: disks.id).xml()
             let nics = specification.nics.map(\.ofMachine)
@@ -82,9 +82,9 @@ extension LXCHypervisor {
         let volume = GuestVolume(id: specification.volume, store: disks)
         var lease: VolumeLease?
         do {
-            // Until the machine is known, the lease says whose the disk is: see ``leftovers(in:)``.
+            // Until the machine is defined, the lease says whose the disk is: see ``leftovers(in:)``.
             lease = try await keeper.takeLease(on: volume, of: specification.name)
-            // The store looks whether the one that runs the machine can come to it.
+            // The store checks whether the user that runs the machine can access it.
             _ = try await disks.hostPath(of: volume.id)
             try await keeper.driver.define(
                 specification.domain(type: type, disk: disk, interfaces: interfaces, pool: disks.id))
@@ -111,12 +111,12 @@ extension LXCHypervisor {
         }
     }
 
-    /// Starts a system VM from nothing (CloudStack's StartCommand): creates it where there is none of the name, starts it
-    /// and gives it its boot arguments. libvirt knows it until it is destroyed.
+    /// Starts a system VM from scratch (CloudStack's StartCommand): creates it if none of the name exists, starts it
+    /// and passes it its boot arguments. It stays defined in libvirt until it is destroyed.
     ///
-    /// - Parameter specification: what the machine is to be.
+    /// - Parameter specification: the machine to start.
     /// - Returns: the running machine.
-    /// - Throws: `LXCError` as ``createSystemVM(_:)`` and ``SystemVM/start(bootArguments:)`` say.
+    /// - Throws: `LXCError` as described at ``createSystemVM(_:)`` and ``SystemVM/start(bootArguments:)``.
     @discardableResult
     public func startSystemVM(_ specification: SystemVMSpecification) async throws -> SystemVM {
         let keeper = try requireKeeper()
@@ -126,12 +126,12 @@ extension LXCHypervisor {
             } else {
                 SystemVM(name: specification.name, keeper: keeper)
             }
-        // A kernel of its own has them on its command line.
+        // With a kernel of its own, the machine has them on the kernel's command line.
         try await machine.start(bootArguments: specification.kernel == nil ? specification.bootArguments : nil)
         return machine
     }
 
-    /// A system VM by its name.
+    /// Looks up a system VM by name.
     ///
     /// - Throws: `LXCError` `notFound`, `unsupported` for a host without system VMs.
     public func systemVM(_ name: GuestName) async throws -> SystemVM {
@@ -140,7 +140,7 @@ extension LXCHypervisor {
         return SystemVM(name: name, keeper: keeper)
     }
 
-    /// All system VMs libvirt knows, ordered by name; none for a host without.
+    /// All system VMs defined in libvirt, ordered by name; empty for a host without system VMs.
     ///
     /// - Throws: `LXCError` `unavailable`.
     public func systemVMs() async throws -> [SystemVM] {

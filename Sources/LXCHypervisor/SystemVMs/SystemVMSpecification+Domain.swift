@@ -3,19 +3,19 @@ public import LibvirtXML
 public import PrimaryStore
 
 extension LXCHypervisor.SystemVMSpecification {
-    /// The longest command line x86 kernels take, with the NUL at its end (COMMAND_LINE_SIZE).
+    /// The longest command line x86 kernels accept, including the terminating NUL (COMMAND_LINE_SIZE).
     private static let longestCommandLine = 2048
 
     /// The domain document of the machine.
     ///
     /// - Parameters:
     ///   - type: `kvm` or `qemu`.
-    ///   - disk: its disk and what that differs from. Both are written down with their formats, so that libvirt guesses
-    ///     nothing from what a guest may have written.
-    ///   - interfaces: what network drivers made of its NICs.
-    ///   - pool: the primary store, kept in the document's metadata; nil keeps none.
+    ///   - disk: its disk and backing image. Both are recorded with their formats, so that libvirt does not probe the
+    ///     format of data a guest may have written.
+    ///   - interfaces: the interfaces that network drivers created for its NICs.
+    ///   - pool: the primary store, kept in the document's metadata; `nil` stores none.
     /// - Returns: the document.
-    /// - Throws: `LXCError` `invalidArgument` naming the value that breaks a rule.
+    /// - Throws: `LXCError` `invalidArgument` naming the invalid value.
     public func domain(
         type: DomainType, disk: DiskOverlay, interfaces: [Interface] = [], pool: PoolID? = nil
     ) throws -> Domain {
@@ -26,7 +26,7 @@ extension LXCHypervisor.SystemVMSpecification {
         domain.memory = memory
         domain.currentMemory = memory
         domain.virtualCPUs = VirtualCPUs(count: cpus)
-        // Without ACPI the machine would not hear of its power button.
+        // Without ACPI, the machine would not notice its power button.
         domain.features = Features(acpi: true, apic: true, pae: true)
         domain.clock = .utc
         domain.onPowerOff = .destroy
@@ -85,9 +85,9 @@ extension LXCHypervisor.SystemVMSpecification {
         if let kernel { try Self.check(kernel.arguments, "the kernel arguments of \(name)") }
     }
 
-    /// Refuses what would be more than one line of text.
+    /// Rejects text of more than one line.
     static func check(_ arguments: String, _ what: String) throws {
-        // What they are is not shown: there may be passwords among them.
+        // The value is not shown: it may contain passwords.
         guard !arguments.utf8.contains(where: { $0 < 0x20 || $0 == 0x7F }) else {
             throw LXCError(.invalidArgument, "\(what) have a control character in them; they must be one line")
         }

@@ -9,9 +9,10 @@ extension LXCHypervisor.SystemVMSpecification: Codable {
             title
     }
 
-    /// Reads a specification; only `name` and `template` are needed. Sizes are numbers of bytes or texts as `512MiB`.
+    /// Reads a specification; only `name` and `template` are required. Sizes are numbers of bytes or texts such as
+    /// `512MiB`.
     ///
-    /// - Throws: `LXCError` `invalidArgument` for an unknown key and values that break a rule.
+    /// - Throws: `LXCError` `invalidArgument` for an unknown key or an invalid value.
     public init(from decoder: any Decoder) throws {
         self = try decoder.inOurWords { try Self(reading: decoder) }
     }
@@ -59,9 +60,9 @@ extension LXCHypervisor.SystemVMSpecification: Codable {
 extension LXCHypervisor.SystemVMSpecification.Kernel: Codable {
     private enum CodingKeys: String, CodingKey, CaseIterable { case path, initialRAMDisk, arguments }
 
-    /// Reads a kernel; only `path` is needed.
+    /// Reads a kernel; only `path` is required.
     ///
-    /// - Throws: `LXCError` `invalidArgument` for an unknown key, and for values that break a rule.
+    /// - Throws: `LXCError` `invalidArgument` for an unknown key or an invalid value.
     public init(from decoder: any Decoder) throws {
         self = try decoder.inOurWords { try Self(reading: decoder) }
     }

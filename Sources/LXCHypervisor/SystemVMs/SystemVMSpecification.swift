@@ -3,22 +3,22 @@ public import LXCCore
 public import VifDriver
 
 extension LXCHypervisor {
-    /// What a system VM is to be: the one value from which its disk, its network interfaces and its domain document are
-    /// made.
+    /// The specification of a system VM, from which its disk, its network interfaces and its domain document are
+    /// created.
     ///
-    /// System VMs are CloudStack's own virtual machines beside the containers: console proxies (`v-2-VM`), secondary
-    /// storage VMs (`s-1-VM`), domain routers (`r-4-VM`). As JSON every key but `name` and `template` may be left out;
-    /// `Documentation/lxcctl.md` lists the keys.
+    /// System VMs are CloudStack's own virtual machines, running alongside the containers: console proxies (`v-2-VM`),
+    /// secondary storage VMs (`s-1-VM`), domain routers (`r-4-VM`). In JSON, only the keys `name` and `template` are
+    /// required; `Documentation/lxcctl.md` lists the keys.
     public struct SystemVMSpecification: Hashable, Sendable {
-        /// How a virtual machine's processors are made.
+        /// The way a virtual machine's processors are virtualized.
         public enum Acceleration: String, Hashable, Sendable, Codable, CaseIterable {
-            /// By the host's processors (KVM).
+            /// Hardware virtualization by the host's processors (KVM).
             case kvm
-            /// In software by QEMU, many times slower.
+            /// Software emulation by QEMU, many times slower.
             case emulation = "qemu"
         }
 
-        /// A kernel the hypervisor loads itself, in the place of what the disk would boot.
+        /// A kernel that the hypervisor loads itself instead of booting from the disk.
         public struct Kernel: Hashable, Sendable {
             /// The absolute path of the kernel on the host.
             public var path: String
@@ -39,39 +39,40 @@ extension LXCHypervisor {
         public var name: GuestName
         /// Its UUID.
         public var uuid: UUID
-        /// The disk image, installed in the pool, that its disk differs from.
+        /// The disk image, installed in the pool, that backs its disk.
         public var template: TemplateID
-        /// The name its disk gets.
+        /// The id of its disk.
         public var volume: VolumeID
-        /// The pool in which its image is installed and its disk is made; nil takes the host's default pool.
+        /// The pool that holds its image and its disk; `nil` uses the host's default pool.
         public var pool: PoolID?
-        /// The size of its disk; nil takes the image's.
+        /// The size of its disk; `nil` uses the image's.
         public var diskSize: ByteCount?
-        /// The memory it has.
+        /// The size of its memory.
         public var memory = ByteCount.mebibytes(512)
-        /// How many processors it has.
+        /// The number of its processors.
         public var cpus = 1
-        /// The network interfaces, of virtio hardware unless they say otherwise. A NIC of control traffic is on the
-        /// link-local bridge `cloud0`, which is made when it is missing.
+        /// The network interfaces, of model virtio unless specified otherwise. A NIC for control traffic is on the
+        /// link-local bridge `cloud0`, which is created if it is missing.
         public var nics: [NIC] = []
-        /// What CloudStack's management server tells a system VM, one line as `template=domP type=consoleproxy …`.
+        /// The boot arguments from CloudStack's management server, on one line, such as `template=domP
+        /// type=consoleproxy …`.
         ///
-        /// It is handed over by the guest's agent once the machine runs, as CloudStack's KVM agent does (`patch.sh`):
-        /// the file `/var/cache/cloud/cmdline` in the guest. It often has secrets in it, so libvirt is not told of it
-        /// and only the guest keeps it: it goes with ``LXCHypervisor/startSystemVM(_:)`` or
-        /// ``SystemVM/start(bootArguments:)``. With a ``kernel`` of its own the machine has it on the kernel's command
-        /// line instead, where every user of libvirt sees it.
+        /// The guest's agent writes them to `/var/cache/cloud/cmdline` in the guest once the machine runs, as
+        /// CloudStack's KVM agent does (`patch.sh`). They often contain secrets, so they are not passed to libvirt and
+        /// only the guest stores them: they are passed by ``LXCHypervisor/startSystemVM(_:)`` or
+        /// ``SystemVM/start(bootArguments:)``. A machine with a ``kernel`` of its own has them on the kernel's command
+        /// line instead, where every user of libvirt can see them.
         public var bootArguments: String?
-        /// A kernel the hypervisor loads itself; nil boots from the disk.
+        /// A kernel that the hypervisor loads itself; `nil` boots from the disk.
         public var kernel: Kernel?
-        /// How its processors are made; nil takes KVM where the host offers it, and QEMU's emulation elsewhere.
+        /// The way its processors are virtualized; `nil` uses KVM if the host offers it, otherwise QEMU's emulation.
         public var acceleration: Acceleration?
-        /// For whom it runs, kept with it.
+        /// The owner, stored with the machine.
         public var owner: String?
-        /// A line about it, kept with it.
+        /// A one-line description, stored with the machine.
         public var title: String?
 
-        /// A machine of 512 MiB and one processor without network.
+        /// Creates a machine with 512 MiB of memory, one processor and no network.
         public init(name: GuestName, template: TemplateID) {
             self.name = name
             self.template = template

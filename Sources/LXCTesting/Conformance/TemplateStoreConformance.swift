@@ -45,7 +45,7 @@ public struct TemplateStoreConformance: Sendable {
         func registration(_ id: UInt64 = 10, account: UInt64 = 1, from source: String? = nil) -> TemplateRegistration {
             TemplateRegistration(
                 key: TemplateKey(account: account, id: id), name: "template-\(account)-\(id)",
-                description: "A template: #\(id) ü", source: source ?? archive)
+                summary: "A template: #\(id) ü", source: source ?? archive)
         }
     }
 
@@ -94,7 +94,7 @@ public struct TemplateStoreConformance: Sendable {
                 let template = try await store.register(registration, progress: nil)
                 try requireEqual(template.key, registration.key, "the key")
                 try requireEqual(template.name, registration.name, "the name")
-                try requireEqual(template.description, registration.description, "the description")
+                try requireEqual(template.summary, registration.summary, "the summary")
                 try requireEqual(template.isPublic, true, "whether it is public")
                 try require(template.size.bytes > 0, "the size is zero")
                 try require(template.digest != nil, "there is no digest")
@@ -103,10 +103,10 @@ public struct TemplateStoreConformance: Sendable {
             },
             check("a description that is empty is the name, and a private template stays private") { subject, store in
                 var registration = subject.registration()
-                registration.description = ""
+                registration.summary = ""
                 registration.isPublic = false
                 let template = try await store.register(registration, progress: nil)
-                try requireEqual(template.description, registration.name, "the description")
+                try requireEqual(template.summary, registration.name, "the summary")
                 try requireEqual(await store.template(template.key), template, "the template")
                 try requireEqual(template.isPublic, false, "whether it is public")
             },

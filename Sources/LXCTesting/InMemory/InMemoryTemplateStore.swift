@@ -126,7 +126,7 @@ public actor InMemoryTemplateStore: TemplateStore {
         }
         return Template(
             key: registration.key, name: registration.name,
-            description: registration.description.isEmpty ? registration.name : registration.description,
+            summary: registration.summary.isEmpty ? registration.name : registration.summary,
             fileName: "\(TemplateID.random()).tar", size: size, isPublic: registration.isPublic,
             digest: summary.digest)
     }

@@ -23,7 +23,7 @@ struct TemplateProperties {
         let format = template.format.rawValue
         let values = [
             ("filename", template.fileName), ("id", String(template.key.id)), ("public", String(template.isPublic)),
-            ("uniquename", template.name), ("description", template.description),
+            ("uniquename", template.name), ("description", template.summary),
             ("checksum", checksum?.description ?? ""), ("hvm", String(template.format == .qcow2)), ("size", size),
             ("virtualsize", virtualSize), (format, "true"), ("\(format).filename", template.fileName),
             ("\(format).size", size), ("\(format).virtualsize", virtualSize),
@@ -95,7 +95,7 @@ struct TemplateProperties {
         _ = try positive("virtualsize", of: key)
         let virtualSize = ByteCount(try positive("\(kind).virtualsize", of: key))
         var template = Template(
-            key: key, name: try required("uniquename", of: key), description: properties["description"] ?? "",
+            key: key, name: try required("uniquename", of: key), summary: properties["description"] ?? "",
             format: format, fileName: fileName, size: ByteCount(try positive("\(kind).size", of: key)),
             virtualSize: virtualSize, isPublic: properties["public"] == "true",
             digest: try digest(of: key))

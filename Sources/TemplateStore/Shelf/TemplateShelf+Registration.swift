@@ -189,7 +189,7 @@ extension TemplateShelf {
         let tar = "\(staged)/\(stem).tar"
         let (size, checksum) = try await store(archive.file, at: tar, registration, progress)
         var template = Template(
-            key: registration.key, name: registration.name, description: registration.displayText,
+            key: registration.key, name: registration.name, summary: registration.displayText,
             fileName: "\(stem).tar", size: ByteCount(size), isPublic: registration.isPublic, digest: nil)
         template.warnings = archive.warnings
         if let header = try await imageHeader(of: tar, registration) {

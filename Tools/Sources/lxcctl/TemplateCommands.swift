@@ -16,7 +16,7 @@ struct TemplateCommand: AsyncParsableCommand {
 private func printFacts(of template: Template) {
     Output.facts([
         ("template", template.key.description), ("name", template.name.escapedForDisplay),
-        ("description", template.description.escapedForDisplay), ("format", template.format.rawValue),
+        ("description", template.summary.escapedForDisplay), ("format", template.format.rawValue),
         ("file", template.fileName.escapedForDisplay),
         ("size", template.size.description), ("public", "\(template.isPublic)"),
         ("digest", template.digest?.description),
@@ -58,7 +58,7 @@ struct RegisterTemplate: AsyncParsableCommand {
     func run() async throws {
         let store = try secondary.open(common)
         var registration = TemplateRegistration(
-            key: TemplateKey(account: account, id: id), name: name, description: description, source: source,
+            key: TemplateKey(account: account, id: id), name: name, summary: description, source: source,
             checksum: try checksum.map { try Checksum(parsing: $0) }, maximumSize: maxSize)
         registration.download = download.options
         let template = try await withProgress("registering") { try await store.register(registration, progress: $0) }
