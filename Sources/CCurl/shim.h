@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 #pragma once
 
 // The macros that check types at compile time hide the functions, and Swift sees neither variadic functions nor macros.

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 // The program that enters a guest's namespaces: makes the system calls of a list, one after the other.
 //
 // An entry of the list is thirteen words: the call's number, its six arguments, the errors that are no failure (up to

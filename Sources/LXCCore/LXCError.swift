@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The error this package throws.
 ///
 /// Switch on ``code``, show ``message`` to a person, log ``cause`` and ``location``. The message names the object

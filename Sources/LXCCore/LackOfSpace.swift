@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A failure underneath an ``LXCError`` that may be caused by a lack of space.
 package protocol SpaceFailure: Error {
     /// Whether the file system is full, has no inode left, or the quota is used up.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // The types an embedder writes beside the facade, one by one, so that one import serves and adds no name it does not need.
 // Everything else has a product of its own: a driver's author imports its family, a reader of trees `FileTree`.
 

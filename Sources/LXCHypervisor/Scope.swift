@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import LXCCore
 
 /// Runs `body`, then `cleanUp`, whatever `body` did. The clean-up is a task of its own, so that it completes when the caller

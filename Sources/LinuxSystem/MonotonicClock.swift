@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import Glibc
 
 /// The clock that never jumps, as a number that can be kept and compared by other programs of the host.

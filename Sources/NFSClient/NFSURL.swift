@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import LXCCore
 
 /// A directory on an NFS server, written as libnfs does: `nfs://server[:port]/export[/path][?key=value&…]`.

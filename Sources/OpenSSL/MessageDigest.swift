@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import COpenSSL
 
 /// A message digest computed piece by piece by OpenSSL, which uses the processor's own instructions where it has them.

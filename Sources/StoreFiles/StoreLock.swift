@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A lock of a place that is held.
 public struct StoreLock: Sendable {
     /// The other holders a holder excludes.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A name in a directory of a place, and the type of its object.
 public struct StoredName: Hashable, Sendable {
     /// The name, without the directory.

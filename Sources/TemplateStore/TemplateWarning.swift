@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A finding about a template that does not prevent its registration, but that its user should know.
 public struct TemplateWarning: Hashable, Sendable, Codable, CustomStringConvertible {
     /// The kind of finding.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import LXCCore
 
 /// The error an operation throws; nil when it throws none or another.

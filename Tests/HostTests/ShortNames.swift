@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import LXCHypervisor
 
 // The facade's types by their own names, as tests write them on every line.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Swift's Mutex, when it is contended, takes and gives the lock inside the standard library, which no sanitizer has
 // instrumented: the thread sanitizer sees two threads in turn at the same memory and nothing between them. These two
 // functions stand before the library's and tell it.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // A process that owns a private libvirtd, for tests that kill it: starts the daemon and the container it is told to,
 // prints `ready`, and waits for its standard input to end. Then it leaves without stopping anything.
 //

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // A process that installs a template and never comes to its end, for tests that kill it.
 //
 //     StoreWriter DIRECTORY|URL TEMPLATE        writes a line when part of it is unpacked

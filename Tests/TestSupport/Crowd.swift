@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // For who links it: without an import the dependency would look unused.
 import MutexUnderstood
 import Synchronization

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Random numbers that are the same in every run (SplitMix64), so that a failing property test can be repeated.
 public struct SeededRandom: RandomNumberGenerator {
     private var state: UInt64

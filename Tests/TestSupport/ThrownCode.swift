@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import LXCCore
 
 /// The code of the `LXCError` that `body` throws; nil when it throws nothing or something else.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // A process that does one copy, for the tests of how much memory that takes. Prints the digest, or the code of the error,
 // then the peak of its resident memory in KiB and how many entries there are.
 //

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import Foundation
 import LXCCore
 // A process that plugs and unplugs, for tests of several at once in a network namespace of their own. Reads commands, one

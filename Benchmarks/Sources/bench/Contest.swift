@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// One of those compared.
 struct Contestant {
     /// Its name in the table.

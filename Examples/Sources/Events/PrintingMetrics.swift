@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import CoreMetrics
 
 /// A metrics backend that prints every value. Documentation/Observability.md lists the labels.

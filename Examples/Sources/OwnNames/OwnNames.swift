@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import LXCHypervisor
 
 // A program with types of its own that are called as the library's are: the library's are members of `LXCHypervisor`.

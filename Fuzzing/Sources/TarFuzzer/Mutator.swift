@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import CFuzzing
 
 /// Mutates as libFuzzer does, and then mostly makes the headers' checksums right again: a reader that refuses every

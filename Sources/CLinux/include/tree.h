@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 #pragma once
 
 // File system calls for the tree engine. Each returns what the system call returns and leaves errno as the call set it.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The names of inodes that have several, told by the number of their inode.
 struct LinkNames {
     /// A name: the inode it belongs to, and where its path is kept.

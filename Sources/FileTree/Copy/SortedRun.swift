@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Plain records in ascending order, in memory or in a stretch of a file.
 struct SortedRun<Record: BitwiseCopyable & Sendable> {
     private enum Storage {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import LXCCore
 
 /// Texts one after the other, found again by where they begin; only the last are in memory once there are many.

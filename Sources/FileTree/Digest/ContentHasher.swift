@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import OpenSSL
 
 /// Hashes the contents of one file so that holes and written zeros count the same.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import LXCCore
 
 /// Computes the records of entries, and for that hashes the contents of files, in a thread of its own, in the order they

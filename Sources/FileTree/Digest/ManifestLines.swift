@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import Glibc
 
 /// Paths with the records of their entries, packed: 36 bytes a line and the path itself.

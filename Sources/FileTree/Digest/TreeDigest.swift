@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import LXCCore
 
 /// SHA-256 over a tree's canonical manifest: equal for an archive, the directory unpacked from it and every lossless

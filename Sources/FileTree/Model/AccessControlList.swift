@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A POSIX ACL in the kernel's format of `system.posix_acl_access` and `system.posix_acl_default`.
 package struct AccessControlList {
     /// The subject of an entry of the list.

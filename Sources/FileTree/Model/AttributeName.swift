@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import LXCCore
 
 /// The name of an extended attribute a tree can carry, such as `user.note` or `security.capability`.

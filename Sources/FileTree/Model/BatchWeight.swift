@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension TreeEntry {
     /// Sum of names and values of the extended attributes in bytes.
     package var attributeBytes: Int { attributes.reduce(0) { $0 + $1.name.bytes.count + $1.value.count } }

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The value of `security.capability` (struct vfs_cap_data of the kernel), in its three revisions.
 struct FileCapability {
     private static let effectiveFlag: UInt32 = 1

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import LXCCore
 
 /// Maps entries from the source's owners to the container's, and from those to the destination's. Ids are in three

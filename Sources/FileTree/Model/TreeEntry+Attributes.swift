@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension TreeEntry.Attribute {
     /// The largest value the kernel accepts (XATTR_SIZE_MAX).
     static let maximumSize = 65_536

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import LXCCore
 
 /// One entry of a root filesystem: what tar(5) and stat(2) know of it, without its contents.

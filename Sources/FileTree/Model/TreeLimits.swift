@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import LXCCore
 
 /// Limits of what a copy accepts; beyond them it fails with `limitExceeded`.

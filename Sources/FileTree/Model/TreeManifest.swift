@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import LXCCore
 
 /// The hashed lines behind a tree's digest, entry by entry, kept to find the entries that have changed.

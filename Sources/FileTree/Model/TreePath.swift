@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import LXCCore
 
 /// A path below a tree's root, as bytes: file names are any bytes but `/` and NUL.

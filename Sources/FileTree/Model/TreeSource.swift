@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A place a root file system can be read from: an archive, a directory, an NFS tree.
 ///
 /// A value that can be kept and passed on; reading starts when a copy opens it.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import LXCCore
 
 /// Sizes are numbers of bytes, times are numbers of microseconds.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import LXCCore
 
 /// Limits of a guest. `nil` means no limit.

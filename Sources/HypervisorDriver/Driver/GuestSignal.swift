@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import LXCCore
 
 /// A signal to a guest's process 1 or to a command inside, by its Linux number (signal(7), x86 numbers for the classic

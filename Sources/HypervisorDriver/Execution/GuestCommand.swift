@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A command to run inside a guest.
 public struct GuestCommand: Hashable, Sendable {
     /// As whom it runs.

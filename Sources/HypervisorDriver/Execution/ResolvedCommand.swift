@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import LXCCore
 
 /// A command in the container's terms: its ids, its environment, and the possible paths of its program.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The libvirt driver that runs the guests.
 public enum LibvirtKind: String, Hashable, Sendable, CaseIterable {
     /// Containers.

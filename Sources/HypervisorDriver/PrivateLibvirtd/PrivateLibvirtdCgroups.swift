@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// This host's control groups according to `/proc/self/mountinfo`.
 package struct PrivateLibvirtdCgroups: Hashable, Sendable {
     /// Mount points of a version 2 hierarchy beside version 1 controllers. libvirt mistakes such a mount for one it can

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Threads for C calls that block, so that Swift's cooperative pool never does.
 ///
 /// `await pool.run { … }` costs about 30 µs a round trip; a blocking call on the cooperative pool of a two-core host

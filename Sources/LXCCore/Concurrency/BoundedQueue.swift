@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Passes values between threads in order, and makes producers wait while too many are queued.
 package final class BoundedQueue<Element: Sendable>: @unchecked Sendable {
     // @unchecked: every access to the variables below holds `condition`.

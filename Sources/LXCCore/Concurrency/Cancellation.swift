@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import Synchronization
 
 /// Tells synchronous code on any thread that the task it works for was cancelled.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import Glibc
 
 /// A lock with a condition variable: threads wait on it for what other threads do under it.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The progress of a long operation.
 public struct TransferProgress: Hashable, Sendable {
     /// Entries of the tree done so far; 0 where the operation moves one file.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Runs `body`, and cancels it when the time runs out first.
 ///
 /// - Returns: what `body` returned; `nil` when the time ran out.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Runs `body` to its end although the calling task is cancelled: clean-up must complete in a cancelled task, too.
 ///
 /// - Returns: what `body` returned.

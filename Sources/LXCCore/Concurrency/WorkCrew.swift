@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Threads that process queued pieces of work, each with a state of its own.
 ///
 /// The first failure ends the work: queued pieces are dropped, and producers and waiters get the error.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Refuses text with a NUL in it: C would see another, shorter text, and act on another object than the one named.
 ///
 /// Asked of every text from outside before it is given to the kernel or to a library.

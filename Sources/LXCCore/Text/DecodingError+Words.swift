@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension DecodingError {
     /// A description of the document's fault, worded for its author: Foundation's descriptions are for programmers.
     public var words: String {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension String {
     /// The string with control characters, quotes and backslashes escaped, and cut at 200 scalars: what came from
     /// outside may be shown in a log line or an error without forging a second one.

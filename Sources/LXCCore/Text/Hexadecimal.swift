@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension Sequence<UInt8> {
     /// Two hexadecimal digits in lower case for each byte.
     package var hexadecimal: String {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension JavaProperties {
     /// The file's bytes, as `java.util.Properties.store` writes them: one `key=value` a line, everything outside
     /// printable ASCII as `\uXXXX`.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A Java properties file, as `java.util.Properties` reads and writes it: `agent.properties` and
 /// `template.properties`.
 ///

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension Decoder {
     /// Refuses an object that has other keys than those known: a misspelt key would otherwise be a wish silently not
     /// granted.

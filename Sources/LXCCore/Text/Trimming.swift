@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension StringProtocol {
     /// The text without the white space at its beginning and its end.
     package var trimmed: SubSequence {

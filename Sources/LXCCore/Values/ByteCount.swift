@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A number of bytes.
 ///
 /// libvirt counts memory in KiB, CloudStack volumes in bytes and NIC rates in megabits; holding them in one type keeps

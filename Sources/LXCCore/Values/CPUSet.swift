@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Processors of a host, written as the kernel (cpuset(7), "List format") and libvirt write them: `0-3,8`.
 public struct CPUSet: Hashable, Sendable, Codable, CustomStringConvertible {
     /// The numbers of the processors: at least one, each below 8192.

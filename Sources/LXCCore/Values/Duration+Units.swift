@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension Duration {
     /// Whole nanoseconds, or the most a value holds; nothing for less than none.
     package var wholeNanoseconds: UInt64 { whole(of: 1_000_000_000) }

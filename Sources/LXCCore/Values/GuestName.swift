@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The name of a container or system VM: libvirt's domain name, CloudStack's instance name (`i-2-3-VM`).
 ///
 /// 1 to 63 bytes of `[A-Za-z0-9._-]`, not starting with a dot or a dash: safe as a host name, a file name and a

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The mapping of a container's user and group ids to host ids: libvirt's `<idmap>`, user_namespaces(7).
 ///
 /// The one value serves both sides: the tree engine maps owners while it copies, and the domain document carries the

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import FoundationEssentials
 
 /// A UUID that names one kind of object, so that a volume's cannot be passed for a template's.

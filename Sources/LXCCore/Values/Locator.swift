@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A location: a path, or a URL, which may contain a name, a password or a token.
 ///
 /// Printing one, in a message, a log, a record or a debugger, shows neither what stands before the host's name nor the values of

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A point in time in the kernel's representation.
 public struct Timestamp: Hashable, Sendable {
     /// Seconds since 1970-01-01T00:00:00Z; may be negative.

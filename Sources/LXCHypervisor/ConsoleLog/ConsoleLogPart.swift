@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension LXCHypervisor {
     /// A position in a container's console log.
     public struct ConsoleLogPosition: Hashable, Sendable {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import FoundationEssentials
 import HypervisorDriver
 import LXCCore
@@ -12,8 +14,8 @@ struct ConsoleLogging: GuestDuty {
 
     init(_ keeper: GuestKeeper) { self.keeper = keeper }
 
-    func work(after sight: LXCHypervisor.Sight) -> [GuestWork] {
-        sight.running.filter(logged.begin).map { name in GuestWork { await logConsole(of: name) } }
+    func work(after observation: LXCHypervisor.Observation) -> [GuestWork] {
+        observation.running.filter(logged.begin).map { name in GuestWork { await logConsole(of: name) } }
     }
 
     private func logConsole(of name: GuestName) async {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import HypervisorDriver
 import LXCCore
 import Logging
@@ -7,8 +9,8 @@ import Logging
 struct ContainerConfinement: GuestDuty {
     let keeper: GuestKeeper
 
-    func work(after sight: LXCHypervisor.Sight) -> [GuestWork] {
-        sight.running.map { name in GuestWork { await confine(name) } }
+    func work(after observation: LXCHypervisor.Observation) -> [GuestWork] {
+        observation.running.map { name in GuestWork { await confine(name) } }
     }
 
     private func confine(_ name: GuestName) async {

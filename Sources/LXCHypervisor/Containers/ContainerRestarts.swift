@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import HypervisorDriver
 import LXCCore
 import LibvirtXML
@@ -20,13 +22,13 @@ actor ContainerRestarts: GuestDuty {
     private nonisolated var driver: any HypervisorDriver { keeper.driver }
     private nonisolated var logger: Logger { keeper.logger }
 
-    func work(after sight: LXCHypervisor.Sight) async -> [GuestWork] {
-        switch sight {
+    func work(after observation: LXCHypervisor.Observation) async -> [GuestWork] {
+        switch observation {
         case .guests:
             forgetful = [:]
-            for name in sight.running { await remember(name) }
-            return sight.running.map { name in GuestWork { await self.takeBackHold(of: name) } }
-                + sight.ended.map { name in GuestWork { await self.keepRunning(name) } }
+            for name in observation.running { await remember(name) }
+            return observation.running.map { name in GuestWork { await self.takeBackHold(of: name) } }
+                + observation.ended.map { name in GuestWork { await self.keepRunning(name) } }
         case .event(let event) where event.kind == .started:
             await waits.started(event.guest)
             await remember(event.guest)

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension LXCHypervisor {
     /// How a container or a system VM came to its end.
     public enum StopOutcome: String, Hashable, Sendable, Codable {

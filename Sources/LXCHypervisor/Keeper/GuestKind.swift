@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// What the guests of a hypervisor driver are.
 enum GuestKind: CustomStringConvertible {
     case container

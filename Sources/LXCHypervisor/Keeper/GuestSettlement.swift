@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import HypervisorDriver
 import LXCCore
 import LibvirtXML
@@ -8,10 +10,10 @@ import Logging
 struct GuestSettlement: GuestDuty {
     let keeper: GuestKeeper
 
-    func work(after sight: LXCHypervisor.Sight) -> [GuestWork] {
-        var work = sight.ended.map { name in GuestWork { await keeper.settle(name) } }
+    func work(after observation: LXCHypervisor.Observation) -> [GuestWork] {
+        var work = observation.ended.map { name in GuestWork { await keeper.settle(name) } }
         // What was running already has its lease looked after by ``GuestKeeper/lookAfterLeases()``.
-        if case .event(let event) = sight, event.kind == .started {
+        if case .event(let event) = observation, event.kind == .started {
             work.append(GuestWork { await keeper.renewLease(of: event.guest, lasting: keeper.leases.duration) })
         }
         return work

@@ -1,27 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import HypervisorDriver
 import LXCCore
 import Logging
 
 extension LXCHypervisor {
-    /// What ``LXCHypervisor/watch(_:)`` sees of the containers.
-    public enum Sight: Hashable, Sendable {
-        /// The guests there are, when watching begins, and when it begins anew after something may have been missed.
+    /// A report of ``LXCHypervisor/watch(_:)``.
+    public enum Observation: Hashable, Sendable {
+        /// All present guests: the first report, and again after each renewal, since events may have been missed.
         case guests([Guest])
-        /// What has happened to one.
+        /// An event of one guest.
         case event(GuestEvent)
     }
 
-    /// Watches the containers until the task is cancelled: the subscription is renewed whenever it ends, also after the
-    /// hypervisor could not be reached. After each renewal the guests there are are seen again.
+    /// Watches the containers until the task is cancelled. The subscription is renewed whenever it ends, also after the
+    /// hypervisor was unreachable; each renewal reports all present guests again.
     ///
-    /// - Parameter body: is told what is seen, one after the other. What comes meanwhile waits.
-    public func watch(_ body: (Sight) async -> Void) async {
+    /// - Parameter body: receives the reports, one after the other; later ones wait until it returns.
+    public func watch(_ body: (Observation) async -> Void) async {
         await GuestWatch(driver: drivers.containers, kind: .container, logger: logger).run(body)
     }
 }
 
-extension LXCHypervisor.Sight {
-    /// The guests that were found running, or have just been started.
+extension LXCHypervisor.Observation {
+    /// The guests found running or just started.
     var running: [GuestName] {
         switch self {
         case .guests(let guests): guests.filter(\.state.isActive).map(\.name)
@@ -29,7 +31,7 @@ extension LXCHypervisor.Sight {
         }
     }
 
-    /// The guests that were found not running, or have just ended.
+    /// The guests found not running or just ended.
     var ended: [GuestName] {
         switch self {
         case .guests(let guests): guests.filter { !$0.state.isActive }.map(\.name)
@@ -46,8 +48,8 @@ struct GuestWatch: Sendable {
     let kind: GuestKind
     let logger: Logger
 
-    /// Tells what is seen until the task is cancelled.
-    func run(_ body: (LXCHypervisor.Sight) async -> Void) async {
+    /// Reports to `body` until the task is cancelled.
+    func run(_ body: (LXCHypervisor.Observation) async -> Void) async {
         while !Task.isCancelled {
             do {
                 // Listening begins before looking, so that nothing falls between the two.
@@ -61,23 +63,23 @@ struct GuestWatch: Sendable {
         }
     }
 
-    /// Does what the duties ask for until the task is cancelled. Each piece of work is a task of its own: another operation
-    /// on a guest may take its time, and keeps no other guest waiting.
+    /// Runs the work of the duties until the task is cancelled. Each piece of work is a task of its own, so that a slow
+    /// operation on one guest delays no other.
     func run(_ duties: [any GuestDuty]) async {
         await withDiscardingTaskGroup { group in
-            await run { sight in
+            await run { observation in
                 for duty in duties {
-                    for work in await duty.work(after: sight) { group.addTask { await work.run() } }
+                    for work in await duty.work(after: observation) { group.addTask { await work.run() } }
                 }
             }
         }
     }
 }
 
-/// Something that is done whenever a guest starts or ends.
+/// A reaction to the start or end of guests.
 protocol GuestDuty: Sendable {
-    /// What there is to do after what was seen. Called for one sight after the other; nothing else is seen until it returns.
-    func work(after sight: LXCHypervisor.Sight) async -> [GuestWork]
+    /// The work due after a report. Called for one report after the other; the next waits until it returns.
+    func work(after observation: LXCHypervisor.Observation) async -> [GuestWork]
 }
 
 /// A piece of work on one guest.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Lets one operation at a time work on an object, and operations on different objects side by side.
 actor KeyedLock<Key: Hashable & Sendable> {
     private struct Waiter {

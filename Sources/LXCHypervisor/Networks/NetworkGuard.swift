@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import HypervisorDriver
 import LXCCore
 import LibvirtXML
@@ -10,8 +12,8 @@ import VifDriver
 struct NetworkGuard: GuestDuty {
     let keeper: GuestKeeper
 
-    func work(after sight: LXCHypervisor.Sight) -> [GuestWork] {
-        sight.running.map { name in GuestWork { await enforceSecurity(of: name) } }
+    func work(after observation: LXCHypervisor.Observation) -> [GuestWork] {
+        observation.running.map { name in GuestWork { await enforceSecurity(of: name) } }
     }
 
     /// A running guest whose security cannot be enforced is not stopped; the failure is logged as an error.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Errors that an in-memory driver throws instead of performing an operation.
 struct FaultQueue {
     private var faults: [any Error] = []

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package import LXCCore
 
 /// The parts of a connection's URI, `driver[+transport]://[host]/[path][?parameters]` (https://libvirt.org/uri.html).

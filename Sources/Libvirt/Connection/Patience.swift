@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension LibvirtConnection {
     /// Time limits for the calls of a connection. libvirt itself waits as long as its daemon hangs.
     public struct Patience: Hashable, Sendable {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A guest's console or serial port: libvirt's `<console>` and `<serial>`.
 public struct CharacterDevice: Hashable, Sendable {
     /// The host's end of the line.

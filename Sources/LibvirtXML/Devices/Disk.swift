@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A guest's disk: libvirt's `<disk>`.
 public struct Disk: Hashable, Sendable {
     /// The type of device the guest sees.

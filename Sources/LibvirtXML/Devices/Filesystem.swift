@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import LXCCore
 
 /// A directory or file system given to a guest: libvirt's `<filesystem>`.

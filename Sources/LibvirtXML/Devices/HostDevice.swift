@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A device of the host given to a guest: libvirt's `<hostdev>`.
 public struct HostDevice: Hashable, Sendable {
     /// The device.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import LXCCore
 
 /// The data this package stores with a domain, in `<metadata>`: enough to find a container's parts again from libvirt

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The kind of guest a domain is: the `type` of `<domain>`.
 public enum DomainType: String, Hashable, Sendable, Codable, CaseIterable {
     /// A container of libvirt's LXC driver.

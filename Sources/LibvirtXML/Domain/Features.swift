@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Features of a virtual machine or a container: libvirt's `<features>`.
 public struct Features: Hashable, Sendable {
     /// The Linux capabilities of a container.

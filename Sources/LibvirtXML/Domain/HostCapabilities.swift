@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import LXCCore
 
 /// The parts of libvirt's `<capabilities>` document that this package uses: which types of domain the host offers.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The program of a guest, and the way it is started: libvirt's `<os>`.
 public struct OperatingSystem: Hashable, Sendable {
     /// The type of program the guest runs.

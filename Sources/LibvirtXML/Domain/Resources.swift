@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import LXCCore
 
 /// Limits of a guest's memory use: libvirt's `<memtune>`. Written in KiB, rounded up.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 public import FoundationEssentials
 
 /// A libvirt network filter: the traffic a guest may send and receive on an interface that refers to it.

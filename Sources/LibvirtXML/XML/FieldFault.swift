@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import LXCCore
 
 /// A value that cannot be written. The path to it grows while the fault passes through the enclosing elements, so

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import LXCCore
 
 /// A rule for the text of a field, beyond the restrictions of XML itself.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The name of an XML element or attribute.
 ///
 /// Names are equal when local part and namespace are: the prefix is how one document happened to spell the namespace.

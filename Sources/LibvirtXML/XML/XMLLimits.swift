@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Limits of a document. libvirt's own documents stay far below: a few dozen KiB, a dozen levels.
 enum XMLLimits {
     /// The most bytes of a document, read or written.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import LXCCore
 
 /// A server's identifier of one of its objects, valid as long as the object exists.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import LXCCore
 
 /// A server's status code, by its name in RFC 1813, section 2.6.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import LXCCore
 
 /// Limits the amount of concurrent work: blocks its producer while that is too much, and reports the first failure to

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import FileTree
 
 /// A directory being read: the server's listing, in bytewise order of names.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The calls by which NFSv4.0 makes a regular file: only OPEN does, and opening is a state the server keeps for a known
 /// client (RFC 7530, section 9). All other calls need no state.
 enum V4StateCall: Sendable {

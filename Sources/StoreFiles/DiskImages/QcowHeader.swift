@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import LXCCore
 
 /// The parts of a qcow2 image's header (QEMU's `docs/interop/qcow2.txt`) that decide whether the image may be used: an

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package import LXCCore
 
 /// The location of a qcow2 image's tables according to its header.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// An archive's compression, recognized by its first bytes, never by its name.
 enum CompressionFormat: String, CaseIterable {
     /// Not at all.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The window a compressed file demands of its decoder, which is most of decompression's memory.
 ///
 /// gzip, bzip2 and lz4 take a few MiB at most for any file; the decoders of xz, lzma and zstd get this limit, and apply

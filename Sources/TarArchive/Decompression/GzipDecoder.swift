@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Decodes gzip (RFC 1952): the header and trailer itself, the contents by an ``Inflater``. Which one makes no difference
 /// but speed: everything a gzip file is checked by is checked here.
 final class GzipDecoder: MemberDecoder {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A gzip member's header (RFC 1952, 2.3), read byte by byte. Nothing in it matters to the contents; it is only passed
 /// over, and checked as far as it can be.
 struct GzipHeader {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Decompresses deflate (RFC 1951), the compression inside gzip.
 protocol Inflater: AnyObject {
     /// Prepares for new data. False when it cannot.

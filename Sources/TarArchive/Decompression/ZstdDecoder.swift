@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import CZstd
 
 /// Decodes zstd: frames with data and frames to be skipped. The checksum of a frame is optional in the format, and checked

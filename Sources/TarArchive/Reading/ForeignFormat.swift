@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import LXCCore
 
 /// A file that is not a tar archive but known by its first bytes: its type, and the remedy.

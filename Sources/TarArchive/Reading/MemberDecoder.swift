@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Decodes a compressed format, one member at a time: what one run of the compressor writes and calls a member (gzip), a
 /// stream (xz) or a frame (zstd).
 protocol MemberDecoder: AnyObject {

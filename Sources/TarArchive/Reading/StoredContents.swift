@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import FileTree
 
 /// The layout of a file's contents in the archive, and the part received so far.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The data in extended headers for the entry after them.
 struct TarExtensions {
     /// The records of pax headers for all entries.

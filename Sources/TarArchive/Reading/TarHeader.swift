@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import FileTree
 
 /// A header block of tar(5). Numbers are parsed on access, because an extended header may replace one that did not fit.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import Glibc
 
 /// The addresses a download must not connect to, because the service there may be meant for this host or its own

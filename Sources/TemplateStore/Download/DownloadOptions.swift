@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Options for fetching an archive from a web server.
 public struct DownloadOptions: Hashable, Sendable {
     /// Whether the archive may come from an address of this host or its own networks: loopback, link-local, private and

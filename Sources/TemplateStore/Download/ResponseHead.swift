@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The status and the fields of an HTTP response, read line by line.
 struct ResponseHead: Sendable {
     /// The range of the whole in a response (RFC 9110, 14.4).

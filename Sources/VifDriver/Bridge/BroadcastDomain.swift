@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import LXCCore
 
 /// The layer 2 network of a NIC: CloudStack's broadcast URI.

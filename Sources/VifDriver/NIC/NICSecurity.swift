@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import LXCCore
 
 /// The traffic a guest may send and receive on a NIC, enforced outside the guest by libvirt's network filters.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The purpose of a network. The raw values are CloudStack's names, as in `libvirt.vif.driver.Guest`.
 public enum TrafficType: String, Hashable, Sendable, Codable, CaseIterable {
     /// Between guests, and from guests to their gateway.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A qcow2 image of a disk without contents, with all that its header says, true or not: a cluster for the header, one for the
 /// refcount table, one for a refcount block, and the L1 table.
 public struct QcowImage {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Builds tar archives byte by byte, also such as no tar program writes.
 public struct TarBuilder: Sendable {
     /// The archive so far, without its end marker.

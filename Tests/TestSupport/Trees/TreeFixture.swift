@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A directory with one of everything a root filesystem can hold.
 public enum TreeFixture {
     /// Makes the directory `name`. Everything below is made by the system's own tools.

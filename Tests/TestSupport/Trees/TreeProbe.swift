@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import Foundation
 
 /// One copy in a process of its own, so that its memory can be told from that of everything else.

@@ -1,23 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import HostAgentPlan
 import LXCHypervisor
 import Logging
 
 extension Agent {
     /// The relevant containers: the agent's own, and those that have a declared one's name.
-    struct Sight: Sendable {
+    struct Observation: Sendable {
         var containers: [Plan.Found] = []
         /// Containers that could not be examined. Nothing is decided about them.
         var unclear: Set<GuestName> = []
     }
 
-    func see(also declared: Declaration = Declaration()) async throws -> Sight {
+    func see(also declared: Declaration = Declaration()) async throws -> Observation {
         let names = Set(declared.entries.map(\.specification.name))
-        var sight = Sight()
+        var observation = Observation()
         for container in try await host.containers() {
             do {
                 let document = try await container.domain()
                 guard names.contains(container.name) || plan.isOwn(document) else { continue }
-                sight.containers.append(
+                observation.containers.append(
                     Plan.Found(
                         name: container.name, state: try await container.info().state, document: document,
                         limits: try await container.limits(), isAutostarted: try await container.isAutostarted()))
@@ -25,12 +27,12 @@ extension Agent {
                 throw CancellationError()
             } catch {
                 // It may just have ended, or be gone.
-                sight.unclear.insert(container.name)
+                observation.unclear.insert(container.name)
                 logger.debug(
                     "cannot look at a container", metadata: ["container": "\(container.name)", "error": "\(error)"])
             }
         }
-        return sight
+        return observation
     }
 
     func carryOut(_ step: Plan.Step, _ name: GuestName) async throws {

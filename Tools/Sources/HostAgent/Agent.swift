@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import HostAgentPlan
 import LXCHypervisor
 import Logging
@@ -90,7 +92,7 @@ actor Agent: Service {
         await readFile()
         // Containers in progress may be observed half done.
         let workedOn = busy
-        let found: Sight
+        let found: Observation
         do { found = try await see(also: declared) } catch {
             logger.warning("cannot see the containers; trying again", metadata: ["error": "\(error)"])
             return []

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package import LXCHypervisor
 
 /// The wanted state of a host: the containers of a JSON file.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import LXCHypervisor
 
 /// The limits of a container that are not as declared.

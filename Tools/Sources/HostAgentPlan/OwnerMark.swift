@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import LXCHypervisor
 
 /// The mark by which an agent recognizes its containers, also after a restart: its name precedes their owner in

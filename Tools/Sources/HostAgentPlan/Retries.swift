@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package import LXCHypervisor
 
 /// Decides when a step may be retried. The wait doubles after each attempt, whether or not it succeeded: a container

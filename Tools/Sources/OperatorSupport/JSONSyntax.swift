@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Finds where a text stops being JSON (RFC 8259). The decoder only says that it is none.
 struct JSONSyntax {
     /// What is wrong, and behind how many bytes.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 #ifndef CFUZZING_H
 #define CFUZZING_H
 
