@@ -30,7 +30,7 @@ extension GuestKeeper {
     }
 
     /// The same after an operation that succeeded without it, or failed anyhow: what stays is given back by the service, or
-    /// found by ``leftovers()``. In a task of its own, because it must complete in a cancelled one too.
+    /// found by ``LXCHypervisor/leftovers(in:)``. In a task of its own, because it must complete in a cancelled one too.
     func giveBackUnlessRunning(_ volume: GuestVolume, of name: GuestName) async {
         await Task {
             do {
