@@ -195,15 +195,15 @@ extension LXCHypervisor {
                 do {
                     try await define(specification, volume, interfaces)
                 } catch {
-                    await Task {
+                    await withoutCancellation {
                         guard (try? await keeper.driver.guest(name))?.uuid == specification.uuid else { return }
                         try? await keeper.driver.undefine(name)
-                    }.value
+                    }
                     throw error
                 }
             }
         } catch {
-            await Task { try? await volume.store.releaseLease(lease) }.value
+            await withoutCancellation { try? await volume.store.releaseLease(lease) }
             throw error
         }
         await keeper.giveBackUnlessRunning(volume, of: name)

@@ -117,7 +117,7 @@ extension LXCHypervisor {
 
     /// Deletes the volume made for a container that did not start, unless that runs after all.
     private func discard(_ volume: GuestVolume, of name: GuestName) async {
-        await Task {
+        await withoutCancellation { [self] in
             do {
                 _ = try await containerKeeper.driver.guest(name)
                 return
@@ -135,6 +135,6 @@ extension LXCHypervisor {
                     "cannot tell whether a container runs; its volume stays",
                     metadata: ["container": "\(name)", "volume": "\(volume.id)", "error": "\(error)"])
             }
-        }.value
+        }
     }
 }

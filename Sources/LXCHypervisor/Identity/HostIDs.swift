@@ -106,7 +106,7 @@ struct HostIDs: Sendable {
     /// Releases the ids of a deleted volume. If that fails, they stay claimed until the claim is found to be stale.
     func release(_ map: IDMap?, of volume: GuestVolume) async {
         guard let map else { return }
-        await Task {
+        await withoutCancellation {
             do {
                 try await withBook { book in
                     for ids in Set(map.hostRanges) {
@@ -118,15 +118,15 @@ struct HostIDs: Sendable {
                 logger.warning(
                     "cannot give back host ids", metadata: ["volume": "\(volume.id)", "error": "\(error)"])
             }
-        }.value
+        }
     }
 
     /// Releases the ids claimed for a volume that was not created.
     private func releaseUnusedIDs(_ map: IDMap, of volume: GuestVolume) async {
-        await Task {
+        await withoutCancellation {
             guard case .some(false) = try? await has(volume) else { return }
             await release(map, of: volume)
-        }.value
+        }
     }
 
     // MARK: The book

@@ -32,7 +32,7 @@ extension GuestKeeper {
     /// The same after an operation that succeeded without it, or failed anyhow: what stays is given back by the service, or
     /// found by ``LXCHypervisor/leftovers(in:)``. In a task of its own, because it must complete in a cancelled one too.
     func giveBackUnlessRunning(_ volume: GuestVolume, of name: GuestName) async {
-        await Task {
+        await withoutCancellation { [self] in
             do {
                 try await giveBackLease(on: volume, of: name)
             } catch {
@@ -40,7 +40,7 @@ extension GuestKeeper {
                     "cannot give back a volume",
                     metadata: ["container": "\(name)", "volume": "\(volume.id)", "error": "\(error)"])
             }
-        }.value
+        }
     }
 
     /// Whether a guest runs from a volume; a guest of which that cannot be told does.

@@ -51,7 +51,7 @@ extension GuestKeeper {
     /// this host can have started it meanwhile, and libvirt can have done so although its answer was lost.
     /// In a task of its own, because it must complete in a cancelled one too.
     func giveBack(_ volume: GuestVolume, _ interfaces: [Interface], unlessRunning name: GuestName) async {
-        await Task {
+        await withoutCancellation { [self] in
             do {
                 // One that is forgotten when it ends is not known any more.
                 if let guest = try await guest(name), guest.state.isActive { return }
@@ -62,7 +62,7 @@ extension GuestKeeper {
                     "cannot give back the volume of a \(kind) that did not start",
                     metadata: ["container": "\(name)", "volume": "\(volume.id)", "error": "\(error)"])
             }
-        }.value
+        }
     }
 
     func stop(_ name: GuestName, within grace: Duration?) async throws -> LXCHypervisor.StopOutcome {
@@ -95,7 +95,7 @@ extension GuestKeeper {
             try await driver.setContainerMetadata(held, of: name)
             return try await end()
         } catch {
-            await Task {
+            await withoutCancellation { [self] in
                 do {
                     guard try await driver.guest(name).state.isActive else { return }
                     try await driver.setContainerMetadata(metadata, of: name)
@@ -104,7 +104,7 @@ extension GuestKeeper {
                         "cannot take back that a \(kind) is not started again",
                         metadata: ["container": "\(name)", "error": "\(error)"])
                 }
-            }.value
+            }
             throw error
         }
     }
@@ -157,7 +157,7 @@ extension GuestKeeper {
     /// Takes back a volume whose guest could not be defined, and the definition where libvirt has stored it and only its
     /// answer was lost. In a task of its own, because it must complete in a cancelled one too.
     func takeBack(_ name: GuestName, _ uuid: UUID, _ volume: GuestVolume, _ lease: VolumeLease?) async {
-        await Task {
+        await withoutCancellation { [self] in
             do {
                 let guest = try? await driver.guest(name)
                 // Another program's guest of that name has another UUID.
@@ -169,7 +169,7 @@ extension GuestKeeper {
                     "cannot take back a \(kind) that was not created",
                     metadata: ["container": "\(name)", "volume": "\(volume.id)", "error": "\(error)"])
             }
-        }.value
+        }
     }
 
     /// Kills the guest; says false when it had ended by itself just before.

@@ -56,7 +56,7 @@ extension GuestKeeper {
         do {
             try await defineFilters(nics, of: guest)
         } catch {
-            await Task { await takeBack(interfaces, of: guest) }.value
+            await withoutCancellation { [self] in await takeBack(interfaces, of: guest) }
             throw error
         }
         return interfaces
@@ -85,10 +85,10 @@ extension GuestKeeper {
     /// Does the same, unless the name now belongs to another program's guest, whose filters and devices have the same
     /// names. Runs in its own task because it must complete even if the current task is cancelled.
     func takeBack(_ interfaces: [Interface], of name: GuestName, _ uuid: UUID) async {
-        await Task {
+        await withoutCancellation { [self] in
             if let guest = try? await driver.guest(name), guest.uuid != uuid { return }
             await takeBack(interfaces, of: name)
-        }.value
+        }
     }
 
     /// Removes bridges that are no longer used and the filters created for the interfaces.

@@ -31,7 +31,7 @@ extension GuestKeeper {
                 try await driver.interfaces.attach(plugged[0], to: name)
                 return plugged[0]
             } catch {
-                await Task { [plugged] in await self.takeBack(nics[0], plugged, from: name) }.value
+                await withoutCancellation { [plugged] in await self.takeBack(nics[0], plugged, from: name) }
                 throw error
             }
         }
@@ -115,12 +115,12 @@ extension GuestKeeper {
             try await vifs.secure(nic, of: name)
             try await defineFilters([nic], of: name)
         } catch {
-            await Task {
+            await withoutCancellation { [self] in
                 guard let before else { return }
                 try? await vifs.secure(before, of: name)
                 try? await defineFilters([before], of: name)
                 try? await note(before.network, device: nic.deviceID, of: name)
-            }.value
+            }
             throw error
         }
     }

@@ -29,7 +29,7 @@ extension LXCHypervisor {
                     interfaces.append(try await driver(of: nic).plug(nic, of: guest))
                 } catch {
                     // In its own task, so that cancellation of the caller does not prevent the release of the others.
-                    try? await Task { [interfaces] in try await unplug(interfaces) }.value
+                    try? await withoutCancellation { [interfaces] in try await unplug(interfaces) }
                     throw error
                 }
             }

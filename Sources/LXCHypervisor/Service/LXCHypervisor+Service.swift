@@ -25,12 +25,12 @@ extension LXCHypervisor: Service {
         guard leases.duration != nil else { return }
         // The containers keep running, but nobody renews their leases any more. A store that does not answer delays the
         // end of the service no longer than the leases would go without renewal anyway.
-        await Task {
+        await withoutCancellation { [self] in
             _ = try? await within(min(leases.interval, .seconds(30))) {
                 await self.containerKeeper.renewLeases(lasting: nil)
                 await self.answeringSystemVMs()?.renewLeases(lasting: nil)
             }
-        }.value
+        }
     }
 
     private func watchContainers() async {

@@ -15,7 +15,7 @@ public struct MACAddress: Hashable, Sendable, Codable, CustomStringConvertible {
         let separator: Character = text.contains("-") ? "-" : ":"
         let parts = text.split(separator: separator, omittingEmptySubsequences: false)
         let bytes = parts.compactMap { part -> UInt64? in
-            part.utf8.count == 2 && part.utf8.allSatisfy(Self.isHexadecimal) ? UInt64(part, radix: 16) : nil
+            part.utf8.count == 2 && part.utf8.allSatisfy(\.isHexadecimalDigit) ? UInt64(part, radix: 16) : nil
         }
         guard parts.count == 6, bytes.count == 6 else {
             throw LXCError(
@@ -55,8 +55,6 @@ public struct MACAddress: Hashable, Sendable, Codable, CustomStringConvertible {
     public func encode(to encoder: any Encoder) throws {
         try description.encode(to: encoder)
     }
-
-    private static func isHexadecimal(_ byte: UInt8) -> Bool { Character(Unicode.Scalar(byte)).isHexDigit }
 
     private static func text(of value: UInt64) -> String {
         stride(from: 40, through: 0, by: -8)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import CLZMA
-import Glibc
+import LinuxSystem
 
 /// Decodes xz, with several threads where the file was written in blocks that say their size, lzip, and lzma, what xz
 /// replaced.
@@ -42,7 +42,7 @@ final class LzmaDecoder: MemberDecoder {
         if problem.format == .xz {
             var options = lzma_mt()
             options.flags = clzma_tell_unsupported_check()
-            options.threads = UInt32(min(max(sysconf(CInt(_SC_NPROCESSORS_ONLN)), 1), Self.maximumThreads))
+            options.threads = UInt32(min(Processors.online, Self.maximumThreads))
             options.memlimit_threading = Self.memory
             options.memlimit_stop = Self.memory
             result = lzma_stream_decoder_mt(stream, &options)

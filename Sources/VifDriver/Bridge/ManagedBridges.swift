@@ -100,8 +100,7 @@ extension ManagedBridges {
         let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw LXCError.lastSystemCall("open", "write \(path)") }
         defer { close(descriptor) }
-        let bytes = Array(text.utf8)
-        guard Glibc.write(descriptor, bytes, bytes.count) == bytes.count else {
+        guard Array(text.utf8).withUnsafeBytes({ Descriptor.writeAll($0, to: descriptor) }) else {
             throw LXCError.lastSystemCall("write", "write \(path)")
         }
     }
