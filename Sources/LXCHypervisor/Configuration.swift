@@ -7,24 +7,24 @@ public import Logging
 import PrimaryStore
 
 extension LXCHypervisor {
-    /// What ``LXCHypervisor/open(_:)`` puts together.
+    /// The settings ``LXCHypervisor/open(_:)`` builds a host from.
     public struct Configuration: Sendable {
-        /// How libvirt is reached.
+        /// How to connect to libvirt.
         public enum Connection: Sendable {
-            /// The system daemon where it answers, else a private one.
+            /// The system daemon if it answers, otherwise a private one.
             case automatic(PrivateLibvirtd.Configuration = .init())
             /// The daemon at a libvirt URI.
             case uri(Locator)
-            /// A private daemon, also beside a system daemon.
+            /// A private daemon, even if a system daemon is running.
             case privateDaemon(PrivateLibvirtd.Configuration = .init())
         }
 
         /// One primary store.
         public struct Pool: Hashable, Sendable {
-            /// Its directory, or `nfs://server/export[/path]`; it must exist.
+            /// The directory of the store, or `nfs://server/export[/path]`; it must exist.
             public var location: String
-            /// The UUID it must have; nil takes the one it has. A host that has other pools is opened without one that
-            /// cannot be reached only where this says which pool that is.
+            /// The UUID the pool must have; `nil` accepts the one it has. If one of several pools cannot be reached,
+            /// the host opens without it only if its UUID is given here.
             public var id: PoolID?
 
             /// Creates a pool from its location.
@@ -36,20 +36,20 @@ extension LXCHypervisor {
 
         /// The primary stores; the first is the default.
         public var pools: [Pool]
-        /// The directory of secondary storage, or `nfs://server/export[/path]`; it must exist when it is used.
+        /// The directory of secondary storage, or `nfs://server/export[/path]`; it must exist by the time it is used.
         public var secondary: String
-        /// Whether the default pool is made where nobody keeps anything. Without it a place that holds none is an error: it
-        /// may be a mount point on which nothing is mounted.
+        /// Whether to create the default pool if its location is unused. If `false`, a location without a pool is an
+        /// error, because it may be a mount point with nothing mounted on it.
         public var makesMissingPool = false
-        /// How libvirt is reached.
+        /// How to connect to libvirt.
         public var connection = Connection.automatic()
-        /// Which network driver serves which traffic.
+        /// Which network driver handles which traffic type.
         public var vifs = VifDrivers()
-        /// How the containers are kept.
+        /// How the containers are managed.
         public var policy = Policy()
-        /// The name this host uses in leases; nil takes ``HostFacts/leaseHolder()``.
+        /// The name this host uses when it takes leases; `nil` uses ``HostFacts/leaseHolder()``.
         public var hostName: String?
-        /// How this host's leases last.
+        /// The lease durations of this host.
         public var leases = LeasePolicy()
         /// Receives a message for each failed operation.
         public var logger = Logger(label: "lxc-hypervisor")
@@ -66,20 +66,20 @@ extension LXCHypervisor {
 }
 
 extension LXCHypervisor {
-    /// A driver that was connected, and what was started to connect it.
+    /// A connected driver and the daemon started to connect it, if any.
     public struct Connection: Sendable {
         /// Runs containers.
         public let driver: LibvirtContainers
-        /// Runs virtual machines by the same daemon; it connects when it is first asked.
+        /// Runs virtual machines through the same daemon; connects on first use.
         public let systemVMs: LibvirtMachines
-        /// Where libvirt answered.
+        /// The URI at which libvirt answered.
         public let uri: Locator
-        /// The daemon started for this program; nil when the system's answers.
+        /// The daemon started for this program; `nil` if the system daemon is used.
         public let privateDaemon: PrivateLibvirtd?
 
-        /// Reaches libvirt.
+        /// Connects to libvirt.
         ///
-        /// - Throws: `LXCError` `unavailable` saying who did not answer, or what to install.
+        /// - Throws: `LXCError` `unavailable`, stating which daemon did not answer or what to install.
         public static func open(_ connection: Configuration.Connection, logger: Logger) async throws -> Connection {
             switch connection {
             case .uri(let uri): return try await connect(uri, nil, logger)
@@ -110,19 +110,19 @@ extension LXCHypervisor {
             return Connection(driver: driver, systemVMs: systemVMs, uri: uri, privateDaemon: daemon)
         }
 
-        /// Where the daemon that answers for containers at a URI answers for virtual machines.
+        /// The virtual machine URI of the daemon that serves containers at the given URI.
         static func machines(besides uri: String) -> String {
             let rest = uri.dropFirst(3)
             guard uri.prefix(3).lowercased() == "lxc", rest.first == "+" || rest.first == ":" else {
                 return LibvirtKind.kvm.systemURI
             }
             guard var parts = URLComponents(string: "qemu\(rest)") else { return LibvirtKind.kvm.systemURI }
-            // lxc:/// and lxc:///system are the same; the driver for machines knows a path for each user as well.
+            // `lxc:///` and `lxc:///system` are equivalent; the virtual machine driver also has a path for each user.
             if parts.path.count <= 1 { parts.path = "/system" }
             return parts.string ?? LibvirtKind.kvm.systemURI
         }
 
-        /// Lets go of libvirt, and ends a private daemon that was started for this process alone.
+        /// Disconnects from libvirt, and terminates a private daemon that was started for this process only.
         public func close() async {
             await driver.close()
             await systemVMs.close()
@@ -132,14 +132,14 @@ extension LXCHypervisor {
 }
 
 extension LXCHypervisor {
-    /// Reaches libvirt, opens the stores, and puts them together with the network drivers.
+    /// Connects to libvirt, opens the stores, and combines them with the network drivers.
     ///
-    /// A pool that cannot be reached, of several, and whose UUID is known, is stood for by an ``UnreachableStore``: its
-    /// containers can be stopped, and all else of them fails with the reason until the host is opened again.
+    /// If one of several pools cannot be reached and its UUID is known, an ``UnreachableStore`` takes its place: its
+    /// containers can be stopped, and every other operation on them fails with the reason until the host is reopened.
     ///
-    /// - Throws: `LXCError` `unavailable` when libvirt cannot be reached, `notFound` without a primary store's directory or
-    ///   a pool in it, `invalidArgument` without a pool and for one that is given twice, and what `SharedMountPointStore`
-    ///   and `NFSStore` name.
+    /// - Throws: `LXCError` `unavailable` if libvirt cannot be reached, `notFound` if a primary store's directory or
+    ///   the pool in it is missing, `invalidArgument` if no pool is given or one is given twice, and the errors of
+    ///   `SharedMountPointStore` and `NFSStore`.
     public static func open(_ configuration: Configuration) async throws -> LXCHypervisor {
         let logger = configuration.logger
         let openings = try PoolOpening.all(configuration)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The types an embedder writes beside the facade, one by one, so that one import serves and adds no name it does not need.
-// Everything else has a product of its own: a driver's author imports its family, a reader of trees `FileTree`.
+// The types an embedder uses together with the facade, exported individually so that a single import suffices and adds
+// no unneeded names. Everything else has its own product: driver authors import their driver family, readers of file
+// trees import `FileTree`.
 
 @_exported public import struct FileTree.TreeDigest
 @_exported public import struct FileTree.TreeLimits

@@ -10,8 +10,8 @@ public import PrimaryStore
 public import TemplateStore
 import VifDriver
 
-/// One host's containers, and the system VMs beside them: hypervisor drivers, primary stores, secondary storage and
-/// network drivers working together.
+/// The containers of one host and its system VMs: hypervisor drivers, primary stores, secondary storage and network
+/// drivers working together.
 ///
 /// ```swift
 /// let host = try await LXCHypervisor.open(.init(primary: "/srv/primary", secondary: "/srv/secondary"))
@@ -20,49 +20,49 @@ import VifDriver
 /// try await container.start()
 /// ```
 ///
-/// What it knows of its containers it keeps in libvirt and in the stores; a program that was restarted finds them again.
+/// All state about the containers is stored in libvirt and in the stores, so a restarted program finds them again.
 public final class LXCHypervisor: Sendable {
     /// The hypervisor drivers of a host.
     public struct Drivers: Sendable {
         /// Runs the containers.
         public let containers: any HypervisorDriver
-        /// Runs the system VMs beside them; nil where the host has none.
+        /// Runs the system VMs alongside the containers; `nil` if the host has none.
         public let systemVMs: (any HypervisorDriver)?
     }
 
-    /// Run the containers and the system VMs.
+    /// The drivers of the containers and the system VMs.
     public let drivers: Drivers
-    /// Hold the unpacked templates and the root volumes; the first is the default.
+    /// The stores of the unpacked templates and the root volumes; the first is the default.
     public var pools: [any PrimaryStore] { storePools.stores }
-    /// Holds the templates as archives.
+    /// The store of the template archives.
     public let templates: any TemplateStore
-    /// Connects the containers.
+    /// The drivers that connect the containers to networks.
     public let vifs: VifDrivers
     /// The name this host uses when it takes leases.
     public let hostName: String
-    /// How the containers are kept.
+    /// How the containers are managed.
     public let policy: Policy
-    /// How leases last.
+    /// The lease durations.
     public let leases: LeasePolicy
 
     let logger: Logger
     let storePools: StorePools
-    /// Look after the guests, each of those of one driver.
+    /// The keepers of the guests, one for each driver.
     let containerKeeper: GuestKeeper
     let systemVMKeeper: GuestKeeper?
     private let shutDownHost: @Sendable () async -> Void
 
-    /// Composes drivers and one store, this package's or your own.
+    /// Composes drivers and one store, from this package or custom.
     ///
     /// - Parameters:
     ///   - driver: runs the containers.
     ///   - primary: holds the unpacked templates and the root volumes.
     ///   - templates: holds the templates as archives.
-    ///   - vifs: connect the containers.
+    ///   - vifs: connect the containers to networks.
     ///   - hostName: the name this host uses when it takes leases; must differ between hosts that share a store.
-    ///   - policy: how the containers are kept.
-    ///   - leases: how leases last.
-    ///   - systemVMs: runs the system VMs beside the containers.
+    ///   - policy: how the containers are managed.
+    ///   - leases: the lease durations.
+    ///   - systemVMs: runs the system VMs alongside the containers.
     ///   - logger: receives a message for each failed operation.
     ///   - onClose: is run by ``close()``.
     public convenience init(
@@ -76,20 +76,20 @@ public final class LXCHypervisor: Sendable {
             leases, logger, onClose)
     }
 
-    /// Composes drivers and several stores, this package's or your own.
+    /// Composes drivers and several stores, from this package or custom.
     ///
     /// - Parameters:
     ///   - driver: runs the containers.
     ///   - pools: hold the unpacked templates and the root volumes; the first is the default.
     ///   - templates: holds the templates as archives.
-    ///   - vifs: connect the containers.
+    ///   - vifs: connect the containers to networks.
     ///   - hostName: the name this host uses when it takes leases; must differ between hosts that share a store.
-    ///   - policy: how the containers are kept.
-    ///   - leases: how leases last.
-    ///   - systemVMs: runs the system VMs beside the containers.
+    ///   - policy: how the containers are managed.
+    ///   - leases: the lease durations.
+    ///   - systemVMs: runs the system VMs alongside the containers.
     ///   - logger: receives a message for each failed operation.
     ///   - onClose: is run by ``close()``.
-    /// - Throws: `LXCError` `invalidArgument` without a pool, and for two that are the same.
+    /// - Throws: `LXCError` `invalidArgument` if no pool is given or two are the same.
     public convenience init(
         driver: any HypervisorDriver, pools: [any PrimaryStore], templates: any TemplateStore,
         vifs: VifDrivers = VifDrivers(), hostName: String, policy: Policy = Policy(),
@@ -108,7 +108,7 @@ public final class LXCHypervisor: Sendable {
     ) {
         var hypervisors: [(kind: GuestKind, driver: any HypervisorDriver)] = [(.container, drivers.containers)]
         if let driver = drivers.systemVMs { hypervisors.append((.systemVM, driver)) }
-        // One directory for both: they share names.
+        // Both drivers use the same directory because they share names.
         let directory = hypervisors.contains { $0.driver.sharesGuests } ? policy.lockDirectory : nil
         let locks = GuestLocks(directory: directory)
         let register = GuestRegister(
@@ -132,13 +132,13 @@ public final class LXCHypervisor: Sendable {
         shutDownHost = onClose
     }
 
-    /// Opens a host for the time of `body`. It is closed when `body` returns, throws or is cancelled.
+    /// Opens a host for the duration of `body`. The host is closed when `body` returns, throws or is cancelled.
     ///
     /// - Parameters:
-    ///   - configuration: what ``open(_:)`` puts together.
-    ///   - body: what works with the host.
-    /// - Returns: what `body` returns.
-    /// - Throws: as ``open(_:)``, and what `body` throws.
+    ///   - configuration: the settings for ``open(_:)``.
+    ///   - body: the work to do with the host.
+    /// - Returns: the result of `body`.
+    /// - Throws: the errors of ``open(_:)`` and those of `body`.
     public static func withHost<Value>(
         _ configuration: Configuration, _ body: (LXCHypervisor) async throws -> Value
     ) async throws -> Value {
@@ -146,8 +146,8 @@ public final class LXCHypervisor: Sendable {
         return try await scoped({ try await body(host) }, finally: { await host.close() })
     }
 
-    /// Closes what ``open(_:)`` opened; ``withHost(_:_:)`` closes by itself. Containers go on, except where a private libvirtd was started for this process
-    /// alone.
+    /// Closes what ``open(_:)`` opened; ``withHost(_:_:)`` closes it automatically. Containers keep running, unless a
+    /// private libvirtd was started for this process only.
     public func close() async { await shutDownHost() }
 
     // MARK: Storage
@@ -155,18 +155,18 @@ public final class LXCHypervisor: Sendable {
     /// The default pool: the first of ``pools``.
     public var primary: any PrimaryStore { storePools.standard }
 
-    /// One of ``pools``.
+    /// Returns one of ``pools``.
     ///
-    /// - Throws: `LXCError` `notFound` for a pool this host does not have.
+    /// - Throws: `LXCError` `notFound` if this host does not have the pool.
     public func pool(_ id: PoolID) throws -> any PrimaryStore { try storePools.store(id) }
 
-    /// Stores a template in secondary storage, checked and ready to be installed.
+    /// Stores a template in secondary storage, verified and ready to be installed.
     ///
     /// - Parameters:
-    ///   - registration: what to store, and as what.
-    ///   - progress: called while it is stored.
+    ///   - registration: the template to store and its identity.
+    ///   - progress: called while the template is stored.
     /// - Returns: the template.
-    /// - Throws: as `TemplateStore.register(_:progress:)`.
+    /// - Throws: the errors of `TemplateStore.register(_:progress:)`.
     @discardableResult
     public func registerTemplate(
         _ registration: TemplateRegistration, progress: ProgressHandler? = nil
@@ -176,13 +176,13 @@ public final class LXCHypervisor: Sendable {
         }
     }
 
-    /// Unpacks a template of secondary storage on primary storage, once (PrimaryStorageDownload).
+    /// Unpacks a template from secondary storage to primary storage, once (PrimaryStorageDownload).
     ///
     /// - Parameters:
     ///   - key: the template on secondary storage.
-    ///   - id: its name on primary storage; nil takes the UUID its archive is named by.
-    ///   - pool: where it is unpacked; nil takes the default pool.
-    ///   - progress: called while it is unpacked.
+    ///   - id: the template's name on primary storage; `nil` uses the UUID in the name of its archive.
+    ///   - pool: the pool to unpack it to; `nil` uses the default pool.
+    ///   - progress: called while the template is unpacked.
     /// - Returns: the template on primary storage.
     /// - Throws: `LXCError` `notFound`, `corrupt`, `unsafe`, `io`; `CancellationError`.
     public func installTemplate(

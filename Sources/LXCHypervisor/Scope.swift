@@ -2,8 +2,8 @@
 
 import LXCCore
 
-/// Runs `body`, then `cleanUp`, whatever `body` did. The clean-up is a task of its own, so that it completes when the caller
-/// is cancelled.
+/// Runs `body`, then `cleanUp`, regardless of the outcome of `body`. The clean-up runs in its own task so that it
+/// completes even if the caller is cancelled.
 func scoped<Value>(
     _ body: () async throws -> Value, finally cleanUp: @escaping @Sendable () async -> Void
 ) async throws -> Value {

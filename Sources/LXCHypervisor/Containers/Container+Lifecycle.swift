@@ -5,40 +5,41 @@ import LXCCore
 public import LibvirtXML
 
 extension LXCHypervisor.Container {
-    /// Asks it to end as ``stop(within:)`` does, kills it when it has not after `grace`, and starts it again. Its volume
-    /// stays leased in between. When this returns it runs; when this throws, it may have been stopped.
+    /// Stops the container as ``stop(within:)`` does, killing it if it has not ended after `grace`, and starts it
+    /// again. Its volume stays leased in between. The container is running when this returns; if this throws, it may
+    /// have been stopped.
     ///
-    /// - Returns: how it ended.
-    /// - Throws: `LXCError` `invalidState` when it is not running, and what ``start()`` throws.
+    /// - Returns: how the container ended.
+    /// - Throws: `LXCError` `invalidState` if it is not running, and the errors of ``start()``.
     @discardableResult
     public func reboot(within grace: Duration? = nil) async throws -> LXCHypervisor.StopOutcome {
         try await keeper.operation("container.reboot", on: name) { try await keeper.reboot(name, within: grace) }
     }
 
-    /// Waits until it is in a state; the hypervisor's events tell, nothing is asked over and over.
+    /// Waits until the container is in a state, using the hypervisor's events instead of polling.
     ///
     /// - Parameters:
-    ///   - state: what it is to be. A container that is forgotten when it ends is shut off then.
-    ///   - limit: how long is waited; nil as long as it takes.
+    ///   - state: the state to wait for. A transient container that has ended counts as shut off.
+    ///   - limit: how long to wait; `nil` waits indefinitely.
     /// - Throws: `LXCError` `timedOut`.
     public func wait(for state: GuestState, within limit: Duration? = nil) async throws {
         try await keeper.wait(for: name, toBe: state, within: limit)
     }
 
-    /// The process id on this host of its process 1; nil when it does not run, or runs on another host.
+    /// The host process id of the container's process 1; `nil` if it is not running or runs on another host.
     public func initProcess() async throws -> Int32? {
         let guest = try await info()
         return try await BlockingPool.shared.run { _ in guest.initProcess }
     }
 
-    /// The limits in force; of one that is not running, those of its next start.
+    /// The limits in force, or those of the next start if the container is not running.
     ///
-    /// - Throws: `LXCError` `unsupported` for a driver that cannot tell.
+    /// - Throws: `LXCError` `unsupported` if the driver does not report limits.
     public func limits() async throws -> GuestLimits { try await keeper.driver.limiting.limits(of: name) }
 
-    /// Changes limits, at once and for later starts.
+    /// Changes limits, effective immediately and for later starts.
     ///
-    /// - Throws: `LXCError` `invalidArgument`, `unsupported` for a limit this host cannot keep.
+    /// - Throws: `LXCError` `invalidArgument`, `unsupported` for a limit this host cannot enforce.
     public func setLimits(_ change: GuestLimits.Change) async throws {
         try change.check()
         try await keeper.operation("container.limits", on: name) {
@@ -46,20 +47,20 @@ extension LXCHypervisor.Container {
         }
     }
 
-    /// Whether libvirt starts it when it starts itself.
+    /// Whether libvirt starts the container when libvirt itself starts.
     public func isAutostarted() async throws -> Bool { try await keeper.driver.autostart.isAutostarted(name) }
 
-    /// Has libvirt start it when it starts itself, after a start of the host. ``LXCHypervisor/run()`` leases its volume
-    /// then.
+    /// Sets whether libvirt starts the container when libvirt itself starts, after a start of the host.
+    /// ``LXCHypervisor/run()`` then leases its volume.
     ///
-    /// - Throws: `LXCError` `invalidState` for a container that is forgotten when it ends.
+    /// - Throws: `LXCError` `invalidState` for a transient container.
     public func setAutostart(_ isOn: Bool) async throws {
         try await keeper.operation("container.autostart", on: name) {
             try await keeper.driver.autostart.setAutostart(isOn, of: name)
         }
     }
 
-    /// Changes what happens when it ends without having been stopped.
+    /// Changes what happens when the container ends without having been stopped.
     ///
     /// - Throws: `LXCError` `invalidState` for a container this package did not create.
     public func setRestart(_ restart: ContainerMetadata.RestartPolicy) async throws {

@@ -4,8 +4,8 @@ import HypervisorDriver
 import LXCCore
 import Logging
 
-/// Brings containers that the hypervisor starts without us, with the host or after a reboot from inside, under the limits
-/// that it does not keep itself.
+/// Applies the limits the hypervisor does not enforce itself to containers it starts without this package, at host
+/// start or after a reboot from inside.
 struct ContainerConfinement: GuestDuty {
     let keeper: GuestKeeper
 

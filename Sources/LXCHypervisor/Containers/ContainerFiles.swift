@@ -5,19 +5,19 @@ public import LXCCore
 public import LinuxSystem
 
 extension LXCHypervisor {
-    /// The files of a container, running or not, by the paths it uses itself.
+    /// The files of a container, running or not, addressed by the container's own paths.
     ///
-    /// A path is resolved by the kernel below the container's root, whatever the container changes meanwhile: links and
-    /// `..` lead nowhere else (the class of CVE-2018-15664). Owners are ids as the container counts them.
+    /// The kernel resolves each path below the container's root, whatever the container changes in the meantime: links
+    /// and `..` cannot escape it (the class of CVE-2018-15664). Owners are ids in the container's user namespace.
     public struct ContainerFiles: Sendable {
-        /// User and group, as the container counts them.
+        /// A user and a group, as ids in the container's user namespace.
         public struct Owner: Hashable, Sendable {
             /// The user's id.
             public var user: UInt32
             /// The group's id.
             public var group: UInt32
 
-            /// Creates an owner; by default root's.
+            /// Creates an owner; root by default.
             public init(user: UInt32 = 0, group: UInt32 = 0) {
                 self.user = user
                 self.group = group
@@ -26,13 +26,13 @@ extension LXCHypervisor {
 
         let container: Container
 
-        /// What a path leads to, its last component not followed; nil when there is nothing.
+        /// The status of a path without following its last component; `nil` if nothing exists there.
         ///
-        /// - Throws: `LXCError` `inUse` when another host has the volume of a container that is not running.
+        /// - Throws: `LXCError` `inUse` if the container is not running and another host has its volume.
         public func status(of path: String) async throws -> ConfinedRoot.Status? {
             try await work { root, map in
                 guard var status = try root.status(path) else { return nil }
-                // An owner the container has no number for is nobody's, as it sees it.
+                // An owner without an id in the container appears as nobody inside it.
                 let overflow: UInt32 = 65_534
                 if let map {
                     status.user = map.containerUser(status.user) ?? overflow
@@ -42,7 +42,7 @@ extension LXCHypervisor {
             }
         }
 
-        /// The names in a directory, ordered.
+        /// The names in a directory, sorted.
         ///
         /// - Throws: `LXCError` `notFound`, `inUse`.
         public func list(_ path: String) async throws -> [String] { try await work { root, _ in try root.list(path) } }
@@ -50,10 +50,10 @@ extension LXCHypervisor {
         /// Reads a regular file.
         ///
         /// - Parameters:
-        ///   - path: where.
-        ///   - limit: the most that is read.
-        /// - Returns: its contents.
-        /// - Throws: `LXCError` `notFound`, `limitExceeded`, `invalidArgument` when it is no regular file, `inUse`.
+        ///   - path: the path of the file.
+        ///   - limit: the maximum size to read.
+        /// - Returns: the contents of the file.
+        /// - Throws: `LXCError` `notFound`, `limitExceeded`, `invalidArgument` if it is not a regular file, `inUse`.
         public func read(_ path: String, limit: ByteCount = .mebibytes(16)) async throws -> [UInt8] {
             try await work { root, _ in
                 guard let bytes = try root.read(path, limit: Int(clamping: limit.bytes)) else {
@@ -63,10 +63,11 @@ extension LXCHypervisor {
             }
         }
 
-        /// Writes a file whole: who reads it meanwhile has the old one or the new. A link in its place is replaced.
+        /// Writes a file atomically: concurrent readers see either the old file or the new one. A link at the path is
+        /// replaced.
         ///
-        /// - Throws: `LXCError` `notFound` without the directory, `invalidArgument` for an owner outside of the id map,
-        ///   `inUse`.
+        /// - Throws: `LXCError` `notFound` if the directory is missing, `invalidArgument` for an owner outside the id
+        ///   map, `inUse`.
         public func write(
             _ bytes: [UInt8], to path: String, mode: UInt16 = 0o644, owner: Owner = Owner()
         ) async throws {
@@ -75,9 +76,9 @@ extension LXCHypervisor {
             }
         }
 
-        /// Makes a directory; one that is there is left as it is.
+        /// Creates a directory; an existing one is left unchanged.
         ///
-        /// - Throws: as ``write(_:to:mode:owner:)``.
+        /// - Throws: the errors of ``write(_:to:mode:owner:)``.
         public func makeDirectory(_ path: String, mode: UInt16 = 0o755, owner: Owner = Owner()) async throws {
             try await work { root, map in
                 try root.makeDirectory(path, mode: mode, owner: Self.hostOwner(owner, map))
@@ -89,14 +90,15 @@ extension LXCHypervisor {
         /// - Throws: `LXCError` `io` for a directory, `inUse`.
         public func remove(_ path: String) async throws { try await work { root, _ in try root.remove(path) } }
 
-        /// Copies a file of the host into the container.
+        /// Copies a file from the host into the container.
         ///
         /// - Parameters:
-        ///   - source: a regular file of the host.
-        ///   - path: where it comes to be inside.
-        ///   - mode: its permissions; nil takes those of the source.
-        ///   - owner: whose it is inside.
-        /// - Throws: as ``write(_:to:mode:owner:)``; `CancellationError`. The old file is there then.
+        ///   - source: a regular file on the host.
+        ///   - path: the destination path inside the container.
+        ///   - mode: the permissions of the copy; `nil` uses those of the source.
+        ///   - owner: the owner of the copy inside the container.
+        /// - Throws: the errors of ``write(_:to:mode:owner:)``; `CancellationError`. The old file is kept in these
+        ///   cases.
         public func push(
             _ source: String, to path: String, mode: UInt16? = nil, owner: Owner = Owner()
         ) async throws {
@@ -108,13 +110,13 @@ extension LXCHypervisor {
             }
         }
 
-        /// Copies a file of the container to the host, under a name that must be free.
+        /// Copies a file from the container to the host, under a name that must not exist yet.
         ///
         /// - Parameters:
-        ///   - path: a regular file inside; a link is followed, inside.
-        ///   - destination: where it comes to be on the host, for its owner alone.
-        /// - Throws: `LXCError` `notFound`, `alreadyExists`, `invalidArgument` when it is no regular file, `inUse`;
-        ///   `CancellationError`. Nothing is left at the destination then.
+        ///   - path: a regular file inside the container; a link is followed within the container.
+        ///   - destination: the destination path on the host; the file is accessible only to its owner.
+        /// - Throws: `LXCError` `notFound`, `alreadyExists`, `invalidArgument` if it is not a regular file, `inUse`;
+        ///   `CancellationError`. Nothing is left at the destination in these cases.
         public func pull(_ path: String, to destination: String) async throws {
             try await workCancellably { root, _, cancellation in
                 let file = HostFile(try root.openFile(path), shown: path)
@@ -152,13 +154,13 @@ extension LXCHypervisor {
 }
 
 extension LXCHypervisor.Container {
-    /// Its files.
+    /// The files of the container.
     public var files: LXCHypervisor.ContainerFiles { LXCHypervisor.ContainerFiles(container: self) }
 }
 
 extension GuestKeeper {
-    /// Calls `body` with a container's root directory and its id map. Of a container that is not running it is the
-    /// root volume, which is this host's alone meanwhile.
+    /// Calls `body` with a container's root directory and its id map. If the container is not running, the root
+    /// directory is that of its root volume, which this host holds exclusively for the duration.
     func withRoot<Value: Sendable>(
         of name: GuestName, _ body: (ConfinedRoot, IDMap?) async throws -> Value
     ) async throws -> Value {
@@ -172,14 +174,14 @@ extension GuestKeeper {
         return try await withVolume(record.volume, of: name) { try await body($0, domain.idMap) }
     }
 
-    /// Calls `body` with the root directory of a volume its guest does not run from.
+    /// Calls `body` with the root directory of a volume its guest is not running from.
     func withVolume<Value: Sendable>(
         _ volume: GuestVolume, of name: GuestName, _ body: (ConfinedRoot) async throws -> Value
     ) async throws -> Value {
         try await takeLease(on: volume, of: name)
         let result: Result<Value, any Error>
         do { result = .success(try await body(volume.store.root(of: volume.id))) } catch { result = .failure(error) }
-        // libvirt or another program may have started the container meanwhile; then the volume stays this host's.
+        // libvirt or another program may have started the container in the meantime; this host then keeps the lease.
         await giveBackUnlessRunning(volume, of: name)
         return try result.get()
     }

@@ -6,12 +6,12 @@ import LibvirtXML
 import Logging
 import PrimaryStore
 
-/// Starts containers that are to run always: who ended without having been stopped is started again, after a wait that grows.
-/// And gives back what those held that are forgotten when they end.
+/// Restarts containers whose policy is to run always: a container that ended without having been stopped is started
+/// again after an increasing delay. Also releases what transient containers held when they end.
 actor ContainerRestarts: GuestDuty {
     private let keeper: GuestKeeper
     private let waits: RestartWaits
-    /// The running containers that are forgotten when they end.
+    /// The running transient containers.
     private var forgetful: [GuestName: Forgetful] = [:]
 
     init(_ keeper: GuestKeeper) {
@@ -45,8 +45,8 @@ actor ContainerRestarts: GuestDuty {
         }
     }
 
-    /// Has a container that runs be started again when it ends, although a program was about to stop it: that one was killed,
-    /// because nobody works on the container now.
+    /// Re-enables restarting of a running container that a program was about to stop: no operation on the container is
+    /// in progress, so that program was killed.
     private nonisolated func takeBackHold(of name: GuestName) async {
         do {
             guard try await isHeldAndRuns(name) else { return }
@@ -69,7 +69,7 @@ actor ContainerRestarts: GuestDuty {
         return metadata.restart == .always && metadata.isHeld
     }
 
-    /// Keeps what a container that is forgotten at its end holds.
+    /// Remembers what a transient container holds.
     private func remember(_ name: GuestName) async {
         do {
             let guest = try await driver.guest(name)
@@ -82,7 +82,7 @@ actor ContainerRestarts: GuestDuty {
         }
     }
 
-    /// Gives back the volume of a container that ended and was forgotten, and takes away what is left of it.
+    /// Releases the volume of a transient container that has ended, and removes what is left of it.
     private nonisolated func settle(_ forgotten: Forgetful) async {
         let name = forgotten.guest.name
         do {
@@ -98,7 +98,7 @@ actor ContainerRestarts: GuestDuty {
         }
     }
 
-    /// Starts a container that ended, if it is to run: until it does, or is not to any more.
+    /// Starts a container that has ended and is meant to run, retrying until it is running or no longer meant to run.
     private nonisolated func keepRunning(_ name: GuestName) async {
         do {
             guard try await isWanted(name) else { return }
@@ -113,7 +113,8 @@ actor ContainerRestarts: GuestDuty {
                     if isStarted { logger.info("container started again", metadata: ["container": "\(name)"]) }
                     return
                 } catch let error as LXCError {
-                    // Whatever it is, it can pass. Whether it is still to run, and does not, is asked the next time.
+                    // Any error may be temporary. The next round checks if the container is still meant to run and is
+                    // not running.
                     logger.warning(
                         "cannot start a container again", metadata: ["container": "\(name)", "error": "\(error)"])
                 }
@@ -125,7 +126,7 @@ actor ContainerRestarts: GuestDuty {
         }
     }
 
-    /// Whether a container does not run, and should.
+    /// Whether a container is not running but should be.
     private nonisolated func isWanted(_ name: GuestName) async throws -> Bool {
         guard let guest = try await keeper.guest(name), !guest.state.isActive,
             let metadata = try await keeper.pools.record(of: driver.definition(of: name))?.metadata
@@ -134,7 +135,7 @@ actor ContainerRestarts: GuestDuty {
     }
 }
 
-/// How long each container waits for its next start.
+/// The restart delays of the containers.
 actor RestartWaits {
     private let policy: LXCHypervisor.Policy.BackOff
     private var waits: [GuestName: Duration] = [:]
@@ -144,7 +145,7 @@ actor RestartWaits {
 
     func started(_ name: GuestName, at now: ContinuousClock.Instant = .now) { starts[name] = now }
 
-    /// The wait before the next start: twice the last one, or the first again after a long run.
+    /// The delay before the next start: twice the last one, or the initial one again after a long run.
     func next(for name: GuestName, at now: ContinuousClock.Instant = .now) -> Duration {
         let ranLong = starts.removeValue(forKey: name).map { now - $0 > policy.maximum } ?? false
         let wait = ranLong ? policy.initial : waits[name] ?? policy.initial
@@ -153,7 +154,7 @@ actor RestartWaits {
     }
 }
 
-/// A container that is forgotten when it ends.
+/// A transient container.
 private struct Forgetful {
     let guest: Guest
     let volume: GuestVolume

@@ -11,14 +11,14 @@ import VifDriver
 extension LXCHypervisor {
     private var keeper: GuestKeeper { containerKeeper }
 
-    /// Clones the root volume and makes the container known to libvirt, stopped. Either all of it is done or nothing.
+    /// Clones the root volume and defines the container in libvirt, stopped. Either all of this is done or nothing.
     ///
     /// - Parameters:
-    ///   - specification: what the container is to be.
+    ///   - specification: the container to create.
     ///   - progress: called while the volume is cloned.
     /// - Returns: the container.
-    /// - Throws: `LXCError` `alreadyExists` for a name or a hardware address that a guest of this host has, `notFound`
-    ///   without the pool, the template in it or a bridge, `invalidArgument`.
+    /// - Throws: `LXCError` `alreadyExists` if a guest of this host has the name or a hardware address, `notFound` if
+    ///   the pool, the template in it or a bridge is missing, `invalidArgument`.
     public func createContainer(
         _ specification: ContainerSpecification, progress: ProgressHandler? = nil
     ) async throws -> Container {
@@ -26,7 +26,7 @@ extension LXCHypervisor {
         return try await keeper.operation("container.create", on: name) {
             try await keeper.register.requireFree(name, for: .container)
             let store = try storePools.store(specification.pool)
-            // The document is made before anything is built, so that a bad value costs nothing.
+            // Generates the document before creating anything, so that an invalid value has no side effects.
             _ = try specification.domain(root: "/", pool: store.id).xml()
             try await keeper.withNetwork(specification.nics, of: name, specification.uuid) { interfaces in
                 try await keeper.ids.withIDMap(of: specification, in: store) {
@@ -37,7 +37,7 @@ extension LXCHypervisor {
         }
     }
 
-    /// Gives a new volume the identity of its container.
+    /// Sets the identity of the container in its new volume.
     func identify(_ specification: ContainerSpecification, _ volume: GuestVolume) async throws {
         guard let identity = specification.identity else { return }
         let root = try await volume.store.root(of: volume.id)
@@ -66,7 +66,7 @@ extension LXCHypervisor {
         let volume = try await clone(specification, in: store, progress)
         var lease: VolumeLease?
         do {
-            // Until the container is known, the lease says whose the volume is: see ``leftovers(in:)``.
+            // Until the container is defined, the lease records whose volume it is: see ``leftovers(in:)``.
             lease = try await keeper.takeLease(on: volume, of: specification.name)
             try await identify(specification, volume)
             try await define(specification, volume, interfaces)
@@ -77,7 +77,7 @@ extension LXCHypervisor {
         await keeper.giveBackUnlessRunning(volume, of: specification.name)
     }
 
-    /// Makes a container known over its volume.
+    /// Defines a container for its volume.
     func define(
         _ specification: ContainerSpecification, _ volume: GuestVolume, _ interfaces: [Interface]
     ) async throws {
@@ -88,7 +88,7 @@ extension LXCHypervisor {
         try await keeper.driver.autostart.setAutostart(true, of: specification.name)
     }
 
-    /// A container by its name.
+    /// Returns a container by name.
     ///
     /// - Throws: `LXCError` `notFound`.
     public func container(_ name: GuestName) async throws -> Container {
@@ -96,7 +96,7 @@ extension LXCHypervisor {
         return Container(name: name, keeper: keeper)
     }
 
-    /// All containers libvirt knows, ordered by name.
+    /// All containers known to libvirt, sorted by name.
     ///
     /// - Throws: `LXCError` `unavailable`.
     public func containers() async throws -> [Container] {

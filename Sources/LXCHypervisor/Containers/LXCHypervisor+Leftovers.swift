@@ -8,23 +8,23 @@ import Logging
 public import PrimaryStore
 
 extension LXCHypervisor {
-    /// What a program that died, or a libvirtd that died with it, left of a host in a primary store.
+    /// What a crashed program, or a libvirtd that crashed with it, left behind for a host in a primary store.
     public struct Leftover: Hashable, Sendable, Codable {
-        /// The volume, or the disk.
+        /// The volume or disk.
         public var volume: VolumeID
-        /// The pool it is in.
+        /// The pool of the volume.
         public var pool: PoolID
-        /// Whether it is the disk of a system VM.
+        /// Whether the volume is the disk of a system VM.
         public var isDisk: Bool
-        /// What it was made from; nil where that is not known.
+        /// The template the volume was created from; `nil` if unknown.
         public var template: TemplateID?
-        /// When it was made; nil where that is not known.
+        /// When the volume was created; `nil` if unknown.
         public var created: Date?
-        /// The lease this host has on it although nobody on this host uses it; nil where there is none. A volume
-        /// without one may be another host's, for a guest that does not run.
+        /// The lease this host has on the volume although nothing on this host uses it; `nil` if there is none. A
+        /// volume without a lease may belong to a guest of another host that is not running.
         public var lease: VolumeLease?
-        /// The guest of this host that has the volume and does not run: then the lease alone is left. nil where no
-        /// guest this program knows has it.
+        /// The guest of this host that has the volume and is not running, in which case only the lease is left over;
+        /// `nil` if no guest known to this program has the volume.
         public var guest: GuestName?
 
         /// Creates a leftover.
@@ -44,23 +44,24 @@ extension LXCHypervisor {
 }
 
 extension LXCHypervisor {
-    /// What is in the primary stores and nobody on this host uses: leases this host has on volumes nothing runs from, and
-    /// volumes that belong to no guest.
+    /// The contents of the primary stores that nothing on this host uses: leases this host has on volumes nothing runs
+    /// from, and volumes that belong to no guest.
     ///
-    /// Guests of this program's libvirtd are asked for, and processes of the host looked at: what runs under another
-    /// libvirtd of this host is in use. A volume another host has leased is its own. One without a lease is listed when
-    /// no guest known here has it; on a store that hosts share it may be that of another host's stopped guest.
+    /// The check covers the guests of this program's libvirtd and the processes of the host, so a volume that runs
+    /// under another libvirtd of this host counts as in use. A volume leased by another host belongs to that host. A
+    /// volume without a lease is listed if no guest known here has it; on a store shared between hosts it may belong to
+    /// a stopped guest of another host.
     ///
-    /// - Parameter pool: where to look; nil looks in all pools, and leaves out, with a line in the log, those that cannot
-    ///   be reached, unless that are all.
-    /// - Returns: what is left, pool by pool, ordered by volume.
-    /// - Throws: `LXCError` `unavailable` when libvirt or the store cannot be reached, `notFound` for a pool this host does
-    ///   not have.
+    /// - Parameter pool: the pool to search; `nil` searches all pools and skips, with a log message, those that cannot
+    ///   be reached, unless none can be.
+    /// - Returns: the leftovers by pool, sorted by volume.
+    /// - Throws: `LXCError` `unavailable` if libvirt or the store cannot be reached, `notFound` if this host does not
+    ///   have the pool.
     public func leftovers(in pool: PoolID? = nil) async throws -> [Leftover] {
         try await leftovers(in: pool, heldBy: nil)
     }
 
-    /// The same, called by an operation on a guest: that operation is not one that uses a volume.
+    /// Returns the leftovers on behalf of an operation on a guest, which does not itself count as using a volume.
     private func leftovers(in pool: PoolID?, heldBy operated: GuestName?) async throws -> [Leftover] {
         let users = VolumeUsers(
             guests: try await guestsByVolume(),
@@ -81,18 +82,18 @@ extension LXCHypervisor {
         return leftovers
     }
 
-    /// Who uses the volumes of the host's pools.
+    /// The users of the volumes in the host's pools.
     private struct VolumeUsers {
         struct Key: Hashable {
             let pool: PoolID
             let volume: VolumeID
         }
 
-        /// The guests this program knows, containers and system VMs.
+        /// The guests known to this program, containers and system VMs.
         var guests: [Key: (name: GuestName, isActive: Bool)]
-        /// What processes of the host run from.
+        /// The volumes that processes of the host run from.
         var running: Set<VolumeID>
-        /// The guest whose operation asks.
+        /// The guest of the calling operation.
         var operated: GuestName?
     }
 
@@ -121,12 +122,12 @@ extension LXCHypervisor {
         return leftovers.sorted { "\($0.volume)" < "\($1.volume)" }
     }
 
-    /// Gives back the lease that is left on a volume; the volume stays.
+    /// Releases the lease left on a volume; the volume is kept.
     ///
     /// - Parameters:
     ///   - volume: the volume.
-    ///   - pool: where it is; nil looks in all pools.
-    /// - Throws: `LXCError` `notFound` when it is no leftover, or has no lease.
+    ///   - pool: the pool of the volume; `nil` searches all pools.
+    /// - Throws: `LXCError` `notFound` if the volume is not a leftover or has no lease.
     public func releaseLeftover(_ volume: VolumeID, in pool: PoolID? = nil) async throws {
         try await Operation.run("leftover.release", "\(volume)", logger) {
             let leftover = try await leftover(volume, in: pool)
@@ -139,12 +140,13 @@ extension LXCHypervisor {
         }
     }
 
-    /// Deletes a volume that is left, and the lease on it.
+    /// Deletes a leftover volume and the lease on it.
     ///
     /// - Parameters:
     ///   - volume: the volume.
-    ///   - pool: where it is; nil looks in all pools.
-    /// - Throws: `LXCError` `notFound` when it is no leftover, `inUse` when a guest has it or somebody took it meanwhile.
+    ///   - pool: the pool of the volume; `nil` searches all pools.
+    /// - Throws: `LXCError` `notFound` if the volume is not a leftover, `inUse` if a guest has it or it was taken in
+    ///   the meantime.
     public func removeLeftover(_ volume: VolumeID, in pool: PoolID? = nil) async throws {
         try await Operation.run("leftover.remove", "\(volume)", logger) {
             let leftover = try await leftover(volume, in: pool)
@@ -162,13 +164,13 @@ extension LXCHypervisor {
         }
     }
 
-    /// Makes a container of a volume that is left, stopped. The volume is used as it is, with the owners it has.
+    /// Creates a stopped container from a leftover volume. The volume is used as it is, with its existing owners.
     ///
-    /// - Parameter specification: what the container is to be; its volume is the leftover, in the pool it names or, where it
-    ///   names none, in whichever has it.
+    /// - Parameter specification: the container to create; its volume is the leftover, in the pool the specification
+    ///   names or, if it names none, in whichever pool has the volume.
     /// - Returns: the container.
-    /// - Throws: `LXCError` `notFound` when the volume is no leftover, `inUse` when a guest has it, `alreadyExists` when
-    ///   there is a guest of the name, and as ``createContainer(_:progress:)``.
+    /// - Throws: `LXCError` `notFound` if the volume is not a leftover, `inUse` if a guest has it, `alreadyExists` if
+    ///   there is a guest of that name, and the errors of ``createContainer(_:progress:)``.
     public func adoptLeftover(_ specification: ContainerSpecification) async throws -> Container {
         let (name, volume, keeper) = (specification.name, specification.volume, containerKeeper)
         return try await keeper.operation("container.adopt", on: name) {
@@ -186,7 +188,7 @@ extension LXCHypervisor {
         }
     }
 
-    /// Defines a container over a volume that is there, and stays when this fails.
+    /// Defines a container for an existing volume, which is kept if this fails.
     private func adopt(_ specification: ContainerSpecification, _ volume: GuestVolume) async throws {
         let (name, keeper) = (specification.name, containerKeeper)
         let lease = try await keeper.takeLease(on: volume, of: name)
@@ -209,7 +211,7 @@ extension LXCHypervisor {
         await keeper.giveBackUnlessRunning(volume, of: name)
     }
 
-    /// Says in the log what is left, for the service: leases of this host alone, which are its own for certain.
+    /// Logs the leftovers for the service: only leases of this host, which are certain to be its own.
     func reportLeftovers() async {
         do {
             for leftover in try await leftovers() {
@@ -243,7 +245,7 @@ extension LXCHypervisor {
         return leftover
     }
 
-    /// The guests this program knows, containers and system VMs, by their volumes in the host's pools.
+    /// The guests known to this program, containers and system VMs, by their volumes in the host's pools.
     private func guestsByVolume() async throws -> [VolumeUsers.Key: (name: GuestName, isActive: Bool)] {
         var guests = try await guestsByVolume(of: containerKeeper)
         if let systemVMKeeper, let others = try? await guestsByVolume(of: systemVMKeeper) {
@@ -257,7 +259,7 @@ extension LXCHypervisor {
     ) async throws -> [VolumeUsers.Key: (name: GuestName, isActive: Bool)] {
         var guests: [VolumeUsers.Key: (name: GuestName, isActive: Bool)] = [:]
         for guest in try await keeper.driver.guests() {
-            // One that is gone was forgotten meanwhile.
+            // A guest that is gone was removed in the meantime.
             guard let domain = try await keeper.driver.definitionIfAny(of: guest.name),
                 let metadata = try domain.containerMetadata()
             else { continue }
@@ -266,7 +268,7 @@ extension LXCHypervisor {
         return guests
     }
 
-    /// Whether an operation on the guest a lease is for is under way now, in whichever program.
+    /// Whether an operation on the guest of a lease is in progress, in any program.
     private func isUnderWay(_ lease: VolumeLease, besides operated: GuestName?) async -> Bool {
         guard let name = lease.use?.split(separator: " ").last, let guest = try? GuestName(String(name)),
             guest != operated

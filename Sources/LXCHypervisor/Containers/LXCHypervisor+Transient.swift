@@ -7,14 +7,14 @@ import Logging
 import PrimaryStore
 
 extension LXCHypervisor {
-    /// Starts a container from nothing (CloudStack's StartCommand): creates it where there is none of the name, and starts
-    /// it. Without ``Policy/keepsDefinitions`` libvirt forgets it when it ends.
+    /// Creates a container if there is none of that name, and starts it (CloudStack's StartCommand). Without
+    /// ``Policy/keepsDefinitions`` the container is transient: libvirt forgets it when it ends.
     ///
     /// - Parameters:
-    ///   - specification: what the container is to be.
+    ///   - specification: the container to start.
     ///   - progress: called while the volume is cloned.
     /// - Returns: the running container.
-    /// - Throws: `LXCError` as ``createContainer(_:progress:)`` and ``Container/start()`` say.
+    /// - Throws: `LXCError`, as documented by ``createContainer(_:progress:)`` and ``Container/start()``.
     @discardableResult
     public func startContainer(
         _ specification: ContainerSpecification, progress: ProgressHandler? = nil
@@ -32,29 +32,30 @@ extension LXCHypervisor {
         return container
     }
 
-    /// Starts a container that libvirt forgets when it ends, for controllers that keep what they run themselves.
+    /// Starts a transient container, which libvirt forgets when it ends, for controllers that keep the definitions
+    /// themselves.
     ///
-    /// Its volume is cloned where the store has none of that id. It stays when the container ends: delete it with the
-    /// store's `deleteVolume`, or with ``Container/delete()`` while the container runs.
+    /// Its volume is cloned if the store has none of that id. The volume is kept when the container ends: delete it
+    /// with the store's `deleteVolume`, or with ``Container/delete()`` while the container is running.
     ///
     /// - Parameters:
-    ///   - specification: what the container is to be.
+    ///   - specification: the container to start.
     ///   - progress: called while the volume is cloned.
     /// - Returns: the running container.
-    /// - Throws: `LXCError` `alreadyExists` when there is a guest of the name, `inUse` when another host has the volume,
-    ///   `unsafe` when the volume's root was made dangerous to start from, `notFound` without the template or a bridge,
-    ///   `invalidArgument`, `unsupported` for a driver that cannot.
+    /// - Throws: `LXCError` `alreadyExists` if there is a guest of that name, `inUse` if another host has the volume,
+    ///   `unsafe` if the volume's root was made unsafe to start from, `notFound` if the template or a bridge is
+    ///   missing, `invalidArgument`, `unsupported` if the driver cannot run transient guests.
     @discardableResult
     public func startTransientContainer(
         _ specification: ContainerSpecification, progress: ProgressHandler? = nil
     ) async throws -> Container {
         let (name, keeper) = (specification.name, containerKeeper)
         return try await keeper.operation("container.run", on: name) {
-            // Asked before anything is built.
+            // Checked before anything is created.
             _ = try keeper.driver.transientGuests
             try await keeper.register.requireFree(name, for: .container)
             let store = try storePools.store(specification.pool)
-            // The document is made before anything is built, so that a bad value costs nothing.
+            // Generates the document before creating anything, so that an invalid value has no side effects.
             _ = try specification.domain(root: "/", pool: store.id).xml()
             if let stored = try await store.volume(specification.volume) {
                 try await keeper.ids.withIDMap(of: using(stored, specification), in: store) {
@@ -76,7 +77,8 @@ extension LXCHypervisor {
         }
     }
 
-    /// The specification with the owners a volume has. One whose owners are the host's is never run so unasked.
+    /// The specification with the owners of an existing volume. A volume with the owner ids of the host is run that way
+    /// only if the specification or the default privilege asks for it.
     func using(
         _ volume: StoredVolume, _ specification: ContainerSpecification
     ) throws -> ContainerSpecification {
@@ -115,7 +117,7 @@ extension LXCHypervisor {
         }
     }
 
-    /// Deletes the volume made for a container that did not start, unless that runs after all.
+    /// Deletes the volume created for a container that did not start, unless the container is running after all.
     private func discard(_ volume: GuestVolume, of name: GuestName) async {
         await withoutCancellation { [self] in
             do {

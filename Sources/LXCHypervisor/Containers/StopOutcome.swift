@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension LXCHypervisor {
-    /// How a container or a system VM came to its end.
+    /// How a container or a system VM ended.
     public enum StopOutcome: String, Hashable, Sendable, Codable {
-        /// It ended when asked.
+        /// The guest ended on request.
         case graceful
-        /// It did not end in time and was killed.
+        /// The guest did not end in time and was killed.
         case forced
-        /// It was not running.
+        /// The guest was not running.
         case notRunning
     }
 }

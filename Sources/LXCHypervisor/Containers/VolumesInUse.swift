@@ -4,11 +4,11 @@ import FoundationEssentials
 import LXCCore
 import LinuxSystem
 
-/// Which volumes processes of this host run from, whoever started them: also guests of another libvirtd, which this
-/// program does not know.
+/// The volumes that processes of this host run from, whoever started them, including guests of another libvirtd that
+/// this program does not know.
 enum VolumesInUse {
-    /// Reads the mounts of all processes, each mount namespace's once, and the arguments of QEMU's. Synchronous: call it on
-    /// a `BlockingPool`. What cannot be read is of a process that has ended.
+    /// Reads the mounts of all processes, once per mount namespace, and the arguments of QEMU processes. Synchronous:
+    /// call it on a `BlockingPool`. Unreadable entries belong to processes that have ended.
     static func current() -> Set<VolumeID> {
         var volumes: Set<VolumeID> = []
         var namespaces: Set<String> = []
@@ -26,7 +26,7 @@ enum VolumesInUse {
         return volumes
     }
 
-    /// The volumes that are the root directory of a table of mounts (proc_pid_mountinfo(5)).
+    /// The volumes mounted as the root directory in a mount table (proc_pid_mountinfo(5)).
     static func roots(in table: String) -> [VolumeID] {
         table.split(separator: "\n").compactMap { line in
             let fields = line.split(separator: " ")
@@ -35,7 +35,7 @@ enum VolumesInUse {
         }
     }
 
-    /// The disks among the files that QEMU's arguments name.
+    /// The disks among the files named in QEMU's arguments.
     static func files(in arguments: String) -> [VolumeID] {
         arguments.split { "/\0,\"=".contains($0) }.compactMap(volume)
     }
@@ -45,7 +45,7 @@ enum VolumesInUse {
     }
 
     private static func text(_ path: String) -> String {
-        // Files of proc(5) tell no size; 8 MiB hold the mounts of thousands of containers.
+        // Files in proc(5) report no size; 8 MiB hold the mounts of thousands of containers.
         let bytes = (try? DurableFile.read(path, limit: 8 << 20)).flatMap { $0 } ?? []
         return String(decoding: bytes, as: UTF8.self)
     }

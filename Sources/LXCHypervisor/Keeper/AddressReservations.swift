@@ -4,31 +4,32 @@ import LXCCore
 import LinuxSystem
 import Synchronization
 
-/// Hardware addresses that were chosen for interfaces no hypervisor knows yet: as long as one is reserved, no other operation
-/// of this program, or of another on the host, takes it.
+/// Hardware addresses chosen for interfaces that no hypervisor knows yet: while an address is reserved, no other
+/// operation of this program, or of another on the host, takes it.
 final class AddressReservations: Sendable {
-    /// How it went with some addresses.
+    /// The outcome of reserving addresses.
     enum Outcome<Value> {
-        /// All of them were reserved until `body` returned this.
+        /// All addresses were reserved until `body` returned this value.
         case done(Value)
-        /// Another operation has this one.
+        /// Another operation has reserved this address.
         case reserved(MACAddress)
     }
 
-    /// The directory of the guests' locks; nil where no other program reaches the guests. No guest has a name with colons.
+    /// The directory of the guest locks; `nil` if no other program manages the guests. Address locks cannot collide
+    /// with guest locks because guest names contain no colons.
     private let directory: String?
     private let own = Mutex<Set<MACAddress>>([])
 
     init(directory: String?) { self.directory = directory }
 
-    /// Runs `body` with the addresses reserved, or not at all.
+    /// Runs `body` while the addresses are reserved, or does not run it at all.
     ///
-    /// - Throws: what `body` throws; `LXCError` `unsafe` when others can come to the directory of the locks, `io`.
+    /// - Throws: the errors of `body`; `LXCError` `unsafe` if other users can access the lock directory, `io`.
     func hold<Value>(_ addresses: [MACAddress], _ body: () async throws -> Value) async throws -> Outcome<Value> {
         if let directory, !addresses.isEmpty {
             try await BlockingPool.shared.run { _ in try GuestLocks.prepare(directory) }
         }
-        // In one order: of two operations on the same addresses one has them all.
+        // Reserved in a fixed order, so that of two operations on the same addresses one gets them all.
         return try await hold(addresses.sorted { "\($0)" < "\($1)" }[...], body)
     }
 

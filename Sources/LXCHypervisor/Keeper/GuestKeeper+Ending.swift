@@ -4,10 +4,10 @@ import HypervisorDriver
 import LXCCore
 import LibvirtXML
 
-/// How a container is asked to end.
+/// Shutting down guests.
 extension GuestKeeper {
-    /// Asks, waits for the event, and kills when it does not come. One that is suspended goes on first, because it hears
-    /// nothing.
+    /// Requests a shutdown, waits for the event, and kills the guest if it does not arrive. A suspended guest is
+    /// resumed first, because it cannot receive the request.
     func end(
         _ name: GuestName, _ metadata: ContainerMetadata?, within grace: Duration
     ) async throws -> LXCHypervisor.StopOutcome {
@@ -19,12 +19,12 @@ extension GuestKeeper {
             }
         }
         if let request, grace > .zero {
-            // Listening begins before asking, so that the end cannot be missed.
+            // Subscribes before sending the request, so that the end cannot be missed.
             let events = try await driver.events()
             do {
                 try await request()
             } catch let error as LXCError where error.code == .invalidState || error.code == .notFound {
-                // It may have ended by itself just before; what else it is, killing it shows.
+                // The guest may have ended by itself just before; killing it reveals any other state.
                 return try await kill(name) ? .forced : .graceful
             }
             switch try await ending(of: name, events, asking: request, within: grace) {
@@ -38,18 +38,18 @@ extension GuestKeeper {
         return try await kill(name) ? .forced : .graceful
     }
 
-    /// Has a suspended guest go on.
+    /// Resumes a suspended guest.
     private func goOn(_ name: GuestName) async throws {
         guard let driver = driver as? any GuestSuspension, try await driver.guest(name).state == .paused else { return }
         do {
             try await driver.resume(name)
         } catch let error as LXCError where error.code == .invalidState {
-            // Somebody else was faster, or it has ended.
+            // Another caller resumed it first, or it has ended.
         }
     }
 
-    /// How the container is asked: by the signal its specification names, else the one its init ends by, else SIGTERM. nil
-    /// where the driver cannot ask.
+    /// The shutdown request for the container: the signal its specification names, otherwise the one its init ends on,
+    /// otherwise SIGTERM. `nil` if the driver cannot send a request.
     private func request(
         to name: GuestName, _ metadata: ContainerMetadata?
     ) throws -> (@Sendable () async throws -> Void)? {
@@ -62,20 +62,21 @@ extension GuestKeeper {
         return { try await driver.shutdown(name) }
     }
 
-    /// How a guest that was asked to end took it.
+    /// The result of a shutdown request.
     private enum Ending {
-        /// The hypervisor told its end.
+        /// The hypervisor reported the end.
         case told
-        /// It has ended, and the hypervisor believes it runs: under load libvirt 9 can miss the end of a container.
+        /// The guest has ended but the hypervisor believes it is running: under load, libvirt 9 can miss the end of a
+        /// container.
         case untold
-        /// It runs after the time it was given.
+        /// The guest is still running after the grace period.
         case refused
     }
 
-    /// Waits for the guest's end.
+    /// Waits for the guest to end.
     ///
-    /// It is asked again after one second, two, four and so on: the kernel drops a signal that process 1 has no handler
-    /// for yet.
+    /// The request is repeated after one second, two, four and so on, because the kernel drops signals for which
+    /// process 1 has not installed a handler yet.
     private func ending(
         of name: GuestName, _ events: AsyncThrowingStream<GuestEvent, any Error>,
         asking request: @escaping @Sendable () async throws -> Void, within grace: Duration
@@ -84,7 +85,7 @@ extension GuestKeeper {
             group.addTask {
                 for try await event in events where event.guest == name {
                     if event.kind.isEnd { return .told }
-                    // Who suspends it meanwhile does not keep it from ending.
+                    // Suspending the guest in the meantime must not keep it from ending.
                     if event.kind == .suspended { try? await request() }
                 }
                 return .refused
@@ -101,24 +102,24 @@ extension GuestKeeper {
                     do {
                         try await request()
                     } catch let error as LXCError where error.code == .invalidState {
-                        // Suspended once more between the two calls, it has not ended.
+                        // If the guest was suspended again between the two calls, it has not ended.
                         if (try? await self.driver.guest(name).state) != .paused { return .untold }
                     } catch is LXCError {
-                        // Whether it could be asked does not count: whether it ends does.
+                        // It does not matter if the request could be sent, only if the guest ends.
                     }
                 }
             }
             defer { group.cancelAll() }
             let ending = try await group.next() ?? .refused
-            // The events of a stop that is given up end as well, and mean nothing: the guest is not to be killed.
+            // A cancelled stop also ends the event stream, which means nothing: the guest must not be killed.
             if ending == .refused { try Task.checkCancellation() }
             return ending
         }
     }
 
-    /// Returns when the guest is in the state.
+    /// Waits until the guest is in the given state.
     ///
-    /// - Throws: `LXCError` `timedOut` when it is not after `limit`.
+    /// - Throws: `LXCError` `timedOut` if it is not in that state after `limit`.
     func wait(for name: GuestName, toBe state: GuestState, within limit: Duration?) async throws {
         guard let limit else { return try await wait(for: name, toBe: state) }
         guard try await LXCCore.within(limit, { try await self.wait(for: name, toBe: state) }) != nil else {
@@ -135,7 +136,7 @@ extension GuestKeeper {
         throw CancellationError()
     }
 
-    /// A guest that is forgotten when it ends is shut off then.
+    /// Whether the guest is in the given state; a transient guest that has ended counts as shut off.
     private func isIn(_ state: GuestState, _ name: GuestName) async throws -> Bool {
         guard let guest = try await guest(name) else {
             if state == .shutOff { return true }
@@ -146,6 +147,6 @@ extension GuestKeeper {
 }
 
 extension GuestEvent.Kind {
-    /// Whether nothing of the guest runs after it.
+    /// Whether the guest has ended after this event.
     var isEnd: Bool { self == .stopped || self == .crashed }
 }

@@ -7,21 +7,21 @@ import Logging
 import PrimaryStore
 import Synchronization
 
-/// Leases on the volumes of this host's guests. They are taken and given back by operations, of which one at a time is on a
-/// guest, among all programs of the host.
+/// Leases on the volumes of this host's guests. Operations take and release them; only one operation at a time runs on
+/// a guest, across all programs of the host.
 extension GuestKeeper {
-    /// What a guest's lease says that the volume is used for.
+    /// The usage recorded in a guest's lease.
     func use(of name: GuestName) -> String { "\(kind) \(name)" }
 
-    /// Takes a guest's volume for this host.
+    /// Takes the lease on a guest's volume for this host.
     @discardableResult
     func takeLease(on volume: GuestVolume, of name: GuestName) async throws -> VolumeLease {
         try await volume.store.acquireLease(
             on: volume.id, for: hostName, use: use(of: name), lasting: leases.duration)
     }
 
-    /// Gives back the lease this host has on a guest's volume. Not while the guest runs from it, whoever started it; not one
-    /// that is taken by somebody else while this looks.
+    /// Releases this host's lease on a guest's volume, unless the guest is running from it, whoever started it, or
+    /// another holder takes the lease during the check.
     func giveBackLease(on volume: GuestVolume, of name: GuestName) async throws {
         guard let lease = try await volume.store.lease(on: volume.id), lease.holder == hostName,
             lease.use == nil || lease.use == use(of: name), try await !isRunning(name, from: volume)
@@ -29,8 +29,9 @@ extension GuestKeeper {
         try await volume.store.releaseLease(lease)
     }
 
-    /// The same after an operation that succeeded without it, or failed anyhow: what stays is given back by the service, or
-    /// found by ``LXCHypervisor/leftovers(in:)``. In a task of its own, because it must complete in a cancelled one too.
+    /// Releases the lease in the same way after an operation that succeeded without it or failed anyway: a lease that
+    /// remains is released by the service, or listed by ``LXCHypervisor/leftovers(in:)``. Completes even if the caller is
+    /// cancelled.
     func giveBackUnlessRunning(_ volume: GuestVolume, of name: GuestName) async {
         await withoutCancellation { [self] in
             do {
@@ -43,21 +44,21 @@ extension GuestKeeper {
         }
     }
 
-    /// Whether a guest runs from a volume; a guest of which that cannot be told does.
+    /// Whether a guest is running from a volume; `true` if that cannot be determined.
     private func isRunning(_ name: GuestName, from volume: GuestVolume) async throws -> Bool {
         guard let guest = try await guest(name), guest.state.isActive else { return false }
         do {
             let metadata = try await driver.definition(of: name).containerMetadata()
             return metadata.map { $0.volume == volume.id && $0.pool == volume.store.id } ?? true
         } catch let error as LXCError where error.code == .notFound {
-            // It ended meanwhile, and was forgotten.
+            // The guest was transient and has ended in the meantime.
             return false
         }
     }
 
     // MARK: Renewing
 
-    /// Renews the leases of what runs, until the task is cancelled. One that hangs keeps no other waiting.
+    /// Renews the leases of running guests until the task is cancelled. A renewal that hangs does not delay the others.
     func lookAfterLeases() async {
         let renewals = Renewals()
         await withDiscardingTaskGroup { group in
@@ -79,7 +80,7 @@ extension GuestKeeper {
         }
     }
 
-    /// Renews the leases of what runs once, all side by side.
+    /// Renews the leases of all running guests once, concurrently.
     func renewLeases(lasting duration: Duration?) async {
         await withDiscardingTaskGroup { group in
             for name in await runningGuests() {
@@ -97,8 +98,8 @@ extension GuestKeeper {
         }
     }
 
-    /// Not one of the operations that exclude each other on a container: a stop may take longer than a lease lasts. Only a
-    /// lease that is missing is taken in one.
+    /// Renews the lease of a guest outside the mutually exclusive operations on it, because a stop may take longer than
+    /// a lease lasts. Only a missing lease is taken in such an operation.
     func renewLease(of name: GuestName, lasting duration: Duration?) async {
         do {
             guard let volume = try await pools.record(of: driver.definition(of: name))?.volume else { return }
@@ -108,19 +109,20 @@ extension GuestKeeper {
                 try await takeMissingLease(of: name)
             }
         } catch let error as LXCError where error.code == .inUse {
-            // What is not running any more was given back.
+            // The lease of a guest that is no longer running has been released.
             guard (try? await driver.guest(name).state.isActive) ?? true else { return }
             await report(error, of: name)
         } catch let error as LXCError where error.code == .notFound {
-            // A guest that ended and was forgotten needs no lease.
+            // A transient guest that has ended needs no lease.
         } catch {
             logger.warning(
                 "cannot renew a lease; trying again", metadata: ["container": "\(name)", "error": "\(error)"])
         }
     }
 
-    /// Takes the volume of a guest that runs without a lease: libvirt started it by itself, or somebody broke the lease.
-    /// While another operation on it is under way, that one has the say; the next round looks again.
+    /// Takes the lease of a guest that is running without one, because libvirt started it by itself or someone broke
+    /// the lease. If another operation on the guest is in progress, it takes precedence and the next round checks
+    /// again.
     private func takeMissingLease(of name: GuestName) async throws {
         try await operation("\(kind.operations).lease", on: name, waiting: .seconds(2)) {
             guard let guest = try await guest(name), guest.state.isActive else { return }
@@ -143,7 +145,7 @@ extension GuestKeeper {
     }
 }
 
-/// Which guests' leases are being renewed.
+/// The guests whose leases are being renewed.
 private final class Renewals: Sendable {
     private let names = Mutex<Set<GuestName>>([])
 

@@ -7,7 +7,7 @@ import LibvirtXML
 import Logging
 import PrimaryStore
 
-/// The life of a guest. Every call is part of an operation on it.
+/// The lifecycle of a guest. Every call is part of an operation on it.
 extension GuestKeeper {
     func start(_ name: GuestName) async throws {
         let domain = try await driver.definition(of: name)
@@ -20,7 +20,7 @@ extension GuestKeeper {
         }
         try await takeLease(on: record.volume, of: name)
         do {
-            // The store looks at the root again: the container could have changed it since it was cloned.
+            // The store checks the root again: the container could have changed it since it was cloned.
             _ = try await record.volume.store.hostPath(of: record.volume.id)
             if let map = domain.idMap, !map.hasHostRoot { try await ids.claim(map, for: name, record.volume) }
             try await noteStart(of: domain, name, record)
@@ -32,8 +32,8 @@ extension GuestKeeper {
         }
     }
 
-    /// Keeps with the guest what its stop needs to know: the signal of the init that is about to run. And that it is
-    /// wanted.
+    /// Records with the guest that it is meant to run, and what stopping it requires: the stop signal of the init that
+    /// is about to run.
     private func noteStart(of domain: Domain, _ name: GuestName, _ record: GuestRecord) async throws {
         var noted = record.metadata
         noted.isHeld = false
@@ -41,19 +41,19 @@ extension GuestKeeper {
         if noted != record.metadata { try await driver.setContainerMetadata(noted, of: name) }
     }
 
-    /// The signal by which the init in the container's root ends; a virtual machine has none.
+    /// The signal that makes the init in the container's root shut down; a virtual machine has none.
     func initSignal(of domain: Domain, _ volume: GuestVolume) async throws -> String? {
         guard let path = domain.os.initPath else { return nil }
         return try await InitProgram.stopSignal(path, in: volume.store.root(of: volume.id))?.description
     }
 
-    /// Gives the volume of a guest that could not be started back. Not while the guest runs, or may run: another program of
-    /// this host can have started it meanwhile, and libvirt can have done so although its answer was lost.
-    /// In a task of its own, because it must complete in a cancelled one too.
+    /// Releases the volume of a guest that could not be started, unless the guest is or may be running: another program
+    /// on this host may have started it in the meantime, or libvirt may have started it although its reply was lost.
+    /// Runs in its own task, because it must complete even if the caller is cancelled.
     func giveBack(_ volume: GuestVolume, _ interfaces: [Interface], unlessRunning name: GuestName) async {
         await withoutCancellation { [self] in
             do {
-                // One that is forgotten when it ends is not known any more.
+                // A transient guest that has ended is no longer known.
                 if let guest = try await guest(name), guest.state.isActive { return }
                 try await vifs.unplug(interfaces)
                 try await giveBackLease(on: volume, of: name)
@@ -72,19 +72,19 @@ extension GuestKeeper {
             try await end(name, record?.metadata, within: grace ?? policy.stopTimeout)
         }
         try await driver.upkeep?.tidy(guest)
-        // One that is forgotten at its end needs its network filters no more.
+        // A transient guest that has ended no longer needs its network filters.
         if guest.isTransient {
             try await release(domain.interfaces)
         } else {
             try await vifs.unplug(domain.interfaces)
         }
-        // It has ended: a store that cannot be reached does not change that.
+        // The guest has ended, even if its store cannot be reached.
         if let record { await giveBackUnlessRunning(record.volume, of: name) }
         return outcome
     }
 
-    /// Runs `end`, which ends the guest, with a note that it is ended on purpose: who watches must not start it again.
-    /// One that was not ended is looked after as before.
+    /// Runs `end`, which ends the guest, with a record that this is intentional, so that the watcher does not restart
+    /// it. If the guest was not ended, it is managed as before.
     private func holding<Value>(
         _ name: GuestName, _ metadata: ContainerMetadata?, _ end: () async throws -> Value
     ) async throws -> Value {
@@ -109,7 +109,7 @@ extension GuestKeeper {
         }
     }
 
-    /// Ends the guest and starts it again, the volume leased all the while.
+    /// Stops the guest and starts it again, keeping the volume leased throughout.
     func reboot(_ name: GuestName, within grace: Duration?) async throws -> LXCHypervisor.StopOutcome {
         let (domain, guest) = (try await driver.definition(of: name), try await driver.guest(name))
         guard guest.state.isActive else { throw LXCError(.invalidState, "\(kind) \(name) is not running") }
@@ -130,8 +130,8 @@ extension GuestKeeper {
         return outcome
     }
 
-    /// Kills the guest, deletes its volume and forgets it. What its kind alone has is removed by `body`, once the guest is
-    /// gone.
+    /// Kills the guest, deletes its volume and undefines it. `body` removes what is specific to its kind once the guest
+    /// is gone.
     func delete(
         _ name: GuestName, then body: (GuestRecord?) async throws -> Void = { _ in }
     ) async throws {
@@ -145,22 +145,22 @@ extension GuestKeeper {
             await ids.release(domain.idMap, of: volume)
         }
         try await release(domain.interfaces)
-        // Last: as long as the guest is known, a deletion that failed can be finished by another.
+        // Last, because a failed deletion can be completed by another as long as the guest is known.
         do {
             try await driver.undefine(name)
         } catch let error as LXCError where error.code == .notFound {
-            // It was one that libvirt forgets when it ends.
+            // The guest was transient.
         }
         try await body(record)
     }
 
-    /// Takes back a volume whose guest could not be defined, and the definition where libvirt has stored it and only its
-    /// answer was lost. In a task of its own, because it must complete in a cancelled one too.
+    /// Removes the volume of a guest that could not be defined, and its definition if libvirt stored it and only the
+    /// reply was lost. Runs in its own task, because it must complete even if the caller is cancelled.
     func takeBack(_ name: GuestName, _ uuid: UUID, _ volume: GuestVolume, _ lease: VolumeLease?) async {
         await withoutCancellation { [self] in
             do {
                 let guest = try? await driver.guest(name)
-                // Another program's guest of that name has another UUID.
+                // A guest of that name defined by another program has a different UUID.
                 if guest?.uuid == uuid { try await driver.undefine(name) }
                 if let lease { try await volume.store.releaseLease(lease) }
                 try await volume.store.deleteVolume(volume.id)
@@ -172,7 +172,7 @@ extension GuestKeeper {
         }
     }
 
-    /// Kills the guest; says false when it had ended by itself just before.
+    /// Kills the guest; returns `false` if it had ended by itself just before.
     @discardableResult
     func kill(_ name: GuestName) async throws -> Bool {
         do {
@@ -181,13 +181,13 @@ extension GuestKeeper {
         } catch let error as LXCError where error.code == .invalidState {
             return false
         } catch let error as LXCError where error.code == .notFound {
-            // One that is forgotten when it ends.
+            // The guest was transient.
             return false
         }
     }
 
-    /// What this package keeps with a guest; nil for one that another program defined.
+    /// The metadata this package stores with a guest; `nil` for a guest defined by another program.
     ///
-    /// - Throws: `LXCError` `invalidState` when its volume is in a pool this host does not have.
+    /// - Throws: `LXCError` `invalidState` if its volume is in a pool this host does not have.
     func record(of domain: Domain) throws -> GuestRecord? { try pools.requiredRecord(of: domain, kind) }
 }

@@ -5,25 +5,25 @@ import LXCCore
 import LibvirtXML
 import Logging
 
-/// Looks after the guests of one hypervisor driver: starts and ends them, leases their volumes, and connects their NICs.
+/// Manages the guests of one hypervisor driver: starts and ends them, leases their volumes, and connects their NICs.
 ///
-/// A host has one for its containers and one for its system VMs; ``LXCHypervisor/Container`` and
-/// ``LXCHypervisor/SystemVM`` are values over theirs. Operations are begun, and named, by those and by the service; what
-/// the keeper does on a guest it does within one.
+/// A host has one keeper for its containers and one for its system VMs; ``LXCHypervisor/Container`` and
+/// ``LXCHypervisor/SystemVM`` are values that refer to theirs. They and the service begin and name the operations; the
+/// keeper acts on a guest only within an operation.
 final class GuestKeeper: Sendable {
-    /// What the guests are.
+    /// The kind of the guests.
     let kind: GuestKind
     /// Runs the guests.
     let driver: any HypervisorDriver
-    /// Where the volumes of the guests are.
+    /// The pools of the guests' volumes.
     let pools: StorePools
-    /// Connects the guests.
+    /// The drivers that connect the guests to networks.
     let vifs: LXCHypervisor.VifDrivers
     /// The name this host uses when it takes leases.
     let hostName: String
     let policy: LXCHypervisor.Policy
     let leases: LXCHypervisor.LeasePolicy
-    /// All guests of the host, those of the other keeper among them.
+    /// All guests of the host, including those of the other keeper.
     let register: GuestRegister
     let locks: GuestLocks
     /// The host ids of unprivileged containers.
@@ -48,11 +48,11 @@ final class GuestKeeper: Sendable {
         self.logger = logger
     }
 
-    /// The guest of that name, or nil.
+    /// The guest of that name, or `nil`.
     func guest(_ name: GuestName) async throws -> Guest? { try await driver.guestIfAny(name) }
 
-    /// Runs an operation on a guest: observed from outside, and alone on that guest among all programs of the host. It
-    /// waits for others as long as the policy says, or for `limit`.
+    /// Runs an operation on a guest: observable from outside, and exclusive on that guest across all programs of the
+    /// host. Waits for other operations for `limit`, or by default as long as the policy allows.
     func operation<Value>(
         _ operation: String, on name: GuestName, waiting limit: Duration? = nil, _ body: () async throws -> Value
     ) async throws -> Value {
@@ -63,7 +63,7 @@ final class GuestKeeper: Sendable {
 }
 
 extension HypervisorDriver {
-    /// The guest of that name, or nil.
+    /// The guest of that name, or `nil`.
     func guestIfAny(_ name: GuestName) async throws -> Guest? {
         do {
             return try await guest(name)
@@ -72,7 +72,7 @@ extension HypervisorDriver {
         }
     }
 
-    /// The guest's document, or nil where there is no such guest.
+    /// The guest's domain document, or `nil` if there is no such guest.
     func definitionIfAny(of name: GuestName) async throws -> Domain? {
         do {
             return try await definition(of: name)

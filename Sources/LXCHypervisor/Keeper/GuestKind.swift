@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What the guests of a hypervisor driver are.
+/// The kind of guests a hypervisor driver runs.
 enum GuestKind: CustomStringConvertible {
     case container
     case systemVM
 
-    /// What messages call one.
+    /// The name of this kind in messages.
     var description: String {
         switch self {
         case .container: "container"
@@ -13,7 +13,7 @@ enum GuestKind: CustomStringConvertible {
         }
     }
 
-    /// What the names of the service's operations on one begin with.
+    /// The prefix of the names of the service's operations on this kind.
     var operations: String {
         switch self {
         case .container: "container"

@@ -5,25 +5,25 @@ import Glibc
 import LXCCore
 import LinuxSystem
 
-/// Has operations on one guest exclude each other: those of this program, and where others reach the same guests those of
-/// all programs of the host, by a lock that ends with its holder however that ends.
+/// Makes operations on one guest mutually exclusive: those of this program and, if other programs manage the same
+/// guests, those of all programs on the host, through a lock that is released when its holder ends for any reason.
 ///
-/// The lock is named by the guest alone. Devices and network filters of the host have that name in them as well, whichever
-/// hypervisor, pool or kind the guest is of.
+/// The lock is named after the guest only, because host devices and network filters are too, regardless of the guest's
+/// hypervisor, pool or kind.
 struct GuestLocks: Sendable {
     private static let pause = Duration.milliseconds(50)
 
-    /// A directory of this user's, the same for all programs; nil where no other reaches the guests.
+    /// A directory of this user that all programs share; `nil` if no other program manages the guests.
     private let directory: String?
     private let own = KeyedLock<GuestName>()
 
     init(directory: String?) { self.directory = directory }
 
-    /// Runs `body` when no other operation on the guest is under way.
+    /// Runs `body` once no other operation on the guest is in progress.
     ///
-    /// - Throws: what `body` throws; `LXCError` `timedOut` naming the other operation when it has not ended within `limit`;
-    ///   `unsafe` when others can come to the directory of the locks; `CancellationError` at once when cancelled while
-    ///   waiting.
+    /// - Throws: the errors of `body`; `LXCError` `timedOut`, naming the other operation, if it has not ended within
+    ///   `limit`; `unsafe` if other users can access the lock directory; `CancellationError` immediately if cancelled
+    ///   while waiting.
     func hold<Value>(
         _ guest: GuestName, for operation: String, within limit: Duration, _ body: () async throws -> Value
     ) async throws -> Value {
@@ -51,10 +51,10 @@ struct GuestLocks: Sendable {
         }
     }
 
-    /// Tells what the body returned from a lock that was not to be had.
+    /// Distinguishes the result of the body from a lock that could not be acquired.
     private struct Held<Value> { let value: Value }
 
-    /// Makes the directory of the locks, or checks that it is this user's alone.
+    /// Creates the lock directory, or checks that only this user can access it.
     static func prepare(_ directory: String) throws {
         try DurableFile.makeOwnDirectories(directory)
         try DurableFile.makePrivateDirectory(directory)

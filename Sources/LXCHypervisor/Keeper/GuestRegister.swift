@@ -5,23 +5,23 @@ import LXCCore
 import LibvirtXML
 import Logging
 
-/// All guests of a host, containers and system VMs: of two no name and no hardware address is the same, because devices and
-/// filters of the host are named by the guest, and bridges tell guests apart by their addresses.
+/// All guests of a host, containers and system VMs. Names and hardware addresses are unique among them, because host
+/// devices and filters are named after the guest and bridges distinguish guests by their addresses.
 struct GuestRegister: Sendable {
-    /// How long the hypervisor of the other kind of guests has to answer. Many hosts have none.
+    /// How long to wait for the hypervisor of the other kind of guests to answer. Many hosts have none.
     private static let patience = Duration.seconds(10)
 
     /// The drivers of the host, one for each kind of guest.
     let hypervisors: [(kind: GuestKind, driver: any HypervisorDriver)]
-    /// The addresses of interfaces that are being made.
+    /// The addresses of interfaces that are being created.
     let addresses: AddressReservations
     let logger: Logger
 
-    /// Refuses a name that a guest of the host has.
+    /// Throws if a guest of the host already has the name.
     ///
     /// - Parameters:
     ///   - name: the name.
-    ///   - kind: what the guest is that is to have it.
+    ///   - kind: the kind of the guest that will have the name.
     /// - Throws: `LXCError` `alreadyExists` naming the owner.
     func requireFree(_ name: GuestName, for kind: GuestKind) async throws {
         for (owner, driver) in hypervisors {
@@ -33,18 +33,18 @@ struct GuestRegister: Sendable {
         }
     }
 
-    /// Whose the hardware addresses of the host's guests are.
+    /// The owners of the hardware addresses of the host's guests.
     ///
-    /// - Parameter kind: what the guest is that is to have one.
+    /// - Parameter kind: the kind of the guest that will have an address.
     /// - Returns: the owners, by address.
-    /// - Throws: what the drivers throw.
+    /// - Throws: the errors of the drivers.
     func owners(for kind: GuestKind) async throws -> [MACAddress: String] {
         var owners: [MACAddress: String] = [:]
         for (owner, driver) in hypervisors {
             let found = try await answer(of: owner, to: kind) {
                 var found: [MACAddress: String] = [:]
                 for guest in try await driver.guests() {
-                    // A guest that goes meanwhile needs no address.
+                    // A guest that is removed in the meantime needs no address.
                     let interfaces = try await driver.definitionIfAny(of: guest.name)?.interfaces ?? []
                     for mac in interfaces.compactMap(\.mac) { found[mac] = "\(owner) \(guest.name)" }
                 }
@@ -55,7 +55,7 @@ struct GuestRegister: Sendable {
         return owners
     }
 
-    /// What a hypervisor says. That of the other kind of guests is done without where it is not there.
+    /// The answer of a hypervisor. The hypervisor of the other kind of guests is skipped if it is not available.
     private func answer<Value: Sendable>(
         of owner: GuestKind, to kind: GuestKind, _ ask: @escaping @Sendable () async throws -> Value
     ) async throws -> Value? {

@@ -5,14 +5,14 @@ import LXCCore
 import LibvirtXML
 import Logging
 
-/// Gives back what a guest holds that does not run, also of one that ended while the hypervisor could not be reached, and
-/// leases what was started just now: libvirt starts some by itself, and leases nothing.
+/// Releases what a guest that is not running holds, including one that ended while the hypervisor was unreachable, and
+/// leases the volumes of guests that have just started: libvirt starts some by itself and takes no leases.
 struct GuestSettlement: GuestDuty {
     let keeper: GuestKeeper
 
     func work(after observation: LXCHypervisor.Observation) -> [GuestWork] {
         var work = observation.ended.map { name in GuestWork { await keeper.settle(name) } }
-        // What was running already has its lease looked after by ``GuestKeeper/lookAfterLeases()``.
+        // The leases of guests that were already running are handled by ``GuestKeeper/lookAfterLeases()``.
         if case .event(let event) = observation, event.kind == .started {
             work.append(GuestWork { await keeper.renewLease(of: event.guest, lasting: keeper.leases.duration) })
         }
@@ -21,7 +21,7 @@ struct GuestSettlement: GuestDuty {
 }
 
 extension GuestKeeper {
-    /// Gives back what a guest that is not running holds.
+    /// Releases what a guest that is not running holds.
     func settle(_ name: GuestName) async {
         do {
             try await operation("\(kind.operations).settle", on: name) {

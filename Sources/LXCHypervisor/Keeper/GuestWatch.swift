@@ -5,25 +5,25 @@ import LXCCore
 import Logging
 
 extension LXCHypervisor {
-    /// A report of ``LXCHypervisor/watch(_:)``.
+    /// An observation reported by ``LXCHypervisor/watch(_:)``.
     public enum Observation: Hashable, Sendable {
-        /// All present guests: the first report, and again after each renewal, since events may have been missed.
+        /// The existing guests, when watching begins and when it resumes after events may have been missed.
         case guests([Guest])
         /// An event of one guest.
         case event(GuestEvent)
     }
 
-    /// Watches the containers until the task is cancelled. The subscription is renewed whenever it ends, also after the
-    /// hypervisor was unreachable; each renewal reports all present guests again.
+    /// Watches the containers until the task is cancelled: the subscription is renewed whenever it ends, including
+    /// after the hypervisor was unreachable. The existing guests are reported again after each renewal.
     ///
-    /// - Parameter body: receives the reports, one after the other; later ones wait until it returns.
+    /// - Parameter body: receives the observations one at a time; later ones wait until it returns.
     public func watch(_ body: (Observation) async -> Void) async {
         await GuestWatch(driver: drivers.containers, kind: .container, logger: logger).run(body)
     }
 }
 
 extension LXCHypervisor.Observation {
-    /// The guests found running or just started.
+    /// The guests that were found running or have just started.
     var running: [GuestName] {
         switch self {
         case .guests(let guests): guests.filter(\.state.isActive).map(\.name)
@@ -31,7 +31,7 @@ extension LXCHypervisor.Observation {
         }
     }
 
-    /// The guests found not running or just ended.
+    /// The guests that were found not running or have just ended.
     var ended: [GuestName] {
         switch self {
         case .guests(let guests): guests.filter { !$0.state.isActive }.map(\.name)
@@ -40,7 +40,7 @@ extension LXCHypervisor.Observation {
     }
 }
 
-/// The one subscription to a driver's events.
+/// The single subscription to a driver's events.
 struct GuestWatch: Sendable {
     private static let pause = Duration.seconds(1)
 
@@ -48,11 +48,11 @@ struct GuestWatch: Sendable {
     let kind: GuestKind
     let logger: Logger
 
-    /// Reports to `body` until the task is cancelled.
+    /// Reports observations until the task is cancelled.
     func run(_ body: (LXCHypervisor.Observation) async -> Void) async {
         while !Task.isCancelled {
             do {
-                // Listening begins before looking, so that nothing falls between the two.
+                // Subscribes before listing the guests, so that no event is missed in between.
                 let events = try await driver.events()
                 await body(.guests(try await driver.guests()))
                 for try await event in events { await body(.event(event)) }
@@ -63,8 +63,8 @@ struct GuestWatch: Sendable {
         }
     }
 
-    /// Runs the work of the duties until the task is cancelled. Each piece of work is a task of its own, so that a slow
-    /// operation on one guest delays no other.
+    /// Performs the work the duties request until the task is cancelled. Each piece of work runs in its own task, so
+    /// that a long operation on one guest does not delay the others.
     func run(_ duties: [any GuestDuty]) async {
         await withDiscardingTaskGroup { group in
             await run { observation in
@@ -76,9 +76,10 @@ struct GuestWatch: Sendable {
     }
 }
 
-/// A reaction to the start or end of guests.
+/// A duty performed whenever a guest starts or ends.
 protocol GuestDuty: Sendable {
-    /// The work due after a report. Called for one report after the other; the next waits until it returns.
+    /// Returns the work that follows from an observation. Called for one observation at a time; the next is not
+    /// processed until it returns.
     func work(after observation: LXCHypervisor.Observation) async -> [GuestWork]
 }
 

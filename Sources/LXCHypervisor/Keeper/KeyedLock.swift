@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Lets one operation at a time work on an object, and operations on different objects side by side.
+/// Serializes operations on the same object; operations on different objects run concurrently.
 actor KeyedLock<Key: Hashable & Sendable> {
     private struct Waiter {
         let number: UInt64
@@ -10,15 +10,15 @@ actor KeyedLock<Key: Hashable & Sendable> {
     private var waiting: [Key: [Waiter]] = [:]
     private var lastNumber: UInt64 = 0
 
-    /// Runs `body` when nobody else runs one for the key.
+    /// Runs `body` when no other caller is running one for the key.
     ///
     /// - Parameters:
     ///   - key: the object.
-    ///   - limit: how long is waited for the others.
-    ///   - failure: what is thrown when they have not ended by then.
-    ///   - body: runs alone for the key.
-    /// - Returns: what `body` returns.
-    /// - Throws: what `body` throws; `CancellationError` at once when cancelled while waiting.
+    ///   - limit: how long to wait for the others.
+    ///   - failure: the error thrown if they have not ended by then.
+    ///   - body: runs exclusively for the key.
+    /// - Returns: the result of `body`.
+    /// - Throws: the errors of `body`; `CancellationError` immediately if cancelled while waiting.
     nonisolated func hold<Value>(
         _ key: Key, within limit: Duration, orThrow failure: @Sendable @escaping () -> any Error,
         _ body: () async throws -> Value
@@ -58,18 +58,18 @@ actor KeyedLock<Key: Hashable & Sendable> {
                 }
             }
         } onCancel: {
-            // Comes to the actor after the waiter has been appended, because nothing suspends before.
+            // Reaches the actor after the waiter has been appended, because nothing suspends before that.
             Task { await self.giveUp(number, key, CancellationError()) }
         }
     }
 
-    /// Takes a waiter out of the queue, if it is not its turn already.
+    /// Removes a waiter from the queue, unless it already has the key.
     private func giveUp(_ number: UInt64, _ key: Key, _ error: any Error) {
         guard let index = waiting[key]?.firstIndex(where: { $0.number == number }) else { return }
         waiting[key]?.remove(at: index).continuation.resume(throwing: error)
     }
 
-    /// Hands the key to the one that waits longest.
+    /// Passes the key to the longest waiting caller.
     private func release(_ key: Key) {
         guard let first = waiting[key]?.first else {
             waiting[key] = nil

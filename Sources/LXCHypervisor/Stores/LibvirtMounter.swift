@@ -6,7 +6,7 @@ import LibvirtXML
 public import PrimaryStore
 
 extension LXCHypervisor {
-    /// Mounts pools as CloudStack does: a libvirt `netfs` storage pool named by the pool's UUID, at `/mnt/<uuid>`.
+    /// Mounts pools as CloudStack does: as a libvirt `netfs` storage pool named by the pool's UUID, at `/mnt/<uuid>`.
     public struct LibvirtMounter: HostMounter {
         private let driver: any LibvirtDriver
         private let daemon: PrivateLibvirtd?
@@ -14,8 +14,8 @@ extension LXCHypervisor {
         /// Creates a mounter.
         ///
         /// - Parameters:
-        ///   - driver: the driver of the libvirt.
-        ///   - daemon: the daemon behind the driver where it is a private one: it alone sees what it mounts.
+        ///   - driver: the libvirt driver to use.
+        ///   - daemon: the private daemon behind the driver, if it is one: only that daemon sees what it mounts.
         public init(_ driver: any LibvirtDriver, daemon: PrivateLibvirtd? = nil) {
             self.driver = driver
             self.daemon = daemon

@@ -6,16 +6,16 @@ import LXCCore
 import Logging
 import PrimaryStore
 
-/// One pool of a host that is about to be opened.
+/// A pool of a host that is about to be opened.
 struct PoolOpening: Sendable {
     let pool: LXCHypervisor.Configuration.Pool
     let location: LXCHypervisor.StoreLocation
-    /// Whether the pool is made where nobody keeps anything.
+    /// Whether to create the pool if its location is unused.
     let makesMissing: Bool
 
-    /// The pools of a configuration; nothing is opened.
+    /// The pools of a configuration; does not open them.
     ///
-    /// - Throws: `LXCError` `invalidArgument` without one, for a location that is none, and for one that is given twice.
+    /// - Throws: `LXCError` `invalidArgument` if there is no pool, a location is invalid, or one is given twice.
     static func all(_ configuration: LXCHypervisor.Configuration) throws -> [PoolOpening] {
         guard !configuration.pools.isEmpty else {
             throw LXCError(.invalidArgument, "a host needs at least one primary store")
@@ -32,10 +32,10 @@ struct PoolOpening: Sendable {
         }
     }
 
-    /// Opens the pools side by side.
+    /// Opens the pools concurrently.
     ///
-    /// - Throws: what a pool throws that cannot be opened, unless it is one of several and its UUID is known;
-    ///   `LXCError` `invalidArgument` when two locations are of one pool.
+    /// - Throws: the error of a pool that cannot be opened, unless it is one of several and its UUID is known;
+    ///   `LXCError` `invalidArgument` if two locations are of the same pool.
     static func open(
         _ openings: [PoolOpening], _ mounter: LXCHypervisor.LibvirtMounter, _ logger: Logger
     ) async throws -> StorePools {
@@ -69,7 +69,7 @@ struct PoolOpening: Sendable {
         return try await location.primaryStore(id: pool.id, mounter: mounter, logger: logger)
     }
 
-    /// What stands for the pool that could not be opened.
+    /// The stand-in for a pool that could not be opened.
     private func standIn(for error: any Error, _ count: Int, _ logger: Logger) throws -> any PrimaryStore {
         guard count > 1, let error = error as? LXCError, let id = pool.id else { throw error }
         logger.error(
@@ -80,7 +80,7 @@ struct PoolOpening: Sendable {
 }
 
 extension LXCHypervisor.StoreLocation {
-    /// The same place however it was written, as far as that can be told without opening it.
+    /// The canonical form of the location, as far as it can be determined without opening it.
     fileprivate var resolved: Self {
         guard case .directory(let path) = self else { return self }
         guard let resolved = realpath(path, nil) else {

@@ -7,17 +7,17 @@ public import PrimaryStore
 public import TemplateStore
 
 extension LXCHypervisor {
-    /// Where a primary store or secondary storage is, as operators write it: a directory of this host, or
+    /// The location of a primary store or secondary storage, as operators write it: a directory of this host, or
     /// `nfs://server/export[/path]`.
     public enum StoreLocation: Hashable, Sendable, CustomStringConvertible {
         /// A directory of this host.
         case directory(String)
-        /// A directory of an NFS server.
+        /// A directory on an NFS server.
         case nfs(NFSURL)
 
-        /// Reads a location; nothing is opened.
+        /// Parses a location; does not open it.
         ///
-        /// - Throws: `LXCError` `invalidArgument` when it is neither.
+        /// - Throws: `LXCError` `invalidArgument` if the text is neither.
         public init(_ text: String) throws {
             guard !text.isEmpty, !text.utf8.contains(0) else {
                 throw LXCError(.invalidArgument, "the location of a store must not be empty")
@@ -25,7 +25,7 @@ extension LXCHypervisor {
             self = try NFSURL(recognizing: text).map(Self.nfs) ?? .directory(text)
         }
 
-        /// As it was written.
+        /// The location as it was written.
         public var description: String {
             switch self {
             case .directory(let path): path
@@ -33,15 +33,15 @@ extension LXCHypervisor {
             }
         }
 
-        /// Opens a primary store. A directory that is the mount of a pool used by URL opens as that.
+        /// Opens a primary store. A directory that is the mount of a pool used by URL opens as that pool.
         ///
         /// - Parameters:
-        ///   - id: the pool's uuid; nil takes the one the place has.
-        ///   - mounter: makes the host's mount of a pool on NFS.
-        ///   - logger: takes what is done.
+        ///   - id: the UUID of the pool; `nil` accepts the one at the location.
+        ///   - mounter: mounts a pool on NFS on the host.
+        ///   - logger: receives messages about what is done.
         /// - Returns: the store.
-        /// - Throws: what `SharedMountPointStore` and `NFSStore` name: `LXCError` `notFound` for a place that holds no
-        ///   pool.
+        /// - Throws: the errors of `SharedMountPointStore` and `NFSStore`: `LXCError` `notFound` if the location holds
+        ///   no pool.
         public func primaryStore(
             id: PoolID? = nil, mounter: any HostMounter = ExistingMount(), logger: Logger
         ) async throws -> any PrimaryStore {
@@ -55,13 +55,13 @@ extension LXCHypervisor {
             }
         }
 
-        /// Makes a primary store at a place that is there.
+        /// Creates a primary store at an existing location.
         ///
         /// - Parameters:
-        ///   - id: the pool's uuid; nil takes a new one.
-        ///   - logger: takes what is done.
+        ///   - id: the UUID of the pool; `nil` generates one.
+        ///   - logger: receives messages about what is done.
         /// - Returns: the store.
-        /// - Throws: what `SharedMountPointStore` and `NFSStore` name: `LXCError` `alreadyExists` where there is
+        /// - Throws: the errors of `SharedMountPointStore` and `NFSStore`: `LXCError` `alreadyExists` if there is
         ///   another pool.
         public func createPrimaryStore(id: PoolID? = nil, logger: Logger) async throws -> any PrimaryStore {
             switch self {
@@ -70,9 +70,9 @@ extension LXCHypervisor {
             }
         }
 
-        /// Whether nobody keeps anything at this place, so that a primary store can begin there.
+        /// Whether the location is unused, so that a primary store can be created there.
         ///
-        /// - Throws: what `SharedMountPointStore` and `NFSStore` name.
+        /// - Throws: the errors of `SharedMountPointStore` and `NFSStore`.
         public func isEmpty() async throws -> Bool {
             switch self {
             case .nfs(let url): try await NFSStore.isEmpty(url)

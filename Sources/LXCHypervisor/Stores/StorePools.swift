@@ -6,15 +6,15 @@ import PrimaryStore
 
 /// The primary stores of a host. There is at least one, and no two are the same pool.
 struct StorePools: Sendable {
-    /// In the order they were given; the first is the default.
+    /// The stores in the order given; the first is the default.
     let stores: [any PrimaryStore]
 
-    /// One pool.
+    /// Creates the pools of a host with a single store.
     init(_ store: any PrimaryStore) { stores = [store] }
 
-    /// Several pools.
+    /// Creates the pools of a host with several stores.
     ///
-    /// - Throws: `LXCError` `invalidArgument` without one, and for two that are the same.
+    /// - Throws: `LXCError` `invalidArgument` if there is no store or two are the same.
     init(_ stores: [any PrimaryStore]) throws {
         guard !stores.isEmpty else { throw LXCError(.invalidArgument, "a host needs at least one primary store") }
         var ids: Set<PoolID> = []
@@ -27,10 +27,10 @@ struct StorePools: Sendable {
     /// The store of guests whose specification names none.
     var standard: any PrimaryStore { stores[0] }
 
-    /// The store of a pool; nil for a pool this host does not have.
+    /// The store of a pool; `nil` if this host does not have the pool.
     subscript(id: PoolID) -> (any PrimaryStore)? { stores.first { $0.id == id } }
 
-    /// The store of a pool, by default the first.
+    /// Returns the store of a pool; `nil` selects the first.
     ///
     /// - Throws: `LXCError` `notFound`.
     func store(_ id: PoolID?) throws -> any PrimaryStore {
@@ -41,7 +41,7 @@ struct StorePools: Sendable {
         return store
     }
 
-    /// The error of a store that has not got a template, with what helps where another pool has it.
+    /// The error of a store that lacks a template, with a hint if another pool has it.
     func explained(_ error: LXCError, _ template: TemplateID, in store: any PrimaryStore) async -> LXCError {
         for other in stores where other.id != store.id {
             guard let contents = try? await other.contents() else { continue }
@@ -55,32 +55,33 @@ struct StorePools: Sendable {
         return error
     }
 
-    /// The pools, as messages name them.
+    /// The pools, as listed in messages.
     var list: String { stores.map(\.id.description).joined(separator: ", ") }
 }
 
-/// A volume, or a disk, and the store it is in.
+/// A volume or disk and its store.
 struct GuestVolume: Sendable {
     let id: VolumeID
     let store: any PrimaryStore
 }
 
-/// What this package keeps with a guest, and where the guest's volume is.
+/// The metadata this package stores with a guest, and the location of the guest's volume.
 struct GuestRecord: Sendable {
     var metadata: ContainerMetadata
     let volume: GuestVolume
 }
 
 extension StorePools {
-    /// What is kept with a guest whose volume is in one of these pools; nil for other guests.
+    /// The metadata of a guest whose volume is in one of these pools; `nil` for other guests.
     func record(of domain: Domain) throws -> GuestRecord? {
         guard let metadata = try domain.containerMetadata(), let store = self[metadata.pool] else { return nil }
         return GuestRecord(metadata: metadata, volume: GuestVolume(id: metadata.volume, store: store))
     }
 
-    /// The same; nil only for a guest that another program defined.
+    /// The metadata of a guest; `nil` only for a guest defined by another program.
     ///
-    /// - Throws: `LXCError` `invalidState` when its volume is in another pool: here it would neither be leased nor deleted.
+    /// - Throws: `LXCError` `invalidState` if its volume is in another pool, where it would neither be leased nor
+    ///   deleted.
     func requiredRecord(of domain: Domain, _ kind: GuestKind) throws -> GuestRecord? {
         guard let metadata = try domain.containerMetadata() else { return nil }
         guard let record = try record(of: domain) else {

@@ -5,13 +5,13 @@ public import LXCCore
 public import PrimaryStore
 
 extension LXCHypervisor {
-    /// Stands for a primary store that cannot be reached now, such as one that is not mounted: a host that is composed
-    /// with it stops and suspends containers, and every operation that needs their volumes fails with the reason. What
-    /// a stopped container holds in the store is given back by the service once the store is there again.
+    /// A stand-in for a primary store that currently cannot be reached, for example because it is not mounted. A host
+    /// composed with it can stop and suspend containers; every operation that needs their volumes fails with the
+    /// reason. The service releases what a stopped container holds in the store once the store is available again.
     public struct UnreachableStore: PrimaryStore {
-        /// The pool it would be.
+        /// The id of the pool that cannot be reached.
         public let id: PoolID
-        /// Why it cannot be reached.
+        /// Why the pool cannot be reached.
         public let reason: LXCError
 
         /// Creates a stand-in for a store that cannot be reached.
