@@ -83,4 +83,27 @@ struct PoolTests {
             }
         }
     }
+
+    /// The UUID of the configuration says which pool is missing; without it nobody knows whose containers are not there.
+    @Test func aHostOpensWithoutAPoolThatIsNotThere() async throws {
+        let scratch = try ScratchDirectory()
+        for folder in ["there", "secondary"] {
+            try FileManager.default.createDirectory(atPath: scratch[folder], withIntermediateDirectories: true)
+        }
+        let there = try await SharedMountPointStore.create(at: scratch["there"])
+        let missing = PoolID.random()
+        var configuration = LXCHypervisor.Configuration(
+            pools: [.init(scratch["there"]), .init(scratch["missing"], id: missing)], secondary: scratch["secondary"])
+        configuration.connection = .privateDaemon()
+        try await LXCHypervisor.withHost(configuration) { host in
+            #expect(host.pools.map(\.id) == [there.id, missing])
+            let room = try await host.hostStatistics().pools
+            #expect(room.count == 2 && room[0].capacity != nil && room[1].capacity == nil)
+            let code = await codeThrown { try await host.pool(missing).contents() }
+            #expect(code == .notFound)
+        }
+        configuration.pools[1].id = nil
+        let code = await codeThrown { try await LXCHypervisor.open(configuration) }
+        #expect(code == .notFound)
+    }
 }
